@@ -1,0 +1,194 @@
+"""Saving, resuming and loading of runs on any topology: the only file that knows Orbax.
+
+A run directory holds `checkpoints/<step>/`, each with the parameters, the optimizer's state and a `meta` record (config,
+preprocessing, validation accuracy), so that one checkpoint is all that scoring needs. Arrays are saved as plain host arrays:
+a checkpoint says nothing of the devices that wrote it.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+import orbax.checkpoint as ocp
+
+from blur_jax.preprocessing import Preprocessing
+from blur_jax.train_state import TrainState
+
+_FOLDER = "checkpoints"
+_METRIC = "validation_accuracy"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged or of another kind; the message says what to do."""
+
+
+class Checkpoints:
+    """The checkpoints of one run: written in the background, each whole or not at all, newest and best kept."""
+
+    def __init__(self, workdir: str, *, keep: int):
+        """Opens, and creates where needed, the checkpoints below `workdir`.
+
+        Args:
+            workdir: the run directory.
+            keep: how many of the newest to keep; the best by validation accuracy is kept beside them.
+        """
+        policy = ocp.checkpoint_managers.AnyPreservationPolicy(
+            [
+                ocp.checkpoint_managers.LatestN(keep),
+                ocp.checkpoint_managers.BestN(
+                    get_metric_fn=lambda metrics: metrics[_METRIC], n=1, keep_checkpoints_without_metrics=False
+                ),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            best_fn=lambda metrics: metrics[_METRIC],
+            preservation_policy=policy,
+            cleanup_tmp_directories=True,
+        )
+        self._manager = ocp.CheckpointManager(os.path.join(os.path.abspath(workdir), _FOLDER), options=options)
+
+    @property
+    def latest_step(self) -> int | None:
+        """The newest step saved; None before the first."""
+        return self._manager.latest_step()
+
+    def save(
+        self, state: TrainState, *, config: dict[str, Any], preprocessing: Preprocessing, validation_accuracy: float | None
+    ) -> None:
+        """Starts to save a state and returns; the arrays have been copied by then, so the state may be donated.
+
+        Args:
+            state: one replica's state, NumPy arrays.
+            config: the run's config, JSON-serialisable.
+            preprocessing: what scoring must do to a new picture.
+            validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
+        """
+        step = int(state.step)
+        meta = {"config": config, "preprocessing": preprocessing.to_dict(), _METRIC: validation_accuracy}
+        items = {"params": state.params, "ema_params": state.ema_params, "opt_state": state.opt_state}
+        arrays = {name: ocp.args.StandardSave(item) for name, item in items.items() if item is not None}
+        metrics = None if validation_accuracy is None else {_METRIC: validation_accuracy}
+        self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **arrays), metrics=metrics)
+
+    def restore(self, template: TrainState) -> TrainState:
+        """Restores the newest state.
+
+        Args:
+            template: a state of the wanted structure and shapes, NumPy arrays.
+
+        Raises:
+            CheckpointError: it is damaged, or does not fit the template.
+        """
+        step = self._manager.latest_step()
+        items = {"params": template.params, "ema_params": template.ema_params, "opt_state": template.opt_state}
+        wanted = {name: ocp.args.StandardRestore(item) for name, item in items.items() if item is not None}
+        folder = os.path.join(str(self._manager.directory), str(step))
+        restored = _guarded(folder, lambda: self._manager.restore(step, args=ocp.args.Composite(**wanted)))
+        _check_shapes(folder, items, restored)
+        return TrainState(
+            step=np.int32(step),
+            params=restored["params"],
+            opt_state=restored["opt_state"],
+            ema_params=restored["ema_params"] if template.ema_params is not None else None,
+        )
+
+    def close(self) -> None:
+        """Waits until everything has been written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A checkpoint on disk, its record read and its arrays not yet.
+
+    Attributes:
+        path: its folder.
+        step: the number of updates behind it.
+        config: the config of the run.
+        preprocessing: the crop and resize protocol.
+        validation_accuracy: of this checkpoint; None where it was not measured.
+    """
+
+    path: str
+    step: int
+    config: ml_collections.ConfigDict
+    preprocessing: Preprocessing
+    validation_accuracy: float | None
+
+    def load_params(self, template: Any) -> Any:
+        """Reads the parameters to score with (the moving average where the run kept one).
+
+        Args:
+            template: a pytree of the same structure with the shapes and dtypes that the model expects.
+
+        Raises:
+            CheckpointError: the arrays are damaged or do not fit.
+        """
+        item = "ema_params" if os.path.isdir(os.path.join(self.path, "ema_params")) else "params"
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            folder = os.path.join(self.path, item)
+            params = _guarded(folder, lambda: checkpointer.restore(folder, args=ocp.args.StandardRestore(template)))
+        _check_shapes(self.path, template, params)
+        return params
+
+
+def find(path: str | os.PathLike) -> Saved:
+    """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
+
+    Raises:
+        CheckpointError: there is none, or its record is damaged.
+    """
+    path = os.path.abspath(os.fspath(path))
+    if os.path.isdir(os.path.join(path, "meta")):
+        return _read_meta(path)
+    steps = _steps(os.path.join(path, _FOLDER)) or _steps(path)
+    if not steps:
+        raise CheckpointError(f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>")
+    saved = [_read_meta(folder) for folder in steps]
+    # The later of equals: it has seen more data.
+    return max(saved, key=lambda each: (-1.0 if each.validation_accuracy is None else each.validation_accuracy, each.step))
+
+
+def _steps(folder):
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if name.isdigit() and os.path.isdir(os.path.join(folder, name, "meta"))]
+
+
+def _read_meta(path):
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
+        meta = _guarded(path, lambda: checkpointer.restore(os.path.join(path, "meta")))
+    try:
+        return Saved(
+            path=path,
+            step=int(os.path.basename(path)),
+            config=ml_collections.ConfigDict(meta["config"]),
+            preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
+            validation_accuracy=meta[_METRIC],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error
+
+
+def _guarded(path, read):
+    """Orbax and TensorStore raise many types for a damaged or foreign folder; all mean the same to the user."""
+    try:
+        return read()
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [repr(error)]
+        raise CheckpointError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason[0][:300]});"
+            " it may be damaged or from another model: delete that step's folder to go on from the one before"
+        ) from error
+
+
+def _check_shapes(path, template, restored):
+    restored = {name: restored[name] for name in template if template[name] is not None} if isinstance(template, dict) else restored
+    template = {name: item for name, item in template.items() if item is not None} if isinstance(template, dict) else template
+    wanted = jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), template)
+    found = jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), restored)
+    if wanted != found:
+        raise CheckpointError(f"{path}: its arrays do not fit the model that its config describes; it is damaged or edited")

@@ -1,0 +1,120 @@
+"""Evaluation of a run on the ranked splits: every image counted exactly once, on any number of devices and processes."""
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from blur_jax import checkpoints, data, metrics, parallel, report, scorer, train_step, writers
+
+METRICS_FILE = "metrics.json"
+REPORT_FILE = "report.html"
+
+
+def make_score_images(model, *, batch_size: int, progress: str = "") -> Callable[[Any, np.ndarray], np.ndarray]:
+    """Returns `score_images(replicated_params, images) -> scores`, spread over all devices of all processes.
+
+    Args:
+        model: the scorer module.
+        batch_size: images in a global batch, a multiple of the number of devices.
+        progress: label of a progress bar; "" shows none.
+
+    `images` are uint8 [n, S, S, 3], the same on every process; scores are float32 [n], each image's own, in order.
+    """
+    step = parallel.pmap(train_step.make_score_step(model))
+
+    def score_images(params, images):
+        batches = data.padded_batches(
+            images, batch_size, process_index=jax.process_index(), process_count=jax.process_count()
+        )
+        total = -(-len(images) // batch_size)
+        hidden = None if progress and writers.is_main_process() else True
+        batches = tqdm(batches, total=total, desc=progress, unit="batch", disable=hidden, leave=False)
+        scores = [parallel.unreplicate(step(params, parallel.shard(batch))) for batch in batches]
+        return np.concatenate(scores)[: len(images)]
+
+    return score_images
+
+
+def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
+    """Scores every ranked split with the best checkpoint of a run; writes `metrics.json` and `report.html`.
+
+    Args:
+        config: the config of the run; its `data` and `evaluation` fields are read here, its model from the checkpoint.
+        workdir: the run directory.
+
+    Returns:
+        what `metrics.json` holds: step, checkpoint, validation accuracy, and figures with intervals for each split.
+
+    Raises:
+        checkpoints.CheckpointError: there is no usable checkpoint.
+        FileNotFoundError, ValueError: the data are not prepared or do not fit the checkpoint.
+    """
+    batch_size = config.evaluation.batch_size
+    parallel.check_batch_size(batch_size, "evaluation.batch_size")
+    saved = checkpoints.find(workdir)
+    model, params = scorer.load_model(saved)
+    score_images = make_score_images(model, batch_size=batch_size, progress="evaluating")
+    replicated = parallel.replicate(params)
+
+    evaluations = []
+    for split in data.split_names(config.data, "ranked"):
+        opened = data.open_split(config.data, "ranked", split)
+        if opened.preprocessing != saved.preprocessing:
+            raise ValueError(f"{saved.path} was trained with {saved.preprocessing}, the data have {opened.preprocessing}")
+        columns = {key: [example[key] for example in opened.examples] for key in opened.examples[0]}
+        images, ranks = np.stack(columns["image"]), np.asarray(columns["rank"], np.float32)
+        scores = score_images(replicated, images)
+        figures = _summaries(scores, ranks, columns["group"], config.evaluation.resamples, config.seed)
+        evaluations.append(
+            report.Evaluation(split, scores, ranks, columns["name"], columns["group"], images, figures)
+        )
+    results = {
+        "checkpoint": os.path.relpath(saved.path, workdir),
+        "step": saved.step,
+        "validation_accuracy": saved.validation_accuracy,
+        "splits": {evaluation.split: evaluation.metrics for evaluation in evaluations},
+    }
+    if writers.is_main_process():
+        writers.write_atomically(os.path.join(workdir, METRICS_FILE), json.dumps(results, indent=2) + "\n")
+        report.write_report(
+            os.path.join(workdir, REPORT_FILE),
+            title=f"blur_jax: {os.path.basename(os.path.abspath(workdir))} on {config.data.name}",
+            history=writers.read_history(workdir),
+            evaluations=evaluations,
+            facts=_facts(config, saved),
+        )
+    return results
+
+
+def _summaries(scores, ranks, groups, resamples, seed):
+    """Figures of a whole split and, below "groups", of each group of its images."""
+    summary = metrics.summarize(scores, ranks, resamples=resamples, seed=seed)
+    names = sorted(set(groups) - {""})
+    summary["groups"] = {}
+    for name in names if len(names) > 1 else []:
+        members = np.asarray(groups) == name
+        if members.sum() > 1:
+            summary["groups"][name] = metrics.summarize(
+                scores[members], ranks[members], resamples=resamples, seed=seed
+            )
+    return summary
+
+
+def _facts(config, saved):
+    return {
+        "Checkpoint": f"step {saved.step} (validation accuracy {saved.validation_accuracy})",
+        "Data": config.data.name,
+        "Backbone": saved.config.model.backbone,
+        "Crop and resize": ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(saved.preprocessing).items()),
+        "Seed": str(saved.config.seed),
+        "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
+    }

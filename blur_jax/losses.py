@@ -1,0 +1,133 @@
+"""Margin ranking and ranking consistency: the losses of arXiv 2207.06085.
+
+Scores lie in [0, 1] and larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only and
+returns one value per pair; `mean` reduces last. `where` marks the pairs that count: a pair that does not gives exactly 0 and
+passes no gradient, whatever its scores hold (padding, NaN).
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def margin_ranking(
+    *,
+    left: jax.Array,
+    right: jax.Array,
+    order: jax.Array,
+    margin: float,
+    tie_margin: float = 0.0,
+    where: jax.Array | None = None,
+) -> jax.Array:
+    r"""Margin ranking loss of labelled pairs (section 2 of the paper; ties are this project's extension).
+
+    .. math::
+        \max(0, (s_{left} - s_{right}) \cdot order + margin) \quad\text{if } order = \pm 1, \qquad
+        \max(0, |s_{left} - s_{right}| - tie\_margin) \quad\text{if } order = 0
+
+    Args:
+        left: float [batch], scores of the left images.
+        right: float [batch], scores of the right images.
+        order: integer or float [batch]: +1 the right image is the blurrier, -1 the left is, 0 nobody could tell.
+        margin: by how much the blurrier image must outscore the other before the loss is 0; in [0, 1].
+        tie_margin: by how much the scores of a tie may differ before it costs; in [0, 1].
+        where: bool [batch], the pairs that count; None means all.
+
+    Returns:
+        float [batch], in [0, 1 + margin] for scores in [0, 1].
+    """
+    left, right = _mask(where, left, right)
+    difference = left - right
+    ordered = jax.nn.relu(difference * order + margin)
+    tied = jax.nn.relu(jnp.abs(difference) - tie_margin)
+    return _keep(where, jnp.where(order == 0, tied, ordered))
+
+
+def pseudo_order(*, left: jax.Array, right: jax.Array, gate: float = 0.0) -> jax.Array:
+    """The order that a scorer gives to an unlabelled pair, as a constant: no gradient flows back through it.
+
+    Args:
+        left: float [batch], scores of the left images.
+        right: float [batch], scores of the right images.
+        gate: smallest score difference that is trusted; 0 trusts every pair but exact ties.
+
+    Returns:
+        float [batch]: +1 the right image scores as blurrier, -1 the left does, 0 not trusted.
+    """
+    difference = jax.lax.stop_gradient(right - left)
+    return jnp.where(jnp.abs(difference) >= gate, jnp.sign(difference), 0.0)
+
+
+def quadruplet_consistency(
+    *,
+    clean_left: jax.Array,
+    clean_right: jax.Array,
+    degraded_left: jax.Array,
+    degraded_right: jax.Array,
+    margin: float,
+    gate: float = 0.0,
+    where: jax.Array | None = None,
+) -> jax.Array:
+    r"""Quadruplet ranking consistency of unlabelled pairs (section 3 of the paper).
+
+    The same degradation applied to both images of a pair must keep their order. The scorer's own order of the clean pair is
+    the label of the degraded one:
+
+    .. math::
+        \max(0, (s'_{left} - s'_{right}) \cdot \mathrm{sign}(s_{right} - s_{left}) + margin)
+
+    with :math:`s` the clean and :math:`s'` the degraded scores. The label is a constant: no gradient passes through the
+    clean scores. A pair whose clean scores tie or differ by less than `gate` costs nothing.
+
+    Args:
+        clean_left, clean_right: float [batch], scores of the pair as it is.
+        degraded_left, degraded_right: float [batch], scores of the pair after one shared degradation.
+        margin: by how much the degraded scores must keep the order; in [0, 1].
+        gate: see `pseudo_order`.
+        where: bool [batch], the pairs that count; None means all.
+
+    Returns:
+        float [batch], in [0, 1 + margin] for scores in [0, 1].
+    """
+    clean_left, clean_right = _mask(where, clean_left, clean_right)
+    order = pseudo_order(left=clean_left, right=clean_right, gate=gate)
+    loss = margin_ranking(left=degraded_left, right=degraded_right, order=order, margin=margin, where=where)
+    return jnp.where(order == 0, 0.0, loss)
+
+
+def pairwise_consistency(
+    *, clean: jax.Array, degraded: jax.Array, margin: float, where: jax.Array | None = None
+) -> jax.Array:
+    r"""Pairwise ranking consistency: a degraded copy must outscore its own original (the paper's simpler rival).
+
+    .. math:: \max(0, s - s' + margin)
+
+    Args:
+        clean: float [batch], scores of the images as they are; gradient flows through them.
+        degraded: float [batch], scores of their degraded copies.
+        margin: by how much the copy must outscore the original; in [0, 1].
+        where: bool [batch], the images that count; None means all.
+
+    Returns:
+        float [batch], in [0, 1 + margin] for scores in [0, 1].
+    """
+    return margin_ranking(left=clean, right=degraded, order=jnp.ones_like(clean), margin=margin, where=where)
+
+
+def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
+    """Mean over the entries that count; 0, with gradient 0, when none does.
+
+    Args:
+        values: float [batch].
+        where: bool [batch]; None means all.
+    """
+    count = values.size if where is None else jnp.sum(where)
+    return jnp.sum(_keep(where, values)) / jnp.maximum(count, 1)
+
+
+def _mask(where, *scores):
+    """Replaces scores that do not count by 0 before any arithmetic, so that a NaN there cannot reach a gradient."""
+    return scores if where is None else tuple(jnp.where(where, score, 0.0) for score in scores)
+
+
+def _keep(where, values):
+    return values if where is None else jnp.where(where, values, 0.0)

@@ -1,0 +1,116 @@
+"""From a picture and a face box to the square uint8 array that the scorer sees: the one crop and resize of the project.
+
+Builders apply it once and store the result losslessly; the scorer applies the very same function to new pictures.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+# What Pillow can turn into 8-bit RGB without losing range; 16-bit and float pictures are refused, not clipped.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """The crop and resize protocol; written into a data set's metadata and into every checkpoint.
+
+    Attributes:
+        image_size: side S of the stored square, in pixels.
+        context: side of the square crop over the longer side of the face box; 1.0 is the box itself.
+        resample: the filter; only "bicubic" (antialiased: its support grows with the reduction).
+    """
+
+    image_size: int = 64
+    context: float = 1.0
+    resample: str = "bicubic"
+
+    def __post_init__(self):
+        if type(self.image_size) is not int or not 16 <= self.image_size <= 1024:
+            raise ValueError(f"image_size must be an integer from 16 to 1024, not {self.image_size!r}")
+        if not isinstance(self.context, (int, float)) or not 0.25 <= self.context <= 8:
+            raise ValueError(f"context must be a number from 0.25 to 8, not {self.context!r}")
+        if self.resample != "bicubic":
+            raise ValueError(f"resample must be 'bicubic', not {self.resample!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as a JSON-serialisable dict."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
+        """Rebuilds the protocol from `to_dict`; raises ValueError for unknown or missing fields."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or set(fields) != known:
+            raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {fields!r}")
+        return cls(**fields)
+
+
+def read_image(path: str | os.PathLike) -> Image.Image:
+    """Reads and fully decodes a picture file as 8-bit RGB.
+
+    Pixels are taken as stored: an EXIF orientation is not applied, since face boxes refer to stored pixels and the
+    blur of a picture does not depend on which way up it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a readable 8-bit picture (damaged, cut short, 16-bit, not a picture).
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in _MODES:
+                raise ValueError(f"{path}: pictures of mode {image.mode!r} are not supported; save it as 8-bit RGB")
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: not a readable picture ({error}); replace the file or remove it") from error
+
+
+def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float):
+    """The square that is cut out, as (left, top, side) in whole pixels.
+
+    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is centred
+    on the box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched.
+
+    Args:
+        size: (width, height) of the picture.
+        box: (x, y, width, height) of the face, inside the picture; None means that the picture as a whole is the face.
+        context: see `Preprocessing`.
+
+    Raises:
+        ValueError: the box is empty or leaves the picture.
+    """
+    width, height = size
+    x, y, w, h = box if box is not None else (0, 0, width, height)
+    if w <= 0 or h <= 0 or x < 0 or y < 0 or x + w > width or y + h > height:
+        raise ValueError(f"box x={x} y={y} w={w} h={h} is empty or leaves the picture of {width} x {height} pixels")
+    side = max(1, min(round(context * max(w, h)), width, height))
+    left = min(max(round(x + w / 2 - side / 2), 0), width - side)
+    top = min(max(round(y + h / 2 - side / 2), 0), height - side)
+    return left, top, side
+
+
+def crop_and_resize(
+    image: Image.Image, box: tuple[int, int, int, int] | None, preprocessing: Preprocessing
+) -> np.ndarray:
+    """Cuts the face out and brings it to the working resolution.
+
+    Args:
+        image: an RGB picture, as from `read_image`.
+        box: (x, y, width, height) in pixels; None means the whole picture.
+        preprocessing: the protocol.
+
+    Returns:
+        uint8 [image_size, image_size, 3].
+
+    Raises:
+        ValueError: the box is empty or leaves the picture.
+    """
+    left, top, side = crop_square(image.size, box, preprocessing.context)
+    target = (preprocessing.image_size, preprocessing.image_size)
+    crop = image.resize(target, Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    return np.asarray(crop, np.uint8)

@@ -1,0 +1,105 @@
+"""Scoring pictures with a trained run: what a notebook or a program calls.
+
+    scorer = load_scorer("runs/demo")
+    scores = scorer.score(["a.jpg", "b.jpg"])
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from blur_jax import checkpoints, models, train_step
+from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image
+
+Picture = str | os.PathLike | Image.Image | np.ndarray
+Box = tuple[int, int, int, int]
+
+
+class Scorer:
+    """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
+
+    Attributes:
+        preprocessing: the crop and resize protocol of the training data; applied to every picture.
+        config: the config of the run.
+        step: the number of updates behind the parameters.
+    """
+
+    def __init__(self, saved: checkpoints.Saved):
+        model, self._params = load_model(saved)
+        self.preprocessing: Preprocessing = saved.preprocessing
+        self.config, self.step = saved.config, saved.step
+        self._apply = jax.jit(lambda params, images: model.apply({"params": params}, train_step.to_float(images)))
+
+    def score(
+        self, pictures: Sequence[Picture], *, boxes: Sequence[Box | None] | None = None, batch_size: int = 64
+    ) -> np.ndarray:
+        """Scores pictures.
+
+        Args:
+            pictures: file paths, PIL images, or uint8 arrays [H, W, 3] in RGB, of any sizes.
+            boxes: (x, y, width, height) of the face in each picture, in pixels; None takes whole pictures.
+            batch_size: pictures in memory at a time.
+
+        Returns:
+            float32 [n], in [0, 1], larger is blurrier.
+
+        Raises:
+            FileNotFoundError, ValueError: a picture that is missing or unreadable, or a box that leaves it.
+        """
+        if isinstance(pictures, (str, os.PathLike)):
+            raise ValueError("score takes a list of pictures; give [picture] for a single one")
+        boxes = [None] * len(pictures) if boxes is None else list(boxes)
+        if len(boxes) != len(pictures):
+            raise ValueError(f"there are {len(boxes)} boxes for {len(pictures)} pictures")
+        scores = [np.zeros(0, np.float32)]
+        for start in range(0, len(pictures), batch_size):
+            chunk = slice(start, start + batch_size)
+            scores.append(self.score_prepared(np.stack([self.prepare(*item) for item in zip(pictures[chunk], boxes[chunk])])))
+        return np.concatenate(scores)
+
+    def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
+        """Does to a picture what was done to the training pictures; returns uint8 [S, S, 3]."""
+        if isinstance(picture, np.ndarray):
+            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+                raise ValueError(f"an array picture must be uint8 [H, W, 3], not {picture.dtype} {list(picture.shape)}")
+            picture = Image.fromarray(picture)
+        elif isinstance(picture, Image.Image):
+            picture = picture.convert("RGB")
+        else:
+            picture = read_image(picture)
+        return crop_and_resize(picture, box, self.preprocessing)
+
+    def score_prepared(self, images: np.ndarray) -> np.ndarray:
+        """Scores uint8 [n, S, S, 3] that are cropped and resized already; returns float32 [n].
+
+        The batch is filled up to a power of two, so that few sizes are ever compiled.
+        """
+        padded = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
+        padded[: len(images)] = images
+        return np.asarray(self._apply(self._params, padded))[: len(images)]
+
+
+def load_model(saved: checkpoints.Saved) -> tuple[models.Scorer, Any]:
+    """Builds the model that a checkpoint's config describes and reads its parameters; returns (model, params)."""
+    model = models.from_config(saved.config.model)
+    size = saved.preprocessing.image_size
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
+    template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes["params"])
+    return model, saved.load_params(template)
+
+
+def load_scorer(path: str | os.PathLike) -> Scorer:
+    """Loads a scorer on any machine, whatever devices trained it.
+
+    Args:
+        path: a run directory (its best checkpoint by validation is taken) or one checkpoint, `checkpoints/<step>`.
+
+    Raises:
+        checkpoints.CheckpointError: there is no usable checkpoint.
+    """
+    return Scorer(checkpoints.find(path))

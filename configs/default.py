@@ -1,0 +1,79 @@
+"""The demo: semi-supervised training on real faces with blur of known strength. Every field is documented here.
+
+Command:  python launch.py --workdir=runs/demo
+Machine:  2 CPU cores, no accelerator
+Time:     see README.md, section "Results"
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the default config; other config files change a few of its fields."""
+    config = ml_collections.ConfigDict()
+    config.seed = 0  # Fixes initialisation, data order and every random draw.
+    config.steps = 400  # Updates in the run.
+
+    config.data = ml_collections.ConfigDict()
+    config.data.name = "demo_face_blur"  # A data set of tfds_builders/.
+    config.data.dir = ""  # Where prepared data live; "" is $BLUR_JAX_DATA, or ~/.cache/blur_jax.
+    config.data.manual_dir = ""  # The user's own image folders and lists, for data sets that need them.
+    config.data.partial = False  # Accept that some images of the lists are missing.
+    config.data.image_size = 64  # Side of the square that the scorer sees, in pixels.
+    config.data.context = 1.0  # Side of the square crop over the longer side of the face box.
+    config.data.labeled_split = "train"  # Split of the labelled pairs to train on.
+    config.data.labeled_count = 0  # Train on the first so many labelled pairs only; 0 is all.
+    config.data.cache_mb = 2048  # Keep a split's decoded images in memory where they fit.
+
+    config.batch = ml_collections.ConfigDict()
+    config.batch.labeled = 32  # Labelled pairs in a global batch.
+    config.batch.unlabeled = 32  # Unlabelled pairs in a global batch.
+
+    config.model = ml_collections.ConfigDict()
+    config.model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
+    config.model.blocks = 0  # Keep only the first so many blocks of efficientnet_lite0; 0 is all.
+    config.model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
+    config.model.dtype = "float32"  # Of the computation, "float32" or "bfloat16"; parameters are always float32.
+
+    config.ranking = ml_collections.ConfigDict()
+    config.ranking.margin = 0.1  # By how much the blurrier image of a labelled pair must outscore the other.
+    config.ranking.tie_margin = 0.05  # By how much the scores of a tied pair may differ.
+
+    config.consistency = ml_collections.ConfigDict()
+    config.consistency.quadruplet_weight = 1.0  # Of quadruplet ranking consistency; 0 turns it off.
+    config.consistency.pairwise_weight = 0.0  # Of pairwise ranking consistency; 0 turns it off.
+    config.consistency.margin = 0.05  # Of both consistency losses.
+    config.consistency.warmup_steps = 100  # The weights rise from 0 over so many steps: early pseudo-orders are noise.
+    config.consistency.gate = 0.0  # Pairs whose clean scores differ by less are left out; 0 leaves none out.
+    config.consistency.teacher = "student"  # Who orders the clean pair: "student", or "ema" (needs ema_decay).
+
+    config.degradation = ml_collections.ConfigDict()
+    config.degradation.families = ("defocus", "gaussian", "anisotropic", "downup")  # Blur families to draw from.
+    config.degradation.rms_min = 0.01  # Weakest blur: r.m.s. radius of its point spread function, in image widths.
+    config.degradation.rms_max = 0.05  # Strongest blur.
+    config.degradation.noise_max = 0.0  # Largest standard deviation of sensor noise, in linear light; 0 is off.
+    config.degradation.jpeg_min_quality = 100  # Lowest JPEG-like quality, 1 to 100; 100 is off.
+
+    config.augment = ml_collections.ConfigDict()  # Changes that keep the rank of blur; each image draws its own.
+    config.augment.flip = True  # Left-right flips.
+    config.augment.exposure = 0.2  # Largest change of exposure.
+    config.augment.contrast = 0.2  # Largest change of contrast.
+    config.augment.colour = 0.1  # Largest change of colour balance.
+
+    config.optimizer = ml_collections.ConfigDict()
+    config.optimizer.learning_rate = 3e-3  # At its peak.
+    config.optimizer.schedule = "cosine"  # "cosine", "linear" or "constant", after the warm-up.
+    config.optimizer.warmup_steps = 20
+    config.optimizer.weight_decay = 1e-4
+    config.optimizer.clip_norm = 1.0  # Largest global gradient norm; 0 turns clipping off.
+
+    config.ema_decay = 0.0  # Decay of the moving average of the parameters, used to score where on; 0 is off.
+
+    config.log_every = 20  # Steps between rows of metrics.jsonl.
+    config.checkpoint_every = 100  # Steps between validations, each followed by a checkpoint.
+    config.keep = 2  # Newest checkpoints kept, beside the best by validation.
+
+    config.evaluation = ml_collections.ConfigDict()
+    config.evaluation.batch_size = 256  # Images in a global batch.
+    config.evaluation.resamples = 1000  # Of the bootstrap.
+    return config

@@ -1,0 +1,73 @@
+"""Trains or evaluates a blur scorer: python launch.py --workdir=runs/demo
+
+With no --config it trains the demo of configs/default.py. Fields are set as --config.steps=800 or
+--config.consistency.quadruplet_weight=0. The same command started again goes on where the run was.
+"""
+
+import os
+import sys
+
+import jax
+from absl import app, flags, logging
+from jax.experimental import multihost_utils
+from ml_collections import config_flags
+
+from blur_jax.evaluate import REPORT_FILE, evaluate
+from blur_jax.preprocessing import Preprocessing
+from blur_jax.train import train
+from tfds_builders.build import prepare
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", os.path.join(_HERE, "configs", "default.py"), "Config file, see configs/.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: checkpoints, figures and the report go here.", required=True)
+_MODE = flags.DEFINE_enum(
+    "mode", "train", ["train", "evaluate"], "Train and then evaluate, or only evaluate the run's best checkpoint."
+)
+_DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "Join the other processes of a pod with jax.distributed.initialize().")
+
+
+def run(config, workdir, mode):
+    """Prepares the data where needed, trains, evaluates and says where the results are."""
+    if jax.process_index() == 0:
+        prepare(
+            config.data.name,
+            data_dir=config.data.dir,
+            preprocessing=Preprocessing(image_size=config.data.image_size, context=config.data.context),
+            manual_dir=config.data.manual_dir,
+            partial=config.data.partial,
+        )
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("data prepared")
+    if mode == "train" and not train(config, workdir):
+        return
+    results = evaluate(config, workdir)
+    if jax.process_index() != 0:
+        return
+    print(f"checkpoint  {os.path.join(workdir, results['checkpoint'])}")
+    print(f"report      {os.path.join(workdir, REPORT_FILE)}")
+    for split, figures in results["splits"].items():
+        groups = {f"{split}, {name}": group for name, group in figures["groups"].items()}
+        for name, summary in {split: figures, **groups}.items():
+            values = [f"{key.replace('_', ' ')} {summary[key]['value']:.3f}" for key in ("spearman", "pairwise_accuracy")]
+            print(f"{name:<24}  {'  '.join(values)}  ({summary['examples']} faces)")
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # The libraries tell much that only debugging needs.
+    if _DISTRIBUTED.value:
+        jax.distributed.initialize()
+    try:
+        run(_CONFIG.value, _WORKDIR.value, _MODE.value)
+    except (ValueError, OSError, FloatingPointError) as error:
+        if logging.get_verbosity() >= logging.DEBUG:
+            raise
+        sys.exit(f"launch.py: {error}\n(--verbosity=1 shows where)")
+
+
+if __name__ == "__main__":
+    app.run(main)
