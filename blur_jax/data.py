@@ -5,6 +5,7 @@ and every process takes its own slice of the same global batch.
 """
 
 import dataclasses
+import io
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,10 +14,12 @@ import grain
 import ml_collections
 import numpy as np
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from blur_jax.preprocessing import Preprocessing
 
 _PAIR = ("left", "right")
+_IMAGES = (*_PAIR, "image")
 
 
 def default_dir() -> str:
@@ -64,7 +67,8 @@ def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, coun
             f"{builder.data_path} was prepared with {found}, but the config asks for {wanted};"
             " prepare it anew into another folder (--config.data.dir=...) or change config.data to match"
         )
-    source = _Decoded(builder.as_data_source(split=split), count)
+    decoders = {name: tfds.decode.SkipDecoding() for name in builder.info.features if name in _IMAGES}
+    source = _Decoded(builder.as_data_source(split=split, decoders=decoders), count)
     return Split(_cached(source, config.cache_mb), found, metadata)
 
 
@@ -85,11 +89,13 @@ def _builder(config, kind):
 
 
 class _Decoded(Sequence):
-    """The first `count` examples of a TFDS data source (0: all), with their texts as str."""
+    """The first `count` examples of a TFDS data source (0: all), with images as arrays and texts as str."""
 
     def __init__(self, source, count):
         if not 0 <= count <= len(source):
-            raise ValueError(f"config.data.labeled_count={count} must be from 0 (all) to the {len(source)} pairs there are")
+            raise ValueError(
+                f"config.data.labeled_count={count} must be from 0 (all) to the {len(source)} pairs there are"
+            )
         self._source, self._count = source, count or len(source)
 
     def __len__(self):
@@ -97,7 +103,12 @@ class _Decoded(Sequence):
 
     def __getitem__(self, index):
         example = self._source[int(index)]
-        return {key: value.decode() if isinstance(value, bytes) else value for key, value in example.items()}
+        for key, value in example.items():
+            if key in _IMAGES:
+                example[key] = np.asarray(Image.open(io.BytesIO(value)))
+            elif isinstance(value, bytes):
+                example[key] = value.decode()
+        return example
 
 
 class _Cached(Sequence):

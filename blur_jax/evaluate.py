@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from blur_jax import checkpoints, data, metrics, parallel, report, scorer, train_step, writers
+from blur_jax import checkpoints, data, figures, metrics, parallel, report, scorer, train_step, writers
 
 METRICS_FILE = "metrics.json"
 REPORT_FILE = "report.html"
@@ -68,14 +68,14 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
     for split in data.split_names(config.data, "ranked"):
         opened = data.open_split(config.data, "ranked", split)
         if opened.preprocessing != saved.preprocessing:
-            raise ValueError(f"{saved.path} was trained with {saved.preprocessing}, the data have {opened.preprocessing}")
+            raise ValueError(
+                f"{saved.path} was trained with {saved.preprocessing}, the data have {opened.preprocessing}"
+            )
         columns = {key: [example[key] for example in opened.examples] for key in opened.examples[0]}
         images, ranks = np.stack(columns["image"]), np.asarray(columns["rank"], np.float32)
         scores = score_images(replicated, images)
-        figures = _summaries(scores, ranks, columns["group"], config.evaluation.resamples, config.seed)
-        evaluations.append(
-            report.Evaluation(split, scores, ranks, columns["name"], columns["group"], images, figures)
-        )
+        summary = _summaries(scores, ranks, columns["group"], config.evaluation.resamples, config.seed)
+        evaluations.append(figures.Evaluation(split, scores, ranks, columns["name"], columns["group"], images, summary))
     results = {
         "checkpoint": os.path.relpath(saved.path, workdir),
         "step": saved.step,
@@ -102,9 +102,7 @@ def _summaries(scores, ranks, groups, resamples, seed):
     for name in names if len(names) > 1 else []:
         members = np.asarray(groups) == name
         if members.sum() > 1:
-            summary["groups"][name] = metrics.summarize(
-                scores[members], ranks[members], resamples=resamples, seed=seed
-            )
+            summary["groups"][name] = metrics.summarize(scores[members], ranks[members], resamples=resamples, seed=seed)
     return summary
 
 

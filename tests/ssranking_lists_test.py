@@ -1,0 +1,237 @@
+import pytest
+
+from tfds_builders.ssranking_face_blur import lists
+from tfds_builders.ssranking_face_blur.problems import ReleaseError
+
+CROPS = "LFW_all_imgs_list.txt"
+WIDER = "WiderFace_train_all_imgs_list.txt"
+FIVE = "SSRanking_OBA_train_supervised_5k.txt"
+TEN = "SSRanking_OBA_train_supervised_10k.txt"
+UNSUPERVISED = "SSRanking_OBA_train_unsupervised.txt"
+TEST1 = "SSRanking_OBA_test_test1.txt"
+
+GOOD = {
+    CROPS: "LFW>>a_0001.jpg>>1 2 30 40>>a_0001.jpg\nLFW>>b_0001.jpg>>0 0 5 5>>b_0001.jpg\n"
+    "LFW>>c_0001.jpg>>0 0 5 5>>c_0001.jpg\n",
+    WIDER: "WIDER_train>>0--Parade/p 1.jpg>>3 4 5 6>>0--Parade/p 1_0.jpg\n",
+    FIVE: "LFW/a_0001.jpg,LFW/b_0001.jpg\n",
+    UNSUPERVISED: "LFW/b_0001.jpg,LFW/a_0001.jpg\n",
+    TEST1: "Images_Wider_Train/0--Parade/p 1_0.jpg 2\n",
+}
+
+
+def read(root, changes, kind="labeled", folders=None):
+    """Reads the good release with some of its files replaced (str or bytes) or left out (None)."""
+    for file, text in {**GOOD, **changes}.items():
+        if text is not None:
+            (root / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return lists.read_release(root, kind, folders)
+
+
+def test_a_good_release_is_parsed(tmp_path):
+    release = read(tmp_path, {})
+    assert release.problems == []
+    assert release.crop("LFW/a_0001.jpg") == (CROPS, 1, "a_0001.jpg", (1, 2, 30, 40))
+    assert release.entries[FIVE] == [(1, "LFW/a_0001.jpg", "LFW/b_0001.jpg")]
+    assert release.entries[UNSUPERVISED] == [(1, "LFW/b_0001.jpg", "LFW/a_0001.jpg")]
+    # Names may hold spaces: a test line splits at the last one.
+    name = "Images_Wider_Train/0--Parade/p 1_0.jpg"
+    assert release.entries[TEST1] == [(1, name, 2.0)]
+    assert release.picture(name) == "WIDER_train/0--Parade/p 1.jpg"
+
+
+def test_byte_order_mark_crlf_and_blank_lines_are_accepted(tmp_path):
+    crops = b"\xef\xbb\xbf\r\n" + GOOD[CROPS].replace("\n", "\r\n\r\n").encode()
+    pairs = b"\xef\xbb\xbf\r\nLFW/a_0001.jpg,LFW/b_0001.jpg\r\n  \r\n"
+    release = read(tmp_path, {CROPS: crops, FIVE: pairs})
+    assert release.problems == []
+    assert release.entries[FIVE] == [(2, "LFW/a_0001.jpg", "LFW/b_0001.jpg")]
+    assert release.lines[FIVE] == 1
+
+
+def test_commas_in_names_are_told_apart_by_the_known_names(tmp_path):
+    crops = GOOD[CROPS] + "LFW>>d,e.jpg>>0 0 5 5>>d,e.jpg\n"
+    release = read(tmp_path, {CROPS: crops, FIVE: "LFW/d,e.jpg,LFW/a_0001.jpg\n"})
+    assert release.problems == []
+    assert release.entries[FIVE] == [(1, "LFW/d,e.jpg", "LFW/a_0001.jpg")]
+
+
+def test_unlabelled_pairs_may_repeat_since_no_label_contradicts(tmp_path):
+    pairs = "LFW/a_0001.jpg,LFW/b_0001.jpg\nLFW/b_0001.jpg,LFW/a_0001.jpg\nLFW/a_0001.jpg,LFW/b_0001.jpg\n"
+    release = read(tmp_path, {UNSUPERVISED: pairs})
+    assert release.problems == []
+    assert len(release.entries[UNSUPERVISED]) == 3
+
+
+def test_the_small_supervised_list_may_be_part_of_the_large_one(tmp_path):
+    release = read(tmp_path, {TEN: GOOD[FIVE] + "LFW/b_0001.jpg,LFW/c_0001.jpg\n"})
+    assert release.problems == []
+    assert (len(release.entries[TEN]), len(release.entries[FIVE])) == (2, 1)
+
+
+def test_folders_can_be_added(tmp_path):
+    changes = {FIVE: "Faces/a_0001.jpg,Faces/b_0001.jpg\n"}
+    release = read(tmp_path, changes, folders={"Faces": (CROPS, "elsewhere/lfw")})
+    assert release.problems == []
+    assert release.picture("Faces/a_0001.jpg") == "elsewhere/lfw/a_0001.jpg"
+
+
+PAIR = GOOD[FIVE]
+BAD = {
+    "crop list with three fields": (
+        {CROPS: GOOD[CROPS] + "LFW>>x.jpg>>1 2 3 4\n"},
+        "malformed line", f"{CROPS}:4: 'LFW>>x.jpg>>1 2 3 4'", "Correct or delete the line",
+    ),
+    "box with a fraction": (
+        {CROPS: GOOD[CROPS] + "LFW>>x.jpg>>1 2 3.5 4>>x.jpg\n"},
+        "malformed line", f"{CROPS}:4: box '1 2 3.5 4' is not four integers", "Correct or delete the line",
+    ),
+    "box with three numbers": (
+        {CROPS: GOOD[CROPS] + "LFW>>x.jpg>>1 2 3>>x.jpg\n"},
+        "malformed line", f"{CROPS}:4: box '1 2 3' is not four integers", "Correct or delete the line",
+    ),
+    "not UTF-8": (
+        {FIVE: PAIR.encode() + b"LFW/\xff.jpg,LFW/a_0001.jpg\n"},
+        "malformed line", f"{FIVE}:2: not UTF-8", "Correct or delete the line",
+    ),
+    "pair without a comma": (
+        {FIVE: "\n" + PAIR + "LFW/a_0001.jpg LFW/b_0001.jpg\n"},
+        "malformed line", f"{FIVE}:3: 'LFW/a_0001.jpg LFW/b_0001.jpg' is not 'left,right'", "Correct or delete",
+    ),
+    "pair with an empty half": (
+        {FIVE: PAIR + "LFW/a_0001.jpg,\n"},
+        "malformed line", f"{FIVE}:2: 'LFW/a_0001.jpg,' is not 'left,right'", "Correct or delete the line",
+    ),
+    "commas that fit no known names": (
+        {FIVE: PAIR + "LFW/a_0001.jpg,LFW/b_0001.jpg,LFW/c_0001.jpg\n"},
+        "malformed line", f"{FIVE}:2: ", "Correct or delete the line",
+    ),
+    "commas that fit in two ways": (
+        {
+            CROPS: GOOD[CROPS]
+            + "".join(f"LFW>>{n}>>0 0 5 5>>{n}\n" for n in ("x", "y,LFW/z", "x,LFW/y", "z")),
+            FIVE: PAIR + "LFW/x,LFW/y,LFW/z\n",
+        },
+        "malformed line", f"{FIVE}:2: 'LFW/x,LFW/y,LFW/z'", "Correct or delete the line",
+    ),
+    "rank missing": (
+        {TEST1: GOOD[TEST1] + "LFW/c_0001.jpg\n"},
+        "malformed line", f"{TEST1}:2: 'LFW/c_0001.jpg' is not 'name order'", "Correct or delete the line",
+    ),
+    "rank not a number": (
+        {TEST1: GOOD[TEST1] + "LFW/c_0001.jpg nan\n"},
+        "malformed line", f"{TEST1}:2: 'LFW/c_0001.jpg nan' is not 'name order'", "Correct or delete the line",
+    ),
+    "rank infinite": (
+        {TEST1: GOOD[TEST1] + "LFW/c_0001.jpg -inf\n"},
+        "malformed line", f"{TEST1}:2: 'LFW/c_0001.jpg -inf' is not 'name order'", "Correct or delete the line",
+    ),
+    "empty list": (
+        {UNSUPERVISED: "\n\n"},
+        "malformed line", f"{UNSUPERVISED}: the list is empty", "a damaged download",
+    ),
+    "unknown name in a pair": (
+        {FIVE: PAIR + "LFW/a_0001.jpg,LFW/nobody.jpg\n"},
+        "unknown name", f"{FIVE}:2: 'LFW/nobody.jpg' is not in {CROPS}", "add it to the crop list, or delete",
+    ),
+    "unknown name in a test": (
+        {TEST1: GOOD[TEST1] + "LFW/nobody.jpg 1\n"},
+        "unknown name", f"{TEST1}:2: 'LFW/nobody.jpg' is not in {CROPS}", "add it to the crop list, or delete",
+    ),
+    "unknown folder": (
+        {FIVE: PAIR + "LFW/a_0001.jpg,AFW/x.jpg\n"},
+        "unknown folder", f"{FIVE}:2: 'AFW/x.jpg' starts with none of the folders LFW,", "tell the builder: folders={",
+    ),
+    "duplicate crop": (
+        {CROPS: GOOD[CROPS] + "LFW>>z.jpg>>1 1 1 1>>b_0001.jpg\n"},
+        "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already in line 2", "Delete one of the two lines",
+    ),
+    "pair with itself": (
+        {UNSUPERVISED: "LFW/a_0001.jpg,LFW/a_0001.jpg\n"},
+        "pair with itself", f"{UNSUPERVISED}:1: 'LFW/a_0001.jpg'", "Delete the line",
+    ),
+    "pair in both orders": (
+        {FIVE: PAIR + "LFW/b_0001.jpg,LFW/a_0001.jpg\n"},
+        "contradictory pair", f"{FIVE}:2: LFW/b_0001.jpg,LFW/a_0001.jpg is the other way round in {FIVE}:1",
+        "Delete the wrong line, or both",
+    ),
+    "pair in both orders across lists": (
+        {TEN: "LFW/b_0001.jpg,LFW/a_0001.jpg\n"},
+        "contradictory pair", f"{FIVE}:1: LFW/a_0001.jpg,LFW/b_0001.jpg is the other way round in {TEN}:1",
+        "Delete the wrong line, or both",
+    ),
+    "labelled pair twice": (
+        {FIVE: PAIR + PAIR},
+        "repeated line", f"{FIVE}:2: the pair is already in line 1", "Delete one of the two lines",
+    ),
+    "test face twice": (
+        {TEST1: GOOD[TEST1] + GOOD[TEST1]},
+        "repeated line", f"{TEST1}:2: 'Images_Wider_Train/0--Parade/p 1_0.jpg' is already in line 1",
+        "Delete one of the two lines",
+    ),
+    "labelled and tested": (
+        {UNSUPERVISED: "LFW/b_0001.jpg,LFW/c_0001.jpg\n", TEST1: GOOD[TEST1] + "LFW/a_0001.jpg 1\n"},
+        "train and test", f"{TEST1}:2: 'LFW/a_0001.jpg' is in {FIVE}:1", "Delete the face from the training lists or",
+    ),
+    "unlabelled and tested": (
+        {UNSUPERVISED: "LFW/b_0001.jpg,LFW/c_0001.jpg\n", TEST1: GOOD[TEST1] + "LFW/c_0001.jpg 1\n"},
+        "train and test", f"{TEST1}:2: 'LFW/c_0001.jpg' is in {UNSUPERVISED}:1", "Delete the face from the training",
+    ),
+    "trained on under another name": (
+        {
+            CROPS: GOOD[CROPS] + "LFW>>a_0001.jpg>>1 2 30 40>>renamed.jpg\n",
+            TEST1: GOOD[TEST1] + "LFW/renamed.jpg 1\n",
+        },
+        "train and test", f"{TEST1}:2: 'LFW/renamed.jpg' is in {FIVE}:1 as 'LFW/a_0001.jpg'", "Delete the face from",
+    ),
+    "no list of the config": (
+        {FIVE: None},
+        "missing list", f"{TEN} or {FIVE}: not found in ", "Download the release's text files into manual_dir",
+    ),
+    "no crop list": (
+        {WIDER: None, TEST1: GOOD[TEST1] + "Images_Wider_Train/other.jpg 1\n"},
+        "missing list", f"{WIDER}: not found in ", "Download the release's text files into manual_dir",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "kind", "found", "remedy"), BAD.values(), ids=BAD)
+def test_a_bad_line_is_told_with_place_meaning_and_remedy(tmp_path, changes, kind, found, remedy):
+    problems = read(tmp_path, changes).problems
+    assert [problem.kind for problem in problems] == [kind]
+    message = str(ReleaseError(tmp_path, problems))
+    assert str(tmp_path) in message and f"{kind} (1): " in message
+    assert found in message and remedy in message
+
+
+@pytest.mark.parametrize("name", ["../x.jpg", "a/../../x.jpg", "/etc/x.jpg", "a\\x.jpg", "C:x.jpg", ".."])
+def test_names_that_leave_the_picture_folder_are_refused(tmp_path, name):
+    as_original = f"LFW>>{name}>>0 0 5 5>>x.jpg\n"
+    as_cropped = f"LFW>>x.jpg>>0 0 5 5>>{name}\n"
+    problems = read(tmp_path, {CROPS: GOOD[CROPS] + as_original + as_cropped}).problems
+    assert [(problem.kind, problem.line) for problem in problems] == [("unsafe path", 4), ("unsafe path", 5)]
+    message = str(ReleaseError(tmp_path, problems))
+    assert f"{CROPS}:4: {name!r}" in message
+    assert "write names relative" in message
+
+
+def test_a_pair_with_an_escaping_name_is_unsafe_not_just_unknown(tmp_path):
+    problems = read(tmp_path, {FIVE: GOOD[FIVE] + "LFW/../secret.jpg,LFW/a_0001.jpg\n"}).problems
+    assert [problem[:3] for problem in problems] == [("unsafe path", FIVE, 2)]
+
+
+def test_all_problems_are_collected_counted_and_a_sample_of_each_kind_is_shown(tmp_path):
+    unknown = "".join(f"LFW/a_0001.jpg,LFW/no_{i}.jpg\n" for i in range(30))
+    twins = "LFW/b_0001.jpg,LFW/b_0001.jpg\n" * 2
+    problems = read(tmp_path, {FIVE: GOOD[FIVE] + unknown + twins}).problems
+    assert len(problems) == 32
+    message = str(ReleaseError(tmp_path, problems))
+    assert "32 problem(s)" in message and "unknown name (30): " in message and "pair with itself (2): " in message
+    assert f"{FIVE}:11: 'LFW/no_9.jpg'" in message and "LFW/no_10.jpg" not in message  # 20 lines over 2 kinds
+    assert "... and 20 more" in message and message.count("... and") == 1
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path):
+    problems = lists.read_release(tmp_path / "nowhere", "ranked").problems
+    assert [problem.kind for problem in problems] == ["missing list"]
+    assert str(tmp_path / "nowhere") in problems[0].found

@@ -1,0 +1,293 @@
+"""The text lists of the paper's release: parsed and checked, without touching a picture.
+
+Formats (README of github.com/yzliangHIK2022/SSRanking-for-Object-BA):
+
+- crop lists: `DataSet>>original name>>x y w h>>cropped name`, in pixels of the original picture;
+- supervised pairs: `left,right`, the right face is the blurrier; unsupervised: the same, but the order says nothing;
+- tests: `name order`, larger order = blurrier.
+
+Pair and test lists put a folder in front of the cropped name, see `FOLDERS`. Files are UTF-8; a byte order mark, CRLF
+line ends and blank lines are accepted.
+"""
+
+import dataclasses
+import hashlib
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from tfds_builders.ssranking_face_blur.problems import Problem
+
+# First folder of a name in the pair and test lists -> (crop list that has the rest of the name, folder of the original
+# pictures). The release documents its formats but not this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in
+# its examples, the other two follow the pattern.
+FOLDERS = {
+    "LFW": ("LFW_all_imgs_list.txt", "LFW"),
+    "CASIA_WebFace": ("CASIA_all_imgs_list.txt", "CASIA_WebFace"),
+    "Images_Wider_Train": ("WiderFace_train_all_imgs_list.txt", "WIDER_train"),
+    "Images_Wider_Val": ("WiderFace_val_all_imgs_list.txt", "WIDER_val"),
+    "MegaFace": ("MegaFace_all_imgs_list.txt", "MegaFace"),
+}
+SUPERVISED_10K = "SSRanking_OBA_train_supervised_10k.txt"
+SUPERVISED_5K = "SSRanking_OBA_train_supervised_5k.txt"
+UNSUPERVISED = "SSRanking_OBA_train_unsupervised.txt"
+TESTS = {f"test{i}": f"SSRanking_OBA_test_test{i}.txt" for i in (1, 2, 3)}
+# What each config is made of; at least one of its lists must be there.
+LISTS = {
+    "labeled": (SUPERVISED_10K, SUPERVISED_5K),
+    "unlabeled": (UNSUPERVISED,),
+    "ranked": tuple(TESTS.values()),
+}
+
+
+class Crop(NamedTuple):
+    """One line of a crop list: `box` is (x, y, width, height) in pixels of the original picture."""
+
+    file: str
+    line: int
+    original: str
+    box: tuple[int, int, int, int]
+
+
+class Pair(NamedTuple):
+    """One line of a pair list; in supervised lists the right face is the blurrier."""
+
+    line: int
+    left: str
+    right: str
+
+    @property
+    def names(self):
+        return self.left, self.right
+
+
+class Ranked(NamedTuple):
+    """One line of a test list; a larger rank is blurrier."""
+
+    line: int
+    name: str
+    rank: float
+
+    @property
+    def names(self):
+        return (self.name,)
+
+
+@dataclasses.dataclass
+class Release:
+    """The parsed lists.
+
+    Attributes:
+        root: the directory of the lists and picture folders (`manual_dir`).
+        folders: as `FOLDERS`.
+        crops: crop list -> cropped name -> Crop.
+        entries: pair or test list -> its faultless lines, in order: Pair or Ranked.
+        lines: list -> number of its lines that are not blank.
+        absent: crop lists that names need but that are not there.
+        problems: everything found wrong.
+    """
+
+    root: Path
+    folders: Mapping[str, tuple[str, str]]
+    crops: dict[str, dict[str, Crop]] = dataclasses.field(default_factory=dict)
+    entries: dict[str, list[Pair] | list[Ranked]] = dataclasses.field(default_factory=dict)
+    lines: dict[str, int] = dataclasses.field(default_factory=dict)
+    absent: set[str] = dataclasses.field(default_factory=set)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+
+    def crop(self, name: str) -> Crop | None:
+        """The crop of a name such as "LFW/AJ_Cook_0001.jpg", or None."""
+        folder, _, cropped = name.partition("/")
+        return self.crops.get(self.folders.get(folder, ("",))[0], {}).get(cropped)
+
+    def picture(self, name: str) -> str:
+        """Where the picture of a known name should lie, relative to `root`."""
+        return f"{self.folders[name.partition('/')[0]][1]}/{self.crop(name).original}"
+
+
+def read_release(
+    manual_dir: str | os.PathLike,
+    kind: str,
+    folders: Mapping[str, tuple[str, str]] | None = None,
+) -> Release:
+    """Reads and checks every list that is there, whatever the config: leaks only show across lists.
+
+    In unsupervised lists a repeated or reversed pair is no problem, since no label depends on it.
+
+    Args:
+        manual_dir: the directory with the lists.
+        kind: the config, of which at least one list must be there.
+        folders: additions to `FOLDERS`, or replacements.
+
+    Returns:
+        The release; the caller decides on its `problems`.
+    """
+    release = Release(Path(manual_dir), {**FOLDERS, **(folders or {})})
+    report = release.problems.append
+    if not any((release.root / file).is_file() for file in LISTS[kind]):
+        found = f"not found in {release.root}, but config {kind!r} needs it"
+        report(Problem("missing list", " or ".join(LISTS[kind]), 0, found))
+    for file in dict.fromkeys(file for file, _ in release.folders.values()):
+        if (release.root / file).is_file():
+            release.crops[file] = _read_crops(release, file)
+    for file in LISTS["labeled"] + LISTS["unlabeled"] + LISTS["ranked"]:
+        if (release.root / file).is_file():
+            read = _read_ranks if file in LISTS["ranked"] else _read_pairs
+            release.entries[file] = read(release, file)
+            if not release.lines[file]:
+                report(Problem("malformed line", file, 0, "the list is empty"))
+    _check_labels(release)
+    _check_leaks(release)
+    return release
+
+
+def fingerprint(manual_dir: str | os.PathLike) -> str:
+    """SHA-256 over the text files of the release: which lists a data set was made of."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(manual_dir).glob("*.txt")):
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _lines(release: Release, file: str) -> Iterator[tuple[int, str]]:
+    """Yields (line number, text) of the lines that are not blank, and counts them."""
+    release.lines[file] = 0
+    data = (release.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    for number, raw in enumerate(data.splitlines(), 1):
+        release.lines[file] += bool(raw.strip())
+        try:
+            text = raw.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            release.problems.append(Problem("malformed line", file, number, f"not UTF-8: {raw!r}"))
+            continue
+        if text:
+            yield number, text
+
+
+def _escapes(name: str) -> bool:
+    drive = re.match("[A-Za-z]:", name)
+    return bool(name.startswith("/") or "\\" in name or drive or ".." in name.split("/"))
+
+
+def _read_crops(release: Release, file: str) -> dict[str, Crop]:
+    crops = {}
+    for number, text in _lines(release, file):
+        fields = [field.strip() for field in text.split(">>")]
+        box = fields[2].split() if len(fields) == 4 else []
+        problem = None
+        if len(fields) != 4 or not all(fields):
+            problem = ("malformed line", f"{text!r} is not 'DataSet>>original>>x y w h>>cropped'")
+        elif len(box) != 4 or not all(re.fullmatch("-?[0-9]{1,9}", value) for value in box):
+            problem = ("malformed line", f"box {fields[2]!r} is not four integers 'x y w h'")
+        elif _escapes(fields[1]) or _escapes(fields[3]):
+            problem = ("unsafe path", f"{fields[1]!r}, cropped as {fields[3]!r}")
+        elif fields[3] in crops:
+            problem = ("duplicate crop", f"{fields[3]!r} is already in line {crops[fields[3]].line}")
+        if problem:
+            release.problems.append(Problem(problem[0], file, number, problem[1]))
+        else:
+            crops[fields[3]] = Crop(file, number, fields[1], tuple(int(value) for value in box))
+    return crops
+
+
+def _is_known(release: Release, file: str, line: int, name: str) -> bool:
+    """Whether a crop list has the name; if not, reports why."""
+    if release.crop(name):
+        return True
+    folder, slash, _ = name.partition("/")
+    if _escapes(name):
+        problem = Problem("unsafe path", file, line, repr(name))
+    elif not slash or folder not in release.folders:
+        found = f"{name!r} starts with none of the folders {', '.join(release.folders)}"
+        problem = Problem("unknown folder", file, line, found)
+    elif (absent := release.folders[folder][0]) not in release.crops:
+        if absent in release.absent:
+            return False
+        release.absent.add(absent)
+        found = f"not found in {release.root}, but needed for {name!r} of {file}:{line}"
+        problem = Problem("missing list", absent, 0, found)
+    else:
+        found = f"{name!r} is not in {release.folders[folder][0]}"
+        problem = Problem("unknown name", file, line, found)
+    release.problems.append(problem)
+    return False
+
+
+def _split_pair(release: Release, text: str) -> tuple[str, str] | None:
+    """Splits at the comma; names may hold commas too, then only one split may give two known names."""
+    cuts = [match.start() for match in re.finditer(",", text)]
+    pairs = [(text[:cut].strip(), text[cut + 1 :].strip()) for cut in cuts]
+    if len(pairs) > 1:
+        pairs = [pair for pair in pairs if all(release.crop(name) for name in pair)]
+    return pairs[0] if len(pairs) == 1 and all(pairs[0]) else None
+
+
+def _read_pairs(release: Release, file: str) -> list[Pair]:
+    pairs = []
+    for number, text in _lines(release, file):
+        pair = _split_pair(release, text)
+        if pair is None:
+            found = f"{text!r} is not 'left,right', or its commas do not tell the two names apart"
+            release.problems.append(Problem("malformed line", file, number, found))
+        elif pair[0] == pair[1]:
+            release.problems.append(Problem("pair with itself", file, number, repr(pair[0])))
+        elif all([_is_known(release, file, number, name) for name in pair]):
+            pairs.append(Pair(number, *pair))
+    return pairs
+
+
+def _read_ranks(release: Release, file: str) -> list[Ranked]:
+    ranks = {}
+    for number, text in _lines(release, file):
+        try:
+            name, order = text.rsplit(maxsplit=1)
+            rank = float(order)
+        except ValueError:
+            name, rank = text, math.nan
+        if not abs(rank) < 3e38:  # the range of float32
+            found = f"{text!r} is not 'name order' with a finite number"
+            release.problems.append(Problem("malformed line", file, number, found))
+        elif name in ranks:
+            found = f"{name!r} is already in line {ranks[name].line}"
+            release.problems.append(Problem("repeated line", file, number, found))
+        elif _is_known(release, file, number, name):
+            ranks[name] = Ranked(number, name, rank)
+    return list(ranks.values())
+
+
+def _check_labels(release: Release):
+    """Reports labelled pairs given twice in a list, or in both orders in any list."""
+    seen = {}
+    for file in LISTS["labeled"]:
+        here = {}
+        for pair in release.entries.get(file, []):
+            if pair.names in here:
+                found = f"the pair is already in line {here[pair.names]}: {','.join(pair.names)}"
+                release.problems.append(Problem("repeated line", file, pair.line, found))
+            if pair.names[::-1] in seen:
+                found = f"{','.join(pair.names)} is the other way round in {seen[pair.names[::-1]]}"
+                release.problems.append(Problem("contradictory pair", file, pair.line, found))
+            here.setdefault(pair.names, pair.line)
+            seen.setdefault(pair.names, f"{file}:{pair.line}")
+
+
+def _check_leaks(release: Release):
+    """Reports test faces that are trained on, also where the same box has another name."""
+
+    def face(name):
+        return release.picture(name), release.crop(name).box
+
+    trained = {}
+    for file in LISTS["labeled"] + LISTS["unlabeled"]:
+        for pair in release.entries.get(file, []):
+            for name in pair.names:
+                trained.setdefault(face(name), f"{file}:{pair.line} as {name!r}")
+    for file in LISTS["ranked"]:
+        for ranked in release.entries.get(file, []):
+            if face(ranked.name) in trained:
+                found = f"{ranked.name!r} is in {trained[face(ranked.name)]}"
+                release.problems.append(Problem("train and test", file, ranked.line, found))
