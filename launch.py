@@ -21,11 +21,15 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _CONFIG = config_flags.DEFINE_config_file(
     "config", os.path.join(_HERE, "configs", "default.py"), "Config file, see configs/.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: checkpoints, figures and the report go here.", required=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Run directory: checkpoints, figures and the report go here.", required=True
+)
 _MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "evaluate"], "Train and then evaluate, or only evaluate the run's best checkpoint."
 )
-_DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "Join the other processes of a pod with jax.distributed.initialize().")
+_DISTRIBUTED = flags.DEFINE_boolean(
+    "distributed", False, "Join the other processes of a pod with jax.distributed.initialize()."
+)
 
 
 def run(config, workdir, mode):
@@ -50,7 +54,9 @@ def run(config, workdir, mode):
     for split, figures in results["splits"].items():
         groups = {f"{split}, {name}": group for name, group in figures["groups"].items()}
         for name, summary in {split: figures, **groups}.items():
-            values = [f"{key.replace('_', ' ')} {summary[key]['value']:.3f}" for key in ("spearman", "pairwise_accuracy")]
+            values = [
+                f"{key.replace('_', ' ')} {summary[key]['value']:.3f}" for key in ("spearman", "pairwise_accuracy")
+            ]
             print(f"{name:<24}  {'  '.join(values)}  ({summary['examples']} faces)")
 
 

@@ -56,7 +56,12 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(
-        self, state: TrainState, *, config: dict[str, Any], preprocessing: Preprocessing, validation_accuracy: float | None
+        self,
+        state: TrainState,
+        *,
+        config: dict[str, Any],
+        preprocessing: Preprocessing,
+        validation_accuracy: float | None,
     ) -> None:
         """Starts to save a state and returns; the arrays have been copied by then, so the state may be donated.
 
@@ -147,15 +152,23 @@ def find(path: str | os.PathLike) -> Saved:
         return _read_meta(path)
     steps = _steps(os.path.join(path, _FOLDER)) or _steps(path)
     if not steps:
-        raise CheckpointError(f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>")
+        raise CheckpointError(
+            f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
+        )
     saved = [_read_meta(folder) for folder in steps]
     # The later of equals: it has seen more data.
-    return max(saved, key=lambda each: (-1.0 if each.validation_accuracy is None else each.validation_accuracy, each.step))
+    return max(
+        saved, key=lambda each: (-1.0 if each.validation_accuracy is None else each.validation_accuracy, each.step)
+    )
 
 
 def _steps(folder):
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return [os.path.join(folder, name) for name in names if name.isdigit() and os.path.isdir(os.path.join(folder, name, "meta"))]
+    return [
+        os.path.join(folder, name)
+        for name in names
+        if name.isdigit() and os.path.isdir(os.path.join(folder, name, "meta"))
+    ]
 
 
 def _read_meta(path):
@@ -186,9 +199,17 @@ def _guarded(path, read):
 
 
 def _check_shapes(path, template, restored):
-    restored = {name: restored[name] for name in template if template[name] is not None} if isinstance(template, dict) else restored
-    template = {name: item for name, item in template.items() if item is not None} if isinstance(template, dict) else template
+    restored = (
+        {name: restored[name] for name in template if template[name] is not None}
+        if isinstance(template, dict)
+        else restored
+    )
+    template = (
+        {name: item for name, item in template.items() if item is not None} if isinstance(template, dict) else template
+    )
     wanted = jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), template)
     found = jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), restored)
     if wanted != found:
-        raise CheckpointError(f"{path}: its arrays do not fit the model that its config describes; it is damaged or edited")
+        raise CheckpointError(
+            f"{path}: its arrays do not fit the model that its config describes; it is damaged or edited"
+        )

@@ -20,7 +20,9 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
     if config.schedule not in SCHEDULES:
         raise ValueError(f"config.optimizer.schedule must be one of {SCHEDULES}, not {config.schedule!r}")
     if not 0 <= config.warmup_steps < steps:
-        raise ValueError(f"config.optimizer.warmup_steps={config.warmup_steps} must be from 0 to below config.steps={steps}")
+        raise ValueError(
+            f"config.optimizer.warmup_steps={config.warmup_steps} must be from 0 to below config.steps={steps}"
+        )
     peak, decay_steps = config.learning_rate, steps - config.warmup_steps
     decay = {
         "cosine": optax.cosine_decay_schedule(peak, decay_steps),
@@ -39,7 +41,9 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
         steps: length of the run, in steps.
     """
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
-    adamw = optax.adamw(learning_rate(config, steps), weight_decay=config.weight_decay, mask=_is_matrix)
+    # With the usual 1e-8 a gradient that is nothing but rounding becomes a full-sized update, and the same run drifts
+    # apart on other numbers of devices.
+    adamw = optax.adamw(learning_rate(config, steps), eps=1e-6, weight_decay=config.weight_decay, mask=_is_matrix)
     return optax.chain(clip, adamw)
 
 

@@ -1,7 +1,7 @@
 """Scoring pictures with a trained run: what a notebook or a program calls.
 
-    scorer = load_scorer("runs/demo")
-    scores = scorer.score(["a.jpg", "b.jpg"])
+scorer = load_scorer("runs/demo")
+scores = scorer.score(["a.jpg", "b.jpg"])
 """
 
 import os
@@ -59,7 +59,9 @@ class Scorer:
         scores = [np.zeros(0, np.float32)]
         for start in range(0, len(pictures), batch_size):
             chunk = slice(start, start + batch_size)
-            scores.append(self.score_prepared(np.stack([self.prepare(*item) for item in zip(pictures[chunk], boxes[chunk])])))
+            scores.append(
+                self.score_prepared(np.stack([self.prepare(*item) for item in zip(pictures[chunk], boxes[chunk])]))
+            )
         return np.concatenate(scores)
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:

@@ -186,8 +186,12 @@ def claim(config: ml_collections.ConfigDict, workdir: str) -> None:
     fields = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
     fields = [name for name in fields if name not in _LOCATIONS]
     if fields:
-        listed = "; ".join(f"config.{name} is {found.get(name)!r} there, {wanted.get(name)!r} here" for name in fields[:8])
-        raise ValueError(f"{workdir} holds the run of another config ({listed}); give another --workdir or the same config")
+        listed = "; ".join(
+            f"config.{name} is {found.get(name)!r} there, {wanted.get(name)!r} here" for name in fields[:8]
+        )
+        raise ValueError(
+            f"{workdir} holds the run of another config ({listed}); give another --workdir or the same config"
+        )
 
 
 def _flatten(fields, prefix=""):

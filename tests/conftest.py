@@ -1,6 +1,7 @@
 """Strictness for every test, and a tiny prepared demo data set that all of them share."""
 
 import os
+import tempfile
 from unittest import mock
 
 import jax
@@ -11,7 +12,15 @@ from configs import default
 from tfds_builders import build
 from tfds_builders.demo_face_blur import builder as demo
 
-jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiled programs are shared by all tests and the processes they start: most time here would go into compiling.
+_CACHE = tempfile.TemporaryDirectory(prefix="blur_jax_compiled_")
+_SETTINGS = {
+    "jax_numpy_rank_promotion": "raise",
+    "jax_compilation_cache_dir": _CACHE.name,
+    "jax_persistent_cache_min_compile_time_secs": 0.2,
+}
+for _name, _value in _SETTINGS.items():
+    jax.config.update(_name, _value)
 
 IMAGE_SIZE = 32
 
@@ -44,12 +53,8 @@ def shrink(config, demo_dir):
 
 
 @pytest.fixture(scope="session")
-def subprocess_env(tmp_path_factory):
-    """Environment of the runs that tests start: the repository importable, compiled programs shared between them."""
+def subprocess_env():
+    """Environment of the runs that tests start: the repository importable, the same settings of JAX."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    cache = str(tmp_path_factory.mktemp("compiled"))
-    return os.environ | {
-        "PYTHONPATH": root,
-        "JAX_COMPILATION_CACHE_DIR": cache,
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
+    settings = {name.upper(): str(value) for name, value in _SETTINGS.items()}
+    return os.environ | settings | {"PYTHONPATH": root}

@@ -1,0 +1,90 @@
+"""The same run on one device, on eight, and on two processes of two devices each."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import runs
+from conftest import shrink
+
+from blur_jax import parallel, writers
+from configs import default
+
+TOPOLOGIES = {"1": {}, "8": {"devices": 8}, "2x2": {"processes": 2, "devices": 2}}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, demo_dir, subprocess_env):
+    """Run directories of five steps on each topology, and their config."""
+    config = shrink(default.get_config(), demo_dir)
+    config.steps, config.checkpoint_every = 5, 5
+    config.consistency.pairwise_weight, config.ema_decay = 0.5, 0.9  # every term of the step takes part
+    folders = {}
+    for name, topology in TOPOLOGIES.items():
+        folders[name] = tmp_path_factory.mktemp(name)
+        runs.run(config, folders[name], subprocess_env, do=("train", "evaluate"), **topology)
+    return config, folders
+
+
+@pytest.mark.parametrize("topology", ["8", "2x2"])
+def test_training_gives_the_same_parameters(trained, topology):
+    config, folders = trained
+    one, many = (runs.last_state(config, folders[name]) for name in ("1", topology))
+    assert int(one.step) == int(many.step) == 5
+    start = runs.initial_params(config)
+    for name in ("params", "ema_params"):
+        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), getattr(one, name), start)
+        assert min(jax.tree.leaves(moved)) > 1e-3
+        apart = jax.tree.map(lambda a, b: np.abs(a - b).max(), getattr(one, name), getattr(many, name))
+        assert max(jax.tree.leaves(apart)) < 5e-6
+
+
+@pytest.mark.parametrize("topology", ["8", "2x2"])
+def test_metrics_of_training_are_the_same(trained, topology):
+    _, folders = trained
+    one, many = (writers.read_history(folders[name]) for name in ("1", topology))
+    assert len(one) == len(many) == 6  # five steps and a validation
+    for a, b in zip(one, many):
+        assert a.keys() == b.keys()
+        np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-5, atol=1e-6)
+
+
+def test_evaluation_figures_are_identical_on_any_topology(trained, subprocess_env):
+    config, folders = trained
+    folder = folders["1"]  # one checkpoint, evaluated anew on each topology
+    found = []
+    for topology in TOPOLOGIES.values():
+        (folder / "metrics.json").unlink()
+        runs.run(config, folder, subprocess_env, do=("evaluate",), **topology)
+        found.append(json.loads((folder / "metrics.json").read_text()))
+    assert found[0]["splits"]["test"]["examples"] == 25  # of batches of 16: each image once
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_run_may_go_on_on_another_number_of_devices(trained, subprocess_env, tmp_path):
+    config, _ = trained
+    config = config.copy_and_resolve_references()
+    config.steps, config.checkpoint_every = 4, 2
+    runs.run(config, tmp_path / "straight", subprocess_env)
+    runs.run(config, tmp_path / "moved", subprocess_env, devices=8)
+    shutil.rmtree(tmp_path / "moved" / "checkpoints" / "4")  # as if it had been killed after step 2
+    output = runs.run(config, tmp_path / "moved", subprocess_env)
+    assert "going on from step 2" in output
+    straight, moved = (runs.last_state(config, tmp_path / name) for name in ("straight", "moved"))
+    for a, b in zip(jax.tree.leaves(straight.params), jax.tree.leaves(moved.params)):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_replicate_and_back():
+    tree = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.int32(4)}
+    back = parallel.unreplicate(parallel.replicate(tree))
+    np.testing.assert_array_equal(back["a"], tree["a"])
+    assert back["b"] == 4
+
+
+@pytest.mark.parametrize("size", [0, -8])
+def test_batch_sizes_that_do_not_divide_are_named(size):
+    with pytest.raises(ValueError, match=rf"config\.batch\.labeled={size} .*multiple of the 1 devices"):
+        parallel.check_batch_size(size, "batch.labeled")

@@ -1,0 +1,70 @@
+"""Starting runs in processes of their own, and reading what they left behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import portpicker
+
+from blur_jax import checkpoints, models, optimizer, train_state, train_step
+
+_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+
+
+def start(config, workdir, env, *, devices=1, processes=1, do=("train",)):
+    """Starts a run; returns its processes."""
+    task = {"config": json.loads(config.to_json()), "workdir": str(workdir), "devices": devices, "do": do}
+    task |= {"processes": processes, "port": portpicker.pick_unused_port() if processes > 1 else 0}
+    return [
+        subprocess.Popen(
+            [sys.executable, _WORKER, json.dumps(task | {"index": index})],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(processes)
+    ]
+
+
+def finish(processes, *, timeout=180):
+    """Waits for a run; returns what it printed. Fails, showing it, unless every process exits with 0."""
+    outputs = []
+    try:
+        for process in processes:
+            outputs.append(process.communicate(timeout=timeout)[0])
+    finally:
+        for process in processes:
+            process.kill()
+    codes = [process.returncode for process in processes]
+    assert codes == [0] * len(codes), f"exit codes {codes}\n" + "\n".join(output[-4000:] for output in outputs)
+    return "\n".join(outputs)
+
+
+def run(config, workdir, env, **options):
+    return finish(start(config, workdir, env, **options))
+
+
+def initial_params(config):
+    """The parameters that a run of this config starts from."""
+    model, size = models.from_config(config.model), config.data.image_size
+    key = train_step.stream_key(config.seed, 0, train_step.STREAM_INIT)
+    return jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
+
+
+def last_state(config, workdir):
+    """The newest state that a run saved."""
+    params = initial_params(config)
+    template = train_state.create(params, optimizer.build(config.optimizer, config.steps), ema=config.ema_decay > 0)
+    return checkpoints.Checkpoints(str(workdir), keep=config.keep).restore(jax.device_get(template))
+
+
+def assert_states_equal(left, right):
+    """Bit for bit."""
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right)):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
