@@ -80,7 +80,12 @@ def test_wider_blur_leaves_less_detail(config):
 
 
 def test_building_twice_gives_the_same_data(config, demo_dir, tmp_path, monkeypatch):
-    for name, value in {"LABELED_TRAIN": 24, "LABELED_VALIDATION": 10, "UNLABELED_TRAIN": 16, "RANKED_TEST": 25}.items():
+    for name, value in {
+        "LABELED_TRAIN": 24,
+        "LABELED_VALIDATION": 10,
+        "UNLABELED_TRAIN": 16,
+        "RANKED_TEST": 25,
+    }.items():
         monkeypatch.setattr(demo, name, value)
     first = list(data.open_split(config.data, "ranked", "test").examples)
     preprocessing = data.open_split(config.data, "ranked", "test").preprocessing

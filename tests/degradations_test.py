@@ -1,0 +1,351 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from blur_jax import degradations
+from blur_jax.degradations import FAMILIES
+
+SIZE = 32
+MAX_RMS = 0.1  # image widths: 3.2 pixels
+MOTION = FAMILIES.index("motion")
+DOWNUP = FAMILIES.index("downup")
+
+draw = jax.jit(functools.partial(degradations.from_rms, image_size=SIZE, max_rms=MAX_RMS))
+apply = jax.jit(degradations.apply)
+draw_batch = jax.jit(jax.vmap(draw, in_axes=(0, None, 0)))
+apply_batch = jax.jit(jax.vmap(degradations.apply, in_axes=(0, None)))
+disk = jax.jit(degradations.disk, static_argnums=1)
+gaussian = jax.jit(degradations.gaussian, static_argnums=1)
+jpeg = jax.jit(degradations.jpeg)
+motion = jax.jit(degradations.motion, static_argnums=2)
+
+
+def texture(count, seed=0, size=SIZE):
+    return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
+
+
+def moments(psf):
+    """E[x^2], E[y^2], E[xy] about the centre; y points down, as rows do."""
+    psf = np.asarray(psf, np.float64)
+    y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - psf.shape[0] // 2
+    return np.array([np.sum(psf * x * x), np.sum(psf * y * y), np.sum(psf * x * y)])
+
+
+def downup_moments(operators):
+    """Second moment of each row of `[..., S, S]` operators, about the pixel itself."""
+    offset = np.arange(operators.shape[-1])
+    square = (offset[None, :] - offset[:, None]) ** 2.0
+    return np.sum(np.asarray(operators, np.float64) * square, axis=-1)
+
+
+# Point spread functions.
+
+WIDTHS = np.array([0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 6.4], np.float32)  # pixels
+SHAPES = {
+    "disk": degradations.disk,
+    "gaussian": degradations.gaussian,
+    "elongated": lambda rms, size: degradations.gaussian(rms, size, 0.2, 0.7),
+    "motion": lambda rms, size: degradations.motion(jax.random.key(2), rms, size),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_psf_is_non_negative_sums_to_one_and_has_the_requested_second_moment(shape):
+    size = degradations.support(float(WIDTHS[-1]))
+    psfs = np.asarray(jax.jit(jax.vmap(lambda rms: SHAPES[shape](rms, size)))(WIDTHS))
+    psfs = psfs.astype(np.float64)
+    assert psfs.min() >= 0
+    np.testing.assert_allclose(psfs.sum((1, 2)), 1, atol=1e-5)
+    radii = [np.sqrt(moments(psf)[:2].sum()) for psf in psfs]
+    np.testing.assert_allclose(radii, WIDTHS, rtol=1e-4)
+    # Centred: the mean position is the central pixel.
+    offset = np.arange(size) - size // 2
+    np.testing.assert_allclose(psfs.sum(1) @ offset, 0, atol=1e-4)
+    np.testing.assert_allclose(psfs.sum(2) @ offset, 0, atol=1e-4)
+
+
+def test_psf_of_no_width_is_a_single_pixel():
+    expected = np.zeros((9, 9), np.float32)
+    expected[4, 4] = 1
+    np.testing.assert_allclose(disk(0.0, 9), expected, atol=1e-6)
+    np.testing.assert_allclose(motion(jax.random.key(0), 0.0, 9), expected, atol=1e-6)
+
+
+def test_there_is_room_for_every_random_trajectory():
+    size = degradations.support(4.0)
+    keys = jax.random.split(jax.random.key(5), 500)
+    radius = jax.vmap(lambda key: degradations.rms_radius(motion(key, 4.0, size)))
+    np.testing.assert_allclose(jax.jit(radius)(keys), 4.0, rtol=1e-3)
+
+
+def test_rms_radius_of_a_known_psf():
+    psf = np.zeros((5, 5), np.float32)
+    psf[2, 2], psf[2, 4], psf[0, 2], psf[1, 1] = 4, 1, 1, 2  # squares 0, 4, 4, 2; in all 12 / 8
+    np.testing.assert_allclose(degradations.rms_radius(psf), np.sqrt(1.5), rtol=1e-6)
+
+
+def test_disk_is_flat_with_a_radius_of_root_two_rms():
+    psf = np.asarray(disk(4.0, degradations.support(4.0)))
+    centre = psf.shape[0] // 2
+    y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - centre
+    distance = np.hypot(x, y)
+    inside = psf[distance < 4]  # the radius is 5.66; the rim is two pixels wide at most
+    np.testing.assert_allclose(inside, 1 / (32 * np.pi), rtol=0.06)  # the area is pi 2 rms^2
+    assert psf[distance > 7.1].max() == 0
+
+
+def test_gaussian_has_a_gaussian_profile():
+    # rms 3: variance 4.5 per axis; 1 / (2 pi 4.5) at the centre, exp(-1) of it 3 pixels away.
+    psf = np.asarray(gaussian(3.0, degradations.support(3.0)))
+    centre = psf.shape[0] // 2
+    np.testing.assert_allclose(psf[centre, centre], 0.03537, rtol=0.04)
+    np.testing.assert_allclose(psf[centre, centre + 3] / psf[centre, centre], 0.3679, rtol=0.04)
+    np.testing.assert_allclose(psf[centre - 3, centre] / psf[centre, centre], 0.3679, rtol=0.04)
+
+
+@pytest.mark.parametrize(
+    ("angle", "expected"),
+    [(0, (12.8, 3.2, 0)), (np.pi / 2, (3.2, 12.8, 0)), (np.pi / 4, (8, 8, 4.8))],
+)
+def test_anisotropic_gaussian_is_elongated_along_its_angle(angle, expected):
+    # rms 4 and aspect 1/2: 16 is shared out as 4 to 1.
+    psf = gaussian(4.0, degradations.support(4.0), 0.5, angle)
+    np.testing.assert_allclose(moments(psf), expected, atol=0.15)
+
+
+def test_trajectory_does_not_depend_on_the_support_and_scales_with_the_width():
+    key = jax.random.key(3)
+    small = np.asarray(motion(key, 2.0, 17))
+    large = np.asarray(motion(key, 2.0, 41))
+    np.testing.assert_allclose(small, large[12:29, 12:29], atol=1e-3)
+    ratio = moments(motion(key, 5.0, 41)) / moments(motion(key, 2.5, 41))
+    np.testing.assert_allclose(ratio, 4, rtol=0.15)
+
+
+# Down-and-up sampling.
+
+
+def test_downup_operator_by_hand():
+    # Factor 2, phase 1/4: samples at 0.5, 2.5, 4.5, each the mean of two pixels. Pixel 2 lies 3/4
+    # of the way from the first to the second; pixel 0 between the first and the repeated edge.
+    operator = np.asarray(degradations.downup_operator(2.0, 0.25, 6))
+    np.testing.assert_allclose(operator[2], [0.125, 0.125, 0.375, 0.375, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(operator[0], [0.625, 0.375, 0, 0, 0, 0], atol=1e-6)
+
+
+@jax.jit
+def operators_of(factor, phases):
+    return jax.vmap(lambda phase: degradations.downup_operator(factor, phase, 36))(phases)
+
+
+@pytest.mark.parametrize("rms", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0])
+def test_downup_second_moment_averaged_over_phases(rms):
+    phases = jnp.asarray((np.arange(512) + 0.5) / 512, jnp.float32)
+    operators = operators_of(degradations.downup_factor(rms, 4.0), phases)
+    assert operators.min() >= 0
+    np.testing.assert_allclose(operators.sum(-1), 1, atol=1e-5)
+    inner = downup_moments(operators)[:, 12:-12].mean()
+    np.testing.assert_allclose(np.sqrt(2 * inner), rms, rtol=1e-3, atol=2e-4)
+
+
+def test_downup_second_moment_at_large_factors():
+    # Per axis factor^2 / 4 + 1 / 12: for rms 4, 8 = factor^2 / 4 + 1 / 12, so factor = 5.6273.
+    np.testing.assert_allclose(degradations.downup_factor(4.0, 4.0), 5.6273, rtol=1e-3)
+
+
+# Draws.
+
+
+@pytest.mark.parametrize("family", range(len(FAMILIES)))
+def test_draw_has_exactly_the_requested_strength(family):
+    keys = jax.random.split(jax.random.key(1), 64)
+    rms = jnp.linspace(0.003, MAX_RMS, 64)
+    draws = draw_batch(keys, family, rms)
+    np.testing.assert_array_equal(draws.rms, rms)
+    total = np.array([moments(psf)[:2].sum() for psf in draws.psf])
+    if family == DOWNUP:  # one phase a draw: right on average only
+        for operators in (draws.rows, draws.columns):
+            total = total + downup_moments(operators)[:, 10:-10].mean(-1)
+        ratio = np.sqrt(total) / (SIZE * np.asarray(rms))
+        np.testing.assert_allclose(np.median(ratio), 1, atol=0.02)
+    else:
+        np.testing.assert_allclose(np.sqrt(total), SIZE * rms, rtol=1e-3)
+        identity = np.broadcast_to(np.eye(SIZE), draws.rows.shape)
+        np.testing.assert_array_equal(draws.rows, identity)
+        np.testing.assert_array_equal(draws.columns, identity)
+
+
+def test_strength_is_limited_to_what_there_is_room_for():
+    result = draw(jax.random.key(0), 0, 0.5)
+    np.testing.assert_allclose(result.rms, MAX_RMS)
+    np.testing.assert_allclose(degradations.rms_radius(result.psf), SIZE * MAX_RMS, rtol=1e-3)
+
+
+def test_sample_draws_families_uniformly_and_strength_log_uniformly():
+    keys = jax.random.split(jax.random.key(2), 600)
+    families = ("defocus", "downup")
+    sample = functools.partial(degradations.sample, image_size=16, families=families, rms_min=0.01, rms_max=0.16)
+    draws = jax.jit(jax.vmap(sample))(keys)
+    assert draws.noise is None and draws.jpeg_quality is None
+    assert draws.rms.min() >= 0.01 * 0.99999 and draws.rms.max() <= 0.16 * 1.00001
+    # Log-uniform: a quarter of the draws in each factor of two.
+    counts = np.histogram(draws.rms, [0, 0.02, 0.04, 0.08, 1])[0]
+    np.testing.assert_allclose(counts / 600, 0.25, atol=0.06)
+    is_delta = draws.psf.max((1, 2)) > 0.9999
+    resampled = jnp.abs(draws.rows - jnp.eye(16)[None]).max((1, 2)) > 1e-3
+    np.testing.assert_array_equal(is_delta, resampled)
+    assert 0.4 < resampled.mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"families": ("defocus", "defcus")}, "defcus"),
+        ({"families": ()}, "need one or more"),
+        ({"rms_min": 0.0}, "rms_min=0.0"),
+        ({"rms_min": 0.2}, "rms_max=0.1"),
+        ({"noise_max": -0.1}, "noise_max=-0.1"),
+        ({"jpeg_min_quality": 0}, "jpeg_min_quality=0"),
+    ],
+)
+def test_sample_says_what_is_wrong(wrong, message):
+    options = {"image_size": 16, "rms_min": 0.01, "rms_max": 0.1} | wrong
+    with pytest.raises(ValueError, match=message):
+        degradations.sample(jax.random.key(0), **options)
+
+
+def test_draws_are_a_function_of_the_key():
+    first, again, other = (draw(jax.random.key(seed), MOTION, 0.08) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.psf, again.psf)
+    assert np.abs(first.psf - other.psf).max() > 0.01
+
+
+# Rendering.
+
+
+@pytest.mark.parametrize("family", range(len(FAMILIES)))
+def test_constant_picture_stays_constant(family):
+    images = np.broadcast_to(np.array([0.02, 0.3, 1.0], np.float32), (1, SIZE, SIZE, 3))
+    result = apply(draw(jax.random.key(4), family, MAX_RMS), images)
+    np.testing.assert_allclose(result, images, atol=2e-5)
+
+
+def test_point_of_light_becomes_the_psf_in_place_and_not_mirrored():
+    degradation = draw(jax.random.key(8), MOTION, 0.08)
+    psf = np.asarray(degradation.psf)
+    assert np.abs(psf - psf[::-1, ::-1]).max() > 0.01  # else the test could not see a mirror image
+    images = np.zeros((1, SIZE, SIZE, 3), np.float32)
+    images[0, 13, 18] = 1
+    half = psf.shape[0] // 2
+    assert half == 13
+    expected = np.zeros((SIZE, SIZE), np.float32)
+    expected[:27, 5:32] = psf
+    light = degradations.srgb_to_linear(apply(degradation, images))
+    for channel in range(3):
+        np.testing.assert_allclose(light[0, :, :, channel], expected, atol=1e-5)
+
+
+def test_light_averages_in_linear_light():
+    # Black and white stripes: half of the light, which sRGB writes as 1.055 * 0.5^(1/2.4) - 0.055.
+    images = np.zeros((1, SIZE, SIZE, 3), np.float32)
+    images[:, :, ::2] = 1
+    result = apply(draw(jax.random.key(0), FAMILIES.index("gaussian"), MAX_RMS), images)
+    np.testing.assert_allclose(result[:, :, 12:-12], 0.7354, atol=5e-3)
+
+
+def test_srgb_curve_by_hand():
+    encoded = np.array([0, 0.02, 0.04045, 0.5, 1], np.float32)
+    light = np.array([0, 0.00154799, 0.00313080, 0.21404114, 1], np.float32)
+    np.testing.assert_allclose(degradations.srgb_to_linear(encoded), light, atol=1e-6)
+    np.testing.assert_allclose(degradations.linear_to_srgb(light), encoded, atol=2e-6)
+
+
+@pytest.mark.parametrize("family", range(len(FAMILIES)))
+def test_more_width_leaves_less_detail(family):
+    images = texture(1)
+    keys = jax.random.split(jax.random.key(6), 8)
+    energies = []
+    for rms in (0.0, 0.01, 0.02, 0.04, 0.07, 0.1):
+        results = np.asarray(apply_batch(draw_batch(keys, family, np.full(8, rms)), images))
+        if rms == 0:
+            np.testing.assert_allclose(results, np.stack(8 * [images]), atol=1e-4)
+        energies.append(sum(np.mean(np.diff(results, axis=axis) ** 2) for axis in (2, 3)))
+    assert np.all(np.diff(energies) < 0), energies
+
+
+def test_one_draw_serves_several_images_alike():
+    degradation = draw(jax.random.key(0), MOTION, 0.05, noise=0.1, jpeg_quality=30.0)
+    images = texture(3)
+    together = apply(degradation, images)
+    assert np.abs(together - images).max() > 0.1
+    for i in range(3):
+        np.testing.assert_allclose(together[i], apply(degradation, images[i][None])[0], atol=1e-4)
+
+
+def test_batch_equals_loop_and_jit_equals_no_jit():
+    # Without JPEG: its rounding turns a difference in the last bit into a visible one.
+    keys, rms = jax.random.split(jax.random.key(0), 8), np.linspace(0.01, MAX_RMS, 8)
+    images = texture(1)
+    batch = apply_batch(draw_batch(keys, MOTION, rms), images)
+    for i in (0, 5):
+        single = draw(keys[i], MOTION, rms[i])
+        np.testing.assert_allclose(batch[i], apply(single, images), atol=2e-5)
+        np.testing.assert_allclose(batch[i], degradations.apply(single, images), atol=2e-5)
+
+
+def test_images_of_another_size_are_refused():
+    degradation = draw(jax.random.key(0), 0, 0.05)
+    with pytest.raises(ValueError, match=r"\(1, 16, 16, 3\).*\[n, 32, 32, 3\]"):
+        degradations.apply(degradation, texture(1, size=16))
+
+
+# Noise and JPEG.
+
+
+def test_noise_has_its_standard_deviation_in_linear_light():
+    # Light 0.25 (sRGB 0.5371): shot noise of 0.04 at white is 0.04 * sqrt(0.25) = 0.02 there.
+    images = np.full((2, SIZE, SIZE, 3), 0.53710, np.float32)
+    degradation = draw(jax.random.key(0), 0, 0.01, noise=0.04)
+    result = apply(degradation, images)
+    light = np.asarray(degradations.srgb_to_linear(result))
+    np.testing.assert_allclose(light.std(), 0.02, rtol=0.05)  # 3072 values: 1.3 % standard error
+    np.testing.assert_allclose(light.mean(), 0.25, atol=0.0015)
+    np.testing.assert_array_equal(result[0], result[1])  # one draw, one pattern
+
+
+@pytest.mark.parametrize(
+    ("quality", "level", "expected"),
+    [
+        # The DC coefficient is 8 (level - 128); its step is 16 at quality 50, 80 at 10, 1 at 100.
+        (50, 128.7, 128),
+        (50, 129.3, 130),
+        (10, 134, 138),
+        (10, 132, 128),
+        (100, 128.7, 128.75),
+    ],
+)
+def test_jpeg_of_a_flat_picture_by_hand(quality, level, expected):
+    images = np.full((1, 8, 8, 3), level / 255, np.float32)
+    result = jpeg(images, quality)
+    np.testing.assert_allclose(255 * result, expected, atol=1e-3)
+
+
+def test_jpeg_of_one_frequency_by_hand():
+    # An amplitude of 3 is a coefficient of 3 * sqrt(32) = 16.97. At quality 50 the step along x is
+    # 11, so it becomes 22; along y it is 12, so it becomes 12.
+    wave = np.cos((2 * np.arange(8) + 1) * np.pi / 16)
+    for axis, amplitude in ((1, 22 / np.sqrt(32)), (0, 12 / np.sqrt(32))):
+        pattern = np.broadcast_to(np.expand_dims(wave, 1 - axis), (8, 8))[None, :, :, None]
+        pattern = np.repeat(pattern, 3, axis=-1).astype(np.float32)
+        result = jpeg((128 + 3 * pattern) / 255, 50)
+        np.testing.assert_allclose(255 * result, 128 + amplitude * pattern, atol=1e-3)
+
+
+def test_jpeg_loses_more_at_lower_quality():
+    images = 0.2 + 0.6 * texture(2, size=20)  # not a whole number of blocks
+    errors = [float(np.abs(jpeg(images, quality) - images).mean()) for quality in (100, 90, 60, 30, 10)]
+    assert errors[0] < 0.5 / 255
+    assert np.all(np.diff(errors) > 0), errors
