@@ -30,9 +30,7 @@ def images_per_second(function, *args):
 
 def main(names):
     images = jax.random.uniform(jax.random.key(0), (BATCH, SIZE, SIZE, 3))
-    print(
-        f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {BATCH}, {SIZE} px, float32"
-    )
+    print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {BATCH}, {SIZE} px, float32")
     print("backbone                 parameters  forward/s  forward+backward/s   cost")
     first = None
     for name in names:

@@ -34,9 +34,7 @@ def seconds(functions, *args):
 
 def main():
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}")
-    print(
-        "batch side channels kernel stride |  forward: conv ms shifts ms ratio | forward+backward"
-    )
+    print("batch side channels kernel stride |  forward: conv ms shifts ms ratio | forward+backward")
     for batch, side, channels, size, strides in CASES:
         keys = jax.random.split(jax.random.key(0))
         x = jax.random.normal(keys[0], (batch, side, side, channels))

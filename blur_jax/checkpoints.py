@@ -1,8 +1,8 @@
 """Saving, resuming and loading of runs on any topology: the only file that knows Orbax.
 
-A run directory holds `checkpoints/<step>/`, each with the parameters, the optimizer's state and a `meta` record (config,
-preprocessing, validation accuracy), so that one checkpoint is all that scoring needs. Arrays are saved as plain host arrays:
-a checkpoint says nothing of the devices that wrote it.
+A run directory holds `checkpoints/<step>/`, each with the parameters, the optimizer's state and a `meta` record
+(config, preprocessing, validation accuracy), so that one checkpoint is all that scoring needs. Arrays are saved as
+plain host arrays: a checkpoint says nothing of the devices that wrote it.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Prepared data sets -> NumPy batches: the only file that knows Grain and how TFDS is read.
 
-The order of the data is a function of (seed, step) alone: batch `step` can be asked for directly, which makes resuming exact,
-and every process takes its own slice of the same global batch.
+The order of the data is a function of (seed, step) alone: batch `step` can be asked for directly, which makes
+resuming exact, and every process takes its own slice of the same global batch.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ _IMAGES = (*_PAIR, "image")
 
 
 def default_dir() -> str:
-    """Where prepared data sets live unless told otherwise: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
+    """Where prepared data live unless told otherwise: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.environ.get("BLUR_JAX_DATA") or os.path.join(cache, "blur_jax")
 

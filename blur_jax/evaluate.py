@@ -1,4 +1,4 @@
-"""Evaluation of a run on the ranked splits: every image counted exactly once, on any number of devices and processes."""
+"""Evaluation of a run on the ranked splits: every image counted once, on any number of devices and processes."""
 
 import dataclasses
 import json

@@ -1,8 +1,8 @@
 """Margin ranking and ranking consistency: the losses of arXiv 2207.06085.
 
-Scores lie in [0, 1] and larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only and
-returns one value per pair; `mean` reduces last. `where` marks the pairs that count: a pair that does not gives exactly 0 and
-passes no gradient, whatever its scores hold (padding, NaN).
+Scores lie in [0, 1] and larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only
+and returns one value per pair; `mean` reduces last. `where` marks the pairs that count: a pair that does not gives
+exactly 0 and passes no gradient, whatever its scores hold (padding, NaN).
 """
 
 import jax
@@ -69,8 +69,8 @@ def quadruplet_consistency(
 ) -> jax.Array:
     r"""Quadruplet ranking consistency of unlabelled pairs (section 3 of the paper).
 
-    The same degradation applied to both images of a pair must keep their order. The scorer's own order of the clean pair is
-    the label of the degraded one:
+    The same degradation applied to both images of a pair must keep their order. The scorer's own order of the clean
+    pair is the label of the degraded one:
 
     .. math::
         \max(0, (s'_{left} - s'_{right}) \cdot \mathrm{sign}(s_{right} - s_{left}) + margin)

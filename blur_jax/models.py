@@ -71,13 +71,10 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None)
     if backbone not in NUM_BLOCKS:
         names = ", ".join(sorted(NUM_BLOCKS))
         raise ValueError(
-            f"blocks={blocks} was given, but backbone={backbone!r} cannot be cut; "
-            f"use blocks=None, or one of: {names}."
+            f"blocks={blocks} was given, but backbone={backbone!r} cannot be cut; use blocks=None, or one of: {names}."
         )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
-        raise ValueError(
-            f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}."
-        )
+        raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}.")
     return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks))
 
 
@@ -105,6 +102,4 @@ def from_config(config) -> Scorer:
     """Builds the scorer that `config.model` describes (an ml_collections.ConfigDict; blocks=0 keeps all blocks)."""
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
-    return build(
-        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None
-    )
+    return build(backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None)

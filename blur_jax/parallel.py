@@ -1,7 +1,7 @@
 """Data parallelism over local devices and processes: the only file that knows `jax.pmap`.
 
-A replica is one device. Arrays given to a mapped function carry a leading axis of local replicas; inside, code is written for
-one replica and speaks to the others through collectives over `AXIS`.
+A replica is one device. Arrays given to a mapped function carry a leading axis of local replicas; inside, code is
+written for one replica and speaks to the others through collectives over `AXIS`.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def unreplicate(tree: Any) -> Any:
 
 
 def shard(batch: Any) -> Any:
-    """Splits this process's part of a batch over its local devices: [n, ...] -> [local devices, n / local devices, ...]."""
+    """Splits this process's share of a batch over its devices: [n, ...] -> [devices, n / devices, ...]."""
     replicas = jax.local_device_count()
     return jax.tree.map(lambda x: x.reshape(replicas, x.shape[0] // replicas, *x.shape[1:]), batch)
 

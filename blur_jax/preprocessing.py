@@ -112,6 +112,7 @@ def crop_and_resize(
     """
     left, top, side = crop_square(image.size, box, preprocessing.context)
     target = (preprocessing.image_size, preprocessing.image_size)
-    # Cut before resizing: the filter must not see pixels outside the crop, or a face saved as its own crop would differ.
+    # Cut before resizing: the filter must not see pixels outside the crop, or a face saved as its own crop would
+    # differ.
     crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
     return np.asarray(crop, np.uint8)

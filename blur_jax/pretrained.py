@@ -80,8 +80,7 @@ def _weights_path():
     path = Path(distribution.locate_file(FILE))
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing, though {PACKAGE} {distribution.version} is installed. "
-            f"Run: {_REINSTALL}"
+            f"{path} is missing, though {PACKAGE} {distribution.version} is installed. Run: {_REINSTALL}"
         )
     return path
 
@@ -211,9 +210,7 @@ def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
     """
     stream = io.BytesIO(data)
     try:
-        magic, version, system, state, keys = (
-            _RestrictedUnpickler(stream).load() for _ in range(5)
-        )
+        magic, version, system, state, keys = (_RestrictedUnpickler(stream).load() for _ in range(5))
     except EOFError:
         raise ValueError("The weights file ends inside its header.") from None
     if (magic, version) != (0x1950A86A20F9469CFC6C, 1001) or not system["little_endian"]:
@@ -236,9 +233,7 @@ def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
 
 def _view(tensor, values):
     if math.prod(tensor.shape) != values.size:
-        raise ValueError(
-            f"A tensor of shape {tensor.shape} does not fill its {values.size} values."
-        )
+        raise ValueError(f"A tensor of shape {tensor.shape} does not fill its {values.size} values.")
     # np.ndarray checks that shape, strides and offset stay inside the buffer.
     return np.ndarray(
         tensor.shape,

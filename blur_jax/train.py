@@ -116,8 +116,8 @@ class _Log:
         figures = {name: float(value) for name, value in parallel.unreplicate(figures).items()}
         if not (math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"])):
             raise FloatingPointError(
-                f"step {step}: the loss is {figures['loss']} and its gradient's norm {figures['gradient_norm']}; training"
-                f" stops and the last good checkpoint (step {self._saver.latest_step}) is kept. Lower"
+                f"step {step}: the loss is {figures['loss']} and its gradient's norm {figures['gradient_norm']};"
+                f" training stops and the last good checkpoint (step {self._saver.latest_step}) is kept. Lower"
                 " config.optimizer.learning_rate or config.optimizer.clip_norm and train in another --workdir"
             )
         self._window.append(figures)
@@ -202,7 +202,7 @@ def _flatten(fields, prefix=""):
 
 
 def _open_parts(config):
-    """The training splits with their global batch sizes; unlabelled data are not even opened where no loss asks for them."""
+    """The training splits with their global batch sizes; unlabelled data only where a loss asks for them."""
     labeled = data.open_split(config.data, "labeled", config.data.labeled_split, count=config.data.labeled_count)
     parts = {"labeled": (labeled, config.batch.labeled)}
     if step_lib.uses_unlabeled(config):

@@ -153,8 +153,8 @@ def make_train_step(
 def make_score_step(model: nn.Module) -> Callable[[Any, jax.Array], jax.Array]:
     """Returns `score_step(params, images) -> scores` for one replica.
 
-    images are uint8 [n, S, S, 3], this replica's share; scores are float32 [replicas * n], the whole global batch in order,
-    on every replica.
+    images are uint8 [n, S, S, 3], this replica's share; scores are float32 [replicas * n], the whole global batch in
+    order, on every replica.
     """
 
     def score_step(params: Any, images: jax.Array) -> jax.Array:

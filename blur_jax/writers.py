@@ -18,7 +18,7 @@ def is_main_process() -> bool:
 
 
 def read_history(workdir: str) -> list[dict[str, float]]:
-    """The rows of a run's `metrics.jsonl`, oldest first; [] where there is none. A row cut short by a kill is left out."""
+    """The rows of a run's `metrics.jsonl`, oldest first; a row cut short by a kill is left out."""
     path = os.path.join(workdir, METRICS_FILE)
     if not os.path.exists(path):
         return []

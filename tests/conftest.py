@@ -58,3 +58,12 @@ def subprocess_env():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     settings = {name.upper(): str(value) for name, value in _SETTINGS.items()}
     return os.environ | settings | {"PYTHONPATH": root}
+
+
+def flattened(config, prefix=""):
+    """{"data.name": ..., "steps": ...} of a nested config."""
+    flat = {}
+    for name, value in config.items():
+        nested = hasattr(value, "items")
+        flat |= flattened(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat

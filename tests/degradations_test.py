@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from blur_jax import degradations
+from blur_jax import psf as psf_lib
 from blur_jax.degradations import FAMILIES
 
 SIZE = 32
@@ -17,10 +18,10 @@ draw = jax.jit(functools.partial(degradations.from_rms, image_size=SIZE, max_rms
 apply = jax.jit(degradations.apply)
 draw_batch = jax.jit(jax.vmap(draw, in_axes=(0, None, 0)))
 apply_batch = jax.jit(jax.vmap(degradations.apply, in_axes=(0, None)))
-disk = jax.jit(degradations.disk, static_argnums=1)
-gaussian = jax.jit(degradations.gaussian, static_argnums=1)
+disk = jax.jit(psf_lib.disk, static_argnums=1)
+gaussian = jax.jit(psf_lib.gaussian, static_argnums=1)
 jpeg = jax.jit(degradations.jpeg)
-motion = jax.jit(degradations.motion, static_argnums=2)
+motion = jax.jit(psf_lib.motion, static_argnums=2)
 
 
 def texture(count, seed=0, size=SIZE):
@@ -45,16 +46,16 @@ def downup_moments(operators):
 
 WIDTHS = np.array([0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 6.4], np.float32)  # pixels
 SHAPES = {
-    "disk": degradations.disk,
-    "gaussian": degradations.gaussian,
-    "elongated": lambda rms, size: degradations.gaussian(rms, size, 0.2, 0.7),
-    "motion": lambda rms, size: degradations.motion(jax.random.key(2), rms, size),
+    "disk": psf_lib.disk,
+    "gaussian": psf_lib.gaussian,
+    "elongated": lambda rms, size: psf_lib.gaussian(rms, size, 0.2, 0.7),
+    "motion": lambda rms, size: psf_lib.motion(jax.random.key(2), rms, size),
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_psf_is_non_negative_sums_to_one_and_has_the_requested_second_moment(shape):
-    size = degradations.support(float(WIDTHS[-1]))
+    size = psf_lib.support(float(WIDTHS[-1]))
     psfs = np.asarray(jax.jit(jax.vmap(lambda rms: SHAPES[shape](rms, size)))(WIDTHS))
     psfs = psfs.astype(np.float64)
     assert psfs.min() >= 0
@@ -75,20 +76,20 @@ def test_psf_of_no_width_is_a_single_pixel():
 
 
 def test_there_is_room_for_every_random_trajectory():
-    size = degradations.support(4.0)
+    size = psf_lib.support(4.0)
     keys = jax.random.split(jax.random.key(5), 500)
-    radius = jax.vmap(lambda key: degradations.rms_radius(motion(key, 4.0, size)))
+    radius = jax.vmap(lambda key: psf_lib.rms_radius(motion(key, 4.0, size)))
     np.testing.assert_allclose(jax.jit(radius)(keys), 4.0, rtol=1e-3)
 
 
 def test_rms_radius_of_a_known_psf():
     psf = np.zeros((5, 5), np.float32)
     psf[2, 2], psf[2, 4], psf[0, 2], psf[1, 1] = 4, 1, 1, 2  # squares 0, 4, 4, 2; in all 12 / 8
-    np.testing.assert_allclose(degradations.rms_radius(psf), np.sqrt(1.5), rtol=1e-6)
+    np.testing.assert_allclose(psf_lib.rms_radius(psf), np.sqrt(1.5), rtol=1e-6)
 
 
 def test_disk_is_flat_with_a_radius_of_root_two_rms():
-    psf = np.asarray(disk(4.0, degradations.support(4.0)))
+    psf = np.asarray(disk(4.0, psf_lib.support(4.0)))
     centre = psf.shape[0] // 2
     y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - centre
     distance = np.hypot(x, y)
@@ -99,7 +100,7 @@ def test_disk_is_flat_with_a_radius_of_root_two_rms():
 
 def test_gaussian_has_a_gaussian_profile():
     # rms 3: variance 4.5 per axis; 1 / (2 pi 4.5) at the centre, exp(-1) of it 3 pixels away.
-    psf = np.asarray(gaussian(3.0, degradations.support(3.0)))
+    psf = np.asarray(gaussian(3.0, psf_lib.support(3.0)))
     centre = psf.shape[0] // 2
     np.testing.assert_allclose(psf[centre, centre], 0.03537, rtol=0.04)
     np.testing.assert_allclose(psf[centre, centre + 3] / psf[centre, centre], 0.3679, rtol=0.04)
@@ -112,7 +113,7 @@ def test_gaussian_has_a_gaussian_profile():
 )
 def test_anisotropic_gaussian_is_elongated_along_its_angle(angle, expected):
     # rms 4 and aspect 1/2: 16 is shared out as 4 to 1.
-    psf = gaussian(4.0, degradations.support(4.0), 0.5, angle)
+    psf = gaussian(4.0, psf_lib.support(4.0), 0.5, angle)
     np.testing.assert_allclose(moments(psf), expected, atol=0.15)
 
 
@@ -131,20 +132,20 @@ def test_trajectory_does_not_depend_on_the_support_and_scales_with_the_width():
 def test_downup_operator_by_hand():
     # Factor 2, phase 1/4: samples at 0.5, 2.5, 4.5, each the mean of two pixels. Pixel 2 lies 3/4
     # of the way from the first to the second; pixel 0 between the first and the repeated edge.
-    operator = np.asarray(degradations.downup_operator(2.0, 0.25, 6))
+    operator = np.asarray(psf_lib.downup_operator(2.0, 0.25, 6))
     np.testing.assert_allclose(operator[2], [0.125, 0.125, 0.375, 0.375, 0, 0], atol=1e-6)
     np.testing.assert_allclose(operator[0], [0.625, 0.375, 0, 0, 0, 0], atol=1e-6)
 
 
 @jax.jit
 def operators_of(factor, phases):
-    return jax.vmap(lambda phase: degradations.downup_operator(factor, phase, 36))(phases)
+    return jax.vmap(lambda phase: psf_lib.downup_operator(factor, phase, 36))(phases)
 
 
 @pytest.mark.parametrize("rms", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0])
 def test_downup_second_moment_averaged_over_phases(rms):
     phases = jnp.asarray((np.arange(512) + 0.5) / 512, jnp.float32)
-    operators = operators_of(degradations.downup_factor(rms, 4.0), phases)
+    operators = operators_of(psf_lib.downup_factor(rms, 4.0), phases)
     assert operators.min() >= 0
     np.testing.assert_allclose(operators.sum(-1), 1, atol=1e-5)
     inner = downup_moments(operators)[:, 12:-12].mean()
@@ -153,7 +154,7 @@ def test_downup_second_moment_averaged_over_phases(rms):
 
 def test_downup_second_moment_at_large_factors():
     # Per axis factor^2 / 4 + 1 / 12: for rms 4, 8 = factor^2 / 4 + 1 / 12, so factor = 5.6273.
-    np.testing.assert_allclose(degradations.downup_factor(4.0, 4.0), 5.6273, rtol=1e-3)
+    np.testing.assert_allclose(psf_lib.downup_factor(4.0, 4.0), 5.6273, rtol=1e-3)
 
 
 # Draws.
@@ -181,7 +182,7 @@ def test_draw_has_exactly_the_requested_strength(family):
 def test_strength_is_limited_to_what_there_is_room_for():
     result = draw(jax.random.key(0), 0, 0.5)
     np.testing.assert_allclose(result.rms, MAX_RMS)
-    np.testing.assert_allclose(degradations.rms_radius(result.psf), SIZE * MAX_RMS, rtol=1e-3)
+    np.testing.assert_allclose(psf_lib.rms_radius(result.psf), SIZE * MAX_RMS, rtol=1e-3)
 
 
 def test_sample_draws_families_uniformly_and_strength_log_uniformly():

@@ -13,8 +13,8 @@ def array(*values):
 
 
 def test_margin_ranking_by_hand():
-    # (0.2 - 0.7) * 1 + 0.1 = -0.4 -> 0; (0.7 - 0.2) + 0.1 = 0.6; (0.7 - 0.2) * -1 + 0.1 -> 0; (0.2 - 0.7) * -1 + 0.1 = 0.6
-    # (0.45 - 0.5) + 0.1 = 0.05: the right order by less than the margin.
+    # (0.2 - 0.7) * 1 + 0.1 = -0.4 -> 0; (0.7 - 0.2) + 0.1 = 0.6; (0.7 - 0.2) * -1 + 0.1 -> 0; (0.2 - 0.7) * -1 + 0.1
+    # = 0.6 (0.45 - 0.5) + 0.1 = 0.05: the right order by less than the margin.
     loss = losses.margin_ranking(
         left=array(0.2, 0.7, 0.7, 0.2, 0.45),
         right=array(0.7, 0.2, 0.2, 0.7, 0.5),

@@ -67,9 +67,7 @@ def test_activations_equal_pytorch(size):
     @jax.jit
     def run(params, images):
         bound = scorer.bind({"params": params})
-        _, state = bound.backbone.apply(
-            {"params": params["backbone"]}, images, capture_intermediates=True
-        )
+        _, state = bound.backbone.apply({"params": params["backbone"]}, images, capture_intermediates=True)
         return state["intermediates"]
 
     found = run(loaded_params(), reference_image(size))
@@ -92,9 +90,7 @@ def test_load_fills_the_backbone_and_leaves_the_head():
     for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         assert (old.shape, old.dtype) == (new.shape, new.dtype)
     jax.tree.map(np.testing.assert_array_equal, before["head"], after["head"])
-    for old, new in zip(
-        jax.tree.leaves(before["backbone"]), jax.tree.leaves(after["backbone"]), strict=True
-    ):
+    for old, new in zip(jax.tree.leaves(before["backbone"]), jax.tree.leaves(after["backbone"]), strict=True):
         assert np.any(old != new)
 
 
@@ -110,9 +106,7 @@ def test_parameters_of_another_shape_are_refused():
     params = initial_params(1)
     stem = {**params["backbone"]["stem"], "bias": jnp.zeros(31)}
     with pytest.raises(ValueError, match=r"stem/bias has shape \(31,\).*\(32,\)"):
-        pretrained.load(
-            "efficientnet_lite0", {**params, "backbone": {**params["backbone"], "stem": stem}}
-        )
+        pretrained.load("efficientnet_lite0", {**params, "backbone": {**params["backbone"], "stem": stem}})
 
 
 @needs_weights

@@ -198,7 +198,7 @@ def test_the_step_averages_the_loss_over_labelled_pairs(config):
 
 
 def test_both_images_of_an_unlabelled_pair_meet_one_degradation(config, monkeypatch):
-    """The identity as the degradation: clean and degraded scores agree, so no order is lost and the loss is the margin's."""
+    """With the identity as the degradation no order is lost, so only the margin costs."""
     monkeypatch.setattr(degradations, "apply", lambda draw, images: images)
     model, state, batch, metrics, _ = one_step(plain(config))
     left, right = (score(model, state.params, batch["unlabeled"][side]) for side in ("left", "right"))

@@ -26,9 +26,9 @@ def encode_png(image: np.ndarray) -> bytes:
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
     """The schema of one kind of split.
 
-    `order` is +1 where the right image is the blurrier, -1 where the left is, 0 where nobody could tell. `rank` is larger
-    for blurrier images; `size` is the shorter side of the original face in pixels; `group` is the blur family, event or
-    folder by which results are broken down, and may be empty.
+    `order` is +1 where the right image is the blurrier, -1 where the left is, 0 where nobody could tell. `rank` is
+    larger for blurrier images; `size` is the shorter side of the original face in pixels; `group` is the blur family,
+    event or folder by which results are broken down, and may be empty.
     """
 
     def image():

@@ -1,7 +1,7 @@
 """The AT&T (ORL) faces, blurred with the project's own degradations at known strength.
 
-The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. People are split, not
-pictures: nobody in the test set was ever trained on. One blur family is kept out of training altogether.
+The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. People are split,
+not pictures: nobody in the test set was ever trained on. One blur family is kept out of training altogether.
 """
 
 import importlib.metadata
@@ -31,14 +31,15 @@ TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28,
 UNSEEN_FAMILY = "motion"
 TRAIN_FAMILIES = tuple(name for name in degradations.FAMILIES if name != UNSEEN_FAMILY)
 
-# Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs (92 pixels
-# wide), whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognised.
+# Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs (92
+# pixels wide), whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognised.
 RMS_MIN, RMS_MAX = 0.01, 0.09
-# Only pairs that a person could tell apart are labelled: blur discrimination follows Weber's law over the usual range (Watson
-# and Ahumada, "Blur clarified", Journal of Vision 11(5):10, 2011), and a quarter more is chosen to lie clearly above threshold.
+# Only pairs that a person could tell apart are labelled: blur discrimination follows Weber's law over the usual range
+# (Watson and Ahumada, "Blur clarified", Journal of Vision 11(5):10, 2011), and a quarter more is chosen to lie
+# clearly above threshold.
 MIN_RATIO = 1.25
 
-LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST = 1000, 300, 2000, 400
+LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST = 4000, 400, 4000, 400
 _SEEDS = {"labeled/train": 1, "labeled/validation": 2, "unlabeled/train": 3, "ranked/test": 4}
 _CHUNK = 100  # Images rendered at a time.
 
@@ -96,9 +97,10 @@ class DemoFaceBlur(base.BlurDataset):
             yield index, example
 
     def _ranked(self, split, random, photographs, count):
-        """Single faces, as many of each blur family, the unseen one included."""
-        chosen = [photographs[i] for i in np.resize(random.permutation(len(photographs)), count)]
-        families = np.resize(degradations.FAMILIES, count)
+        """Single faces: the photographs in turn, once in each blur family, the unseen one included."""
+        order = random.permutation([(i, f) for f in range(len(degradations.FAMILIES)) for i in range(len(photographs))])
+        chosen = [photographs[i] for i, _ in order[:count]]
+        families = [degradations.FAMILIES[f] for _, f in order[:count]]
         rms = _draw_rms(random, count)
         for index, (image, name) in enumerate(self._render(split, chosen, families, rms)):
             unseen = " (unseen)" if families[index] == UNSEEN_FAMILY else ""

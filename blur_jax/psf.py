@@ -1,0 +1,192 @@
+"""Shapes of blur at a known width: point spread functions, and down-and-up sampling. Widths in pixels.
+
+A point spread function (PSF) is a cloud of weighted points, the places where the light of one scene point lands. Shared
+out bilinearly among pixels, a cloud gives a non-negative PSF of sum one whose second moment is an exact, increasing
+function of the cloud's scale; solving for the scale makes the moment of the *discrete* PSF the requested one, for any
+shape and down to widths far below a pixel.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+_REACH = 3.5  # no PSF here reaches further than this many times its r.m.s. radius
+_GAUSSIAN_CUT = 3.5  # standard deviations
+_ROUGHNESS = 1.5  # r.m.s. change of the camera's velocity, in initial velocities
+_MIN_FACTOR = 1 / 3  # up to this factor down-and-up sampling is the identity
+
+
+def disk(rms, size):
+    """Defocus: a uniform disk of radius sqrt(2) * rms.
+
+    Args:
+      rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that there is room for it.
+      size: static odd int K.
+
+    Returns:
+      float32 `[K, K]`, non-negative, sums to one; `rms_radius` of it equals `rms`.
+    """
+    return rasterize(*disk_cloud(point_count(size)), rms, size)
+
+
+def gaussian(rms, size, aspect=1.0, angle=0.0):
+    """A Gaussian; isotropic, of standard deviation rms / sqrt(2), unless `aspect` says otherwise.
+
+    Args:
+      rms, size: as in `disk`.
+      aspect: minor over major standard deviation, in [0.2, 1].
+      angle: of the major axis, in radians, from the x axis towards the y axis (which points down).
+    """
+    return rasterize(*gaussian_cloud(point_count(size), aspect, angle), rms, size)
+
+
+def motion(key, rms, size):
+    """Motion blur along a random trajectory: a camera whose velocity does a random walk.
+
+    Args:
+      key: a `jax.random` key; it fixes the trajectory, whatever `rms` and `size`.
+      rms, size: as in `disk`.
+    """
+    return rasterize(*motion_cloud(key, point_count(size)), rms, size)
+
+
+def rms_radius(psf):
+    """R.m.s. radius of a PSF `[K, K]`, odd K, about its central pixel, in pixels."""
+    taps = jnp.arange(psf.shape[0], dtype=jnp.float32) - psf.shape[0] // 2
+    return jnp.sqrt(jnp.sum(psf * (taps[:, None] ** 2 + taps[None, :] ** 2)) / jnp.sum(psf))
+
+
+def support(max_rms):
+    """Side (odd, pixels) of a PSF that has room for every family up to `max_rms` pixels."""
+    return 2 * (math.ceil(_REACH * max_rms) + 1) + 1
+
+
+def point_count(size):
+    """Enough points to keep their grain below 1 % of the contrast at the largest width."""
+    return max(256, 4 * (size // 2) ** 2)
+
+
+def _sunflower(count):
+    """`count` points that cover the unit disk evenly, [count, 2] (Vogel, 1979)."""
+    index = np.arange(count)
+    radius, turn = np.sqrt((index + 0.5) / count), index * math.pi * (3 - math.sqrt(5))
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1).astype(np.float32)
+
+
+def _normalized(points, weights):
+    """Weights of sum one; points centred, of unit r.m.s. radius."""
+    weights = weights / jnp.sum(weights)
+    points = points - jnp.sum(weights[:, None] * points, axis=0, keepdims=True)
+    square = jnp.sum(weights[:, None] * points**2)
+    return points / jnp.sqrt(square), weights
+
+
+def disk_cloud(count):
+    return _normalized(jnp.asarray(_sunflower(count)), jnp.ones(count))
+
+
+def gaussian_cloud(count, aspect, angle):
+    points = _GAUSSIAN_CUT * _sunflower(count)
+    weights = jnp.asarray(np.exp(-0.5 * np.sum(points**2, axis=-1)))
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    major, minor = points[:, 0], aspect * points[:, 1]
+    points = jnp.stack([cos * major - sin * minor, sin * major + cos * minor], axis=-1)
+    return _normalized(points, weights)
+
+
+def motion_cloud(key, count, terms=16):
+    # Velocity is a normal vector plus Brownian motion, the latter by its Karhunen-Loeve series on
+    # [0, 1], sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and
+    # sqrt(2) (1 - cos(f t)) / f^2.
+    time = (np.arange(count)[:, None] + 0.5) / count
+    frequency = (np.arange(terms) + 0.5) * np.pi
+    wander = _ROUGHNESS * math.sqrt(2) * (1 - np.cos(time * frequency)) / frequency**2
+    basis = np.concatenate([time, wander], axis=1).astype(np.float32)
+    series = jax.random.normal(key, (1 + terms, 2))
+    points = jnp.matmul(basis, series, precision=lax.Precision.HIGHEST)
+    return _normalized(points, jnp.ones(count))
+
+
+def rasterize(points, weights, rms, size):
+    """Shares a normalised cloud out among `[size, size]` pixels, at the scale that gives `rms`."""
+    half = size // 2
+    # A coordinate u falls to pixels floor(u) and floor(u) + 1 with the weights that keep its mean,
+    # so its square becomes the chord of x^2 through these two. The sum of chords is convex and
+    # increasing in the scale and never below scale^2: Newton's method from scale = rms comes down
+    # to the root.
+    radius = jnp.abs(points)
+    weight = weights[:, None]
+
+    def newton(_, scale):
+        reach = scale * radius
+        cell = jnp.floor(reach)
+        excess = jnp.sum(weight * (reach * (2 * cell + 1) - cell * (cell + 1))) - rms**2
+        return scale - excess / jnp.sum(weight * radius * (2 * cell + 1))
+
+    scale = lax.fori_loop(0, 8, newton, jnp.asarray(rms, jnp.float32))
+    taps = jnp.arange(-half, half + 1, dtype=jnp.float32)
+    place = jnp.clip(scale * points, -half, half)  # never lose light, whatever is asked
+    share = jnp.maximum(0.0, 1.0 - jnp.abs(place[:, :, None] - taps[None, None]))
+    return jnp.matmul((weight * share[:, 1]).T, share[:, 0], precision=lax.Precision.HIGHEST)
+
+
+def downup_operator(factor, phase, size):
+    """Down-sampling by area average, then linear up-sampling: a `[size, size]` matrix for an axis.
+
+    Low-resolution samples are `factor` pixels apart and each is the mean light over an interval of
+    that length; the edge pixels go on beyond the border. A pixel's value is interpolated between
+    its two neighbouring samples.
+
+    Averaged over phases, a pixel's weight of the pixel j places off is the probability that
+    factor * B rounds to j, where B has the quadratic B-spline's density (a box for the area
+    average, a triangle for the interpolation). So for factors up to 1/3 nothing changes, and the second
+    moment per axis tends to factor^2 / 4 + 1 / 12 for large ones.
+
+    Args:
+      factor: float32 > 0, need not be whole.
+      phase: float32 in [0, 1), position of the low-resolution grid in grid steps.
+      size: static int.
+
+    Returns:
+      float32 `[size, size]`, non-negative, rows sum to one.
+    """
+    pixel = jnp.arange(size, dtype=jnp.float32)
+    position = pixel / factor - phase
+    after = (position - jnp.floor(position))[:, None]  # grid steps since the sample before
+    offset = pixel[None, :] - pixel[:, None]
+    left = jnp.where(pixel[None, :] == 0, -jnp.inf, offset - 0.5)
+    right = jnp.where(pixel[None, :] == size - 1, jnp.inf, offset + 0.5)
+
+    def share(center):
+        start, stop = center - factor / 2, center + factor / 2
+        overlap = jnp.minimum(stop, right) - jnp.maximum(start, left)
+        return jnp.maximum(0.0, overlap) / factor
+
+    return (1 - after) * share(-after * factor) + after * share((1 - after) * factor)
+
+
+def downup_factor(rms, max_rms):
+    """The factor at which down-and-up sampling, averaged over phases, has this r.m.s. radius.
+
+    Args:
+      rms: float32, in pixels, over both axes; 0 gives a factor that changes nothing.
+      max_rms: static float, the largest `rms`.
+
+    Returns:
+      float32 `[]`, for `downup_operator`.
+    """
+    largest = max(1.0, math.sqrt(2) * max_rms)
+    factors = np.linspace(_MIN_FACTOR, largest, 2048)
+    # E[round(u)^2] = sum_j (2j - 1) P(|u| >= j - 1/2)
+    steps = np.arange(1, math.ceil(1.5 * largest) + 2)
+    moments = 2 * _spline_tail((steps - 0.5) / factors[:, None]) @ (2 * steps - 1)
+    return jnp.interp(rms**2, (2 * moments).astype(np.float32), factors.astype(np.float32))
+
+
+def _spline_tail(x):
+    """P(B > x) for x >= 0 and B with the quadratic B-spline's density on [-1.5, 1.5]."""
+    outer = np.clip(1.5 - x, 0, None) ** 3 / 6
+    return np.where(x < 0.5, 0.5 - 0.75 * x + x**3 / 3, outer)

@@ -1,0 +1,37 @@
+"""Real photographs with real human labels: EfficientNet-Lite0 from ImageNet weights, fine-tuned on pairs.
+
+The data are lists in the formats of the paper's release, see README.md, section "Your own labels"; the figures in the
+README come from pairs derived from the blur attribute of WIDER FACE.
+
+Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
+Machine:  2 CPU cores, no accelerator
+Result:   README.md, section "Results"
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the config."""
+    config = default.get_config()
+    config.steps = 400
+    config.data.name = "ssranking_face_blur"
+
+    config.model.backbone = "efficientnet_lite0"
+    config.model.blocks = 8
+    config.model.pretrained = True
+
+    config.batch.labeled = 16
+    config.batch.unlabeled = 16
+    # Human labels are noisy: what matters is the order, not a wide gap.
+    config.optimizer.learning_rate = 5e-4
+    config.optimizer.warmup_steps = 40
+    config.optimizer.weight_decay = 1e-3
+    config.ema_decay = 0.99
+    config.consistency.quadruplet_weight = 0.5
+    config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
+    config.degradation.noise_max = 0.05
+    config.degradation.jpeg_min_quality = 40
+    return config
