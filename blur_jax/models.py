@@ -18,8 +18,9 @@ class Scorer(nn.Module):
     """Scores how blurred each image is.
 
     The features are the mean and the standard deviation over positions of every feature map that
-    the backbone returns: blur shows more in how strongly a filter's response varies over an image
-    than in its mean.
+    the backbone returns, since blur shows more in how strongly a filter's response varies over an
+    image than in its mean; and what the last map holds where the picture tells most about its blur,
+    an edge rather than a cheek (`AttentionPool`).
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
@@ -39,12 +40,32 @@ class Scorer(nn.Module):
             Scores, float32 `[batch]` in [0, 1] (the ends only where float32 saturates), larger =
             blurrier.
         """
-        features = jnp.concatenate([mean_and_std(maps) for maps in self.backbone(images)], axis=-1)
+        maps = self.backbone(images)
+        attended = AttentionPool(name="attention")(maps[-1])
+        features = jnp.concatenate([*map(mean_and_std, maps), attended], axis=-1)
         # A tenth of the usual scale: scores start near 0.5, and still the backbone gets gradients
         # from the first step on, which a head of zeros would deny it.
         init = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
         logits = nn.Dense(1, kernel_init=init, name="head")(features)
         return nn.sigmoid(logits[:, 0])
+
+
+class AttentionPool(nn.Module):
+    """Averages a feature map with weights over positions that the map itself gives, once for each head.
+
+    Attributes:
+        heads: number of such averages.
+    """
+
+    heads: int = 8
+
+    @nn.compact
+    def __call__(self, maps):
+        """Pools `[batch, height, width, channels]` to float32 `[batch, heads * channels]`."""
+        batch, height, width, channels = maps.shape
+        maps = maps.astype(jnp.float32).reshape(batch, height * width, channels)
+        weights = nn.softmax(nn.Dense(self.heads, name="weights")(maps), axis=1)
+        return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 
 def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None) -> Scorer:

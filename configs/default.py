@@ -12,7 +12,7 @@ def get_config() -> ml_collections.ConfigDict:
     """Returns the default config; other config files change a few of its fields."""
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialisation, data order and every random draw.
-    config.steps = 400  # Updates in the run.
+    config.steps = 600  # Updates in the run.
 
     config.data = ml_collections.ConfigDict()
     config.data.name = "demo_face_blur"  # A data set of tfds_builders/.
@@ -48,17 +48,17 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.teacher = "student"  # Who orders the clean pair: "student", or "ema" (needs ema_decay).
 
     config.degradation = ml_collections.ConfigDict()
-    config.degradation.families = ("defocus", "gaussian", "anisotropic", "downup")  # Blur families to draw from.
+    config.degradation.families = ("motion", "gaussian", "anisotropic", "downup")  # Blur families to draw from.
     config.degradation.rms_min = 0.01  # Weakest blur: r.m.s. radius of its point spread function, in image widths.
-    config.degradation.rms_max = 0.05  # Strongest blur.
+    config.degradation.rms_max = 0.06  # Strongest blur.
     config.degradation.noise_max = 0.0  # Largest standard deviation of sensor noise, in linear light; 0 is off.
     config.degradation.jpeg_min_quality = 100  # Lowest JPEG-like quality, 1 to 100; 100 is off.
 
     config.augment = ml_collections.ConfigDict()  # Changes that keep the rank of blur; each image draws its own.
     config.augment.flip = True  # Left-right flips.
-    config.augment.exposure = 0.2  # Largest change of exposure.
-    config.augment.contrast = 0.2  # Largest change of contrast.
-    config.augment.colour = 0.1  # Largest change of colour balance.
+    config.augment.exposure = 1.0  # Largest change of exposure, in stops.
+    config.augment.contrast = 0.6  # Largest relative change of contrast.
+    config.augment.colour = 0.1  # Largest relative change of each colour channel.
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 3e-3  # At its peak.

@@ -67,7 +67,7 @@ def test_pairs_show_two_different_photographs(config):
 def test_the_rank_is_the_width_of_the_blur(config):
     for example in data.open_split(config.data, "ranked", "test").examples:
         assert example["rank"] == pytest.approx(parts(example["name"])[1], abs=6e-5)
-        assert demo.RMS_MIN <= example["rank"] <= demo.RMS_MAX
+        assert np.isclose(demo.LEVELS, example["rank"], rtol=1e-6).sum() == 1
 
 
 def test_wider_blur_leaves_less_detail(config):

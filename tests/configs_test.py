@@ -1,0 +1,54 @@
+"""Every config builds, documents itself, and trains when shrunk."""
+
+import importlib
+import pathlib
+
+import numpy as np
+import pytest
+from conftest import flattened, shrink
+
+from blur_jax import train, writers
+from configs import default
+
+NAMES = sorted(path.stem for path in pathlib.Path(default.__file__).parent.glob("*.py") if path.stem != "__init__")
+
+
+def test_all_configs_are_found():
+    assert {"default", "demo_labeled_only", "wider_blur"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_says_how_to_run_it(name):
+    text = importlib.import_module(f"configs.{name}").__doc__
+    for word in ("Command:", "Machine:", "Result:"):
+        assert word in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_has_the_fields_of_the_default_and_passes_the_checks(name):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    assert flattened(config).keys() == flattened(default.get_config()).keys()
+    train.check(config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_trains_when_shrunk(name, demo_dir, tmp_path):
+    config = shrink(importlib.import_module(f"configs.{name}").get_config(), demo_dir)
+    config.steps = config.checkpoint_every = 2
+    config.optimizer.warmup_steps = 1
+    if config.model.backbone == "efficientnet_lite0":
+        config.model.blocks = 2
+    if config.model.backbone.startswith("resnet"):
+        config.model.backbone = "resnet18"
+    assert train.train(config, str(tmp_path))
+    losses = [row["loss"] for row in writers.read_history(tmp_path) if "loss" in row]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+
+
+def test_every_field_of_the_default_is_explained():
+    lines = pathlib.Path(default.__file__).read_text().splitlines()
+    fields = [line for line in lines if line.startswith("    config.") and "ConfigDict()" not in line]
+    obvious = ("config.optimizer.warmup_steps", "config.optimizer.weight_decay")
+    assert len(fields) == len(flattened(default.get_config()))
+    assert [line for line in fields if "  # " not in line and not line.strip().startswith(obvious)] == []
