@@ -48,7 +48,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.teacher = "student"  # Who orders the clean pair: "student", or "ema" (needs ema_decay).
 
     config.degradation = ml_collections.ConfigDict()
-    config.degradation.families = ("motion", "gaussian", "anisotropic", "downup")  # Blur families to draw from.
+    config.degradation.families = ("gaussian", "anisotropic", "downup")  # Blur families to draw from.
     config.degradation.rms_min = 0.01  # Weakest blur: r.m.s. radius of its point spread function, in image widths.
     config.degradation.rms_max = 0.06  # Strongest blur.
     config.degradation.noise_max = 0.0  # Largest standard deviation of sensor noise, in linear light; 0 is off.
@@ -63,8 +63,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 3e-3  # At its peak.
     config.optimizer.schedule = "cosine"  # "cosine", "linear" or "constant", after the warm-up.
-    config.optimizer.warmup_steps = 20
-    config.optimizer.weight_decay = 1e-4
+    config.optimizer.warmup_steps = 20  # Steps over which the learning rate rises to its peak.
+    config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalisation are spared.
     config.optimizer.clip_norm = 1.0  # Largest global gradient norm; 0 turns clipping off.
 
     config.ema_decay = 0.0  # Decay of the moving average of the parameters, used to score where on; 0 is off.
