@@ -2,7 +2,7 @@
 
 Command:  python launch.py --workdir=runs/demo
 Machine:  2 CPU cores, no accelerator
-Time:     see README.md, section "Results"
+Result:   README.md, section "Results"
 """
 
 import ml_collections
