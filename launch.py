@@ -18,9 +18,20 @@ from blur_jax.train import train
 from tfds_builders.build import prepare
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", os.path.join(_HERE, "configs", "default.py"), "Config file, see configs/.", lock_config=True
-)
+# What config_flags raises for a wrong field, type or file; for the default config it does so here already.
+_CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
+
+
+def refuse(error):
+    sys.exit(f"launch.py: --config: {' '.join(str(error).split())} (fields and types: configs/default.py)")
+
+
+try:
+    _CONFIG = config_flags.DEFINE_config_file(
+        "config", os.path.join(_HERE, "configs", "default.py"), "Config file, see configs/.", lock_config=True
+    )
+except _CONFIG_ERRORS as error:
+    refuse(error)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run directory: checkpoints, figures and the report go here.", required=True
 )
@@ -75,5 +86,13 @@ def main(argv):
         sys.exit(f"launch.py: {error}\n(--verbosity=1 shows where)")
 
 
+def parse(argv):
+    """Reads the flags, and with them the config."""
+    try:
+        return app.parse_flags_with_usage(argv)
+    except _CONFIG_ERRORS as error:
+        refuse(error)
+
+
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)
