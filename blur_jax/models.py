@@ -64,7 +64,8 @@ class AttentionPool(nn.Module):
         """Pools `[batch, height, width, channels]` to float32 `[batch, heads * channels]`."""
         batch, height, width, channels = maps.shape
         maps = maps.astype(jnp.float32).reshape(batch, height * width, channels)
-        weights = nn.softmax(nn.Dense(self.heads, name="weights")(maps), axis=1)
+        # No bias: a softmax over positions would not see it.
+        weights = nn.softmax(nn.Dense(self.heads, use_bias=False, name="weights")(maps), axis=1)
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 

@@ -67,7 +67,7 @@ def test_a_score_does_not_depend_on_the_other_images(backbone):
 def test_only_params_and_no_batch_statistics(backbone):
     variables = shapes(backbone)
     assert set(variables) == {"params"}
-    assert set(variables["params"]) == {"backbone", "head"}
+    assert set(variables["params"]) == {"attention", "backbone", "head"}
 
 
 @pytest.mark.parametrize("backbone", ALL)
@@ -129,7 +129,7 @@ def test_attention_by_hand():
     maps = jnp.array([[[[1.0, 10.0], [3.0, 30.0]]]])  # one row of two positions
     # Head 0 does not look anywhere in particular; head 1 weighs by channel 0: e^3 / (e^1 + e^3) for the second
     # position.
-    weights = {"kernel": jnp.array([[0.0, 1.0], [0.0, 0.0]]), "bias": jnp.zeros(2)}
+    weights = {"kernel": jnp.array([[0.0, 1.0], [0.0, 0.0]])}
     pooled = models.AttentionPool(heads=2).apply({"params": {"weights": weights}}, maps)
     share = np.exp(3) / (np.exp(1) + np.exp(3))
     np.testing.assert_allclose(pooled, [[2.0, 20.0, 1 + 2 * share, 10 + 20 * share]], rtol=1e-5)
@@ -141,9 +141,9 @@ def test_number_of_parameters_of_the_small_network():
     # deviation per channel of each map, and what each of the 8 heads attends to.
     convolutions = 768 + 9 * (16 * 32 + 32 * 32) + 9 * (32 * 64 + 64 * 64)
     norms = 2 * (16 + 2 * 32 + 2 * 64)
-    attention = 64 * 8 + 8
+    attention = 64 * 8
     head = 2 * (16 + 32 + 64) + 8 * 64 + 1
-    assert num_params(shapes("small")) == convolutions + norms + attention + head == 71_561
+    assert num_params(shapes("small")) == convolutions + norms + attention + head == 71_553
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_number_of_parameters_of_the_small_network():
 )
 def test_number_of_parameters_of_resnets(backbone, original, classifier, widths):
     # The published totals with ImageNet's classifier; a group norm has what a batch norm had.
-    attention = widths[-1] * 8 + 8
+    attention = widths[-1] * 8
     expected = original - classifier + attention + 2 * sum(widths) + 8 * widths[-1] + 1
     assert num_params(shapes(backbone)) == expected
 
@@ -171,9 +171,9 @@ def test_number_of_parameters_of_efficientnet_lite0():
     assert channels == 19_728
     backbone = 4_652_008 - (1280 * 1000 + 1000) - (320 * 1280 + 2 * 1280) - channels
     assert backbone == 2_939_120
-    attention = 320 * 8 + 8
+    attention = 320 * 8
     head = 2 * sum(projected) + 8 * 320 + 1
-    assert num_params(shapes("efficientnet_lite0")) == backbone + attention + head == 2_947_865
+    assert num_params(shapes("efficientnet_lite0")) == backbone + attention + head == 2_947_857
 
 
 def test_a_cut_network_has_the_first_blocks_of_the_whole_one():
