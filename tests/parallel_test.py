@@ -36,7 +36,7 @@ def test_training_gives_the_same_parameters(trained, topology):
     start = runs.initial_params(config)
     for name in ("params", "ema_params"):
         moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), getattr(one, name), start)
-        assert min(jax.tree.leaves(moved)) > 1e-3
+        assert min(jax.tree.leaves(moved)) > 1e-4  # each array, and far more than the topologies may differ
         apart = jax.tree.map(lambda a, b: np.abs(a - b).max(), getattr(one, name), getattr(many, name))
         assert max(jax.tree.leaves(apart)) < 5e-6
 
