@@ -12,8 +12,9 @@ from absl import app, flags, logging
 from jax.experimental import multihost_utils
 from ml_collections import config_flags
 
-from blur_jax.evaluate import REPORT_FILE, evaluate
+from blur_jax.evaluate import REPORT_FILE, SCORES_FILE, evaluate
 from blur_jax.preprocessing import Preprocessing
+from blur_jax.report import summary_lines
 from blur_jax.train import train
 from tfds_builders.build import prepare
 
@@ -62,13 +63,8 @@ def run(config, workdir, mode):
         return
     print(f"checkpoint  {os.path.join(workdir, results['checkpoint'])}")
     print(f"report      {os.path.join(workdir, REPORT_FILE)}")
-    for split, figures in results["splits"].items():
-        groups = {f"{split}, {name}": group for name, group in figures["groups"].items()}
-        for name, summary in {split: figures, **groups}.items():
-            values = [
-                f"{key.replace('_', ' ')} {summary[key]['value']:.3f}" for key in ("spearman", "pairwise_accuracy")
-            ]
-            print(f"{name:<24}  {'  '.join(values)}  ({summary['examples']} faces)")
+    print(f"scores      {os.path.join(workdir, SCORES_FILE)}")
+    print("\n".join(summary_lines(results["splits"])))
 
 
 def main(argv):

@@ -1,6 +1,9 @@
 """Evaluation of a run on the ranked splits: every image counted once, on any number of devices and processes."""
 
+import csv
 import dataclasses
+import io
+import itertools
 import json
 import os
 import platform
@@ -12,9 +15,10 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from blur_jax import checkpoints, data, figures, metrics, parallel, report, scorer, train_step, writers
+from blur_jax import bootstrap, checkpoints, data, figures, parallel, report, scorer, train_step, writers
 
 METRICS_FILE = "metrics.json"
+SCORES_FILE = "scores.csv"
 REPORT_FILE = "report.html"
 
 
@@ -44,14 +48,18 @@ def make_score_images(model, *, batch_size: int, progress: str = "") -> Callable
 
 
 def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
-    """Scores every ranked split with the best checkpoint of a run; writes `metrics.json` and `report.html`.
+    """Scores every ranked split with the best checkpoint of a run.
+
+    Writes `metrics.json`, `report.html`, and `scores.csv` with a row for each face, from which anyone can compute
+    the figures anew.
 
     Args:
         config: the config of the run; its `data` and `evaluation` fields are read here, its model from the checkpoint.
         workdir: the run directory.
 
     Returns:
-        what `metrics.json` holds: step, checkpoint, validation accuracy, and figures with intervals for each split.
+        what `metrics.json` holds: step, checkpoint, validation accuracy, and for each split what
+        `bootstrap.summarize` returns, with the same of each group of its images under "groups".
 
     Raises:
         checkpoints.CheckpointError: there is no usable checkpoint.
@@ -64,7 +72,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
     score_images = make_score_images(model, batch_size=batch_size, progress="evaluating")
     replicated = parallel.replicate(params)
 
-    evaluations = []
+    evaluations, rows = [], []
     for split in data.split_names(config.data, "ranked"):
         opened = data.open_split(config.data, "ranked", split)
         if opened.preprocessing != saved.preprocessing:
@@ -74,8 +82,10 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
         columns = {key: [example[key] for example in opened.examples] for key in opened.examples[0]}
         images, ranks = np.stack(columns["image"]), np.asarray(columns["rank"], np.float32)
         scores = score_images(replicated, images)
-        summary = _summaries(scores, ranks, columns["group"], config.evaluation.resamples, config.seed)
-        evaluations.append(figures.Evaluation(split, scores, ranks, columns["name"], columns["group"], images, summary))
+        names, groups, sizes = columns["name"], columns["group"], np.asarray(columns["size"])
+        summary = _summaries(scores, ranks, sizes, groups, resamples=config.evaluation.resamples, seed=config.seed)
+        evaluations.append(figures.Evaluation(split, scores, ranks, names, groups, images, summary))
+        rows += zip(itertools.repeat(split), names, groups, sizes, ranks, scores)
     results = {
         "checkpoint": os.path.relpath(saved.path, workdir),
         "step": saved.step,
@@ -84,6 +94,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
     }
     if writers.is_main_process():
         writers.write_atomically(os.path.join(workdir, METRICS_FILE), json.dumps(results, indent=2) + "\n")
+        writers.write_atomically(os.path.join(workdir, SCORES_FILE), _csv(rows))
         report.write_report(
             os.path.join(workdir, REPORT_FILE),
             title=f"blur_jax: {os.path.basename(os.path.abspath(workdir))} on {config.data.name}",
@@ -94,16 +105,27 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
     return results
 
 
-def _summaries(scores, ranks, groups, resamples, seed):
+def _summaries(scores, ranks, sizes, groups, **options):
     """Figures of a whole split and, below "groups", of each group of its images."""
-    summary = metrics.summarize(scores, ranks, resamples=resamples, seed=seed)
+    summary = bootstrap.summarize(scores, ranks, sizes, **options)
     names = sorted(set(groups) - {""})
     summary["groups"] = {}
     for name in names if len(names) > 1 else []:
-        members = np.asarray(groups) == name
-        if members.sum() > 1:
-            summary["groups"][name] = metrics.summarize(scores[members], ranks[members], resamples=resamples, seed=seed)
+        of = np.asarray(groups) == name
+        if of.sum() > 1:
+            # A group without clear faces has no AUC of clear faces: its own lowest rank is not the clear level.
+            part = bootstrap.summarize(scores[of], ranks[of], sizes[of], clear=ranks.min(), **options)
+            summary["groups"][name] = part
     return summary
+
+
+def _csv(rows):
+    """Names may hold commas; float32 is written in the fewest digits that give the same number again."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("split", "name", "group", "size", "rank", "score"))
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _facts(config, saved):

@@ -49,7 +49,7 @@ class Evaluation:
       names: n names of the pictures.
       groups: n group names (family of blur, event, folder); "" belongs to no group.
       images: uint8 [n, S, S, 3] RGB.
-      metrics: `metrics.summarize` of the split, and under "groups" of each group: {group: dict}.
+      metrics: `bootstrap.summarize` of the split, and under "groups" of each group: {group: dict}.
     """
 
     split: str

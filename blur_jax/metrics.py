@@ -1,19 +1,32 @@
-"""How well do scores put pictures in their true order of blur? Rank statistics with intervals.
+"""How well do scores put pictures in their true order of blur? Rank statistics, plain and within bins of face size.
 
-Every figure here depends on the order of the scores alone, never on their values. All three come
-from two quantities, for examples that are counted `counts` times (once each for the figure
-itself, as drawn for a bootstrap resample):
+All figures depend on the order of the scores alone, never on their values. They come from two quantities, for
+examples that count `counts` times (once each for the figure itself, as drawn for a bootstrap resample):
 
-* S, concordant less discordant pairs, and the numbers P and Q of pairs that differ in rank and in
-  score: pairwise accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q);
+* S, concordant less discordant pairs, and the numbers P and Q of pairs that differ in rank and in score: pairwise
+  accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class against another is the
+  pairwise accuracy where rank has these two levels;
 * the mid-ranks of both, whose correlation is Spearman's.
 
 Everything is an integer until the last division, so the figures are exact and repeatable.
+
+Small faces are blurrier, so a scorer could do well by face size alone. The size-matched figures therefore compare
+faces of one bin of size only. What size tells within a bin is left in them, which can be much where bins are wide:
+`auc_like_size` compares faces of nearly the same size, at the price of fewer pairs, and the figures of `-sizes` as
+scores say what there is to gain by size alone.
 """
+
+import math
 
 import numpy as np
 
-_BLOCK = 1024  # columns of the n x n concordance matrix held at a time
+FIGURES = ("auc", "pairwise_accuracy", "spearman", "kendall")
+SIZE_EDGES = (0, 32, 40, 48, 64, 96, math.inf)  # pixels; bins are half-open, [low, high)
+
+LIKE_SIZE = 1.1  # faces are of like size where the larger is at most so many times the smaller
+
+_FEW = 5  # at most so many levels, or gaps between them, are told apart one by one
+_BLOCK = 1024  # columns of an n x n matrix of pairs held at a time
 
 
 def pairwise_accuracy(scores, ranks):
@@ -29,7 +42,16 @@ def pairwise_accuracy(scores, ranks):
     Raises:
       ValueError: the inputs are empty, not finite, not 1-D, or of different lengths.
     """
-    return _figures(scores, ranks)["pairwise_accuracy"]
+    return _once(scores, ranks)["pairwise_accuracy"]
+
+
+def auc(scores, ranks):
+    """Area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
+
+    Returns a float in [0, 1], 0.5 = chance: the share of (clear, blurrier) pairs in the right order, equal scores
+    count one half. Else as `pairwise_accuracy`.
+    """
+    return _once(scores, ranks)["auc"]
 
 
 def spearman(scores, ranks):
@@ -38,7 +60,7 @@ def spearman(scores, ranks):
     Returns a float in [-1, 1], nan where all scores or all ranks are equal; raises ValueError as
     `pairwise_accuracy` does.
     """
-    return _figures(scores, ranks)["spearman"]
+    return _once(scores, ranks)["spearman"]
 
 
 def kendall(scores, ranks):
@@ -47,54 +69,19 @@ def kendall(scores, ranks):
     Returns a float in [-1, 1], nan where all scores or all ranks are equal; raises ValueError as
     `pairwise_accuracy` does.
     """
-    return _figures(scores, ranks)["kendall"]
+    return _once(scores, ranks)["kendall"]
 
 
-def summarize(scores, ranks, *, resamples=1000, seed=0):
-    """All three figures with 95% bootstrap intervals, ready for JSON.
-
-    The percentile bootstrap draws examples (faces), not pairs, with replacement: pairs that share a
-    face are not independent. A face drawn twice ties with its own copy, which is not a pair.
-    Resamples in which a figure is undefined (for instance all of one rank) are left out of its
-    interval. The same `seed` and n draw the same faces whatever the scores, so that the resamples of
-    two scorers are paired. Memory is of order n * resamples.
-
-    Args:
-      scores: [n] finite predicted blur.
-      ranks: [n] finite true blur, larger = blurrier, ties allowed.
-      resamples: number of bootstrap resamples, at least 1.
-      seed: seed of the resampling.
-
-    Returns:
-      {"examples": n, "pairs": number of pairs that differ in rank, and for each of
-      "pairwise_accuracy", "spearman", "kendall": {"value": v, "low": l, "high": h}}, where an
-      undefined figure is None, not nan, as JSON has none.
-
-    Raises:
-      ValueError: as `pairwise_accuracy`, or `resamples` is below 1.
-    """
-    scores, ranks = _checked(scores, ranks)
-    if resamples < 1:
-        raise ValueError(f"resamples is {resamples}; it must be at least 1")
-    n = len(scores)
-    figures = _statistics(scores, ranks, np.ones((1, n)))
-    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    cells = draws + n * np.arange(resamples)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n)
-    resampled = _statistics(scores, ranks, counts.astype(np.float64))
-
-    summary = {"examples": n, "pairs": int(figures.pop("pairs")[0])}
-    for name, value in figures.items():
-        defined = resampled[name][np.isfinite(resampled[name])]
-        low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
-        values = {"value": value[0], "low": low, "high": high}
-        summary[name] = {k: float(v) if np.isfinite(v) else None for k, v in values.items()}
-    return summary
+def _once(scores, ranks):
+    scores, ranks, _ = checked(scores, ranks)
+    return {name: float(value[0]) for name, value in plain(scores, ranks, np.ones((1, len(scores)))).items()}
 
 
-def _checked(scores, ranks):
+def checked(scores, ranks, sizes=None):
+    """The inputs as arrays [n], sizes all 0 where None; raises ValueError saying what is wrong."""
     scores, ranks = np.asarray(scores), np.asarray(ranks)
-    for name, array in (("scores", scores), ("ranks", ranks)):
+    sizes = np.zeros(len(np.atleast_1d(scores))) if sizes is None else np.asarray(sizes)
+    for name, array in (("scores", scores), ("ranks", ranks), ("sizes", sizes)):
         if array.ndim != 1:
             raise ValueError(f"{name} has shape {list(array.shape)}; expected one dimension, [n]")
         if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
@@ -105,59 +92,159 @@ def _checked(scores, ranks):
                 f"{name}[{bad[0]}] is {array[bad[0]]} ({len(bad)} of {len(array)} are not finite);"
                 " expected finite numbers"
             )
-    if len(scores) != len(ranks):
-        raise ValueError(f"{len(scores)} scores but {len(ranks)} ranks; expected one of each")
+    for name, array in (("ranks", ranks), ("sizes", sizes)):
+        if len(array) != len(scores):
+            raise ValueError(f"{len(scores)} scores but {len(array)} {name}; expected one of each")
     if not len(scores):
         raise ValueError("scores and ranks are empty; expected at least one example")
-    return scores, ranks
+    if sizes.min() < 0:
+        raise ValueError(f"sizes[{sizes.argmin()}] is {sizes.min()}; expected pixels, 0 or more")
+    return scores, ranks, sizes
 
 
-def _figures(scores, ranks):
-    scores, ranks = _checked(scores, ranks)
-    figures = _statistics(scores, ranks, np.ones((1, len(scores))))
-    return {name: float(value[0]) for name, value in figures.items()}
+# --- figures of scores [n], ranks [n] and sizes [n] that count `counts` [resamples, n] times ---
 
 
-def _statistics(scores, ranks, counts):
-    """The figures, each [resamples], of examples [n] counted `counts` [resamples, n] times."""
-    # Order is all that counts: small integers in place of the values. unique keeps exact ties only.
-    scores, ranks = (np.unique(values, return_inverse=True)[1] for values in (scores, ranks))
+def plain(scores, ranks, counts, clear=None):
+    """{figure: float64 [resamples]}, nan where undefined; `clear` is the rank of the clear level, None the lowest."""
+    blurred = ranks > (ranks.min() if clear is None else clear)
+    concordance, pairs = _compare(scores, lambda columns: _signs(ranks, columns), counts)
     score_midranks, score_pairs = _midranks(scores, counts)
-    rank_midranks, rank_pairs = _midranks(ranks, counts)
-    concordance = _concordance(scores, ranks, counts)
+    rank_midranks, _ = _midranks(ranks, counts)
     covariance = (counts * score_midranks * rank_midranks).sum(axis=1)
     score_variance = (counts * score_midranks**2).sum(axis=1)
     rank_variance = (counts * rank_midranks**2).sum(axis=1)
     with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
         return {
-            "pairs": rank_pairs,
-            "pairwise_accuracy": (1 + concordance / rank_pairs) / 2,
+            "auc": _accuracy(*_compare(scores, lambda columns: _signs(blurred, columns), counts)),
+            "pairwise_accuracy": _accuracy(concordance, pairs),
             "spearman": covariance / np.sqrt(score_variance * rank_variance),
-            "kendall": concordance / np.sqrt(score_pairs * rank_pairs),
+            "kendall": concordance / np.sqrt(score_pairs * pairs),
         }
 
 
-def _midranks(levels, counts):
+def by_size(scores, ranks, sizes, counts, clear=None):
+    """{"32-40": (faces [resamples], blurred faces [resamples], `plain` figures)} of each bin of size that holds any."""
+    clear = ranks.min() if clear is None else clear
+    found = {}
+    for low, high in zip(SIZE_EDGES, SIZE_EDGES[1:]):
+        members = (sizes >= low) & (sizes < high)
+        if members.any():
+            blurred = counts[:, members & (ranks > clear)].sum(axis=1)
+            figures = plain(scores[members], ranks[members], counts[:, members], clear)
+            name = f"{low}-{high}" if math.isfinite(high) else f"{low}+"
+            found[name] = counts[:, members].sum(axis=1), blurred, figures
+    return found
+
+
+def size_matched(scores, ranks, sizes, counts, clear=None):
+    """{figure: float64 [resamples]}: means of `by_size` over the bins where a figure is defined.
+
+    The weight of a bin is its number of blurred faces, those ranked above the clear level. Where all faces share one
+    bin these are the plain figures.
+    """
+    _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear).values())
+    matched = {}
+    for name in FIGURES:
+        values = np.stack([figures[name] for figures in bins])
+        shares = np.where(np.isnan(values), 0, np.stack(weights))
+        with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
+            matched[name] = (shares / shares.sum(axis=0) * np.nan_to_num(values)).sum(axis=0)
+    return matched
+
+
+def auc_like_size(scores, ranks, sizes, counts, clear=None):
+    """AUC [resamples] over the pairs of like size: where both faces differ by at most a tenth in size."""
+    blurred = ranks > (ranks.min() if clear is None else clear)
+
+    def order(columns):
+        left, right = sizes[:, None], sizes[None, columns]
+        return _signs(blurred, columns) * ((left <= LIKE_SIZE * right) & (right <= LIKE_SIZE * left))
+
+    return _accuracy(*_compare(scores, order, counts))
+
+
+def between_levels(scores, ranks, counts):
+    """{"0-1": AUC [resamples]} of every two levels of rank; empty where there are more than 5."""
+    levels = np.unique(ranks)
+    found = {}
+    for j, high in enumerate(levels if len(levels) <= _FEW else []):
+        for low in levels[:j]:
+            members = (ranks == low) | (ranks == high)
+            of_both = plain(scores[members], ranks[members], counts[:, members])
+            found[f"{low:g}-{high:g}"] = of_both["auc"]
+    return found
+
+
+def by_gap(scores, ranks, counts):
+    """{"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank of the pairs that differ in rank.
+
+    Each gap by itself where at most 5 differ ("1"), else the quarters of all such pairs ("0.1 to 0.25": smallest and
+    largest gap). Gaps count as equal where they are to four digits of the largest.
+    """
+    levels, level, members = np.unique(ranks.astype(np.float64), return_inverse=True, return_counts=True)
+    if len(levels) < 2:
+        return {}
+    decimals = 3 - math.floor(math.log10(levels[-1] - levels[0]))
+    gaps = np.round(np.abs(levels[:, None] - levels), decimals)  # [levels, levels]
+    upper = np.triu_indices(len(levels), 1)
+    distinct, which = np.unique(gaps[upper], return_inverse=True)
+    pairs = np.cumsum(np.bincount(which, weights=np.outer(members, members)[upper]))
+    last = np.arange(len(distinct))  # of each class of gaps
+    if len(distinct) > _FEW:
+        last = np.unique(np.searchsorted(pairs, pairs[-1] * np.array([0.25, 0.5, 0.75, 1])))
+    gap_class = np.searchsorted(distinct[last], gaps)
+    np.fill_diagonal(gap_class, -1)  # no pairs
+
+    found, first = {}, 0
+    for k, end in enumerate(last):
+
+        def order(columns, k=k):
+            return _signs(ranks, columns) * (gap_class[level[:, None], level[None, columns]] == k)
+
+        name = f"{distinct[first]:g}" if first == end else f"{distinct[first]:g} to {distinct[end]:g}"
+        concordance, pairs = _compare(scores, order, counts)
+        found[name] = pairs, _accuracy(concordance, pairs)
+        first = end + 1
+    return found
+
+
+def _signs(values, columns):
+    """Order of each pair int8 [n, columns]: 1 where the first is the larger, -1 the second, 0 a tie."""
+    left, right = values[:, None], values[None, columns]
+    return (left > right).astype(np.int8) - (left < right)
+
+
+def _compare(scores, order, counts):
+    """Concordant less discordant pairs [resamples], and their number with the ties in score.
+
+    `order(columns)` gives the true order of the pairs of a block, as `_signs` does, 0 where a pair is left out.
+    """
+    counts32 = counts.astype(np.float32)  # exact: the products below are integers under 2**24
+    concordance, pairs = np.zeros((2, len(counts)))
+    for start in range(0, len(scores), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        true = order(block).astype(np.float32)
+        concordance += ((counts32 @ (true * _signs(scores, block))) * counts[:, block]).sum(axis=1)
+        pairs += ((counts32 @ np.abs(true)) * counts[:, block]).sum(axis=1)
+    return concordance / 2, pairs / 2  # each pair was met twice
+
+
+def _accuracy(concordance, pairs):
+    with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
+        return (1 + concordance / pairs) / 2
+
+
+def _midranks(values, counts):
     """Twice the centred mid-rank of each example [resamples, n]; number of untied pairs [resamples].
 
     The factor of two keeps the mid-ranks integers.
     """
-    order = np.argsort(levels, kind="stable")
-    starts = np.flatnonzero(np.diff(levels[order], prepend=-1))
+    level = np.unique(values, return_inverse=True)[1]  # keeps exact ties only
+    order = np.argsort(level, kind="stable")
+    starts = np.flatnonzero(np.diff(level[order], prepend=-1))
     level_counts = np.add.reduceat(counts[:, order], starts, axis=1)
     total = level_counts.sum(axis=1, keepdims=True)
     midranks = 2 * np.cumsum(level_counts, axis=1) - level_counts - total
     untied = (total[:, 0] ** 2 - (level_counts**2).sum(axis=1)) / 2
-    return midranks[:, levels], untied
-
-
-def _concordance(scores, ranks, counts):
-    """Concordant less discordant pairs [resamples]: half of counts C counts^T, block by block."""
-    counts32 = counts.astype(np.float32)  # exact: the products below are integers under 2**24
-    total = np.zeros(len(counts))
-    for start in range(0, len(scores), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        signs = np.sign(scores[:, None] - scores[None, block])
-        signs *= np.sign(ranks[:, None] - ranks[None, block])
-        total += ((counts32 @ signs.astype(np.float32)) * counts[:, block]).sum(axis=1)
-    return total / 2
+    return midranks[:, level], untied

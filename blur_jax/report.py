@@ -7,9 +7,15 @@ import pathlib
 
 from blur_jax import figures
 
-_COLUMNS = {"spearman": "Spearman", "kendall": "Kendall", "pairwise_accuracy": "Pairwise accuracy"}
+_COLUMNS = {"auc": "AUC", "pairwise_accuracy": "Pairwise accuracy", "spearman": "Spearman", "kendall": "Kendall"}
 _MAX_GROUP_ROWS = 30  # groups in the table
 _MIN_INTERVAL = 10  # pictures; a bootstrap of fewer looks surer than it is
+
+_MATCHED = """<p>Small faces tend to be blurrier, so the size of a face alone orders many pairs. The large figures are
+therefore <b>size-matched</b>: each is computed within bins of face size and averaged, weighted by the number of
+blurred faces. The rows below them show the same scores without the match, and what a scorer reaches that knows
+nothing but face size: what it has above chance is what the bins fail to match. <b>AUC, like size</b> is stricter: it
+counts only pairs of faces whose sizes differ by at most a tenth.</p>"""
 
 _CSS = """
 body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif;
@@ -26,7 +32,9 @@ th, td { padding: 5px 28px 5px 0; border-bottom: 1px solid #e9ecf0; vertical-ali
 .name { overflow-wrap: anywhere; }
 .split td { font-size: 21px; font-weight: 650; padding-top: 14px; }
 .group td:first-child { padding-left: 20px; }
-small { color: #7a828d; font-size: 13px; font-weight: 400; white-space: nowrap; }
+small { color: #7a828d; font-size: 12.5px; font-weight: 400; white-space: nowrap; display: block; }
+.total td { font-weight: 650; border-top: 2px solid #c9ced6; }
+.tables { display: flex; flex-wrap: wrap; gap: 0 56px; }
 details { font-size: 14px; margin-top: 8px; } details td, details th { padding-right: 16px; }
 summary { color: #4d545e; cursor: pointer; }
 """
@@ -110,32 +118,95 @@ def _page(title, history, evaluations, facts):
 """
 
 
+def summary_lines(splits):
+    """The headline figures as lines of text: of each split and its groups, size-matched where sizes differ.
+
+    splits: {split: what `bootstrap.summarize` returns, with "groups"}.
+    """
+    lines = []
+    for split, figures_of_split in splits.items():
+        groups = {f"{split}, {name}": group for name, group in figures_of_split["groups"].items()}
+        for name, summary in {split: figures_of_split, **groups}.items():
+            shown = summary.get("size_matched", summary)
+            values = "  ".join(
+                f"{key.replace('_', ' ')} {figures.number(shown[key]['value'])}"
+                for key in ("auc", "pairwise_accuracy", "spearman")
+            )
+            matched = "size-matched " if "size_matched" in summary else ""
+            lines.append(f"{name:<24}  {matched}{values}  ({summary['examples']} faces)")
+    return lines
+
+
 def _headline(evaluations):
-    rows = []
+    columns, rows = dict(_COLUMNS), []
+    matched = any("size_matched" in evaluation.metrics for evaluation in evaluations)
+    if matched:
+        columns["auc_like_size"] = "AUC, like size"
     for evaluation in evaluations:
-        rows.append(_metrics_row("split", evaluation.split, evaluation.metrics))
-        groups = evaluation.metrics.get("groups", {})
+        summary = evaluation.metrics
+        count = summary["examples"]
+        rows.append(_row("split", evaluation.split, summary.get("size_matched", summary), columns, count))
+        if "size_matched" in summary:
+            rows.append(_row("group", "all sizes together", summary, columns, count))
+            rows.append(_row("group", "face size alone", summary["size_alone"], columns, count))
+        groups = summary.get("groups", {})
         listed = [group for group in figures.ordered_groups(evaluation) if group in groups]
-        shown = listed[:_MAX_GROUP_ROWS]
-        rows += [_metrics_row("group", group, groups[group]) for group in shown]
-        if len(listed) > len(shown):
-            rows.append(f"<tr class=group><td colspan=5>… {len(listed) - len(shown)} more, smaller")
-    heads = "".join(f"<th>{name}" for name in ("Test split", *_COLUMNS.values(), "Pictures"))
+        for group in listed[:_MAX_GROUP_ROWS]:
+            part = groups[group]
+            rows.append(_row("group", group, part.get("size_matched", part), columns, part["examples"]))
+        if len(listed) > _MAX_GROUP_ROWS:
+            more = len(listed) - _MAX_GROUP_ROWS
+            rows.append(f"<tr class=group><td colspan={len(columns) + 2}>… {more} more, smaller")
+    heads = "".join(f"<th>{name}" for name in ("Test split", *columns.values(), "Pictures"))
     return f"""<table>{heads}{"".join(rows)}</table>
-<p>How well the order of the scores agrees with the order of the true blur. Spearman and Kendall
-correlations: 1 = the same order, 0 = chance. Pairwise accuracy: the share of pairs of pictures put
-in the right order, 0.5 = chance. In brackets, 95% bootstrap intervals over pictures, from
-{_MIN_INTERVAL} pictures up.</p>"""
+{_MATCHED if matched else ""}
+<p>How well the order of the scores agrees with the order of the true blur. AUC: the share of pairs of a clear
+picture (lowest true blur) and a blurrier one in the right order; pairwise accuracy: the same of all pairs that differ
+in true blur; 0.5 = chance. Spearman and Kendall correlations: 1 = the same order, 0 = chance. In brackets, 95%
+bootstrap intervals over pictures, from {_MIN_INTERVAL} pictures up.</p>"""
 
 
-def _metrics_row(kind, name, summary):
-    cells = [html.escape(name)]
-    for figure in _COLUMNS:
-        value, low, high = (summary[figure][key] for key in ("value", "low", "high"))
-        trusted = low is not None and summary["examples"] >= _MIN_INTERVAL
-        interval = f" <small>[{low:.3f}, {high:.3f}]</small>" if trusted else ""
-        cells.append(figures.number(value) + interval)
-    return f"<tr class={kind}><td class=name>{'<td>'.join(cells)}<td>{summary['examples']}"
+def _row(kind, name, summary, columns, *counts):
+    """A row of figures between its name and its counts, the last of which says how many pictures there are."""
+    matched = "<small>size-matched</small>" if kind == "split" and "auc_like_size" in summary else ""
+    cells = [html.escape(name) + matched] + [_value(summary.get(column), counts[-1]) for column in columns]
+    return f"<tr class={kind}><td class=name>{'<td>'.join(cells + [str(count) for count in counts])}"
+
+
+def _value(found, pictures):
+    if found is None:
+        return ""
+    value, low, high = (found[key] for key in ("value", "low", "high"))
+    trusted = low is not None and pictures >= _MIN_INTERVAL
+    return figures.number(value) + (f" <small>[{low:.3f}, {high:.3f}]</small>" if trusted else "")
+
+
+def _breakdown(summary):
+    """Tables of a split: by face size where sizes differ; by gap in true blur and between its levels where few."""
+    tables, count = [], summary["examples"]
+    if "by_size" in summary:
+        rows = [
+            _row("bin", f"{size} px", part, _COLUMNS, part["blurred"], part["examples"])
+            for size, part in summary["by_size"].items()
+        ]
+        blurred = sum(part["blurred"] for part in summary["by_size"].values())
+        rows.append(_row("total", "size-matched", summary["size_matched"], _COLUMNS, blurred, count))
+        tables.append(_table("By face size", ("Shorter side", *_COLUMNS.values(), "Blurred", "Pictures"), rows))
+    gaps, levels = summary["pairwise_accuracy_by_gap"], summary["auc_between"]
+    small, suffix = [], ", all sizes together" if tables else ""
+    if len(gaps) > 1:
+        rows = (f"<tr><td>{gap}<td>{_value(part, count)}<td>{part['pairs']}" for gap, part in gaps.items())
+        heads = ("Gap", "Pairwise accuracy", "Pairs")
+        small.append(_table(f"By gap in true blur{suffix}", heads, rows))
+    if len(levels) > 1:
+        rows = (f"<tr><td>{pair}<td>{_value(part, count)}" for pair, part in levels.items())
+        small.append(_table(f"Between two levels{suffix}", ("True blur", "AUC"), rows))
+    return "".join(tables) + f"<div class=tables>{''.join(small)}</div>"
+
+
+def _table(heading, heads, rows):
+    heads = "".join(f"<th>{head}" for head in heads)
+    return f"<div><h3>{heading}</h3><table>{heads}{''.join(rows)}</table></div>"
 
 
 def _split_section(evaluation):
@@ -143,6 +214,7 @@ def _split_section(evaluation):
         f"<h3>{heading}</h3>{_figure(draw(evaluation), caption, photographs)}"
         for heading, draw, photographs, caption in _PICTURES
     )
+    breakdown = _breakdown(evaluation.metrics)
     true = figures.rank_texts(evaluation.ranks)
     rows = "".join(
         f"<tr><td>{k}<td>{side}<td class=name>{html.escape(evaluation.names[i])}"
@@ -152,7 +224,7 @@ def _split_section(evaluation):
     )
     heads = "".join(f"<th>{h}" for h in ("Pair", "Truly", "Name", "Group", "Score", "True blur"))
     listing = f"<details><summary>Names in full</summary><table>{heads}{rows}</table></details>"
-    return f"<h2>Split: {html.escape(evaluation.split)}</h2>{pictures}{listing if rows else ''}"
+    return f"<h2>Split: {html.escape(evaluation.split)}</h2>{breakdown}{pictures}{listing if rows else ''}"
 
 
 def _figure(figure, caption, photographs=False):

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import numpy as np
@@ -34,6 +35,42 @@ def test_figures_are_those_of_the_scores(evaluated):
     of_defocus = np.array(families) == "defocus (unseen)"
     expected = stats.spearmanr(scores[of_defocus], np.array(ranks)[of_defocus]).statistic
     assert found["groups"]["defocus (unseen)"]["spearman"]["value"] == pytest.approx(expected)
+
+
+def test_the_table_of_scores_gives_the_figures_again(evaluated):
+    config, folder, results = evaluated
+    with open(folder / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    examples = list(data.open_split(config.data, "ranked", "test").examples)
+    assert [(row["split"], row["name"], row["group"]) for row in rows] == [
+        ("test", example["name"], example["group"]) for example in examples
+    ]
+    assert [float(row["size"]) for row in rows] == [example["size"] for example in examples]
+    scores, ranks = (np.array([float(row[key]) for row in rows]) for key in ("score", "rank"))
+    np.testing.assert_array_equal(ranks.astype(np.float32), [example["rank"] for example in examples])
+    assert stats.spearmanr(scores, ranks).statistic == pytest.approx(results["splits"]["test"]["spearman"]["value"])
+    clear = ranks == ranks.min()
+    wins = stats.mannwhitneyu(scores[~clear], scores[clear]).statistic
+    assert wins / clear.sum() / (~clear).sum() == pytest.approx(results["splits"]["test"]["auc"]["value"])
+
+
+def test_names_in_the_table_may_hold_anything_and_scores_keep_every_bit():
+    row = ("test", 'a, "b"\nc.png', "", np.float32(40), np.float32(0.1), np.float32(1 / 3))
+    header, found = csv.reader(evaluate._csv([row]).splitlines(keepends=True))
+    assert header == ["split", "name", "group", "size", "rank", "score"]
+    assert found[:5] == ["test", 'a, "b"\nc.png', "", "40.0", "0.1"]
+    assert np.float32(found[5]) == np.float32(1 / 3)
+
+
+def test_groups_share_the_size_bins_and_the_clear_level_of_their_split():
+    scores, ranks, sizes = np.arange(6.0), np.array([0, 1, 0, 1, 1, 2]), np.array([50, 50, 70, 70, 50, 70])
+    found = evaluate._summaries(scores, ranks, sizes, ["a", "a", "a", "a", "b", "b"], resamples=5, seed=0)
+    assert found["size_matched"]["auc"]["value"] == 1
+    assert list(found["groups"]["a"]["by_size"]) == ["48-64", "64-96"]
+    # Group b has no clear face: 1 against 2 is a pair, but says nothing of clear against blurred.
+    assert found["groups"]["b"]["pairwise_accuracy"]["value"] == 1
+    assert found["groups"]["b"]["auc"]["value"] is None
+    assert found["groups"]["b"]["by_size"]["48-64"]["blurred"] == 1
 
 
 def test_results_are_written(evaluated):

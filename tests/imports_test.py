@@ -19,6 +19,7 @@ ONE_FILE = {"orbax": "checkpoints.py", "grain": "data.py", "matplotlib": "figure
 ALLOWED = {
     "losses": set(),
     "metrics": set(),
+    "bootstrap": {"metrics"},
     "degradations": {"psf"},
     "psf": set(),
     "augment": set(),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blur_jax import figures, metrics, report
+from blur_jax import bootstrap, figures, report
 
 HISTORY = [
     {"step": 10, "loss": 0.9, "ranking": 0.6, "consistency": 0.3},
@@ -19,24 +19,28 @@ HISTORY = [
 ]
 
 
-def evaluate(scores, ranks, *, names=None, groups=None, split="test"):
+def evaluate(scores, ranks, *, names=None, groups=None, split="test", sizes=None):
     scores, ranks = np.asarray(scores, np.float32), np.asarray(ranks, np.float32)
     n = len(scores)
     groups = groups or [""] * n
-    summary = metrics.summarize(scores, ranks, resamples=20)
+    sizes = np.full(n, 64) if sizes is None else np.asarray(sizes)
     members = {group: np.array([g == group for g in groups]) for group in set(groups) - {""}}
-    summary["groups"] = {group: metrics.summarize(scores[of], ranks[of], resamples=20) for group, of in members.items()}
+    members = {"": np.full(n, True)} | members
+    found = {
+        group: bootstrap.summarize(scores[of], ranks[of], sizes[of], resamples=20) for group, of in members.items()
+    }
+    summary = found.pop("") | {"groups": found}
     images = np.zeros((n, 16, 16, 3), np.uint8) + np.arange(n, dtype=np.uint8)[:, None, None, None]
     names = names or [f"face_{i}.png" for i in range(n)]
     return figures.Evaluation(split, scores, ranks, names, groups, images, summary)
 
 
-def noisy(n, groups=None, levels=None):
+def noisy(n, groups=None, levels=None, sizes=None):
     generator = np.random.default_rng(0)
     ranks = generator.uniform(size=n)
     scores = np.clip(ranks + 0.2 * generator.normal(size=n), 0, 1)
     ranks = np.floor(ranks * levels) if levels else ranks
-    return evaluate(scores, ranks, groups=groups)
+    return evaluate(scores, ranks, groups=groups, sizes=sizes)
 
 
 def write(path, evaluations, *, title="A run", history=HISTORY, facts=None):
@@ -163,7 +167,7 @@ def test_page_holds_the_numbers_and_fetches_nothing(tmp_path):
     evaluation = noisy(40, groups=groups)
     page = write(tmp_path / "new" / "report.html", [evaluation], facts={"Data": "http://a.b/c"})
     for summary in (evaluation.metrics, *evaluation.metrics["groups"].values()):
-        for figure in ("spearman", "kendall", "pairwise_accuracy"):
+        for figure in ("auc", "spearman", "kendall", "pairwise_accuracy"):
             assert "{value:.3f} <small>[{low:.3f}, {high:.3f}]".format(**summary[figure]) in page
     assert page.index("motion") < page.index("<img")  # numbers come first
 
@@ -172,6 +176,61 @@ def test_page_holds_the_numbers_and_fetches_nothing(tmp_path):
     assert len(sources) == 5 and all(s.startswith("data:image/webp;base64,") for s in sources)
     for data in re.findall(r"base64,([^\"]+)", page):
         Image.open(io.BytesIO(base64.b64decode(data))).verify()
+
+
+def rows_of(table):
+    return [re.findall(r"<td[^>]*>(.*?)(?= ?<small|<td|<tr|</table|$)", row) for row in table.split("<tr")[1:]]
+
+
+def test_headline_is_size_matched_where_sizes_differ(tmp_path):
+    # 32-40 and 40-48, one pair each, one right: 0.5 with the blurred faces as weights, of one each. All sizes
+    # together the four pairs are clear 1, 4 against blurred 3, 2: two right. Size alone has the pair of 32-40 right.
+    # Like sizes are within a tenth: 33 and 36 (right), 36 and 40 are not, and 40 and 44 (wrong).
+    evaluation = evaluate([1, 3, 4, 2], [0, 1, 0, 1], sizes=[36, 33, 40, 44], groups=["g", "g", "", ""])
+    page = write(tmp_path / "report.html", [evaluation])
+    table = page[page.index("<table>") : page.index("</table>")]
+    assert re.findall(r"<th>([^<]*)", table)[1] == "AUC" and "AUC, like size" in table
+    split, plain, size, group = rows_of(table)
+    assert "size-matched" in table.split("<tr")[1] and "size-matched" not in table.split("<tr")[2]
+    assert split == ["test", "0.500", "0.500", "0.000", "0.000", "0.500", "4"]
+    assert plain == ["all sizes together", "0.500", "0.500", "0.000", "0.000", "", "4"]
+    assert size == ["face size alone", "0.500", "0.500", "0.000", "0.000", "0.500", "4"]
+    assert group == ["g", "1.000", "1.000", "1.000", "1.000", "", "2"]
+    by_size = page[page.index("By face size") :]
+    assert rows_of(by_size[: by_size.index("</table>")]) == [
+        ["32-40 px", "1.000", "1.000", "1.000", "1.000", "1", "2"],
+        ["40-48 px", "0.000", "0.000", "-1.000", "-1.000", "1", "2"],
+        ["size-matched", "0.500", "0.500", "0.000", "0.000", "2", "4"],
+    ]
+
+
+def test_one_size_of_face_keeps_the_page_lean(tmp_path):
+    page = write(tmp_path / "report.html", [noisy(40)])
+    assert "size-matched" not in page and "By face size" not in page and "all sizes together" not in page
+    assert "By gap in true blur" in page
+
+
+def test_gaps_and_levels_have_tables(tmp_path):
+    # See metrics_test for the gaps by hand.
+    page = write(tmp_path / "report.html", [evaluate([0, -1, 1, 1], [0, 1, 1, 3])])
+    gaps, levels = (page[page.index(head) :].split("</table>")[0] for head in ("By gap", "Between two levels"))
+    assert rows_of(gaps) == [["1", "0.500", "2"], ["2", "0.750", "2"], ["3", "1.000", "1"]]
+    assert rows_of(levels) == [["0-1", "0.500"], ["0-3", "1.000"], ["1-3", "0.750"]]
+    # Two levels make one gap and one AUC, both in the headline already.
+    page = write(tmp_path / "report.html", [evaluate([0, -1, 1], [0, 1, 1])])
+    assert "By gap" not in page and "Between two levels" not in page
+
+
+def test_summary_lines_say_what_is_size_matched():
+    sized = evaluate([1, 3, 4, 2], [0, 1, 0, 1], sizes=[36, 33, 40, 44], groups=["g", "g", "h", "h"], split="test1")
+    alike = evaluate([1, 2, 3], [0, 0, 0], split="test2")
+    lines = report.summary_lines({"test1": sized.metrics, "test2": alike.metrics})
+    assert sorted(" ".join(line.split()) for line in lines) == [
+        "test1 size-matched auc 0.500 pairwise accuracy 0.500 spearman 0.000 (4 faces)",
+        "test1, g auc 1.000 pairwise accuracy 1.000 spearman 1.000 (2 faces)",
+        "test1, h auc 0.000 pairwise accuracy 0.000 spearman -1.000 (2 faces)",
+        "test2 auc – pairwise accuracy – spearman – (3 faces)",
+    ]
 
 
 def test_everything_a_user_named_is_escaped(tmp_path):
@@ -217,8 +276,8 @@ def test_short_histories_render_without_warnings(tmp_path, history):
 
 def test_few_pictures_have_no_interval_and_undefined_figures_a_dash(tmp_path):
     page = write(tmp_path / "report.html", [evaluate([0.1, 0.2], [1, 2]), evaluate([0.5], [1])])
-    assert "<td>1.000<td>1.000<td>1.000<td>2" in page and "<small>" not in page
-    assert "<td>–<td>–<td>–<td>1" in page
+    assert "<td>1.000<td>1.000<td>1.000<td>1.000<td>2" in page and "<small>" not in page
+    assert "<td>–<td>–<td>–<td>–<td>1" in page
 
 
 def test_long_lists_of_groups_are_cut(tmp_path):
