@@ -43,14 +43,15 @@ class Split:
     metadata: dict[str, Any]
 
 
-def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, count: int = 0) -> Split:
+def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, count: int = 0, seed: int = 0) -> Split:
     """Opens one split of the data set that `config.data` names.
 
     Args:
         config: `config.data`: name, dir, image_size, context, cache_mb.
         kind: "labeled", "unlabeled" or "ranked".
         split: "train", "validation", "test", ...
-        count: take the first so many examples only (they are stored in random order); 0 takes all.
+        count: take so many examples only, drawn by `seed`; a larger count holds the smaller ones. 0 takes all.
+        seed: fixes the draw.
 
     Raises:
         FileNotFoundError: it is not prepared; says how to.
@@ -68,7 +69,7 @@ def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, coun
             " prepare it anew into another folder (--config.data.dir=...) or change config.data to match"
         )
     decoders = {name: tfds.decode.SkipDecoding() for name in builder.info.features if name in _IMAGES}
-    source = _Decoded(builder.as_data_source(split=split, decoders=decoders), count)
+    source = _Decoded(builder.as_data_source(split=split, decoders=decoders), count, seed)
     return Split(_cached(source, config.cache_mb), found, metadata)
 
 
@@ -89,20 +90,21 @@ def _builder(config, kind):
 
 
 class _Decoded(Sequence):
-    """The first `count` examples of a TFDS data source (0: all), with images as arrays and texts as str."""
+    """`count` drawn examples of a TFDS data source (0: all), with images as arrays and texts as str."""
 
-    def __init__(self, source, count):
+    def __init__(self, source, count, seed):
         if not 0 <= count <= len(source):
             raise ValueError(
                 f"config.data.labeled_count={count} must be from 0 (all) to the {len(source)} pairs there are"
             )
-        self._source, self._count = source, count or len(source)
+        self._source = source
+        self._chosen = np.random.default_rng(seed).permutation(len(source))[:count] if count else range(len(source))
 
     def __len__(self):
-        return self._count
+        return len(self._chosen)
 
     def __getitem__(self, index):
-        example = self._source[int(index)]
+        example = self._source[int(self._chosen[index])]
         for key, value in example.items():
             if key in _IMAGES:
                 example[key] = np.asarray(Image.open(io.BytesIO(value)))

@@ -22,29 +22,69 @@ SCORES_FILE = "scores.csv"
 REPORT_FILE = "report.html"
 
 
-def make_score_images(model, *, batch_size: int, progress: str = "") -> Callable[[Any, np.ndarray], np.ndarray]:
-    """Returns `score_images(replicated_params, images) -> scores`, spread over all devices of all processes.
+def make_map_images(
+    function: Callable, *, batch_size: int, progress: str = ""
+) -> Callable[[Any, np.ndarray], np.ndarray]:
+    """Returns `map_images(replicated_params, images)`: a function of images, spread over all devices of all processes.
 
     Args:
-        model: the scorer module.
+        function: see `train_step.make_map_step`.
         batch_size: images in a global batch, a multiple of the number of devices.
         progress: label of a progress bar; "" shows none.
 
-    `images` are uint8 [n, S, S, 3], the same on every process; scores are float32 [n], each image's own, in order.
+    `images` are uint8 [n, S, S, 3], the same on every process; what comes back is [n, ...], each image's own, in order.
     """
-    step = parallel.pmap(train_step.make_score_step(model))
+    step = parallel.pmap(train_step.make_map_step(function))
 
-    def score_images(params, images):
+    def map_images(params, images):
         batches = data.padded_batches(
             images, batch_size, process_index=jax.process_index(), process_count=jax.process_count()
         )
         total = -(-len(images) // batch_size)
         hidden = None if progress and writers.is_main_process() else True
         batches = tqdm(batches, total=total, desc=progress, unit="batch", disable=hidden, leave=False)
-        scores = [parallel.unreplicate(step(params, parallel.shard(batch))) for batch in batches]
-        return np.concatenate(scores)[: len(images)]
+        values = [parallel.unreplicate(step(params, parallel.shard(batch))) for batch in batches]
+        return np.concatenate(values)[: len(images)]
 
-    return score_images
+    return map_images
+
+
+def make_score_images(model, *, batch_size: int, progress: str = "") -> Callable[[Any, np.ndarray], np.ndarray]:
+    """`make_map_images` of the scorer module `model`: scores, float32 [n]."""
+    return make_map_images(
+        lambda params, images: model.apply({"params": params}, images), batch_size=batch_size, progress=progress
+    )
+
+
+def score_splits(config: ml_collections.ConfigDict, workdir: str) -> tuple[checkpoints.Saved, dict[str, dict]]:
+    """Scores every ranked split with the best checkpoint of a run.
+
+    Args:
+        config, workdir: as of `evaluate`, which also says what is raised.
+
+    Returns:
+        the checkpoint, and for each split its columns: "image" uint8 [n, S, S, 3], "rank", "size" and "score"
+        float32 [n], "name" and "group" lists of n texts.
+    """
+    batch_size = config.evaluation.batch_size
+    parallel.check_batch_size(batch_size, "evaluation.batch_size")
+    saved = checkpoints.find(workdir)
+    model, params = scorer.load_model(saved)
+    score_images = make_score_images(model, batch_size=batch_size, progress="evaluating")
+    replicated = parallel.replicate(params)
+    splits = {}
+    for split in data.split_names(config.data, "ranked"):
+        opened = data.open_split(config.data, "ranked", split)
+        if opened.preprocessing != saved.preprocessing:
+            raise ValueError(
+                f"{saved.path} was trained with {saved.preprocessing}, the data have {opened.preprocessing}"
+            )
+        columns = {key: [example[key] for example in opened.examples] for key in opened.examples[0]}
+        columns |= {key: np.asarray(columns[key], np.float32) for key in ("rank", "size")}
+        columns["image"] = np.stack(columns["image"])
+        columns["score"] = score_images(replicated, columns["image"])
+        splits[split] = columns
+    return saved, splits
 
 
 def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
@@ -65,25 +105,12 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
         checkpoints.CheckpointError: there is no usable checkpoint.
         FileNotFoundError, ValueError: the data are not prepared or do not fit the checkpoint.
     """
-    batch_size = config.evaluation.batch_size
-    parallel.check_batch_size(batch_size, "evaluation.batch_size")
-    saved = checkpoints.find(workdir)
-    model, params = scorer.load_model(saved)
-    score_images = make_score_images(model, batch_size=batch_size, progress="evaluating")
-    replicated = parallel.replicate(params)
-
+    saved, splits = score_splits(config, workdir)
     evaluations, rows = [], []
-    for split in data.split_names(config.data, "ranked"):
-        opened = data.open_split(config.data, "ranked", split)
-        if opened.preprocessing != saved.preprocessing:
-            raise ValueError(
-                f"{saved.path} was trained with {saved.preprocessing}, the data have {opened.preprocessing}"
-            )
-        columns = {key: [example[key] for example in opened.examples] for key in opened.examples[0]}
-        images, ranks = np.stack(columns["image"]), np.asarray(columns["rank"], np.float32)
-        scores = score_images(replicated, images)
-        names, groups, sizes = columns["name"], columns["group"], np.asarray(columns["size"])
+    for split, columns in splits.items():
+        scores, ranks, sizes, groups = (columns[key] for key in ("score", "rank", "size", "group"))
         summary = _summaries(scores, ranks, sizes, groups, resamples=config.evaluation.resamples, seed=config.seed)
+        names, images = columns["name"], columns["image"]
         evaluations.append(figures.Evaluation(split, scores, ranks, names, groups, images, summary))
         rows += zip(itertools.repeat(split), names, groups, sizes, ranks, scores)
     results = {

@@ -5,10 +5,12 @@ score depends on that image alone. Adding a backbone is adding one module to
 backbones.py that maps images to a list of feature maps, and one line to `BACKBONES`.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from blur_jax import backbones
@@ -24,11 +26,25 @@ class Scorer(nn.Module):
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
+        centre: also take mean and standard deviation over the central half of each map, both ways:
+            the face without what is behind it, which may be as sharp as it likes.
     """
 
     backbone: nn.Module
+    centre: bool = False
 
-    @nn.compact
+    def setup(self):
+        self.attention = AttentionPool()
+        # A tenth of the usual scale: scores start near 0.5, and still the backbone gets gradients
+        # from the first step on, which a head of zeros would deny it.
+        self.head = nn.Dense(1, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal"))
+
+    def features(self, images):
+        """What the head sees of images as `__call__` takes them, float32 `[batch, features]`."""
+        maps = self.backbone(images)
+        pooled = [*maps, *map(central_half, maps)] if self.centre else maps
+        return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
+
     def __call__(self, images):
         """Scores a batch of images.
 
@@ -40,14 +56,7 @@ class Scorer(nn.Module):
             Scores, float32 `[batch]` in [0, 1] (the ends only where float32 saturates), larger =
             blurrier.
         """
-        maps = self.backbone(images)
-        attended = AttentionPool(name="attention")(maps[-1])
-        features = jnp.concatenate([*map(mean_and_std, maps), attended], axis=-1)
-        # A tenth of the usual scale: scores start near 0.5, and still the backbone gets gradients
-        # from the first step on, which a head of zeros would deny it.
-        init = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-        logits = nn.Dense(1, kernel_init=init, name="head")(features)
-        return nn.sigmoid(logits[:, 0])
+        return nn.sigmoid(self.head(self.features(images))[:, 0])
 
 
 class AttentionPool(nn.Module):
@@ -69,7 +78,7 @@ class AttentionPool(nn.Module):
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 
-def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None) -> Scorer:
+def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, centre: bool = False) -> Scorer:
     """Builds the scorer with the backbone of that name.
 
     Args:
@@ -77,6 +86,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None)
         dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head
             and sigmoid stay float32.
         blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
+        centre: see `Scorer`.
 
     Returns:
         A `Scorer`; its parameters are `{"backbone": ..., "head": ...}`.
@@ -89,7 +99,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None)
         names = ", ".join(sorted(BACKBONES))
         raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {names}.")
     if blocks is None:
-        return Scorer(backbone=BACKBONES[backbone](dtype=dtype))
+        return Scorer(backbone=BACKBONES[backbone](dtype=dtype), centre=centre)
     if backbone not in NUM_BLOCKS:
         names = ", ".join(sorted(NUM_BLOCKS))
         raise ValueError(
@@ -97,7 +107,13 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None)
         )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
         raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}.")
-    return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks))
+    return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), centre=centre)
+
+
+def central_half(maps):
+    """Cuts `[batch, height, width, channels]` to the central half of height and width, a map of 1 left whole."""
+    top, left = maps.shape[1] // 4, maps.shape[2] // 4
+    return maps[:, top : maps.shape[1] - top, left : maps.shape[2] - left]
 
 
 def mean_and_std(maps):
@@ -124,4 +140,34 @@ def from_config(config) -> Scorer:
     """Builds the scorer that `config.model` describes (an ml_collections.ConfigDict; blocks=0 keeps all blocks)."""
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
-    return build(backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None)
+    return build(
+        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None, centre=config.centre
+    )
+
+
+def trainable(config) -> Callable[[Any], Any] | None:
+    """Which parameters training may change, where `config.frozen_blocks` leaves some as they are.
+
+    Returns:
+        a function from parameters to the same tree of bools, False in the stem and the first `frozen_blocks` blocks;
+        None where everything is trained.
+
+    Raises:
+        ValueError: a backbone without blocks, or more frozen blocks than there are.
+    """
+    if not config.frozen_blocks:
+        return None
+    blocks = NUM_BLOCKS.get(config.backbone, 0)
+    if not 0 < config.frozen_blocks <= (min(blocks, config.blocks) if config.blocks else blocks):
+        raise ValueError(
+            f"config.model.frozen_blocks={config.frozen_blocks} must be from 0 to the number of blocks; only"
+            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may keep fewer of them"
+        )
+    frozen = {"stem", *(f"block{index:02d}" for index in range(config.frozen_blocks))}
+
+    def mask(params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: not (path[0].key == "backbone" and path[1].key in frozen), params
+        )
+
+    return mask

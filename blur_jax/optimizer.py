@@ -1,5 +1,8 @@
 """The learning-rate schedule and the optax chain."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import ml_collections
 import optax
@@ -33,18 +36,23 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
     return optax.join_schedules([warmup, decay], [config.warmup_steps])
 
 
-def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransformation:
+def build(
+    config: ml_collections.ConfigDict, steps: int, *, trainable: Callable[[Any], Any] | None = None
+) -> optax.GradientTransformation:
     """AdamW with a clipped global gradient norm; biases and normalisation parameters are not decayed.
 
     Args:
         config: `config.optimizer`: as `learning_rate`, and clip_norm (0 turns clipping off), weight_decay.
         steps: length of the run, in steps.
+        trainable: from parameters to the same tree of bools; the others are left as they are, without moments or decay.
     """
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
     # With the usual 1e-8 a gradient that is nothing but rounding becomes a full-sized update, and the same run drifts
     # apart on other numbers of devices.
     adamw = optax.adamw(learning_rate(config, steps), eps=1e-6, weight_decay=config.weight_decay, mask=_is_matrix)
-    return optax.chain(clip, adamw)
+    chain = optax.chain(clip, adamw)
+    # What is masked passes through; their gradient is zero, and stays so.
+    return optax.masked(chain, trainable) if trainable else chain
 
 
 def _is_matrix(params):

@@ -1,5 +1,6 @@
 """The training loop: `train(config, workdir)`, and nothing else."""
 
+import functools
 import json
 import math
 import os
@@ -11,10 +12,11 @@ import ml_collections
 import numpy as np
 from jax.experimental import multihost_utils
 
-from blur_jax import checkpoints, data, evaluate, models, optimizer, parallel, pretrained, train_state, writers
+from blur_jax import checkpoints, data, evaluate, models, optimizer, parallel, pretrained, probe, train_state, writers
 from blur_jax import train_step as step_lib
 
 CONFIG_FILE = "config.json"
+COLLAPSED = 0.01  # Standard deviation of scores over the validation images below which they tell nothing apart.
 # Where data lie is no part of what a run is: it may go on with them elsewhere.
 _LOCATIONS = ("data.dir", "data.manual_dir")
 
@@ -47,9 +49,9 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     parts = _open_parts(config)
     validation = data.open_split(config.data, "labeled", "validation")
     model = models.from_config(config.model)
-    tx = optimizer.build(config.optimizer, config.steps)
+    tx = optimizer.build(config.optimizer, config.steps, trainable=models.trainable(config.model))
     saver = checkpoints.Checkpoints(workdir, keep=config.keep)
-    state = _restore_or_init(config, model, tx, saver)
+    state = _restore_or_init(config, model, tx, saver, parts["labeled"][0])
     first_step = int(state.step)
     if first_step >= config.steps:
         _say(f"{workdir}: this run has finished its {config.steps} steps; give another --workdir to train anew")
@@ -81,8 +83,10 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
                     host_state = parallel.unreplicate(state)
                     accuracy = None
                     if not stop:
-                        accuracy = validate(state.best_params)
-                        writer.write(step, {"validation_accuracy": accuracy})
+                        figures = validate(state.best_params)
+                        accuracy = figures["validation_accuracy"]
+                        writer.write(step, figures)
+                        _warn_of_collapse(step, figures["score_spread"])
                     saver.save(
                         host_state,
                         config=json.loads(config.to_json()),
@@ -159,6 +163,8 @@ def check(config: ml_collections.ConfigDict) -> None:
     parallel.check_batch_size(config.evaluation.batch_size, "evaluation.batch_size")
     if step_lib.uses_unlabeled(config):
         parallel.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
+    if config.model.linear_probe < 0:
+        raise ValueError(f"config.model.linear_probe={config.model.linear_probe} must be 0 (off) or above")
     if not 0 <= config.ema_decay < 1:
         raise ValueError(f"config.ema_decay={config.ema_decay} must be in [0, 1)")
     if config.consistency.teacher not in ("student", "ema"):
@@ -203,36 +209,66 @@ def _flatten(fields, prefix=""):
 
 def _open_parts(config):
     """The training splits with their global batch sizes; unlabelled data only where a loss asks for them."""
-    labeled = data.open_split(config.data, "labeled", config.data.labeled_split, count=config.data.labeled_count)
+    labeled = data.open_split(
+        config.data, "labeled", config.data.labeled_split, count=config.data.labeled_count, seed=config.seed
+    )
     parts = {"labeled": (labeled, config.batch.labeled)}
     if step_lib.uses_unlabeled(config):
         parts["unlabeled"] = (data.open_split(config.data, "unlabeled", "train"), config.batch.unlabeled)
     return parts
 
 
-def _restore_or_init(config, model, tx, saver):
+def _restore_or_init(config, model, tx, saver, labeled):
     """The newest saved state, or the first one; NumPy arrays."""
     size = config.data.image_size
     key = step_lib.stream_key(config.seed, 0, step_lib.STREAM_INIT)
     params = jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
     if config.model.pretrained and saver.latest_step is None:
         params = pretrained.load(config.model.backbone, params)
+    if config.model.linear_probe and saver.latest_step is None:
+        map_images = evaluate.make_map_images(
+            lambda params, images: model.apply({"params": params}, images, method="features"),
+            batch_size=config.evaluation.batch_size,
+            progress="linear probe",
+        )
+        features_of = functools.partial(map_images, parallel.replicate(params))
+        params = probe.fit_head(params, features_of, labeled.examples, strength=config.model.linear_probe)
     state = jax.device_get(train_state.create(params, tx, ema=config.ema_decay > 0))
     return state if saver.latest_step is None else saver.restore(state)
 
 
 def _make_validate(config, model, validation):
-    """Returns a function from replicated parameters to pairwise accuracy on the labelled validation pairs."""
+    """Returns a function from replicated parameters to figures on the labelled validation pairs.
+
+    Used as if they were unlabelled, these pairs tell what pseudo-orders are worth: the share of pairs that would pass
+    the gate, and the share of those whose order is right; and the spread of scores tells a collapse.
+    """
     examples = [example for example in validation.examples if example["order"]]
     images = np.stack([example[side] for side in ("left", "right") for example in examples])
     orders = np.array([example["order"] for example in examples])
     score_images = evaluate.make_score_images(model, batch_size=config.evaluation.batch_size)
 
     def validate(params):
-        left, right = score_images(params, images).reshape(2, -1)
-        return float(np.mean(0.5 + 0.5 * np.sign((right - left) * orders)))
+        scores = score_images(params, images)
+        left, right = scores.reshape(2, -1)
+        right_order = 0.5 + 0.5 * np.sign((right - left) * orders)
+        trusted = np.abs(right - left) >= config.consistency.gate
+        return {
+            "validation_accuracy": float(np.mean(right_order)),
+            "pseudo_order_share": float(np.mean(trusted)),
+            "pseudo_order_accuracy": float(np.mean(right_order[trusted])) if trusted.any() else 0.5,
+            "score_spread": float(np.std(scores)),
+        }
 
     return validate
+
+
+def _warn_of_collapse(step, spread):
+    if spread < COLLAPSED:
+        _say(
+            f"step {step}: the scores have collapsed: their standard deviation over the validation images is"
+            f" {spread:.1g}. Lower config.consistency's weights, or raise config.ranking.margin"
+        )
 
 
 def _say(text):

@@ -13,7 +13,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from blur_jax import augment, degradations, losses, parallel
+from blur_jax import augment, degradations, losses, models, parallel
 from blur_jax.train_state import TrainState
 
 Batch = dict[str, dict[str, jax.Array]]
@@ -53,6 +53,7 @@ def make_train_step(
     """
     options = config.consistency
     semi_supervised = uses_unlabeled(config)
+    trainable = models.trainable(config.model)
 
     def score(params, pairs):
         """float32 [n, 2, S, S, 3] -> float32 [n, 2]."""
@@ -131,10 +132,14 @@ def make_train_step(
         counts |= {"ranking": labeled, "train_accuracy": jnp.maximum(ordered, 1.0)}
 
         def loss_fn(params):
+            if trainable:  # So that nothing is computed backwards through what stays as it is.
+                params = jax.tree.map(
+                    lambda free, value: value if free else jax.lax.stop_gradient(value), trainable(params), params
+                )
             shares = {name: value.sum() / counts[name] for name, value in per_pair(params, given).items()}
             weights = {"quadruplet": options.quadruplet_weight, "pairwise": options.pairwise_weight}
             consistency = sum(weights[name] * shares[name] for name in weights if name in shares)
-            shares["loss"] = shares["ranking"] + ramp * consistency
+            shares["loss"] = config.ranking.weight * shares["ranking"] + ramp * consistency
             return shares["loss"], shares
 
         gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
@@ -150,14 +155,14 @@ def make_train_step(
     return train_step
 
 
-def make_score_step(model: nn.Module) -> Callable[[Any, jax.Array], jax.Array]:
-    """Returns `score_step(params, images) -> scores` for one replica.
+def make_map_step(function: Callable[[Any, jax.Array], jax.Array]) -> Callable[[Any, jax.Array], jax.Array]:
+    """Returns `map_step(params, images)` for one replica, that applies a function of images to a whole global batch.
 
-    images are uint8 [n, S, S, 3], this replica's share; scores are float32 [replicas * n], the whole global batch in
-    order, on every replica.
+    function(params, images), of float32 [n, S, S, 3] in [0, 1], gives [n, ...]: scores, or features. images are uint8
+    [n, S, S, 3], this replica's share; what comes back is [replicas * n, ...], in order, on every replica.
     """
 
-    def score_step(params: Any, images: jax.Array) -> jax.Array:
-        return parallel.all_gather(model.apply({"params": params}, to_float(images)))
+    def map_step(params: Any, images: jax.Array) -> jax.Array:
+        return parallel.all_gather(function(params, to_float(images)))
 
-    return score_step
+    return map_step

@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.image_size = 64  # Side of the square that the scorer sees, in pixels.
     config.data.context = 1.0  # Side of the square crop over the longer side of the face box.
     config.data.labeled_split = "train"  # Split of the labelled pairs to train on.
-    config.data.labeled_count = 0  # Train on the first so many labelled pairs only; 0 is all.
+    config.data.labeled_count = 0  # Train on so many labelled pairs only, drawn by the seed; 0 is all.
     config.data.cache_mb = 2048  # Keep a split's decoded images in memory where they fit.
 
     config.batch = ml_collections.ConfigDict()
@@ -32,10 +32,14 @@ def get_config() -> ml_collections.ConfigDict:
     config.model = ml_collections.ConfigDict()
     config.model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
     config.model.blocks = 0  # Keep only the first so many blocks of efficientnet_lite0; 0 is all.
+    config.model.centre = False  # Pool over the central half of each feature map, too.
     config.model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
+    config.model.frozen_blocks = 0  # Leave the stem and the first so many blocks of efficientnet_lite0 as they are.
+    config.model.linear_probe = 0.0  # Start from a head fitted to the labelled pairs, of this strength; 0 is off.
     config.model.dtype = "float32"  # Of the computation, "float32" or "bfloat16"; parameters are always float32.
 
     config.ranking = ml_collections.ConfigDict()
+    config.ranking.weight = 1.0  # Of the labelled pairs; 0 learns from unlabelled pictures alone.
     config.ranking.margin = 0.1  # By how much the blurrier image of a labelled pair must outscore the other.
     config.ranking.tie_margin = 0.05  # By how much the scores of a tied pair may differ.
 

@@ -16,20 +16,25 @@ from configs import default
 def get_config() -> ml_collections.ConfigDict:
     """Returns the config."""
     config = default.get_config()
-    config.steps = 400
+    config.steps = config.checkpoint_every = 200
     config.data.name = "ssranking_face_blur"
+    config.data.image_size = 128
 
     config.model.backbone = "efficientnet_lite0"
-    config.model.blocks = 8
+    config.model.blocks = 11
+    config.model.frozen_blocks = 5
+    config.model.centre = True
     config.model.pretrained = True
+    config.model.linear_probe = 1e-4
 
     config.batch.labeled = 16
     config.batch.unlabeled = 16
     # Human labels are noisy: what matters is the order, not a wide gap.
-    config.optimizer.learning_rate = 5e-4
-    config.optimizer.warmup_steps = 40
-    config.optimizer.weight_decay = 1e-3
-    config.ema_decay = 0.99
+    config.ranking.margin = 0.3
+    config.optimizer.learning_rate = 3e-5
+    config.optimizer.warmup_steps = 20
+    config.optimizer.weight_decay = 0.0
+    config.ema_decay = 0.98
     config.consistency.quadruplet_weight = 0.5
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
     config.degradation.noise_max = 0.05

@@ -27,6 +27,7 @@ ALLOWED = {
     "models": {"backbones"},
     "pretrained": set(),
     "optimizer": set(),
+    "probe": set(),
     "preprocessing": set(),
     "parallel": set(),
     "train_state": set(),
@@ -34,7 +35,7 @@ ALLOWED = {
     "report": {"figures"},
     "writers": set(),
     "data": {"preprocessing"},
-    "train_step": {"augment", "degradations", "losses", "parallel", "train_state"},
+    "train_step": {"augment", "degradations", "losses", "models", "parallel", "train_state"},
     "checkpoints": {"preprocessing", "train_state"},
     "scorer": {"checkpoints", "models", "preprocessing", "train_step"},
 }

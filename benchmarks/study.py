@@ -1,0 +1,215 @@
+"""How many labels, and what are unlabelled pictures worth? A grid of runs, a table, a figure and the raw rows.
+
+    python benchmarks/study.py --manual_dir=LISTS --workdir=runs/study
+
+Trains configs/wider_study.py once for each unlabelled loss (none, pairwise consistency, quadruplet consistency, both),
+number of labelled pairs and seed. A seed draws the labelled pairs too; the same seed draws the same pairs for every
+loss, so losses are compared in pairs. Started again, it goes on where it was: a run that has its scores is not
+trained again. On an accelerator, give more seeds, steps and pictures: --seeds=10 --config.steps=2000.
+
+In the workdir: `rows.csv` (a row for each run), `study.json` (all figures), `study.md` (the table), `study.webp`.
+"""
+
+import csv
+import io
+import json
+import os
+import sys
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+from ml_collections import config_flags
+from tqdm import tqdm
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from blur_jax import bootstrap, data, evaluate, writers  # noqa: E402
+from blur_jax.preprocessing import Preprocessing  # noqa: E402
+from blur_jax.train import train  # noqa: E402
+from tfds_builders.build import prepare  # noqa: E402
+
+# Unlabelled loss -> its weights (quadruplet, pairwise).
+LOSSES = {"none": (0.0, 0.0), "pairwise": (0.0, 1.0), "quadruplet": (1.0, 0.0), "both": (1.0, 1.0)}
+COUNTS = (100, 300, 1000, 3000, 10000)  # A count above the pairs there are takes all of them.
+MEAN_OF = ("test1", "test2")  # Events that nobody was trained on.
+ROW_FILE = "row.json"
+MONITORED = ("validation_accuracy", "pseudo_order_share", "pseudo_order_accuracy", "score_spread", "trusted")
+
+_CONFIG = config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_study.py"), "One cell's run.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/study", "Where runs and results go.")
+_MANUAL_DIR = flags.DEFINE_string("manual_dir", "", "The lists and photographs; not needed once the data are prepared.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each cell.", lower_bound=1)
+_COUNTS = flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labelled pairs.")
+
+
+def cells(counts, seeds):
+    """All runs, (loss, count, seed), the first seed of everything first: an early look at the whole."""
+    return [(loss, count, seed) for seed in range(seeds) for count in counts for loss in LOSSES]
+
+
+def cell_config(config, loss, count, seed, available):
+    """The config of one run."""
+    config = config.copy_and_resolve_references()
+    config.seed = seed
+    config.data.labeled_count = count if count < available else 0
+    config.consistency.quadruplet_weight, config.consistency.pairwise_weight = LOSSES[loss]
+    return config
+
+
+def run_cell(config, folder):
+    """Trains and scores one run where that has not been done; returns its row, or None when it was asked to stop."""
+    path = os.path.join(folder, ROW_FILE)
+    if not os.path.exists(path):
+        begin = time.monotonic()
+        if not train(config, folder):
+            return None
+        _, splits = evaluate.score_splits(config, folder)
+        monitored = {}
+        for row in writers.read_history(folder):
+            monitored |= {name: row[name] for name in MONITORED if name in row}
+        row = {"seconds": time.monotonic() - begin, **monitored, "splits": {}}
+        for split, columns in splits.items():
+            row["splits"][split] = {key: np.asarray(columns[key]).tolist() for key in ("name", "rank", "size", "score")}
+        writers.write_atomically(path, json.dumps(row) + "\n")
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def figures_of(row, resamples):
+    """{split: {figure: [1 + resamples]}} and under "mean" their mean over `MEAN_OF`, all size-matched."""
+    found = {}
+    for seed, (split, columns) in enumerate(sorted(row["splits"].items())):
+        scores, ranks, sizes = (np.array(columns[key]) for key in ("score", "rank", "size"))
+        found[split] = bootstrap.headline(scores, ranks, sizes, resamples=resamples, seed=seed)
+    splits = [found[split] for split in MEAN_OF if split in found] or list(found.values())
+    found["mean"] = {name: np.mean([part[name] for part in splits], axis=0) for name in splits[0]}
+    return found
+
+
+def over_seeds(values, seed=0):
+    """Mean over runs [seeds, 1 + resamples] with resamples of the runs, too: [1 + resamples].
+
+    An interval of it speaks of other faces and of other labels and draws; with three seeds the latter is a rough guess.
+    """
+    values = np.asarray(values)
+    seeds, columns = values.shape
+    drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, columns))
+    drawn[:, 0] = np.arange(seeds)
+    return np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+
+
+def summarize(figures, counts, seeds):
+    """For each loss and count the size-matched AUC over seeds, and its gain over no unlabelled loss, with intervals."""
+
+    def auc(loss, count):
+        return np.array([figures[loss, count, seed]["mean"]["auc"] for seed in range(seeds)])
+
+    return {
+        loss: {
+            str(count): {
+                "auc": bootstrap.interval(over_seeds(auc(loss, count))),
+                "gain": bootstrap.interval(over_seeds(auc(loss, count) - auc("none", count))),
+            }
+            for count in counts
+        }
+        for loss in LOSSES
+    }
+
+
+def rows_csv(cells, rows, figures):
+    """A row for each run: what it was, what was watched, and its size-matched figures."""
+    splits = sorted(next(iter(figures.values())))
+    names = [(split, name) for split in splits for name in ("auc", "pairwise_accuracy", "spearman", "kendall")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["loss", "labeled_pairs", "seed", *MONITORED, "seconds", *(f"{s}_{n}" for s, n in names)])
+    for cell in cells:
+        watched = [_number(rows[cell].get(name)) for name in MONITORED]
+        values = [_number(figures[cell][split][name][0]) for split, name in names]
+        writer.writerow([*cell, *watched, f"{rows[cell]['seconds']:.0f}", *values])
+    return text.getvalue()
+
+
+def _number(value):
+    return "" if value is None else f"{value:.4f}"
+
+
+def table(summary, counts):
+    """The Markdown table: AUC over seeds for each loss and count, and the gain over no unlabelled loss below it."""
+    lines = [["unlabelled loss", *(f"{count:,} pairs" for count in counts)], ["---"] * (len(counts) + 1)]
+    for loss, of_counts in summary.items():
+        lines.append(
+            [loss, *("{value:.3f} [{low:.3f}, {high:.3f}]".format(**cell["auc"]) for cell in of_counts.values())]
+        )
+        if loss != "none":
+            gains = ("{value:+.3f} [{low:+.3f}, {high:+.3f}]".format(**cell["gain"]) for cell in of_counts.values())
+            lines.append([f"gain of {loss}", *gains])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def draw(summary, counts, path):
+    """Left: AUC against the number of labelled pairs, a line for each loss. Right: the gain over no unlabelled loss."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for place, (loss, of_counts) in enumerate(summary.items()):
+        shifted = np.array(counts) * 1.06 ** (place - 1.5)
+        for axes, name in ((left, "auc"), (right, "gain")):
+            if name == "gain" and loss == "none":
+                continue
+            value, low, high = (
+                np.array([cell[name][key] for cell in of_counts.values()]) for key in ("value", "low", "high")
+            )
+            axes.errorbar(
+                shifted, value, (value - low, high - value), marker="o", capsize=3, label=loss, color=f"C{place}"
+            )
+    right.axhline(0, color="0.6", linewidth=1)
+    left.set_ylabel("size-matched AUC, mean of unseen events")
+    right.set_ylabel("gain over labels alone")
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.set_xticks(counts, [f"{count:,}" for count in counts])
+        axes.minorticks_off()
+        axes.set_xlabel("labelled pairs")
+        axes.spines[["top", "right"]].set_visible(False)
+    left.legend(title="unlabelled loss", frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
+    config, workdir, seeds = _CONFIG.value, _WORKDIR.value, _SEEDS.value
+    counts = sorted(int(count) for count in _COUNTS.value)
+    protocol = Preprocessing(image_size=config.data.image_size, context=config.data.context)
+    if _MANUAL_DIR.value:
+        prepare(config.data.name, data_dir=config.data.dir, preprocessing=protocol, manual_dir=_MANUAL_DIR.value)
+    available = len(data.open_split(config.data, "labeled", config.data.labeled_split).examples)
+    todo, rows = cells(counts, seeds), {}
+    # Runs differ in seed and weights only: what one has compiled serves the next.
+    jax.config.update("jax_compilation_cache_dir", os.path.join(os.path.abspath(workdir), "compiled"))
+    for cell in tqdm(todo, desc="study", unit="run", disable=None):
+        folder = os.path.join(workdir, "{}_{}_{}".format(*cell))
+        rows[cell] = run_cell(cell_config(config, *cell, available), folder)
+        if rows[cell] is None:
+            sys.exit("stopped; the same command goes on from here")
+    figures = {cell: figures_of(row, config.evaluation.resamples) for cell, row in rows.items()}
+    summary = summarize(figures, counts, seeds)
+    for name, text in {
+        "rows.csv": rows_csv(todo, rows, figures),
+        "study.json": json.dumps(summary, indent=2) + "\n",
+        "study.md": table(summary, counts),
+    }.items():
+        writers.write_atomically(os.path.join(workdir, name), text)
+    draw(summary, counts, os.path.join(workdir, "study.webp"))
+    minutes = sum(row["seconds"] for row in rows.values()) / 60
+    print(table(summary, counts))
+    print(f"{len(rows)} runs, {minutes:.0f} minutes of training; jax {jax.__version__}, {jax.devices()[0].device_kind}")
+
+
+if __name__ == "__main__":
+    app.run(main)

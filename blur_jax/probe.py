@@ -1,0 +1,69 @@
+"""Linear probing: a head fitted to the labelled pairs on the features that the network starts with.
+
+Fine-tuning from a random head bends pre-trained features before the head knows what to ask of them, which costs most
+on pictures unlike those trained on; a fitted head leaves them in place (Kumar et al., ICLR 2022, arXiv 2202.10054).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+
+def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float):
+    """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardised features.
+
+    It minimises |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), z being the features less
+    their mean over their standard deviation.
+
+    Args:
+        features: float [n, F], a row for each image.
+        pairs: int [m, 2], rows of the left and of the right image.
+        order: [m], +1 the right image is the blurrier, -1 the left is; ties, 0, are left out.
+        strength: of the data against the penalty, above 0.
+
+    Returns:
+        (kernel float32 [F], bias float32 scalar): features @ kernel + bias has mean 0 and standard deviation 1 over
+        the rows, larger = blurrier.
+
+    Raises:
+        ValueError: there is no ordered pair.
+    """
+    features = np.asarray(features, np.float64)
+    pairs, order = pairs[order != 0], order[order != 0]
+    if not len(pairs):
+        raise ValueError("config.model.linear_probe needs labelled pairs with an order, and all of them are ties")
+    mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
+    standard = (features - mean) / deviation
+    differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
+
+    def loss(weights):
+        logits = differences @ weights
+        slope = -1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))
+        value = 0.5 * weights @ weights + strength * np.logaddexp(0.0, -logits).sum()
+        return value, weights + strength * (slope @ differences)
+
+    weights = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    kernel = weights / (standard @ weights).std() / deviation
+    return kernel.astype(np.float32), np.float32(-mean @ kernel)
+
+
+def fit_head(params: Any, features_of, examples: Sequence[dict], *, strength: float) -> Any:
+    """Returns the parameters with the head replaced by one fitted to labelled pairs.
+
+    Args:
+        params: the scorer's parameters.
+        features_of: from uint8 [n, S, S, 3] to what the head sees, float [n, F].
+        examples: labelled pairs, see `blur_jax.data`; an image that is in many of them is looked at once, by its name.
+        strength: as of `logistic_ranking`.
+    """
+    rows, images, pairs = {}, [], []
+    for example in examples:
+        for side in ("left", "right"):
+            if rows.setdefault(example[f"{side}_name"], len(rows)) == len(images):
+                images.append(example[side])
+        pairs.append((rows[example["left_name"]], rows[example["right_name"]]))
+    order = np.array([example["order"] for example in examples])
+    kernel, bias = logistic_ranking(features_of(np.stack(images)), np.array(pairs), order, strength=strength)
+    return {**params, "head": {"kernel": kernel[:, None], "bias": bias[None]}}

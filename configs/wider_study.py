@@ -1,0 +1,25 @@
+"""One cell of the study of labels and unlabelled pictures, small enough for two CPU cores.
+
+The recipe of configs/wider_blur.py at 64 px. No validation but the one at the end, so that nothing is chosen by labels
+beyond the counted ones.
+
+Command:  python benchmarks/study.py --manual_dir=DIR --workdir=runs/study
+Machine:  2 CPU cores, no accelerator
+Result:   README.md, section "Results"
+"""
+
+import ml_collections
+
+from configs import wider_blur
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the config."""
+    config = wider_blur.get_config()
+    config.data.image_size = 64
+    config.model.centre = False
+    config.steps = config.checkpoint_every = 120
+    config.batch.unlabeled = 8
+    config.consistency.warmup_steps = 40
+    config.evaluation.resamples = 200
+    return config

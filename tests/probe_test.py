@@ -1,0 +1,75 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from blur_jax import models, probe
+
+
+def test_one_feature_and_one_pair_by_hand():
+    # Rows 0 and 2: mean 1, deviation 1, so z = -1 and 1. Any positive weight gives unit scores: kernel 1, bias -1.
+    kernel, bias = probe.logistic_ranking(
+        np.array([[0.0], [2.0]]), np.array([[0, 1]]), np.array([1]), strength=0.5
+    )
+    np.testing.assert_allclose(kernel, [1.0], rtol=1e-5)
+    np.testing.assert_allclose(bias, -1.0, rtol=1e-5)
+
+
+def test_the_order_turns_the_score():
+    features, pairs = np.array([[0.0], [2.0]]), np.array([[0, 1]])
+    kernel, bias = probe.logistic_ranking(features, pairs, np.array([-1]), strength=0.5)
+    np.testing.assert_allclose([kernel[0], bias], [-1.0, 1.0], rtol=1e-5)
+
+
+def test_weights_balance_data_and_penalty():
+    # Feature a orders both pairs; b orders the first and contradicts the second, so it gains nothing: weight 0.
+    features = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    kernel, _ = probe.logistic_ranking(features, np.array([[0, 1], [2, 3]]), np.array([1, 1]), strength=10.0)
+    np.testing.assert_allclose(kernel[1] / kernel[0], 0.0, atol=1e-5)
+
+
+def test_the_fit_is_a_minimum_where_the_slope_is_zero():
+    # z = (-1, 1): the loss of weight w is w^2 / 2 + 3 log(1 + exp(-2 w)); its slope w - 6 / (1 + exp(2 w)) is zero at
+    # w = 0.93..; with a second feature of no use the unit scale hides w, so compare two features of unequal use.
+    features = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    pairs = np.array([[0, 1], [0, 1], [3, 2]])  # the first feature is asked for twice as often
+    kernel, _ = probe.logistic_ranking(features, pairs, np.ones(3), strength=1e-3)
+    # At a vanishing strength the weights are strength / 2 times the summed differences of z; both deviate alike.
+    np.testing.assert_allclose(kernel[0] / kernel[1], 2.0, rtol=1e-2)
+
+
+def test_ties_are_left_out_and_alone_refused():
+    features, pairs = np.array([[0.0], [2.0], [9.0]]), np.array([[0, 1], [0, 2]])
+    with_tie, _ = probe.logistic_ranking(features, pairs, np.array([1, 0]), strength=0.5)
+    assert with_tie[0] > 0
+    with pytest.raises(ValueError, match="linear_probe needs labelled pairs with an order"):
+        probe.logistic_ranking(features, pairs, np.array([0, 0]), strength=0.5)
+
+
+def test_a_fitted_head_orders_its_pairs_and_looks_at_each_image_once():
+    images = {name: np.full((32, 32, 3), value, np.uint8) for name, value in [("a", 40), ("b", 120), ("c", 200)]}
+    pairs = [("a", "b"), ("c", "b"), ("a", "c")]  # brighter is blurrier
+    examples = [
+        {"left": images[x], "right": images[y], "left_name": x, "right_name": y, "order": 1 if x < y else -1}
+        for x, y in pairs
+    ]
+    model = models.build(backbone="small")
+    params = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+    seen = []
+
+    def features_of(batch):
+        seen.append(len(batch))
+        # The mean, too: the small network's normalisation hides brightness.
+        features = np.array(model.apply({"params": params}, batch / np.float32(255), method="features"))
+        features[:, 0] = batch.mean(axis=(1, 2, 3))
+        return features
+
+    fitted = probe.fit_head(params, features_of, examples, strength=1.0)
+    assert seen == [3]
+    assert jax.tree.map(jnp.shape, fitted) == jax.tree.map(jnp.shape, dict(params))
+    stack = np.stack([images[name] for name in "abc"])
+    scores = features_of(stack) @ fitted["head"]["kernel"][:, 0] + fitted["head"]["bias"]
+    assert scores[0] < scores[1] < scores[2]
+    np.testing.assert_allclose([scores.mean(), scores.std()], [0.0, 1.0], atol=1e-3)
+    for part in ("backbone", "attention"):
+        assert fitted[part] is params[part]
