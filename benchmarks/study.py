@@ -19,7 +19,7 @@ import time
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
@@ -37,12 +37,6 @@ COUNTS = (100, 300, 1000, 3000, 10000)  # A count above the pairs there are take
 MEAN_OF = ("test1", "test2")  # Events that nobody was trained on.
 ROW_FILE = "row.json"
 MONITORED = ("validation_accuracy", "pseudo_order_share", "pseudo_order_accuracy", "score_spread", "trusted")
-
-_CONFIG = config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_study.py"), "One cell's run.")
-_WORKDIR = flags.DEFINE_string("workdir", "runs/study", "Where runs and results go.")
-_MANUAL_DIR = flags.DEFINE_string("manual_dir", "", "The lists and photographs; not needed once the data are prepared.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each cell.", lower_bound=1)
-_COUNTS = flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labelled pairs.")
 
 
 def cells(counts, seeds):
@@ -180,18 +174,22 @@ def draw(summary, counts, path):
     figure.savefig(path, dpi=110)
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
-    config, workdir, seeds = _CONFIG.value, _WORKDIR.value, _SEEDS.value
-    counts = sorted(int(count) for count in _COUNTS.value)
+def run(config, *, workdir, manual_dir, seeds, counts):
+    """Runs what of the grid has not been run, and writes and prints the results.
+
+    Args:
+        config: of a cell; seed, number of labels and weights are the grid's.
+        workdir: where runs and results go.
+        manual_dir: the lists and photographs; "" where the data are prepared.
+        seeds: number of seeds of each cell.
+        counts: numbers of labelled pairs.
+    """
+    counts = sorted(counts)
     protocol = Preprocessing(image_size=config.data.image_size, context=config.data.context)
-    if _MANUAL_DIR.value:
-        prepare(config.data.name, data_dir=config.data.dir, preprocessing=protocol, manual_dir=_MANUAL_DIR.value)
+    if manual_dir:
+        prepare(config.data.name, data_dir=config.data.dir, preprocessing=protocol, manual_dir=manual_dir)
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split).examples)
     todo, rows = cells(counts, seeds), {}
-    # Runs differ in seed and weights only: what one has compiled serves the next.
-    jax.config.update("jax_compilation_cache_dir", os.path.join(os.path.abspath(workdir), "compiled"))
     for cell in tqdm(todo, desc="study", unit="run", disable=None):
         folder = os.path.join(workdir, "{}_{}_{}".format(*cell))
         rows[cell] = run_cell(cell_config(config, *cell, available), folder)
@@ -211,5 +209,30 @@ def main(argv):
     print(f"{len(rows)} runs, {minutes:.0f} minutes of training; jax {jax.__version__}, {jax.devices()[0].device_kind}")
 
 
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    workdir = os.path.abspath(flags.FLAGS.workdir)
+    # Runs differ in seed and weights only: what one has compiled serves the next.
+    jax.config.update("jax_compilation_cache_dir", os.path.join(workdir, "compiled"))
+    try:
+        run(
+            flags.FLAGS.config,
+            workdir=workdir,
+            manual_dir=flags.FLAGS.manual_dir,
+            seeds=flags.FLAGS.seeds,
+            counts=[int(count) for count in flags.FLAGS.counts],
+        )
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"study.py: {error}")
+
+
 if __name__ == "__main__":
+    config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_study.py"), "The run of a cell.")
+    flags.DEFINE_string("workdir", "runs/study", "Where runs and results go.")
+    flags.DEFINE_string("manual_dir", "", "The lists and photographs; not needed once the data are prepared.")
+    flags.DEFINE_integer("seeds", 3, "Seeds of each cell.", lower_bound=1)
+    flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labelled pairs.")
     app.run(main)

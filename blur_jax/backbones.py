@@ -47,10 +47,7 @@ class SmallNet(nn.Module):
     The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of
     each step, so the finest detail, where blur lives, is folded into channels instead of thrown
     away, at a quarter of the cost of full resolution. A single group per normalisation removes
-    the image's contrast and keeps the ratio of fine to coarse responses. Widths up to twice these,
-    a stem of stride 4, 8 groups or pooling the last stage alone ranked rendered Gaussian blur
-    about as well (Spearman 0.946 to 0.965, this 0.964, after 150 steps of 64 LFW faces, one seed
-    each); this is among the cheapest of them.
+    the image's contrast and keeps the ratio of fine to coarse responses.
     """
 
     widths: tuple[int, ...] = (16, 32, 64)
@@ -140,9 +137,8 @@ class EfficientNetLite0(nn.Module):
         maps = []
         for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
             x = InvertedResidual(*block, dtype=self.dtype, name=f"block{index:02d}")(x)
-            # ImageNet's activations deviate by 3 to 14. Brought near one, a head on frozen features
-            # of wider_blur kept its AUC (0.87 on test1) up to a learning rate of 3e-3; as they
-            # are, it fell to 0.80.
+            # ImageNet's activations deviate by 3 to 14; brought near one, a head on them bears the
+            # learning rates that networks trained from scratch are used to.
             maps.append(x / 8.0)
         return maps
 

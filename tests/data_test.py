@@ -72,10 +72,16 @@ def test_an_epoch_holds_every_example_once_and_the_next_has_another_order(config
     assert not np.array_equal(first, second)
 
 
-def test_a_count_takes_the_first_examples(config):
-    few, all_of_them = opened(config, count=5).examples, opened(config).examples
-    assert len(few) == 5
-    assert [example["left_name"] for example in few] == [all_of_them[index]["left_name"] for index in range(5)]
+def test_a_count_draws_examples_by_the_seed_and_a_larger_one_holds_the_smaller(config):
+    def drawn(**options):
+        return [example["left"].tobytes() for example in opened(config, **options).examples]
+
+    few = drawn(count=5, seed=1)
+    assert len(set(few)) == 5
+    assert set(few) < set(drawn())
+    assert drawn(count=5, seed=1) == few
+    assert drawn(count=9, seed=1)[:5] == few
+    assert drawn(count=5, seed=2) != few
     with pytest.raises(ValueError, match=r"labeled_count=25 .* 24 pairs"):
         opened(config, count=25)
 

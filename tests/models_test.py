@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blur_jax import backbones, models
+from configs import default
 
 SIZE = 32
 ALL = sorted(models.BACKBONES)
@@ -237,3 +238,50 @@ def test_depthwise_parameters_are_those_of_a_flax_convolution():
     ours = backbones.DepthwiseConv(5, 2, jnp.float32).init(jax.random.key(0), x)
     theirs = nn.Conv(6, (5, 5), 2, feature_group_count=6).init(jax.random.key(0), x)
     assert jax.tree.map(jnp.shape, ours) == jax.tree.map(jnp.shape, theirs)
+
+
+def test_central_half_by_hand():
+    maps = jnp.arange(36.0).reshape(1, 6, 6, 1)
+    # A quarter of 6, cut down to 1, goes on each side.
+    np.testing.assert_array_equal(models.central_half(maps)[0, :, :, 0], np.arange(36.0).reshape(6, 6)[1:5, 1:5])
+    np.testing.assert_array_equal(models.central_half(maps[:, :1, :1]), maps[:, :1, :1])
+
+
+def test_centre_pooling_adds_what_the_centre_holds():
+    plain, centred = (models.build(backbone="small", centre=centre) for centre in (False, True))
+    variables = centred.init(jax.random.key(0), images())
+    features = centred.apply(variables, images(), method="features")
+    maps = centred.bind(variables).backbone(images())
+    channels = sum(each.shape[-1] for each in maps)
+    without = plain.apply(variables, images(), method="features")
+    assert features.shape[1] == without.shape[1] + 2 * channels
+    height = maps[0].shape[1]
+    centre = maps[0][:, height // 4 : -(height // 4), height // 4 : -(height // 4)]
+    start = 2 * channels  # after mean and deviation of the whole maps
+    np.testing.assert_allclose(features[:, start : start + 16], centre.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(features[:, start + 16 : start + 32], centre.std(axis=(1, 2)), atol=1e-3)
+
+
+def test_frozen_blocks_are_the_stem_and_the_first_ones():
+    config = default.get_config().model
+    config.backbone, config.blocks, config.frozen_blocks = "efficientnet_lite0", 3, 2
+    params = {
+        "backbone": {"stem": {"bias": 0}, "block00": {"a": 0}, "block01": {"a": 0}, "block02": {"a": 0}},
+        "head": {"kernel": 0},
+        "attention": {"weights": {"kernel": 0}},
+    }
+    assert models.trainable(config)(params) == {
+        "backbone": {"stem": {"bias": False}, "block00": {"a": False}, "block01": {"a": False}, "block02": {"a": True}},
+        "head": {"kernel": True},
+        "attention": {"weights": {"kernel": True}},
+    }
+    config.frozen_blocks = 0
+    assert models.trainable(config) is None
+
+
+@pytest.mark.parametrize(("backbone", "frozen"), [("efficientnet_lite0", 4), ("efficientnet_lite0", -1), ("small", 1)])
+def test_frozen_blocks_that_are_not_there_are_named(backbone, frozen):
+    config = default.get_config().model
+    config.backbone, config.blocks, config.frozen_blocks = backbone, 3, frozen
+    with pytest.raises(ValueError, match=rf"config\.model\.frozen_blocks={frozen} "):
+        models.trainable(config)

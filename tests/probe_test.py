@@ -8,9 +8,7 @@ from blur_jax import models, probe
 
 def test_one_feature_and_one_pair_by_hand():
     # Rows 0 and 2: mean 1, deviation 1, so z = -1 and 1. Any positive weight gives unit scores: kernel 1, bias -1.
-    kernel, bias = probe.logistic_ranking(
-        np.array([[0.0], [2.0]]), np.array([[0, 1]]), np.array([1]), strength=0.5
-    )
+    kernel, bias = probe.logistic_ranking(np.array([[0.0], [2.0]]), np.array([[0, 1]]), np.array([1]), strength=0.5)
     np.testing.assert_allclose(kernel, [1.0], rtol=1e-5)
     np.testing.assert_allclose(bias, -1.0, rtol=1e-5)
 

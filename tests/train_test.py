@@ -11,7 +11,7 @@ import optax
 import pytest
 import runs
 
-from blur_jax import checkpoints, data, degradations, models, parallel, train, train_state, writers
+from blur_jax import checkpoints, data, degradations, models, optimizer, parallel, train, train_state, writers
 from blur_jax import train_step as step_lib
 
 
@@ -150,6 +150,8 @@ def test_a_damaged_config_record_is_named(config, tmp_path):
         ("consistency.teacher", "ema", "needs config.ema_decay"),
         ("model.backbone", "alexnet", "alexnet"),
         ("model.dtype", "float16", "float16"),
+        ("model.linear_probe", -1.0, "config.model.linear_probe=-1.0"),
+        ("model.frozen_blocks", 2, "config.model.frozen_blocks=2"),
         ("degradation.families", ("smear",), "smear"),
         ("data.labeled_split", "trian", "trian"),
         ("data.labeled_count", 999, "labeled_count=999"),
@@ -161,9 +163,9 @@ def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value,
         train.train(config, str(tmp_path))
 
 
-def one_step(config, ema_params=None):
+def one_step(config, ema_params=None, tx=None):
     """One update on one device; returns model, state before, batch, metrics and state after."""
-    model, tx = models.from_config(config.model), optax.sgd(1.0)
+    model, tx = models.from_config(config.model), tx or optax.sgd(1.0)
     state = jax.device_get(train_state.create(runs.initial_params(config), tx, ema=config.ema_decay > 0))
     if ema_params is not None:
         state = state.replace(ema_params=ema_params)
@@ -262,3 +264,62 @@ def test_a_gate_above_every_difference_trusts_nothing(config):
     _, _, _, metrics, _ = one_step(config)
     assert metrics["trusted"] == 0
     assert metrics["quadruplet"] == 0
+
+
+def test_frozen_blocks_stay_as_they_are_and_the_rest_moves(config):
+    plain(config)
+    config.model.backbone, config.model.blocks, config.model.frozen_blocks = "efficientnet_lite0", 3, 2
+    config.consistency.quadruplet_weight, config.optimizer.weight_decay = 0.0, 0.5
+    tx = optimizer.build(config.optimizer, 10, trainable=models.trainable(config.model))
+    _, before, _, _, after = one_step(config, tx=tx)
+    moved = jax.tree.map(lambda a, b: bool(np.any(np.asarray(a) != np.asarray(b))), before.params, after.params)
+    assert not any(jax.tree.leaves([moved["backbone"][name] for name in ("stem", "block00", "block01")]))
+    assert all(jax.tree.leaves([moved["backbone"]["block02"], moved["head"], moved["attention"]]))
+
+
+def test_without_weight_the_labelled_pairs_teach_nothing(config):
+    plain(config)
+    config.ranking.weight, config.consistency.quadruplet_weight = 0.0, 1e-12
+    _, before, _, metrics, after = one_step(config)
+    assert metrics["ranking"] > 0
+    assert metrics["loss"] < 1e-9
+    for a, b in zip(jax.tree.leaves(before.params), jax.tree.leaves(after.params)):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+def test_validation_tells_what_pseudo_orders_are_worth(config, monkeypatch):
+    """Four ordered pairs with scores known: differences 0.4 right, 0.3 wrong, 0.1 right, 0 undecided."""
+    left, right = [0.1, 0.5, 0.5, 0.2], [0.5, 0.2, 0.4, 0.2]
+    orders = [1, 1, -1, 1]
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    examples = [{"left": pixels, "right": pixels, "order": order} for order in [*orders, 0]]
+    monkeypatch.setattr(
+        train.evaluate, "make_score_images", lambda model, batch_size: lambda params, images: np.array(left + right)
+    )
+    config.consistency.gate = 0.2
+    figures = train._make_validate(config, None, data.Split(examples, None, {}))(None)
+    assert figures == pytest.approx(
+        {
+            "validation_accuracy": 2.5 / 4,
+            "pseudo_order_share": 2 / 4,
+            "pseudo_order_accuracy": 1 / 2,
+            "score_spread": np.std(left + right),
+        }
+    )
+
+
+@pytest.mark.parametrize(("spread", "said"), [(0.001, True), (0.1, False)])
+def test_collapsed_scores_are_told(capsys, spread, said):
+    train._warn_of_collapse(40, spread)
+    assert ("step 40: the scores have collapsed" in capsys.readouterr().out) == said
+
+
+def test_a_run_may_start_from_a_fitted_head(config, tmp_path):
+    """The head orders the pairs it was fitted to before any training: one step of next to no size shows it."""
+    config.model.linear_probe, config.steps, config.checkpoint_every = 1.0, 1, 1
+    config.optimizer.learning_rate, config.optimizer.warmup_steps = 1e-9, 0
+    train.train(config, str(tmp_path))
+    head = runs.last_state(config, tmp_path).params["head"]
+    random_head = runs.initial_params(config)["head"]
+    assert np.abs(head["kernel"]).max() > 5 * np.abs(random_head["kernel"]).max()
+    assert writers.read_history(tmp_path)[0]["train_accuracy"] >= 0.75
