@@ -16,6 +16,7 @@ from configs import wider_blur
 def get_config() -> ml_collections.ConfigDict:
     """Returns the config."""
     config = wider_blur.get_config()
+    config.steps = config.checkpoint_every = 100
     config.model.linear_probe = 0.0
     config.ranking.weight = 0.0
     config.consistency.quadruplet_weight = 0.0
