@@ -10,9 +10,11 @@ trained again. On an accelerator, give more seeds, steps and pictures: --seeds=1
 In the workdir: `rows.csv` (a row for each run), `study.json` (all figures), `study.md` (the table), `study.webp`.
 """
 
+import concurrent.futures
 import csv
 import io
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -54,22 +56,28 @@ def cell_config(config, loss, count, seed, available):
 
 
 def run_cell(config, folder):
-    """Trains and scores one run where that has not been done; returns its row, or None when it was asked to stop."""
-    path = os.path.join(folder, ROW_FILE)
-    if not os.path.exists(path):
-        begin = time.monotonic()
-        if not train(config, folder):
-            return None
-        _, splits = evaluate.score_splits(config, folder)
-        monitored = {}
-        for row in writers.read_history(folder):
-            monitored |= {name: row[name] for name in MONITORED if name in row}
-        row = {"seconds": time.monotonic() - begin, **monitored, "splits": {}}
-        for split, columns in splits.items():
-            row["splits"][split] = {key: np.asarray(columns[key]).tolist() for key in ("name", "rank", "size", "score")}
-        writers.write_atomically(path, json.dumps(row) + "\n")
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    """Trains and scores one run and leaves its row in `folder`; returns whether it came to its end."""
+    begin = time.monotonic()
+    if not train(config, folder):
+        return False
+    _, splits = evaluate.score_splits(config, folder)
+    monitored = {}
+    for row in writers.read_history(folder):
+        monitored |= {name: row[name] for name in MONITORED if name in row}
+    row = {"seconds": time.monotonic() - begin, **monitored, "splits": {}}
+    for split, columns in splits.items():
+        row["splits"][split] = {key: np.asarray(columns[key]).tolist() for key in ("name", "rank", "size", "score")}
+    writers.write_atomically(os.path.join(folder, ROW_FILE), json.dumps(row) + "\n")
+    return True
+
+
+def read_row(folder):
+    """What `run_cell` left; None where it has not come to its end."""
+    try:
+        with open(os.path.join(folder, ROW_FILE), encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
 
 
 def figures_of(row, resamples):
@@ -170,11 +178,12 @@ def draw(summary, counts, path):
         axes.minorticks_off()
         axes.set_xlabel("labelled pairs")
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(title="unlabelled loss", frameon=False)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, title="unlabelled loss", loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
 
 
-def run(config, *, workdir, manual_dir, seeds, counts):
+def run(config, *, workdir, manual_dir, seeds, counts, workers=1):
     """Runs what of the grid has not been run, and writes and prints the results.
 
     Args:
@@ -183,22 +192,28 @@ def run(config, *, workdir, manual_dir, seeds, counts):
         manual_dir: the lists and photographs; "" where the data are prepared.
         seeds: number of seeds of each cell.
         counts: numbers of labelled pairs.
+        workers: runs at a time.
     """
     counts = sorted(counts)
     protocol = Preprocessing(image_size=config.data.image_size, context=config.data.context)
     if manual_dir:
         prepare(config.data.name, data_dir=config.data.dir, preprocessing=protocol, manual_dir=manual_dir)
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split).examples)
-    todo, rows = cells(counts, seeds), {}
-    for cell in tqdm(todo, desc="study", unit="run", disable=None):
-        folder = os.path.join(workdir, "{}_{}_{}".format(*cell))
-        rows[cell] = run_cell(cell_config(config, *cell, available), folder)
-        if rows[cell] is None:
+    grid = cells(counts, seeds)
+    folders = {cell: os.path.join(workdir, "{}_{}_{}".format(*cell)) for cell in grid}
+    todo = {folders[cell]: cell_config(config, *cell, available) for cell in grid if not read_row(folders[cell])}
+    # Each run has a process of its own: programs compiled for a CPU are never unmapped, and after some tens of runs
+    # one process is out of mappings.
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=spawn, max_tasks_per_child=1) as pool:
+        ended = pool.map(run_cell, todo.values(), todo)
+        if not all(tqdm(ended, total=len(todo), desc="study", unit="run", disable=None)):
             sys.exit("stopped; the same command goes on from here")
+    rows = {cell: read_row(folders[cell]) for cell in grid}
     figures = {cell: figures_of(row, config.evaluation.resamples) for cell, row in rows.items()}
     summary = summarize(figures, counts, seeds)
     for name, text in {
-        "rows.csv": rows_csv(todo, rows, figures),
+        "rows.csv": rows_csv(grid, rows, figures),
         "study.json": json.dumps(summary, indent=2) + "\n",
         "study.md": table(summary, counts),
     }.items():
@@ -216,7 +231,7 @@ def main(argv):
         logging.set_verbosity(logging.WARNING)
     workdir = os.path.abspath(flags.FLAGS.workdir)
     # Runs differ in seed and weights only: what one has compiled serves the next.
-    jax.config.update("jax_compilation_cache_dir", os.path.join(workdir, "compiled"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(workdir, "compiled"))
     try:
         run(
             flags.FLAGS.config,
@@ -224,6 +239,7 @@ def main(argv):
             manual_dir=flags.FLAGS.manual_dir,
             seeds=flags.FLAGS.seeds,
             counts=[int(count) for count in flags.FLAGS.counts],
+            workers=flags.FLAGS.workers,
         )
     except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"study.py: {error}")
@@ -234,5 +250,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("workdir", "runs/study", "Where runs and results go.")
     flags.DEFINE_string("manual_dir", "", "The lists and photographs; not needed once the data are prepared.")
     flags.DEFINE_integer("seeds", 3, "Seeds of each cell.", lower_bound=1)
+    flags.DEFINE_integer("workers", 2, "Runs at a time; 1 on an accelerator.", lower_bound=1)
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labelled pairs.")
     app.run(main)

@@ -43,7 +43,9 @@ class Split:
     metadata: dict[str, Any]
 
 
-def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, count: int = 0, seed: int = 0) -> Split:
+def open_split(
+    config: ml_collections.ConfigDict, kind: str, split: str, *, count: int = 0, seed: int = 0, leave_out: str = ""
+) -> Split:
     """Opens one split of the data set that `config.data` names.
 
     Args:
@@ -52,6 +54,7 @@ def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, coun
         split: "train", "validation", "test", ...
         count: take so many examples only, drawn by `seed`; a larger count holds the smaller ones. 0 takes all.
         seed: fixes the draw.
+        leave_out: leave out, before anything is drawn, pairs with a face whose name holds this; "" leaves out none.
 
     Raises:
         FileNotFoundError: it is not prepared; says how to.
@@ -69,7 +72,8 @@ def open_split(config: ml_collections.ConfigDict, kind: str, split: str, *, coun
             " prepare it anew into another folder (--config.data.dir=...) or change config.data to match"
         )
     decoders = {name: tfds.decode.SkipDecoding() for name in builder.info.features if name in _IMAGES}
-    source = _Decoded(builder.as_data_source(split=split, decoders=decoders), count, seed)
+    source = builder.as_data_source(split=split, decoders=decoders)
+    source = _Decoded(source, _chosen(source, count, seed, leave_out))
     return Split(_cached(source, config.cache_mb), found, metadata)
 
 
@@ -89,16 +93,26 @@ def _builder(config, kind):
     return tfds.builder_from_directory(os.path.join(folder, str(max(versions))))
 
 
-class _Decoded(Sequence):
-    """`count` drawn examples of a TFDS data source (0: all), with images as arrays and texts as str."""
+def _chosen(source, count, seed, leave_out):
+    """Indices of the examples of a data source that are asked for, see `open_split`."""
+    indices = range(len(source))
+    if leave_out:
+        names = [f"{side}_name" for side in _PAIR]
+        indices = [i for i in indices if not any(leave_out in source[i][name].decode() for name in names)]
+        if not indices:
+            raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
+    if not 0 <= count <= len(indices):
+        raise ValueError(
+            f"config.data.labeled_count={count} must be from 0 (all) to the {len(indices)} pairs there are"
+        )
+    return np.random.default_rng(seed).permutation(indices)[:count] if count else indices
 
-    def __init__(self, source, count, seed):
-        if not 0 <= count <= len(source):
-            raise ValueError(
-                f"config.data.labeled_count={count} must be from 0 (all) to the {len(source)} pairs there are"
-            )
-        self._source = source
-        self._chosen = np.random.default_rng(seed).permutation(len(source))[:count] if count else range(len(source))
+
+class _Decoded(Sequence):
+    """The chosen examples of a TFDS data source, with images as arrays and texts as str."""
+
+    def __init__(self, source, chosen):
+        self._source, self._chosen = source, chosen
 
     def __len__(self):
         return len(self._chosen)

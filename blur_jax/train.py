@@ -209,12 +209,19 @@ def _flatten(fields, prefix=""):
 
 def _open_parts(config):
     """The training splits with their global batch sizes; unlabelled data only where a loss asks for them."""
+    options = config.data
     labeled = data.open_split(
-        config.data, "labeled", config.data.labeled_split, count=config.data.labeled_count, seed=config.seed
+        options,
+        "labeled",
+        options.labeled_split,
+        count=options.labeled_count,
+        seed=config.seed,
+        leave_out=options.leave_out,
     )
     parts = {"labeled": (labeled, config.batch.labeled)}
     if step_lib.uses_unlabeled(config):
-        parts["unlabeled"] = (data.open_split(config.data, "unlabeled", "train"), config.batch.unlabeled)
+        unlabeled = data.open_split(options, "unlabeled", "train", leave_out=options.leave_out)
+        parts["unlabeled"] = (unlabeled, config.batch.unlabeled)
     return parts
 
 

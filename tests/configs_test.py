@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in pathlib.Path(default.__file__).parent.glob(
 
 
 def test_all_configs_are_found():
-    assert {"default", "demo_labeled_only", "wider_blur"} <= set(NAMES)
+    assert {"default", "demo_labeled_only", "wider_blur", "wider_rendered", "wider_study"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,7 +37,7 @@ def test_a_config_trains_when_shrunk(name, demo_dir, tmp_path):
     config.steps = config.checkpoint_every = 2
     config.optimizer.warmup_steps = 1
     if config.model.backbone == "efficientnet_lite0":
-        config.model.blocks = 2
+        config.model.blocks, config.model.frozen_blocks = 2, min(1, config.model.frozen_blocks)
     if config.model.backbone.startswith("resnet"):
         config.model.backbone = "resnet18"
     assert train.train(config, str(tmp_path))

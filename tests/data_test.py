@@ -86,6 +86,20 @@ def test_a_count_draws_examples_by_the_seed_and_a_larger_one_holds_the_smaller(c
         opened(config, count=25)
 
 
+def test_pairs_with_a_left_out_face_are_not_there(config):
+    examples = list(opened(config).examples)
+    person = examples[0]["left_name"]
+    kept = opened(config, leave_out=person).examples
+    assert [example["left_name"] for example in kept] == [
+        example["left_name"] for example in examples if person not in example["left_name"] + example["right_name"]
+    ]
+    assert 0 < len(kept) < len(examples)
+    with pytest.raises(ValueError, match=r"labeled_count=24 .* 0 \(all\) to the \d+ pairs"):
+        opened(config, leave_out=person, count=24)
+    with pytest.raises(ValueError, match="leave_out='/' leaves out every pair"):
+        opened(config, leave_out="/")
+
+
 def test_without_the_cache_the_examples_are_the_same(config):
     cached = opened(config).examples
     config.data.cache_mb = 0

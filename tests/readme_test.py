@@ -55,9 +55,10 @@ def test_fields_and_flags_that_the_readme_names_exist():
     groups = {field.rsplit(".", 1)[0] for field in fields if "." in field}
     assert named <= fields.keys() | groups
     flags = set(re.findall(r"(?<![\w-])--([a-z][a-z_]+)(?==|\b)", README)) - {"config"}
-    code = (ROOT / "launch.py").read_text() + (ROOT / "tfds_builders" / "prepare.py").read_text()
+    commands = [ROOT / "launch.py", ROOT / "tfds_builders" / "prepare.py", *(ROOT / "benchmarks").glob("*.py")]
+    code = "".join(path.read_text() for path in commands)
     others = {"mode", "upgrade", "verbosity", "help"}
-    assert {flag for flag in flags if f'"{flag}"' not in code} <= others
+    assert {flag for flag in flags if f'"{flag}"' not in code and f'"--{flag}"' not in code} <= others
 
 
 def test_the_table_of_fields_is_the_config():

@@ -55,7 +55,9 @@ def test_gains_are_paired_by_seed():
     assert "| gain of both | +0.050 [+0.050, +0.050] |" in study.table(summary, (100,))
 
 
-def test_the_command_trains_the_grid_once_and_writes_its_results(config, tmp_path, monkeypatch, capsys):
+def test_the_command_trains_the_grid_once_and_writes_its_results(config, tmp_path, monkeypatch, capsys, subprocess_env):
+    for name, value in subprocess_env.items():  # For the processes that the study starts.
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(study, "LOSSES", {"none": (0.0, 0.0), "quadruplet": (1.0, 0.0)})
     config.steps = config.checkpoint_every = 3
     options = {"workdir": str(tmp_path), "manual_dir": "", "seeds": 1, "counts": (1000, 8)}
@@ -76,6 +78,7 @@ def test_the_command_trains_the_grid_once_and_writes_its_results(config, tmp_pat
     assert summary["none"]["8"]["auc"]["value"] == pytest.approx(float(rows[0]["mean_auc"]), abs=1e-4)
     assert os.path.getsize(tmp_path / "study.webp") > 1000
 
-    monkeypatch.setattr(study, "train", lambda *_: pytest.fail("a finished run was trained again"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*.json")}
     study.run(config, **options)
     assert capsys.readouterr().out == printed
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*.json")} == before  # nothing was trained again
