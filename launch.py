@@ -13,10 +13,9 @@ from jax.experimental import multihost_utils
 from ml_collections import config_flags
 
 from blur_jax.evaluate import REPORT_FILE, SCORES_FILE, evaluate
-from blur_jax.preprocessing import Preprocessing
 from blur_jax.report import summary_lines
 from blur_jax.train import train
-from tfds_builders.build import prepare
+from tfds_builders.build import prepare_configured
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 # What config_flags raises for a wrong field, type or file; for the default config it does so here already.
@@ -47,13 +46,7 @@ _DISTRIBUTED = flags.DEFINE_boolean(
 def run(config, workdir, mode):
     """Prepares the data where needed, trains, evaluates and says where the results are."""
     if jax.process_index() == 0:
-        prepare(
-            config.data.name,
-            data_dir=config.data.dir,
-            preprocessing=Preprocessing(image_size=config.data.image_size, context=config.data.context),
-            manual_dir=config.data.manual_dir,
-            partial=config.data.partial,
-        )
+        prepare_configured(config.data)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices("data prepared")
     if mode == "train" and not train(config, workdir):

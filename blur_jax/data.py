@@ -97,8 +97,11 @@ def _chosen(source, count, seed, leave_out):
     """Indices of the examples of a data source that are asked for, see `open_split`."""
     indices = range(len(source))
     if leave_out:
-        names = [f"{side}_name" for side in _PAIR]
-        indices = [i for i in indices if not any(leave_out in source[i][name].decode() for name in names)]
+
+        def is_left_out(example):
+            return any(leave_out in example[f"{side}_name"].decode() for side in _PAIR)
+
+        indices = [index for index in indices if not is_left_out(source[index])]
         if not indices:
             raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
     if not 0 <= count <= len(indices):

@@ -230,9 +230,10 @@ def _restore_or_init(config, model, tx, saver, labeled):
     size = config.data.image_size
     key = step_lib.stream_key(config.seed, 0, step_lib.STREAM_INIT)
     params = jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
-    if config.model.pretrained and saver.latest_step is None:
+    fresh = saver.latest_step is None
+    if fresh and config.model.pretrained:
         params = pretrained.load(config.model.backbone, params)
-    if config.model.linear_probe and saver.latest_step is None:
+    if fresh and config.model.linear_probe:
         map_images = evaluate.make_map_images(
             lambda params, images: model.apply({"params": params}, images, method="features"),
             batch_size=config.evaluation.batch_size,
@@ -241,7 +242,7 @@ def _restore_or_init(config, model, tx, saver, labeled):
         features_of = functools.partial(map_images, parallel.replicate(params))
         params = probe.fit_head(params, features_of, labeled.examples, strength=config.model.linear_probe)
     state = jax.device_get(train_state.create(params, tx, ema=config.ema_decay > 0))
-    return state if saver.latest_step is None else saver.restore(state)
+    return state if fresh else saver.restore(state)
 
 
 def _make_validate(config, model, validation):

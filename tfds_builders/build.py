@@ -4,6 +4,8 @@ import contextlib
 import os
 import sys
 
+import ml_collections
+
 from blur_jax.data import default_dir
 from blur_jax.preprocessing import Preprocessing
 from tfds_builders import base
@@ -11,6 +13,17 @@ from tfds_builders.demo_face_blur import DemoFaceBlur
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur
 
 BUILDERS = {"demo_face_blur": DemoFaceBlur, "ssranking_face_blur": SsrankingFaceBlur}
+
+
+def prepare_configured(config: ml_collections.ConfigDict) -> list[str]:
+    """`prepare` of the data set that `config`, a run's `config.data`, describes."""
+    return prepare(
+        config.name,
+        data_dir=config.dir,
+        preprocessing=Preprocessing(image_size=config.image_size, context=config.context),
+        manual_dir=config.manual_dir,
+        partial=config.partial,
+    )
 
 
 def prepare(
