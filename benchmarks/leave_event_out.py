@@ -1,6 +1,6 @@
 """How well does a config order faces of events that it was not trained on? What choices are made by, never the tests.
 
-    python benchmarks/leave_event_out.py --config=configs/wider_blur.py --manual_dir=LISTS --workdir=runs/loeo/default
+    python benchmarks/leave_event_out.py --config.data.manual_dir=LISTS --workdir=runs/loeo/default
     python benchmarks/leave_event_out.py ... --workdir=runs/loeo/no_centre --config.model.centre=False
 
 For each event with enough labelled pairs within it, trains on the pairs without a face of it and judges by the share of
@@ -19,10 +19,9 @@ from ml_collections import config_flags
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from blur_jax import checkpoints, data, evaluate, parallel, scorer, writers  # noqa: E402
-from blur_jax.preprocessing import Preprocessing  # noqa: E402
+from blur_jax import checkpoints, data, evaluate, metrics, parallel, scorer, writers  # noqa: E402
 from blur_jax.train import train  # noqa: E402
-from tfds_builders.build import prepare  # noqa: E402
+from tfds_builders.build import prepare_configured  # noqa: E402
 
 RESULT_FILE = "accuracy.json"
 
@@ -46,18 +45,15 @@ def judge(config, folder, examples):
     saved = checkpoints.find(folder)
     model, params = scorer.load_model(saved)
     score_images = evaluate.make_score_images(model, batch_size=config.evaluation.batch_size, progress="judging")
-    faces = {example[f"{side}_name"]: example[side] for example in examples for side in ("left", "right")}
-    scores = dict(zip(faces, score_images(parallel.replicate(params), np.stack(list(faces.values()))), strict=True))
-    left, right = (np.array([scores[example[f"{side}_name"]] for example in examples]) for side in ("left", "right"))
-    orders = np.array([example["order"] for example in examples])
-    return float(np.mean(0.5 + 0.5 * np.sign((right - left) * orders)[orders != 0]))
+    _, images, pairs, order = data.unique_faces(examples)
+    scores = score_images(parallel.replicate(params), images)
+    return float(np.mean(metrics.in_order(*scores[pairs].T, order)[order != 0]))
 
 
-def run(config, *, workdir, manual_dir, seeds, least_pairs):
+def run(config, *, workdir, seeds, least_pairs):
     """Trains what has not been trained and judges it; returns {event: [accuracy of each seed]}."""
-    if manual_dir:
-        protocol = Preprocessing(image_size=config.data.image_size, context=config.data.context)
-        prepare(config.data.name, data_dir=config.data.dir, preprocessing=protocol, manual_dir=manual_dir)
+    if config.data.manual_dir:  # Not needed once the data are prepared.
+        prepare_configured(config.data)
     examples = data.open_split(config.data, "labeled", config.data.labeled_split).examples
     accuracy = {}
     for name, indices in events(examples, least_pairs).items():
@@ -87,7 +83,7 @@ def main(argv):
         raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-    options = {name: flags.FLAGS[name].value for name in ("workdir", "manual_dir", "seeds", "least_pairs")}
+    options = {name: flags.FLAGS[name].value for name in ("workdir", "seeds", "least_pairs")}
     try:
         accuracy = run(flags.FLAGS.config, **options)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -99,7 +95,6 @@ def main(argv):
 if __name__ == "__main__":
     config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_blur.py"), "The config to judge.")
     flags.DEFINE_string("workdir", "runs/leave_event_out", "Where the runs go; its last part names the row.")
-    flags.DEFINE_string("manual_dir", "", "The lists and photographs; not needed once the data are prepared.")
     flags.DEFINE_integer("seeds", 1, "Seeds of each event.", lower_bound=1)
     flags.DEFINE_integer("least_pairs", 500, "Events with fewer labelled pairs within them are not left out.")
     app.run(main)

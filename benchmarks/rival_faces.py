@@ -63,22 +63,14 @@ def read_tests(config: ml_collections.ConfigDict) -> dict[str, RankedTest]:
 
 def read_faces(config: ml_collections.ConfigDict) -> Faces:
     """Reads the labelled `train` pairs and the ranked splits, and keeps each face once."""
-    index, images, pairs = {}, [], []
-
-    def add(name, image):
-        if name not in index:
-            index[name] = len(images)
-            images.append(image)
-        return index[name]
-
-    for example in tqdm(_examples(config, "labeled", "train"), desc="reading pairs", disable=None, leave=False):
-        pair = [add(example[f"{side}_name"], example[side]) for side in ("left", "right")]
-        if example["order"]:
-            pairs.append(pair[:: example["order"]])
+    labeled = tqdm(_examples(config, "labeled", "train"), desc="reading pairs", disable=None, leave=False)
+    names, images, pairs, order = data.unique_faces(labeled)
+    faces = dict(zip(names, images))
     for split in data.split_names(config, "ranked"):
         for example in _examples(config, "ranked", split):
-            add(example["name"], example["image"])
-    return Faces(np.stack(images), list(index), np.array(pairs))
+            faces.setdefault(example["name"], example["image"])
+    pairs = np.where(order[:, None] > 0, pairs, pairs[:, ::-1])[order != 0]
+    return Faces(np.stack(list(faces.values())), list(faces), pairs)
 
 
 def _examples(config, kind, split):

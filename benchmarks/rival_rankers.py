@@ -10,11 +10,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from blur_jax import metrics
+
 
 def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
     """Share of `pairs` int [m, 2] (sharper face, blurrier face) that `scores` [n] order so; equal scores count half."""
-    gaps = scores[pairs[:, 1]] - scores[pairs[:, 0]]
-    return float(np.mean((np.sign(gaps) + 1) / 2))
+    return float(np.mean(metrics.in_order(*scores[pairs].T)))
 
 
 def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float) -> np.ndarray:

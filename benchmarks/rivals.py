@@ -30,13 +30,11 @@ from benchmarks import rival_features, rival_rankers  # noqa: E402
 from benchmarks.rival_faces import Faces, RankedTest, read_faces, read_tests  # noqa: E402
 from blur_jax import bootstrap, data, writers  # noqa: E402
 from blur_jax.evaluate import SCORES_FILE  # noqa: E402
-from blur_jax.preprocessing import Preprocessing  # noqa: E402
 from configs import default  # noqa: E402
-from tfds_builders.build import prepare  # noqa: E402
+from tfds_builders.build import prepare_configured  # noqa: E402
 
 DATASET = "ssranking_face_blur"
 RESULTS_FILE = "rivals.json"
-MEAN_OF = ("test1", "test2")  # Events that nobody was trained on: the headline is their mean.
 SIZE_ALONE = "face size alone"
 CLOSED_FORM = {
     "variance of the Laplacian": rival_features.laplacian_variance,
@@ -161,18 +159,14 @@ def compare(scores: dict[str, dict[str, np.ndarray]], tests: dict[str, RankedTes
         resamples: of the bootstrap.
 
     Returns:
-        {scorer: {split: {figure: interval}, "mean": {figure: interval of the mean over `MEAN_OF`},
+        {scorer: {split: {figure: interval}, "mean": {figure: interval of the mean over test1 and test2},
         "first_minus_this": {figure: interval of the paired difference of the means}}}; intervals as of
         `bootstrap.interval`.
     """
     figures = {}
     for scorer, of_splits in tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False):
-        figures[scorer] = {
-            split: bootstrap.headline(of_splits[split], test.ranks, test.sizes, resamples=resamples, seed=seed)
-            for seed, (split, test) in enumerate(sorted(tests.items()))
-        }
-        parts = [figures[scorer][split] for split in MEAN_OF]
-        figures[scorer]["mean"] = {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
+        splits = {split: (of_splits[split], test.ranks, test.sizes) for split, test in sorted(tests.items())}
+        figures[scorer] = bootstrap.headlines(splits, bootstrap.MEAN_OF, resamples=resamples)
     if first is not None:
         ours = figures[first]["mean"]
         for scorer in figures.keys() - {first}:
@@ -185,8 +179,8 @@ def compare(scores: dict[str, dict[str, np.ndarray]], tests: dict[str, RankedTes
 
 
 def table(figures: dict[str, dict], first: str | None) -> str:
-    """The Markdown table of what `compare` returns, a row for each scorer; means are those over `MEAN_OF`."""
-    columns = {f"AUC {split}": (split, "auc") for split in MEAN_OF}
+    """The Markdown table of what `compare` returns, a row for each scorer."""
+    columns = {f"AUC {split}": (split, "auc") for split in bootstrap.MEAN_OF}
     columns |= {
         "AUC, mean": ("mean", "auc"),
         "AUC, like size": ("mean", "auc_like_size"),
@@ -197,21 +191,16 @@ def table(figures: dict[str, dict], first: str | None) -> str:
         columns[f"AUC, {first} less this"] = ("first_minus_this", "auc")
     rows = [["scorer", *columns], ["---"] * (len(columns) + 1)]
     for scorer, found in figures.items():
-        rows.append([scorer, *(_cell(found.get(part, {}).get(name)) for part, name in columns.values())])
+        cells = (found[part][name] if part in found else None for part, name in columns.values())
+        rows.append([scorer, *("" if cell is None else bootstrap.interval_text(cell) for cell in cells)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _cell(interval):
-    if interval is None or interval["value"] is None:
-        return ""
-    return "{value:.3f} [{low:.3f}, {high:.3f}]".format(**interval)
 
 
 def run(*, data_dir: str, manual_dir: str, runs: dict[str, str], workdir: str, image_size: int, resamples: int) -> str:
     """Prepares the data where needed, scores, compares and writes; returns the tables.
 
     Args:
-        data_dir, manual_dir: as for `tfds_builders.build.prepare`; without manual_dir the data must be prepared.
+        data_dir, manual_dir: as `config.data.dir` and `.manual_dir`; without manual_dir the data must be prepared.
         runs: {name: run directory}, the first being the one that is compared with all others.
         workdir: where results and the rivals' cached scores go.
         image_size: side of the rivals' crops; closed-form rivals may choose half of it.
@@ -220,12 +209,13 @@ def run(*, data_dir: str, manual_dir: str, runs: dict[str, str], workdir: str, i
     Raises:
         ValueError, FileNotFoundError: of the data, or of a run that is not evaluated on them.
     """
-    if manual_dir:
-        prepare(DATASET, data_dir=data_dir, manual_dir=manual_dir, preprocessing=Preprocessing(image_size=image_size))
     config = default.get_config().data
-    config.name, config.dir, config.image_size, config.cache_mb = DATASET, data_dir, image_size, 0
+    config.name, config.dir, config.manual_dir = DATASET, data_dir, manual_dir
+    config.image_size, config.cache_mb = image_size, 0
+    if manual_dir:
+        prepare_configured(config)
     tests = read_tests(config)
-    if missing := set(MEAN_OF) - set(tests):
+    if missing := set(bootstrap.MEAN_OF) - set(tests):
         raise ValueError(f"{data_dir} has no {' and no '.join(sorted(missing))}; their lists must be in --manual_dir")
     scores = {name: read_run(path, tests) for name, path in runs.items()}
 

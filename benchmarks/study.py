@@ -1,6 +1,6 @@
 """How many labels, and what are unlabelled pictures worth? A grid of runs, a table, a figure and the raw rows.
 
-    python benchmarks/study.py --manual_dir=LISTS --workdir=runs/study
+    python benchmarks/study.py --config.data.manual_dir=LISTS --workdir=runs/study
 
 Trains configs/wider_study.py once for each unlabelled loss (none, pairwise consistency, quadruplet consistency, both),
 number of labelled pairs and seed. A seed draws the labelled pairs too; the same seed draws the same pairs for every
@@ -29,14 +29,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from blur_jax import bootstrap, data, evaluate, writers  # noqa: E402
-from blur_jax.preprocessing import Preprocessing  # noqa: E402
 from blur_jax.train import train  # noqa: E402
-from tfds_builders.build import prepare  # noqa: E402
+from tfds_builders.build import prepare_configured  # noqa: E402
 
 # Unlabelled loss -> its weights (quadruplet, pairwise).
 LOSSES = {"none": (0.0, 0.0), "pairwise": (0.0, 1.0), "quadruplet": (1.0, 0.0), "both": (1.0, 1.0)}
 COUNTS = (100, 300, 1000, 3000, 10000)  # A count above the pairs there are takes all of them.
-MEAN_OF = ("test1", "test2")  # Events that nobody was trained on.
 ROW_FILE = "row.json"
 MONITORED = ("validation_accuracy", "pseudo_order_share", "pseudo_order_accuracy", "score_spread", "trusted")
 
@@ -81,14 +79,11 @@ def read_row(folder):
 
 
 def figures_of(row, resamples):
-    """{split: {figure: [1 + resamples]}} and under "mean" their mean over `MEAN_OF`, all size-matched."""
-    found = {}
-    for seed, (split, columns) in enumerate(sorted(row["splits"].items())):
-        scores, ranks, sizes = (np.array(columns[key]) for key in ("score", "rank", "size"))
-        found[split] = bootstrap.headline(scores, ranks, sizes, resamples=resamples, seed=seed)
-    splits = [found[split] for split in MEAN_OF if split in found] or list(found.values())
-    found["mean"] = {name: np.mean([part[name] for part in splits], axis=0) for name in splits[0]}
-    return found
+    """Of a row that `run_cell` left: see `bootstrap.headlines`, the mean being over the headline splits."""
+    splits = {
+        split: [columns[key] for key in ("score", "rank", "size")] for split, columns in sorted(row["splits"].items())
+    }
+    return bootstrap.headlines(splits, bootstrap.headline_splits(splits), resamples=resamples)
 
 
 def over_seeds(values, seed=0):
@@ -143,11 +138,9 @@ def table(summary, counts):
     """The Markdown table: AUC over seeds for each loss and count, and the gain over no unlabelled loss below it."""
     lines = [["unlabelled loss", *(f"{count:,} pairs" for count in counts)], ["---"] * (len(counts) + 1)]
     for loss, of_counts in summary.items():
-        lines.append(
-            [loss, *("{value:.3f} [{low:.3f}, {high:.3f}]".format(**cell["auc"]) for cell in of_counts.values())]
-        )
+        lines.append([loss, *(bootstrap.interval_text(cell["auc"]) for cell in of_counts.values())])
         if loss != "none":
-            gains = ("{value:+.3f} [{low:+.3f}, {high:+.3f}]".format(**cell["gain"]) for cell in of_counts.values())
+            gains = (bootstrap.interval_text(cell["gain"], "+") for cell in of_counts.values())
             lines.append([f"gain of {loss}", *gains])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
@@ -183,21 +176,19 @@ def draw(summary, counts, path):
     figure.savefig(path, dpi=110)
 
 
-def run(config, *, workdir, manual_dir, seeds, counts, workers=1):
+def run(config, *, workdir, seeds, counts, workers=1):
     """Runs what of the grid has not been run, and writes and prints the results.
 
     Args:
         config: of a cell; seed, number of labels and weights are the grid's.
         workdir: where runs and results go.
-        manual_dir: the lists and photographs; "" where the data are prepared.
         seeds: number of seeds of each cell.
         counts: numbers of labelled pairs.
         workers: runs at a time.
     """
     counts = sorted(counts)
-    protocol = Preprocessing(image_size=config.data.image_size, context=config.data.context)
-    if manual_dir:
-        prepare(config.data.name, data_dir=config.data.dir, preprocessing=protocol, manual_dir=manual_dir)
+    if config.data.manual_dir:  # Not needed once the data are prepared.
+        prepare_configured(config.data)
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split).examples)
     grid = cells(counts, seeds)
     folders = {cell: os.path.join(workdir, "{}_{}_{}".format(*cell)) for cell in grid}
@@ -236,7 +227,6 @@ def main(argv):
         run(
             flags.FLAGS.config,
             workdir=workdir,
-            manual_dir=flags.FLAGS.manual_dir,
             seeds=flags.FLAGS.seeds,
             counts=[int(count) for count in flags.FLAGS.counts],
             workers=flags.FLAGS.workers,
@@ -248,7 +238,6 @@ def main(argv):
 if __name__ == "__main__":
     config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_study.py"), "The run of a cell.")
     flags.DEFINE_string("workdir", "runs/study", "Where runs and results go.")
-    flags.DEFINE_string("manual_dir", "", "The lists and photographs; not needed once the data are prepared.")
     flags.DEFINE_integer("seeds", 3, "Seeds of each cell.", lower_bound=1)
     flags.DEFINE_integer("workers", 2, "Runs at a time; 1 on an accelerator.", lower_bound=1)
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labelled pairs.")

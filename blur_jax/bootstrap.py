@@ -8,12 +8,14 @@ and comparing is arithmetic:
     rival = headline(rival_scores, ranks, sizes)
     interval(ours["auc"])                              # {"value": ..., "low": ..., "high": ...}
     interval(ours["auc"] - rival["auc"])               # paired: beats it where low > 0
-    interval((on_test1["auc"] + on_test2["auc"]) / 2)  # mean over splits, each made with a seed of its own
+    headlines({"test1": (scores, ranks, sizes), ...})  # of each split and, under "mean", of the mean over splits
 """
 
 import numpy as np
 
 from blur_jax import metrics
+
+MEAN_OF = ("test1", "test2")  # Events that nobody was trained on: where there are such splits, the headline is theirs.
 
 
 def headline(scores, ranks, sizes=None, *, resamples=1000, seed=0):
@@ -37,6 +39,31 @@ def headline(scores, ranks, sizes=None, *, resamples=1000, seed=0):
     return _headline(scores, ranks, sizes, _draws(len(scores), resamples, seed), None)
 
 
+def headlines(splits, mean_of=None, *, resamples=1000):
+    """`headline` of every split and of the mean over splits.
+
+    Args:
+      splits: {split: (scores, ranks, sizes)}. The seed of a split is its place: give scorers that are compared the same
+        splits in the same order.
+      mean_of: the splits to average; None takes all.
+      resamples: as of `headline`.
+
+    Returns:
+      {split: {figure: [1 + resamples]}, "mean": {figure: [1 + resamples]}}.
+    """
+    found = {
+        split: headline(*columns, resamples=resamples, seed=seed)
+        for seed, (split, columns) in enumerate(splits.items())
+    }
+    parts = [found[split] for split in mean_of or splits]
+    return found | {"mean": {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}}
+
+
+def headline_splits(splits):
+    """Those of `splits` whose mean is the headline: those of `MEAN_OF`, or all where there are none."""
+    return [split for split in MEAN_OF if split in splits] or list(splits)
+
+
 def interval(values):
     """{"value", "low", "high"}: a figure [1 + resamples] with its 95% percentile interval, ready for JSON.
 
@@ -47,6 +74,13 @@ def interval(values):
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
     found = {"value": values[0], "low": low, "high": high}
     return {key: float(value) if np.isfinite(value) else None for key, value in found.items()}
+
+
+def interval_text(interval, sign=""):
+    """An interval as "0.878 [0.839, 0.916]"; sign "+" shows the signs, of differences. "" where it is undefined."""
+    if interval["value"] is None:
+        return ""
+    return f"{{value:{sign}.3f}} [{{low:{sign}.3f}}, {{high:{sign}.3f}}]".format(**interval)
 
 
 def summarize(scores, ranks, sizes=None, *, clear=None, resamples=1000, seed=0):

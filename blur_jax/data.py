@@ -7,7 +7,7 @@ resuming exact, and every process takes its own slice of the same global batch.
 import dataclasses
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import grain
@@ -190,6 +190,23 @@ def _arrays(example):
     """What the train step needs of an example: its names stay on the host."""
     arrays = {key: example[key] for key in _PAIR}
     return arrays | {"order": np.int8(example["order"])} if "order" in example else arrays
+
+
+def unique_faces(examples: Iterable[dict[str, Any]]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Takes labelled pairs apart: pairs repeat a few thousand faces some ten thousand times.
+
+    Returns:
+        (names, n different ones; images uint8 [n, S, S, 3] of these faces; pairs int [m, 2], rows of the left and of
+        the right face; order [m], +1 where the right face is the blurrier, -1 the left, 0 a tie).
+    """
+    rows, images, pairs, order = {}, [], [], []
+    for example in examples:
+        for side in _PAIR:
+            if rows.setdefault(example[f"{side}_name"], len(rows)) == len(images):
+                images.append(example[side])
+        pairs.append([rows[example[f"{side}_name"]] for side in _PAIR])
+        order.append(example["order"])
+    return list(rows), np.stack(images), np.array(pairs), np.array(order)
 
 
 def padded_batches(

@@ -102,6 +102,16 @@ def checked(scores, ranks, sizes=None):
     return scores, ranks, sizes
 
 
+def in_order(left, right, order=1):
+    """Whether the scores of pairs order them so: float [m], 1 where they do, 0 where not, 0.5 where they are equal.
+
+    Args:
+      left, right: [m] predicted blur of both sides.
+      order: +1 where the right one is truly the blurrier, -1 the left; [m], or one for all pairs.
+    """
+    return 0.5 + 0.5 * np.sign((right - left) * order)
+
+
 # --- figures of scores [n], ranks [n] and sizes [n] that count `counts` [resamples, n] times ---
 
 

@@ -4,7 +4,6 @@ Fine-tuning from a random head bends pre-trained features before the head knows 
 on pictures unlike those trained on; a fitted head leaves them in place (Kumar et al., ICLR 2022, arXiv 2202.10054).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,21 +48,14 @@ def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray,
     return kernel.astype(np.float32), np.float32(-mean @ kernel)
 
 
-def fit_head(params: Any, features_of, examples: Sequence[dict], *, strength: float) -> Any:
+def fit_head(params: Any, features_of, images, pairs, order, *, strength: float) -> Any:
     """Returns the parameters with the head replaced by one fitted to labelled pairs.
 
     Args:
         params: the scorer's parameters.
         features_of: from uint8 [n, S, S, 3] to what the head sees, float [n, F].
-        examples: labelled pairs, see `blur_jax.data`; an image that is in many of them is looked at once, by its name.
-        strength: as of `logistic_ranking`.
+        images: uint8 [n, S, S, 3], each once, see `data.unique_faces`.
+        pairs, order, strength: as of `logistic_ranking`.
     """
-    rows, images, pairs = {}, [], []
-    for example in examples:
-        for side in ("left", "right"):
-            if rows.setdefault(example[f"{side}_name"], len(rows)) == len(images):
-                images.append(example[side])
-        pairs.append((rows[example["left_name"]], rows[example["right_name"]]))
-    order = np.array([example["order"] for example in examples])
-    kernel, bias = logistic_ranking(features_of(np.stack(images)), np.array(pairs), order, strength=strength)
+    kernel, bias = logistic_ranking(features_of(images), pairs, order, strength=strength)
     return {**params, "head": {"kernel": kernel[:, None], "bias": bias[None]}}

@@ -12,7 +12,19 @@ import ml_collections
 import numpy as np
 from jax.experimental import multihost_utils
 
-from blur_jax import checkpoints, data, evaluate, models, optimizer, parallel, pretrained, probe, train_state, writers
+from blur_jax import (
+    checkpoints,
+    data,
+    evaluate,
+    metrics,
+    models,
+    optimizer,
+    parallel,
+    pretrained,
+    probe,
+    train_state,
+    writers,
+)
 from blur_jax import train_step as step_lib
 
 CONFIG_FILE = "config.json"
@@ -240,7 +252,8 @@ def _restore_or_init(config, model, tx, saver, labeled):
             progress="linear probe",
         )
         features_of = functools.partial(map_images, parallel.replicate(params))
-        params = probe.fit_head(params, features_of, labeled.examples, strength=config.model.linear_probe)
+        _, *labels = data.unique_faces(labeled.examples)
+        params = probe.fit_head(params, features_of, *labels, strength=config.model.linear_probe)
     state = jax.device_get(train_state.create(params, tx, ema=config.ema_decay > 0))
     return state if fresh else saver.restore(state)
 
@@ -259,7 +272,7 @@ def _make_validate(config, model, validation):
     def validate(params):
         scores = score_images(params, images)
         left, right = scores.reshape(2, -1)
-        right_order = 0.5 + 0.5 * np.sign((right - left) * orders)
+        right_order = metrics.in_order(left, right, orders)
         trusted = np.abs(right - left) >= config.consistency.gate
         return {
             "validation_accuracy": float(np.mean(right_order)),

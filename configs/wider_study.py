@@ -3,7 +3,7 @@
 The recipe of configs/wider_blur.py at 64 px. No validation but the one at the end, so that nothing is chosen by labels
 beyond the counted ones.
 
-Command:  python benchmarks/study.py --manual_dir=DIR --workdir=runs/study
+Command:  python benchmarks/study.py --config.data.manual_dir=DIR --workdir=runs/study
 Machine:  2 CPU cores, no accelerator
 Result:   README.md, section "Results"
 """

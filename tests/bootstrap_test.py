@@ -143,9 +143,33 @@ def test_pairing_makes_differences_surer():
 
 def test_the_mean_over_splits_is_surer_than_each():
     # Of independent resamples: by sqrt(2), for splits alike in size and difficulty.
-    splits = [bootstrap.headline(*noisy(200, seed), resamples=400, seed=seed)["kendall"] for seed in range(2)]
-    width, *each = (found["high"] - found["low"] for found in map(bootstrap.interval, [sum(splits) / 2, *splits]))
-    assert width == pytest.approx(np.mean(each) / np.sqrt(2), rel=0.12)
+    splits = {f"test{seed}": (*noisy(200, seed), None) for seed in range(2)}
+    figures = bootstrap.headlines(splits, resamples=400)
+    mean, *each = (bootstrap.interval(figures[part]["kendall"]) for part in ("mean", *splits))
+    assert mean["value"] == pytest.approx((each[0]["value"] + each[1]["value"]) / 2)
+    width, *widths = (found["high"] - found["low"] for found in (mean, *each))
+    assert width == pytest.approx(np.mean(widths) / np.sqrt(2), rel=0.12)
+
+
+def test_every_split_has_resamples_of_its_own_and_some_may_be_averaged():
+    faces = (*noisy(60), None)
+    figures = bootstrap.headlines({"test1": faces, "test2": faces, "test3": faces}, ["test1", "test3"], resamples=50)
+    auc = {part: found["auc"] for part, found in figures.items()}
+    assert auc["test1"][0] == auc["test2"][0] and (auc["test1"] != auc["test2"]).sum() > 40
+    np.testing.assert_allclose(auc["mean"], (auc["test1"] + auc["test3"]) / 2)
+
+
+def test_the_headline_is_of_the_splits_that_nobody_was_trained_on():
+    assert bootstrap.headline_splits(["test1", "test2", "test3"]) == ["test1", "test2"]
+    assert bootstrap.headline_splits({"test2": 0, "test3": 0}) == ["test2"]
+    assert bootstrap.headline_splits(["a", "b"]) == ["a", "b"]
+
+
+def test_intervals_as_text():
+    found = {"value": 0.8784, "low": 0.8386, "high": 1.0}
+    assert bootstrap.interval_text(found) == "0.878 [0.839, 1.000]"
+    assert bootstrap.interval_text(found | {"low": -0.0206}, "+") == "+0.878 [-0.021, +1.000]"
+    assert bootstrap.interval_text(UNDEFINED) == ""
 
 
 def test_deterministic_by_seed():

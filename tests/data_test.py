@@ -109,6 +109,18 @@ def test_without_the_cache_the_examples_are_the_same(config):
         np.testing.assert_array_equal(cached[index]["left"], streamed[index]["left"])
 
 
+def test_unique_faces_takes_pairs_apart():
+    pixels = {name: np.full((2, 2, 3), value, np.uint8) for value, name in enumerate("abc")}
+    examples = [
+        {"left": pixels[left], "right": pixels[right], "left_name": left, "right_name": right, "order": order}
+        for left, right, order in (("c", "a", 1), ("a", "b", -1), ("b", "c", 0))
+    ]
+    names, images, pairs, order = data.unique_faces(iter(examples))
+    assert names == ["c", "a", "b"]
+    assert images[:, 0, 0, 0].tolist() == [2, 0, 1] and images.shape == (3, 2, 2, 3)
+    assert pairs.tolist() == [[0, 1], [1, 2], [2, 0]] and order.tolist() == [1, -1, 0]
+
+
 def test_unprepared_data_say_how_to_prepare_them(config, tmp_path):
     config.data.dir = str(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"python -m tfds_builders\.prepare --dataset=demo_face_blur"):

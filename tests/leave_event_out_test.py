@@ -27,7 +27,7 @@ def test_an_event_is_judged_by_runs_that_have_not_seen_it(config, tmp_path, monk
         leave_event_out, "train", lambda c, folder: left_out.append(c.data.leave_out) or train(c, folder)
     )
     config.steps = config.checkpoint_every = 3
-    options = {"workdir": str(tmp_path), "manual_dir": "", "seeds": 1, "least_pairs": 1}
+    options = {"workdir": str(tmp_path), "seeds": 1, "least_pairs": 1}
     accuracy = leave_event_out.run(config, **options)
     assert left_out == [f"{person}/"]
     (value,) = accuracy[person]

@@ -50,6 +50,12 @@ def test_auc_of_the_clear_level_with_ties():
     assert metrics.auc(-np.array(scores), ranks) == 0.5 / 4
 
 
+def test_pairs_in_order_by_hand():
+    left, right = np.array([0.1, 0.5, 0.5, 0.3]), np.array([0.4, 0.2, 0.2, 0.3])
+    assert metrics.in_order(left, right, np.array([1, 1, -1, -1])).tolist() == [1, 0, 1, 0.5]
+    assert metrics.in_order(left, right).tolist() == [1, 0, 0, 0.5]  # the right one is the blurrier in all
+
+
 @pytest.mark.parametrize("n", [2, 3, 57])
 def test_perfect_and_reversed_scores_are_exact(n):
     ranks = np.arange(n, dtype=np.float32) ** 2

@@ -45,12 +45,8 @@ def test_ties_are_left_out_and_alone_refused():
 
 
 def test_a_fitted_head_orders_its_pairs_and_looks_at_each_image_once():
-    images = {name: np.full((32, 32, 3), value, np.uint8) for name, value in [("a", 40), ("b", 120), ("c", 200)]}
-    pairs = [("a", "b"), ("c", "b"), ("a", "c")]  # brighter is blurrier
-    examples = [
-        {"left": images[x], "right": images[y], "left_name": x, "right_name": y, "order": 1 if x < y else -1}
-        for x, y in pairs
-    ]
+    images = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (40, 120, 200)])  # brighter is blurrier
+    pairs, order = np.array([[0, 1], [2, 1], [0, 2]]), np.array([1, -1, 1])
     model = models.build(backbone="small")
     params = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
     seen = []
@@ -62,11 +58,10 @@ def test_a_fitted_head_orders_its_pairs_and_looks_at_each_image_once():
         features[:, 0] = batch.mean(axis=(1, 2, 3))
         return features
 
-    fitted = probe.fit_head(params, features_of, examples, strength=1.0)
+    fitted = probe.fit_head(params, features_of, images, pairs, order, strength=1.0)
     assert seen == [3]
     assert jax.tree.map(jnp.shape, fitted) == jax.tree.map(jnp.shape, dict(params))
-    stack = np.stack([images[name] for name in "abc"])
-    scores = features_of(stack) @ fitted["head"]["kernel"][:, 0] + fitted["head"]["bias"]
+    scores = features_of(images) @ fitted["head"]["kernel"][:, 0] + fitted["head"]["bias"]
     assert scores[0] < scores[1] < scores[2]
     np.testing.assert_allclose([scores.mean(), scores.std()], [0.0, 1.0], atol=1e-3)
     for part in ("backbone", "attention"):

@@ -214,6 +214,16 @@ def test_shifts_are_shares_of_the_gap(monkeypatch):
     assert row["strength"] == 20 and row["clear"] == 0.25
 
 
+def test_images_alike_are_read_once(monkeypatch):
+    faces = grey_faces([100, 140], [0.0, 1.0])
+    change = Change(lambda face, strength: face + np.uint8(strength), (0, 10), 0)
+    monkeypatch.setattr(sensitivity, "CHANGES", {"once": change, "again": change})
+    seen = []
+    found = sensitivity.measure(lambda images: seen.append(images) or mean_grey(images), faces, resamples=5)
+    assert [int(images[0, 0, 0, 0]) for images in seen] == [100, 110]
+    assert found["changes"]["once"] == found["changes"]["again"]
+
+
 def test_auc_is_the_mean_over_splits(monkeypatch):
     monkeypatch.setattr(sensitivity, "CHANGES", {})
     faces = grey_faces([100, 140, 120, 110], [0.0, 1.0, 0.0, 1.0])

@@ -60,7 +60,7 @@ def test_the_command_trains_the_grid_once_and_writes_its_results(config, tmp_pat
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(study, "LOSSES", {"none": (0.0, 0.0), "quadruplet": (1.0, 0.0)})
     config.steps = config.checkpoint_every = 3
-    options = {"workdir": str(tmp_path), "manual_dir": "", "seeds": 1, "counts": (1000, 8)}
+    options = {"workdir": str(tmp_path), "seeds": 1, "counts": (1000, 8)}
     study.run(config, **options)
     printed = capsys.readouterr().out
     assert "| gain of quadruplet |" in printed
