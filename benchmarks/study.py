@@ -32,8 +32,9 @@ from blur_jax import bootstrap, data, evaluate, writers  # noqa: E402
 from blur_jax.train import train  # noqa: E402
 from tfds_builders.build import prepare_configured  # noqa: E402
 
-# Unlabelled loss -> its weights (quadruplet, pairwise).
-LOSSES = {"none": (0.0, 0.0), "pairwise": (0.0, 1.0), "quadruplet": (1.0, 0.0), "both": (1.0, 1.0)}
+# Unlabelled loss -> the weights of config.consistency that stay as they are; the others become 0.
+WEIGHTS = ("quadruplet_weight", "pairwise_weight")
+LOSSES = {"none": (), "pairwise": WEIGHTS[1:], "quadruplet": WEIGHTS[:1], "both": WEIGHTS}
 COUNTS = (100, 300, 1000, 3000, 10000)  # A count above the pairs there are takes all of them.
 ROW_FILE = "row.json"
 MONITORED = ("validation_accuracy", "pseudo_order_share", "pseudo_order_accuracy", "score_spread", "trusted")
@@ -49,7 +50,8 @@ def cell_config(config, loss, count, seed, available):
     config = config.copy_and_resolve_references()
     config.seed = seed
     config.data.labeled_count = count if count < available else 0
-    config.consistency.quadruplet_weight, config.consistency.pairwise_weight = LOSSES[loss]
+    for weight in set(WEIGHTS) - set(LOSSES[loss]):
+        config.consistency[weight] = 0.0
     return config
 
 
@@ -99,18 +101,23 @@ def over_seeds(values, seed=0):
 
 
 def summarize(figures, counts, seeds):
-    """For each loss and count the size-matched AUC over seeds, and its gain over no unlabelled loss, with intervals."""
+    """Size-matched AUC over seeds and its gain over no unlabelled loss, with intervals: {loss: {count or "mean": ...}}.
 
-    def auc(loss, count):
-        return np.array([figures[loss, count, seed]["mean"]["auc"] for seed in range(seeds)])
+    "mean", over the counts, is surer than each of them.
+    """
 
+    def auc(loss, counts):
+        of_runs = [[figures[loss, count, seed]["mean"]["auc"] for count in counts] for seed in range(seeds)]
+        return np.mean(of_runs, axis=1)
+
+    groups = {str(count): [count] for count in counts} | {"mean": counts}
     return {
         loss: {
-            str(count): {
-                "auc": bootstrap.interval(over_seeds(auc(loss, count))),
-                "gain": bootstrap.interval(over_seeds(auc(loss, count) - auc("none", count))),
+            name: {
+                "auc": bootstrap.interval(over_seeds(auc(loss, group))),
+                "gain": bootstrap.interval(over_seeds(auc(loss, group) - auc("none", group))),
             }
-            for count in counts
+            for name, group in groups.items()
         }
         for loss in LOSSES
     }
@@ -136,11 +143,11 @@ def _number(value):
 
 def table(summary, counts):
     """The Markdown table: AUC over seeds for each loss and count, and the gain over no unlabelled loss below it."""
-    lines = [["unlabelled loss", *(f"{count:,} pairs" for count in counts)], ["---"] * (len(counts) + 1)]
-    for loss, of_counts in summary.items():
-        lines.append([loss, *(bootstrap.interval_text(cell["auc"]) for cell in of_counts.values())])
+    lines = [["unlabelled loss", *(f"{count:,} pairs" for count in counts), "mean"], ["---"] * (len(counts) + 2)]
+    for loss, groups in summary.items():
+        lines.append([loss, *(bootstrap.interval_text(group["auc"]) for group in groups.values())])
         if loss != "none":
-            gains = (bootstrap.interval_text(cell["gain"], "+") for cell in of_counts.values())
+            gains = (bootstrap.interval_text(group["gain"], "+") for group in groups.values())
             lines.append([f"gain of {loss}", *gains])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
@@ -151,13 +158,13 @@ def draw(summary, counts, path):
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for place, (loss, of_counts) in enumerate(summary.items()):
+    for place, (loss, groups) in enumerate(summary.items()):
         shifted = np.array(counts) * 1.06 ** (place - 1.5)
         for axes, name in ((left, "auc"), (right, "gain")):
             if name == "gain" and loss == "none":
                 continue
             value, low, high = (
-                np.array([cell[name][key] for cell in of_counts.values()]) for key in ("value", "low", "high")
+                np.array([groups[str(count)][name][key] for count in counts]) for key in ("value", "low", "high")
             )
             axes.errorbar(
                 shifted, value, (value - low, high - value), marker="o", capsize=3, label=loss, color=f"C{place}"
@@ -186,6 +193,9 @@ def run(config, *, workdir, seeds, counts, workers=1):
         counts: numbers of labelled pairs.
         workers: runs at a time.
     """
+    for weight in WEIGHTS:
+        if config.consistency[weight] <= 0:
+            raise ValueError(f"config.consistency.{weight}={config.consistency[weight]} must be above 0 to be studied")
     counts = sorted(counts)
     if config.data.manual_dir:  # Not needed once the data are prepared.
         prepare_configured(config.data)

@@ -1,7 +1,6 @@
-"""Changes to a picture that keep its blur, and so its rank: flip, exposure, contrast, colour.
+"""Changes to a picture that keep its blur, and so its rank: flip, exposure, contrast, colour, noise.
 
-Nothing here moves light from one pixel to another (a mirror image aside): each change is a gain or
-an offset of whole channels. Image and key alone fix the result.
+Nothing here moves light from one pixel to another (a mirror image aside). Image and key alone fix the result.
 """
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 _DISPLAY_GAMMA = 2.2  # sRGB, to a power law: a gain g in light is g ** (1 / 2.2) in encoded values
 
 
-def augment(key, image, *, flip, exposure, contrast, colour):
+def augment(key, image, *, flip, exposure, contrast, colour, noise):
     """One random change of one image; for a batch, `jax.vmap` over a key for each image.
 
     With every strength at zero and no flip this is the identity.
@@ -24,11 +23,13 @@ def augment(key, image, *, flip, exposure, contrast, colour):
         [-contrast, contrast], `contrast` in [0, 1).
       colour: each channel is multiplied by 1 + g, g uniform in [-colour, colour] and drawn for each
         channel, `colour` in [0, 1).
+      noise: static; noise of a standard deviation uniform in [0, noise], of encoded values, is added, independent over
+        pixels and channels. Without it a scorer comes to take grain for detail.
 
     Returns:
       float32 `[height, width, 3]` in [0, 1]; values beyond are clipped, as a sensor would.
     """
-    flip_key, exposure_key, contrast_key, colour_key = jax.random.split(key, 4)
+    flip_key, exposure_key, contrast_key, colour_key, noise_key = jax.random.split(key, 5)
     if flip:
         image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
     stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)
@@ -37,4 +38,8 @@ def augment(key, image, *, flip, exposure, contrast, colour):
     # Written as an addition so that a draw of zero leaves every bit of the image alone.
     stretch = jax.random.uniform(contrast_key, minval=-contrast, maxval=contrast)
     image = image + stretch * (image - jnp.mean(image))
+    if noise:
+        deviation_key, field_key = jax.random.split(noise_key)
+        deviation = jax.random.uniform(deviation_key, maxval=noise)
+        image = image + deviation * jax.random.normal(field_key, image.shape)
     return jnp.clip(image, 0.0, 1.0)

@@ -64,6 +64,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.exposure = 1.0  # Largest change of exposure, in stops.
     config.augment.contrast = 0.6  # Largest relative change of contrast.
     config.augment.colour = 0.1  # Largest relative change of each colour channel.
+    config.augment.noise = 0.05  # Largest standard deviation of noise, in sRGB values from 0 to 1; 0 is off.
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 3e-3  # At its peak.

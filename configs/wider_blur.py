@@ -31,12 +31,16 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch.unlabeled = 16
     # Human labels are noisy: what matters is the order, not a wide gap.
     config.ranking.margin = 0.3
-    config.optimizer.learning_rate = 3e-5
+    config.optimizer.learning_rate = 1e-4
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
+    config.augment.noise = 0.0
     config.ema_decay = 0.98
-    config.consistency.quadruplet_weight = 0.5
+    config.consistency.quadruplet_weight = 4.0
+    # Real faces differ by little, and whatever hides that little makes the order of a degraded pair a guess.
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
-    config.degradation.noise_max = 0.05
-    config.degradation.jpeg_min_quality = 40
+    config.degradation.rms_min = 0.005
+    config.degradation.rms_max = 0.02
+    config.degradation.noise_max = 0.02
+    config.degradation.jpeg_min_quality = 70
     return config

@@ -22,5 +22,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.quadruplet_weight = 0.0
     config.consistency.pairwise_weight = 1.0
     config.consistency.margin = 0.3
-    config.optimizer.learning_rate = 1e-4
+    # With no label to learn from, a wide range of blur, up to no more than a shape.
+    config.degradation.rms_min = 0.01
+    config.degradation.rms_max = 0.06
+    config.degradation.noise_max = 0.05
+    config.degradation.jpeg_min_quality = 40
     return config

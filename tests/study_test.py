@@ -19,9 +19,12 @@ def test_cells_are_the_whole_grid_and_the_first_seed_comes_first():
 
 def test_a_cell_changes_seed_labels_and_weights_only():
     config = wider_study.get_config()
-    cell = study.cell_config(config, "both", 300, 2, 8816)
-    assert (cell.seed, cell.data.labeled_count) == (2, 300)
-    assert (cell.consistency.quadruplet_weight, cell.consistency.pairwise_weight) == (1.0, 1.0)
+    config.consistency.quadruplet_weight, config.consistency.pairwise_weight = 4.0, 2.0
+    weights = {"none": (0.0, 0.0), "pairwise": (0.0, 2.0), "quadruplet": (4.0, 0.0), "both": (4.0, 2.0)}
+    for loss, expected in weights.items():
+        cell = study.cell_config(config, loss, 300, 2, 8816)
+        assert (cell.consistency.quadruplet_weight, cell.consistency.pairwise_weight) == expected
+        assert (cell.seed, cell.data.labeled_count) == (2, 300)
     assert study.cell_config(config, "none", 10000, 0, 8816).data.labeled_count == 0  # all there are
     for each in (cell, config):
         each.seed = each.data.labeled_count = 0
@@ -58,8 +61,9 @@ def test_gains_are_paired_by_seed():
 def test_the_command_trains_the_grid_once_and_writes_its_results(config, tmp_path, monkeypatch, capsys, subprocess_env):
     for name, value in subprocess_env.items():  # For the processes that the study starts.
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(study, "LOSSES", {"none": (0.0, 0.0), "quadruplet": (1.0, 0.0)})
+    monkeypatch.setattr(study, "LOSSES", {"none": (), "quadruplet": ("quadruplet_weight",)})
     config.steps = config.checkpoint_every = 3
+    config.consistency.pairwise_weight = 1.0
     options = {"workdir": str(tmp_path), "seeds": 1, "counts": (1000, 8)}
     study.run(config, **options)
     printed = capsys.readouterr().out
@@ -82,3 +86,9 @@ def test_the_command_trains_the_grid_once_and_writes_its_results(config, tmp_pat
     study.run(config, **options)
     assert capsys.readouterr().out == printed
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*.json")} == before  # nothing was trained again
+
+
+def test_a_loss_that_would_be_none_is_told(config, tmp_path):
+    config.consistency.pairwise_weight = 0.0
+    with pytest.raises(ValueError, match=r"config\.consistency\.pairwise_weight=0\.0 must be above 0"):
+        study.run(config, workdir=str(tmp_path), seeds=1, counts=(8,))

@@ -181,7 +181,7 @@ def one_step(config, ema_params=None, tx=None):
 
 def plain(config):
     """No augmentation, full weights from the first step: what a test can follow by hand."""
-    config.augment.flip, config.augment.exposure, config.augment.contrast, config.augment.colour = False, 0.0, 0.0, 0.0
+    config.augment = dict.fromkeys(config.augment, 0.0) | {"flip": False}
     config.consistency.warmup_steps = 0
     return config
 
