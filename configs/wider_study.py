@@ -19,6 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.image_size = 64
     config.model.centre = False
     config.steps = config.checkpoint_every = 120
+    config.ema_decay = 0.98
     config.batch.unlabeled = 8
     config.consistency.warmup_steps = 40
     # The study turns off what it compares with.
