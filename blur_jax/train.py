@@ -232,8 +232,7 @@ def _open_parts(config):
     )
     parts = {"labeled": (labeled, config.batch.labeled)}
     if step_lib.uses_unlabeled(config):
-        leave_out = options.leave_out if options.leave_out_unlabeled else ""
-        unlabeled = data.open_split(options, "unlabeled", "train", leave_out=leave_out)
+        unlabeled = data.open_split(options, "unlabeled", "train", leave_out=options.leave_out)
         parts["unlabeled"] = (unlabeled, config.batch.unlabeled)
     return parts
 

@@ -24,7 +24,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.labeled_split = "train"  # Split of the labelled pairs to train on.
     config.data.labeled_count = 0  # Train on so many labelled pairs only, drawn by the seed; 0 is all.
     config.data.leave_out = ""  # Leave out training pairs with a face whose name holds this: an event, a person.
-    config.data.leave_out_unlabeled = True  # Leave out unlabelled pairs with such a face, too.
     config.data.cache_mb = 2048  # Keep a split's decoded images in memory where they fit.
 
     config.batch = ml_collections.ConfigDict()
