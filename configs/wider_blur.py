@@ -34,7 +34,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.learning_rate = 1e-4
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
-    config.augment.noise = 0.0
     # A long average keeps part of what it started from, which other events repay (Wortsman et al., CVPR 2022).
     config.ema_decay = 0.99
     config.consistency.quadruplet_weight = 4.0

@@ -18,6 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = wider_blur.get_config()
     config.steps = config.checkpoint_every = 100
     config.ema_decay = 0.98
+    config.augment.noise = 0.0
     config.model.linear_probe = 0.0
     config.ranking.weight = 0.0
     config.consistency.quadruplet_weight = 0.0

@@ -1,7 +1,7 @@
 """One cell of the study of labels and unlabelled pictures, small enough for two CPU cores.
 
-The recipe of configs/wider_blur.py at 64 px. No validation but the one at the end, so that nothing is chosen by labels
-beyond the counted ones.
+The recipe of configs/wider_blur.py at 64 px, without noise and with a shorter average. No validation but the one at
+the end, so that nothing is chosen by labels beyond the counted ones.
 
 Command:  python benchmarks/study.py --config.data.manual_dir=DIR --workdir=runs/study
 Machine:  2 CPU cores, no accelerator
@@ -20,6 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.centre = False
     config.steps = config.checkpoint_every = 120
     config.ema_decay = 0.98
+    config.augment.noise = 0.0
     config.batch.unlabeled = 8
     config.consistency.warmup_steps = 40
     # The study turns off what it compares with.
