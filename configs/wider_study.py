@@ -19,6 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.image_size = 64
     config.model.centre = False
     config.steps = config.checkpoint_every = 120
+    # As when the committed table was made: both came to configs/wider_blur.py afterwards.
     config.ema_decay = 0.98
     config.augment.noise = 0.0
     config.batch.unlabeled = 8
