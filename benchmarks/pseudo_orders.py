@@ -17,13 +17,13 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from blur_jax import data, degradations, metrics  # noqa: E402
+from blur_jax import data, degradations, losses, metrics  # noqa: E402
 from blur_jax.scorer import Scorer, load_scorer  # noqa: E402
 
 COLUMNS = ("clean, as labelled", "degraded, as labelled", "degraded, as clean", "by the margin", "loss")
 
 
-def degrade(pairs, config, seed=0):
+def degrade(pairs, config):
     """Degrades uint8 [m, 2, S, S, 3], both images of a pair by one draw of config.degradation; the same again."""
 
     @jax.jit
@@ -31,7 +31,7 @@ def degrade(pairs, config, seed=0):
         drawn = degradations.sample(key, image_size=pairs.shape[2], **config.degradation)
         return degradations.apply(drawn, pair)
 
-    keys = jax.random.split(jax.random.key(seed), len(pairs))
+    keys = jax.random.split(jax.random.key(0), len(pairs))
     degraded = [np.asarray(one(key, pair / np.float32(255))) for key, pair in zip(keys, pairs)]
     return np.rint(255 * np.stack(degraded)).astype(np.uint8)
 
@@ -39,19 +39,21 @@ def degrade(pairs, config, seed=0):
 def gaps(scorer: Scorer, pairs):
     """Score of the right image less that of the left, [m], of uint8 [m, 2, S, S, 3]."""
     images = pairs.reshape(-1, *pairs.shape[2:])
-    scores = np.concatenate([scorer.score_prepared(batch) for batch in data.padded_batches(images, 8)])
-    return np.diff(scores[: len(images)].reshape(-1, 2))[:, 0]
+    return np.diff(scorer.score_prepared(images, batch_size=8).reshape(-1, 2))[:, 0]
 
 
 def figures(clean, degraded, order, margin):
     """The shares of `COLUMNS` and the loss, of gaps [m] of clean and degraded pairs and labelled orders [m]."""
     kept = degraded * np.sign(clean)
+    loss = losses.quadruplet_consistency(
+        clean_left=0.0, clean_right=clean, degraded_left=0.0, degraded_right=degraded, margin=margin
+    )
     return (
         float(np.mean(metrics.in_order(0, clean, order))),
         float(np.mean(metrics.in_order(0, degraded, order))),
         float(np.mean(kept > 0)),
         float(np.mean(kept >= margin)),
-        float(np.mean(np.maximum(0, margin - kept))),
+        float(losses.mean(loss)),
     )
 
 

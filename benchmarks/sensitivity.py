@@ -156,8 +156,8 @@ def read_faces(config: ml_collections.ConfigDict, splits: list[str] | None = Non
 
 def read_by_run(scorer: Scorer, images: np.ndarray) -> np.ndarray:
     """Reads uint8 [n, S, S, 3]: logits [n] of the scores."""
-    scores = [scorer.score_prepared(batch) for batch in data.padded_batches(images, _BATCH)]
-    scores = np.clip(np.concatenate(scores)[: len(images)].astype(np.float64), _TINY, 1 - _TINY)
+    scores = scorer.score_prepared(images, batch_size=_BATCH).astype(np.float64)
+    scores = np.clip(scores, _TINY, 1 - _TINY)
     return np.log(scores / (1 - scores))
 
 

@@ -76,11 +76,14 @@ class Scorer:
             picture = read_image(picture)
         return crop_and_resize(picture, box, self.preprocessing)
 
-    def score_prepared(self, images: np.ndarray) -> np.ndarray:
-        """Scores uint8 [n, S, S, 3] that are cropped and resized already; returns float32 [n].
+    def score_prepared(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
+        """Scores uint8 [n, S, S, 3] that are cropped and resized already, so many at a time; returns float32 [n].
 
-        The batch is filled up to a power of two, so that few sizes are ever compiled.
+        A batch is filled up to a power of two, so that few sizes are ever compiled. None takes all images at once.
         """
+        if batch_size is not None and len(images) > batch_size:
+            starts = range(0, len(images), batch_size)
+            return np.concatenate([self.score_prepared(images[start : start + batch_size]) for start in starts])
         padded = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
         padded[: len(images)] = images
         return np.asarray(self._apply(self._params, padded))[: len(images)]

@@ -39,10 +39,12 @@ def images(run_dir):
 def test_the_same_alone_in_a_batch_of_7_and_in_a_padded_batch_of_256(run_dir, loaded, images):
     alone = np.concatenate([loaded.score_prepared(images[index : index + 1]) for index in range(7)])
     of_7 = loaded.score_prepared(images[:7])
+    in_threes = loaded.score_prepared(images[:7], batch_size=3)
     model, params = scorer.load_model(checkpoints.find(run_dir[1]))
     of_256 = evaluate.make_score_images(model, batch_size=256)(parallel.replicate(params), images[:7])
     assert np.ptp(alone) > 1e-5  # or nothing would be shown
     np.testing.assert_allclose(of_7, alone, atol=1e-6)
+    np.testing.assert_allclose(in_threes, alone, atol=1e-6)
     np.testing.assert_allclose(of_256, alone, atol=1e-6)
 
 

@@ -135,7 +135,7 @@ def test_gaussian_blur_of_an_edge_in_linear_light():
 
 
 def test_a_run_is_read_by_the_logits_of_its_scores():
-    scorer = types.SimpleNamespace(score_prepared=lambda images: np.float32(images[:, 0, 0, 0] / 200))
+    scorer = types.SimpleNamespace(score_prepared=lambda images, batch_size: np.float32(images[:, 0, 0, 0] / 200))
     images = np.zeros((300, 2, 2, 3), np.uint8)  # More than one batch.
     images[:, 0, 0, 0] = np.arange(300) % 201
     readings = sensitivity.read_by_run(scorer, images)
