@@ -1,10 +1,10 @@
 """How well does a config order faces of events that it was not trained on? What choices are made by, never the tests.
 
     python benchmarks/leave_event_out.py --config.data.manual_dir=LISTS --workdir=runs/loeo/default
-    python benchmarks/leave_event_out.py ... --workdir=runs/loeo/no_centre --config.model.centre=False
+    python benchmarks/leave_event_out.py ... --workdir=runs/loeo/no_center --config.model.center=False
 
-For each event with enough labelled pairs within it, trains on the pairs without a face of it and judges by the share of
-its own pairs that are put in the labelled order. A pair that shares no photograph with training is hard to come by in
+For each event with enough labeled pairs within it, trains on the pairs without a face of it and judges by the share of
+its own pairs that are put in the labeled order. A pair that shares no photograph with training is hard to come by in
 the validation split; here there is nothing else. Started again, it goes on where it was. Prints a row for a table.
 """
 
@@ -41,7 +41,7 @@ def events(examples, least_pairs):
 
 
 def judge(config, folder, examples):
-    """Share of labelled pairs that a run's checkpoint puts in their order; equal scores count one half."""
+    """Share of labeled pairs that a run's checkpoint puts in their order; equal scores count one half."""
     saved = checkpoints.find(folder)
     model, params = scorer.load_model(saved)
     score_images = evaluate.make_score_images(model, batch_size=config.evaluation.batch_size, progress="judging")
@@ -96,5 +96,5 @@ if __name__ == "__main__":
     config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_blur.py"), "The config to judge.")
     flags.DEFINE_string("workdir", "runs/leave_event_out", "Where the runs go; its last part names the row.")
     flags.DEFINE_integer("seeds", 1, "Seeds of each event.", lower_bound=1)
-    flags.DEFINE_integer("least_pairs", 500, "Events with fewer labelled pairs within them are not left out.")
+    flags.DEFINE_integer("least_pairs", 500, "Events with fewer labeled pairs within them are not left out.")
     app.run(main)

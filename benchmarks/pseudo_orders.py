@@ -1,9 +1,9 @@
-"""Can quadruplet consistency teach a run anything? Its pseudo-orders on labelled pairs used as if unlabelled.
+"""Can quadruplet consistency teach a run anything? Its pseudo-orders on labeled pairs used as if unlabeled.
 
     python benchmarks/pseudo_orders.py --run=runs/wider_blur --data_dir=DIR --config=wider_blur --config=wider_rendered
 
-Degrades held-out labelled pairs (`validation`) as each config does and prints a row in Markdown for each: the share of
-pairs in the labelled order, clean and degraded (does the degradation keep the order?); the share of degraded pairs in
+Degrades held-out labeled pairs (`validation`) as each config does and prints a row in Markdown for each: the share of
+pairs in the labeled order, clean and degraded (does the degradation keep the order?); the share of degraded pairs in
 the order of the clean scores, and by the margin (is there anything left to teach?); and the mean loss.
 """
 
@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from blur_jax import data, degradations, losses, metrics  # noqa: E402
 from blur_jax.scorer import Scorer, load_scorer  # noqa: E402
 
-COLUMNS = ("clean, as labelled", "degraded, as labelled", "degraded, as clean", "by the margin", "loss")
+COLUMNS = ("clean, as labeled", "degraded, as labeled", "degraded, as clean", "by the margin", "loss")
 
 
 def degrade(pairs, config):
@@ -43,7 +43,7 @@ def gaps(scorer: Scorer, pairs):
 
 
 def figures(clean, degraded, order, margin):
-    """The shares of `COLUMNS` and the loss, of gaps [m] of clean and degraded pairs and labelled orders [m]."""
+    """The shares of `COLUMNS` and the loss, of gaps [m] of clean and degraded pairs and labeled orders [m]."""
     kept = degraded * np.sign(clean)
     loss = losses.quadruplet_consistency(
         clean_left=0.0, clean_right=clean, degraded_left=0.0, degraded_right=degraded, margin=margin

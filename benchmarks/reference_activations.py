@@ -7,7 +7,7 @@ Command, in an environment of its own:
 
 The input of size S is, at row r, column c, channel k (all from 0), in float64 and then float32:
     0.5 + 0.25 sin(0.9 r + 1.7 k) + 0.25 cos(0.013 r c + 0.3 c - k)
-in [0, 1], normalised to (255 x - 127) / 128 as EfficientNet-Lite was trained in TensorFlow. The
+in [0, 1], normalized to (255 x - 127) / 128 as EfficientNet-Lite was trained in TensorFlow. The
 PyTorch package's README shows ImageNet's mean and deviation instead, inherited from the package it
 was made from. What the stem's batch norm remembers decides: give a folder of photographs as the
 argument and compare. On 200 pictures of shared/data/wider_blur/WIDER_train the variance before that
@@ -67,8 +67,8 @@ def reference(size):
     return maps
 
 
-def check_normalisation(folder):
-    """Which normalisation gives the stem the input statistics that its batch norm remembers?"""
+def check_normalization(folder):
+    """Which normalization gives the stem the input statistics that its batch norm remembers?"""
     from PIL import Image
 
     net = network(224)
@@ -91,7 +91,7 @@ def check_normalisation(folder):
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        check_normalisation(sys.argv[1])
+        check_normalization(sys.argv[1])
     else:
         target = Path(__file__).parents[1] / "tests/testdata/efficientnet_lite0_reference.json"
         result = {str(size): reference(size) for size in SIZES}

@@ -28,7 +28,7 @@ class RankedTest:
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """All n faces of the labelled training pairs and of the tests.
+    """All n faces of the labeled training pairs and of the tests.
 
     Attributes:
         images: uint8 [n, S, S, 3].
@@ -62,7 +62,7 @@ def read_tests(config: ml_collections.ConfigDict) -> dict[str, RankedTest]:
 
 
 def read_faces(config: ml_collections.ConfigDict) -> Faces:
-    """Reads the labelled `train` pairs and the ranked splits, and keeps each face once."""
+    """Reads the labeled `train` pairs and the ranked splits, and keeps each face once."""
     labeled = tqdm(_examples(config, "labeled", "train"), desc="reading pairs", disable=None, leave=False)
     names, images, pairs, order = data.unique_faces(labeled)
     faces = dict(zip(names, images))

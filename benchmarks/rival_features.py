@@ -1,6 +1,6 @@
 """What sharpness measures and frozen networks see in a face: pure functions of uint8 RGB images.
 
-Grey is OpenCV's (ITU-R BT.601 luma, rounded to uint8), and so are the filters: borders are mirrored without repeating
+Gray is OpenCV's (ITU-R BT.601 luma, rounded to uint8), and so are the filters: borders are mirrored without repeating
 the outermost pixel. The closed-form measures are larger for sharper images.
 """
 
@@ -19,45 +19,45 @@ OFIQ_FEATURES = 4 * len(KERNEL_SIZES) + 2 * len(BOX_SIZES)
 
 
 def laplacian_variance(image: np.ndarray) -> float:
-    """Variance of the 4-neighbour Laplacian of the grey image (Pech-Pacheco et al., ICPR 2000).
+    """Variance of the 4-neighbor Laplacian of the gray image (Pech-Pacheco et al., ICPR 2000).
 
     Args:
         image: uint8 [H, W, 3].
 
     Returns:
-        squared grey levels of 255, at least 0.
+        squared gray levels of 255, at least 0.
     """
-    return float(cv2.Laplacian(_grey(image), cv2.CV_64F, ksize=1).var())
+    return float(cv2.Laplacian(_gray(image), cv2.CV_64F, ksize=1).var())
 
 
 def normalized_laplacian_variance(image: np.ndarray) -> float:
-    """`laplacian_variance` of the grey image over its own standard deviation: contrast cancels; 0 where it has none."""
-    contrast = _grey(image).var()
+    """`laplacian_variance` of the gray image over its own standard deviation: contrast cancels; 0 where it has none."""
+    contrast = _gray(image).var()
     return laplacian_variance(image) / float(contrast) if contrast else 0.0
 
 
 def tenengrad(image: np.ndarray) -> float:
-    """Mean squared gradient by 3x3 Sobel filters of the grey image (Tenenbaum, 1970; Krotkov, IJCV 1988), plain.
+    """Mean squared gradient by 3x3 Sobel filters of the gray image (Tenenbaum, 1970; Krotkov, IJCV 1988), plain.
 
     Takes and returns what `laplacian_variance` does.
     """
-    grey = _grey(image)
-    return float(sum(np.square(cv2.Sobel(grey, cv2.CV_64F, *axes, ksize=3)).mean() for axes in ((1, 0), (0, 1))))
+    gray = _gray(image)
+    return float(sum(np.square(cv2.Sobel(gray, cv2.CV_64F, *axes, ksize=3)).mean() for axes in ((1, 0), (0, 1))))
 
 
 def sharpness_of_blur_effect(image: np.ndarray) -> float:
-    """1 less scikit-image's `blur_effect` of the grey image (Crete et al., SPIE 6492, 2007), in [0, 1]."""
-    return 1.0 - float(measure.blur_effect(_grey(image)))
+    """1 less scikit-image's `blur_effect` of the gray image (Crete et al., SPIE 6492, 2007), in [0, 1]."""
+    return 1.0 - float(measure.blur_effect(_gray(image)))
 
 
 def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
     """The 26 features behind the sharpness of OFIQ and ISO/IEC 29794-5, of the whole image instead of a face mask.
 
     Mean and standard deviation over pixels, one after the other, of
-        |Laplacian| of the grey image after a 3x3 Gaussian, for kernel sizes 1, 3, 5, 7, 9   (10 features);
-        |grey - box blur|, for boxes of 3, 5, 7, rounded to uint8 as in OFIQ                 (6);
-        |Sobel dx dy| of the grey image, for kernel sizes 1, 3, 5, 7, 9                      (10).
-    Kernels are not normalised, so features differ in scale by orders of magnitude. OpenCV's mixed Sobel derivative of
+        |Laplacian| of the gray image after a 3x3 Gaussian, for kernel sizes 1, 3, 5, 7, 9   (10 features);
+        |gray - box blur|, for boxes of 3, 5, 7, rounded to uint8 as in OFIQ                 (6);
+        |Sobel dx dy| of the gray image, for kernel sizes 1, 3, 5, 7, 9                      (10).
+    Kernels are not normalized, so features differ in scale by orders of magnitude. OpenCV's mixed Sobel derivative of
     size 1 is that of size 3: the features of these two are equal.
 
     Args:
@@ -66,11 +66,11 @@ def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
     Returns:
         float64 [26], at least 0.
     """
-    grey = _grey(image)
-    smooth = cv2.GaussianBlur(grey, (3, 3), 0)
+    gray = _gray(image)
+    smooth = cv2.GaussianBlur(gray, (3, 3), 0)
     responses = [cv2.Laplacian(smooth, cv2.CV_64F, ksize=size) for size in KERNEL_SIZES]
-    responses += [cv2.absdiff(grey, cv2.blur(grey, (size, size))) for size in BOX_SIZES]
-    responses += [cv2.Sobel(grey, cv2.CV_64F, 1, 1, ksize=size) for size in KERNEL_SIZES]
+    responses += [cv2.absdiff(gray, cv2.blur(gray, (size, size))) for size in BOX_SIZES]
+    responses += [cv2.Sobel(gray, cv2.CV_64F, 1, 1, ksize=size) for size in KERNEL_SIZES]
     return np.array([value for response in map(np.abs, responses) for value in (response.mean(), response.std())])
 
 
@@ -102,5 +102,5 @@ def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray
     return np.concatenate([np.asarray(features(batch)) for batch in bar])[: len(images)]
 
 
-def _grey(image):
+def _gray(image):
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -1,4 +1,4 @@
-"""Scorers fitted on labelled pairs of faces with given features, by scikit-learn.
+"""Scorers fitted on labeled pairs of faces with given features, by scikit-learn.
 
 A ranker gives every face one number of its own, larger = blurrier; it never sees two faces at once when it scores.
 """
@@ -21,7 +21,7 @@ def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
 def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float) -> np.ndarray:
     """Scores of a linear ranker, P(b is blurrier than a) = sigmoid(w (x_b - x_a)): RankNet with one layer.
 
-    Features are standardised by the faces of the pairs. Without an intercept a pair and its mirror image have the same
+    Features are standardized by the faces of the pairs. Without an intercept a pair and its mirror image have the same
     loss, so each pair comes in one order only, every other one mirrored: both classes and half the work.
 
     Args:
@@ -45,7 +45,7 @@ def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: 
     """Scores of a random forest: the share of its comparisons in which a face like this one is the blurrier.
 
     Trees on feature differences would compare two faces and give neither a score of its own. So each face is put in
-    once for every pair it occurs in, labelled blurrier or sharper; that is a regression of the share of comparisons
+    once for every pair it occurs in, labeled blurrier or sharper; that is a regression of the share of comparisons
     "won", weighted by their number (squared error and the Gini impurity choose the same splits).
 
     Takes and returns what `logistic_scores` does, scores in [0, 1]; `min_samples_leaf` faces at least in each leaf.

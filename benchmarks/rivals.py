@@ -7,7 +7,7 @@ blurrier) to the workdir. The scores of the rivals are kept in `rivals.json`: a 
 seconds; remove the file after changing a rival. A run is a run directory that `launch.py` has evaluated: its
 `scores.csv` is read, so each run keeps its own crops, whatever those of the rivals are.
 
-What a rival leaves open (resolution, regularisation) is chosen on the labelled `train` pairs alone, see
+What a rival leaves open (resolution, regularization) is chosen on the labeled `train` pairs alone, see
 `rival_rankers.cross_validated`, never on the tests.
 """
 
@@ -38,7 +38,7 @@ RESULTS_FILE = "rivals.json"
 SIZE_ALONE = "face size alone"
 CLOSED_FORM = {
     "variance of the Laplacian": rival_features.laplacian_variance,
-    "variance of the Laplacian, contrast-normalised": rival_features.normalized_laplacian_variance,
+    "variance of the Laplacian, contrast-normalized": rival_features.normalized_laplacian_variance,
     "Tenengrad": rival_features.tenengrad,
     "blur_effect of scikit-image": rival_features.sharpness_of_blur_effect,
 }

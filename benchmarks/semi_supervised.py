@@ -1,4 +1,4 @@
-"""Labelled pairs alone against labelled and unlabelled pairs: the demo, same budget, three seeds.
+"""Labeled pairs alone against labeled and unlabeled pairs: the demo, same budget, three seeds.
 
     python benchmarks/semi_supervised.py --workdir=runs/semi_supervised
 
@@ -17,7 +17,7 @@ import sys
 import jax
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RUNS = {"labelled only": "demo_labeled_only", "labelled and unlabelled": "default"}
+RUNS = {"labeled only": "demo_labeled_only", "labeled and unlabeled": "default"}
 SEEDS = (0, 1, 2)
 
 
@@ -43,7 +43,7 @@ def main():
     parser.add_argument("--workdir", default="runs/semi_supervised", help="where the six runs go")
     workdir = parser.parse_args().workdir
     table = {name: [figures(config, seed, workdir) for seed in SEEDS] for name, config in RUNS.items()}
-    unseen = next(group for group in table["labelled only"][0] if "unseen" in group)
+    unseen = next(group for group in table["labeled only"][0] if "unseen" in group)
     columns = [("all", "spearman"), ("all", "pairwise_accuracy"), (unseen, "spearman")]
     names = [f"{figure.replace('_', ' ')}, {group}" for group, figure in columns]
     seeds = ", ".join(map(str, SEEDS))

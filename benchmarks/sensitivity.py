@@ -57,12 +57,12 @@ def jpeg(face: Face, quality: int | None) -> Face:
 
 
 def enhanced(face: Face, factor: float, *, what: type) -> Face:
-    """sRGB values times `factor` (ImageEnhance.Brightness), or their distances from the mean grey (Contrast)."""
+    """sRGB values times `factor` (ImageEnhance.Brightness), or their distances from the mean gray (Contrast)."""
     return np.asarray(what(Image.fromarray(face)).enhance(factor))
 
 
 def noise(face: Face, sigma: float) -> Face:
-    """Gaussian noise of `sigma` grey levels, independent over pixels, channels and faces, not over calls."""
+    """Gaussian noise of `sigma` gray levels, independent over pixels, channels and faces, not over calls."""
     random = np.random.default_rng(zlib.crc32(face.tobytes()))
     return _to_uint8(face + sigma * random.standard_normal(face.shape))
 
@@ -79,7 +79,7 @@ def upscaling(face: Face, factor: float) -> Face:
 
 
 def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
-    """The centre, 10% cut off each side, moved by up to as much: `percent` of the side down (axis 0) or right (1)."""
+    """The center, 10% cut off each side, moved by up to as much: `percent` of the side down (axis 0) or right (1)."""
     side = len(face)
     margin = -(-_SHIFTS[-1] * side // 100)
     corner = [margin, margin]
@@ -257,9 +257,9 @@ def draw(found: dict) -> Figure:
         shifts = {row["strength"]: row for row in of_strengths} | {change.neutral: {"clear": 0.0, "blurred": 0.0}}
         panel = figure.add_subplot(rows, 3, index + 1, sharey=figure.axes[0] if index else None)
         panel.axhline(0, color="#9aa1ab", linewidth=1)
-        for group, colour in (("clear", "#2563a8"), ("blurred", "#d9662b")):
+        for group, color in (("clear", "#2563a8"), ("blurred", "#d9662b")):
             values = [shifts[strength][group] for strength in change.strengths]
-            panel.plot(values, "o-", color=colour, markersize=4, label=f"{group} faces")
+            panel.plot(values, "o-", color=color, markersize=4, label=f"{group} faces")
         panel.set_xticks(range(len(values)), ["none" if s is None else f"{s:g}" for s in change.strengths])
         panel.set_title(name, fontsize=9.5, loc="left")
         panel.grid(color="#e9ecf0")

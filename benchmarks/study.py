@@ -1,9 +1,9 @@
-"""How many labels, and what are unlabelled pictures worth? A grid of runs, a table, a figure and the raw rows.
+"""How many labels, and what are unlabeled pictures worth? A grid of runs, a table, a figure and the raw rows.
 
     python benchmarks/study.py --config.data.manual_dir=LISTS --workdir=runs/study
 
-Trains configs/wider_study.py once for each unlabelled loss (none, pairwise consistency, quadruplet consistency, both),
-number of labelled pairs and seed. A seed draws the labelled pairs too; the same seed draws the same pairs for every
+Trains configs/wider_study.py once for each unlabeled loss (none, pairwise consistency, quadruplet consistency, both),
+number of labeled pairs and seed. A seed draws the labeled pairs too; the same seed draws the same pairs for every
 loss, so losses are compared in pairs. Started again, it goes on where it was: a run that has its scores is not
 trained again. On an accelerator, give more seeds, steps and pictures: --seeds=10 --config.steps=2000.
 
@@ -32,7 +32,7 @@ from blur_jax import bootstrap, data, evaluate, writers  # noqa: E402
 from blur_jax.train import train  # noqa: E402
 from tfds_builders.build import prepare_configured  # noqa: E402
 
-# Unlabelled loss -> the weights of config.consistency that stay as they are; the others become 0.
+# Unlabeled loss -> the weights of config.consistency that stay as they are; the others become 0.
 WEIGHTS = ("quadruplet_weight", "pairwise_weight")
 LOSSES = {"none": (), "pairwise": WEIGHTS[1:], "quadruplet": WEIGHTS[:1], "both": WEIGHTS}
 COUNTS = (100, 300, 1000, 3000, 10000)  # A count above the pairs there are takes all of them.
@@ -101,7 +101,7 @@ def over_seeds(values, seed=0):
 
 
 def summarize(figures, counts, seeds):
-    """Size-matched AUC over seeds and its gain over no unlabelled loss, with intervals: {loss: {count or "mean": ...}}.
+    """Size-matched AUC over seeds and its gain over no unlabeled loss, with intervals: {loss: {count or "mean": ...}}.
 
     "mean", over the counts, is surer than each of them.
     """
@@ -142,8 +142,8 @@ def _number(value):
 
 
 def table(summary, counts):
-    """The Markdown table: AUC over seeds for each loss and count, and the gain over no unlabelled loss below it."""
-    lines = [["unlabelled loss", *(f"{count:,} pairs" for count in counts), "mean"], ["---"] * (len(counts) + 2)]
+    """The Markdown table: AUC over seeds for each loss and count, and the gain over no unlabeled loss below it."""
+    lines = [["unlabeled loss", *(f"{count:,} pairs" for count in counts), "mean"], ["---"] * (len(counts) + 2)]
     for loss, groups in summary.items():
         lines.append([loss, *(bootstrap.interval_text(group["auc"]) for group in groups.values())])
         if loss != "none":
@@ -153,7 +153,7 @@ def table(summary, counts):
 
 
 def draw(summary, counts, path):
-    """Left: AUC against the number of labelled pairs, a line for each loss. Right: the gain over no unlabelled loss."""
+    """Left: AUC against the number of labeled pairs, a line for each loss. Right: the gain over no unlabeled loss."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
@@ -176,10 +176,10 @@ def draw(summary, counts, path):
         axes.set_xscale("log")
         axes.set_xticks(counts, [f"{count:,}" for count in counts])
         axes.minorticks_off()
-        axes.set_xlabel("labelled pairs")
+        axes.set_xlabel("labeled pairs")
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, title="unlabelled loss", loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(handles, labels, title="unlabeled loss", loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
 
 
@@ -190,7 +190,7 @@ def run(config, *, workdir, seeds, counts, workers=1):
         config: of a cell; seed, number of labels and weights are the grid's.
         workdir: where runs and results go.
         seeds: number of seeds of each cell.
-        counts: numbers of labelled pairs.
+        counts: numbers of labeled pairs.
         workers: runs at a time.
     """
     for weight in WEIGHTS:
@@ -250,5 +250,5 @@ if __name__ == "__main__":
     flags.DEFINE_string("workdir", "runs/study", "Where runs and results go.")
     flags.DEFINE_integer("seeds", 3, "Seeds of each cell.", lower_bound=1)
     flags.DEFINE_integer("workers", 2, "Runs at a time; 1 on an accelerator.", lower_bound=1)
-    flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labelled pairs.")
+    flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labeled pairs.")
     app.run(main)

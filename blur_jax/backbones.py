@@ -1,6 +1,6 @@
 """Backbones in Flax Linen: images `[batch, S, S, 3]` in [0, 1] -> a list of feature maps.
 
-Fully convolutional for any S >= 32, each image on its own: group normalisation per image, or batch
+Fully convolutional for any S >= 32, each image on its own: group normalization per image, or batch
 normalisations folded into the convolutions. Parameters are float32, computation is in `dtype`.
 """
 
@@ -19,7 +19,7 @@ _LINEAR = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias, then group normalisation (Wu and He, ECCV 2018), per image."""
+    """Convolution without bias, then group normalization (Wu and He, ECCV 2018), per image."""
 
     features: int
     kernel_size: int
@@ -46,7 +46,7 @@ class SmallNet(nn.Module):
 
     The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of
     each step, so the finest detail, where blur lives, is folded into channels instead of thrown
-    away, at a quarter of the cost of full resolution. A single group per normalisation removes
+    away, at a quarter of the cost of full resolution. A single group per normalization removes
     the image's contrast and keeps the ratio of fine to coarse responses.
     """
 
@@ -67,7 +67,7 @@ class SmallNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet (He et al., CVPR 2016) with group normalisation; returns the map of each stage.
+    """ResNet (He et al., CVPR 2016) with group normalization; returns the map of each stage.
 
     Bottlenecks have their stride in the 3x3 convolution.
     """
@@ -122,7 +122,7 @@ class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 (Tan and Le, ICML 2019, Lite variant) with its batch norms folded away.
 
     Returns the output of each block; the original's last 1x1 convolution and classifier are left
-    out. `pretrained.load` fills in ImageNet weights. Images are normalised as those weights were
+    out. `pretrained.load` fills in ImageNet weights. Images are normalized as those weights were
     trained, to (255 x - 127) / 128, and padding is TensorFlow's SAME, asymmetric at stride 2.
     """
 

@@ -173,7 +173,7 @@ def train_batches(
         threads: decoding threads per part.
 
     Yields:
-        dicts of part -> {"left", "right": uint8 [n, S, S, 3], "order": int8 [n] for labelled pairs}.
+        dicts of part -> {"left", "right": uint8 [n, S, S, 3], "order": int8 [n] for labeled pairs}.
     """
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     iterators = {}
@@ -193,7 +193,7 @@ def _arrays(example):
 
 
 def unique_faces(examples: Iterable[dict[str, Any]]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Takes labelled pairs apart: pairs repeat a few thousand faces some ten thousand times.
+    """Takes labeled pairs apart: pairs repeat a few thousand faces some ten thousand times.
 
     Returns:
         (names, n different ones; images uint8 [n, S, S, 3] of these faces; pairs int [m, 2], rows of the left and of

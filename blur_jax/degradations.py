@@ -1,4 +1,4 @@
-"""Rendering of blur at a known strength: point spread functions, sensor noise, JPEG quantisation.
+"""Rendering of blur at a known strength: point spread functions, sensor noise, JPEG quantization.
 
 Every width is a root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in
 image widths: the images are face crops, so a width means the same at every resolution. Convolution
@@ -42,7 +42,7 @@ class Degradation(NamedTuple):
 
     Attributes:
       rms: float32 `[]`, r.m.s. radius of the total PSF, in image widths.
-      psf: float32 `[K, K]`, odd K: optical blur; non-negative, sums to one, centred.
+      psf: float32 `[K, K]`, odd K: optical blur; non-negative, sums to one, centered.
       rows: float32 `[S, S]`, down-and-up sampling along the height; else the identity.
       columns: float32 `[S, S]`, the same along the width.
       noise: float32 `[S, S, 3]`, sensor noise in linear light at white; None: no noise.
@@ -185,7 +185,7 @@ def _blur(degradation, light):
     light = jnp.pad(light, ((0, 0), (0, 0), border, border), mode="symmetric")
     transfer = jnp.fft.rfft2(degradation.psf, s=(period, period))
     blurred = jnp.fft.irfft2(jnp.fft.rfft2(light) * transfer[None, None], s=(period, period))
-    # One shift by `half` for the border and one because the PSF's centre sits at `half`.
+    # One shift by `half` for the border and one because the PSF's center sits at `half`.
     inner = slice(2 * half, 2 * half + size)
     return blurred[:, :, inner, inner].transpose(0, 2, 3, 1)
 
@@ -209,7 +209,7 @@ def linear_to_srgb(light):
 def jpeg(images, quality):
     """The loss of JPEG in luminance: its 8 x 8 DCT coefficients rounded as a baseline encoder does.
 
-    The quantisation table is ITU-T T.81's K.1, scaled with `quality` as the Independent JPEG
+    The quantization table is ITU-T T.81's K.1, scaled with `quality` as the Independent JPEG
     Group's software scales it. Chrominance is left alone.
 
     Args:

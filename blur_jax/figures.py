@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 _BLUE, _ORANGE, _GREEN = "#2563a8", "#d9662b", "#3b8a5a"
 _INK, _FAINT = "#22262b", "#c9ced6"
-_MAP = matplotlib.colormaps["cividis"]  # true blur as a colour: dark = sharp, light = blurred
+_MAP = matplotlib.colormaps["cividis"]  # true blur as a color: dark = sharp, light = blurred
 _STYLE = {
     "font.size": 9.5,
     "text.color": _INK,
@@ -162,7 +162,7 @@ def training_curves(history):
 
 @matplotlib.rc_context(_STYLE)
 def score_against_rank(evaluation):
-    """Predicted score against true blur: all faces, then each group over all of them in grey."""
+    """Predicted score against true blur: all faces, then each group over all of them in gray."""
     scores, ranks = np.asarray(evaluation.scores), np.asarray(evaluation.ranks)
     levels, level = np.unique(ranks, return_inverse=True)
     few = len(levels) <= 8 and len(levels) < len(ranks)  # human grades: strips, not a cloud
@@ -234,8 +234,8 @@ def score_histogram(evaluation):
 def sorted_faces(evaluation, columns=10, rows=5):
     """Contact sheet of the faces from the lowest score to the highest, sampled evenly.
 
-    Under each face its score, its true rank, and a bar coloured by the true rank's percentile: in a
-    perfect ranking the colour runs evenly from dark to light.
+    Under each face its score, its true rank, and a bar colored by the true rank's percentile: in a
+    perfect ranking the color runs evenly from dark to light.
     """
     shown = sorted_sample(evaluation.scores, columns * rows)
     columns = min(columns, len(shown))

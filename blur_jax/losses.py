@@ -18,7 +18,7 @@ def margin_ranking(
     tie_margin: float = 0.0,
     where: jax.Array | None = None,
 ) -> jax.Array:
-    r"""Margin ranking loss of labelled pairs (section 2 of the paper; ties are this project's extension).
+    r"""Margin ranking loss of labeled pairs (section 2 of the paper; ties are this project's extension).
 
     .. math::
         \max(0, (s_{left} - s_{right}) \cdot order + margin) \quad\text{if } order = \pm 1, \qquad
@@ -43,7 +43,7 @@ def margin_ranking(
 
 
 def pseudo_order(*, left: jax.Array, right: jax.Array, gate: float = 0.0) -> jax.Array:
-    """The order that a scorer gives to an unlabelled pair, as a constant: no gradient flows back through it.
+    """The order that a scorer gives to an unlabeled pair, as a constant: no gradient flows back through it.
 
     Args:
         left: float [batch], scores of the left images.
@@ -67,7 +67,7 @@ def quadruplet_consistency(
     gate: float = 0.0,
     where: jax.Array | None = None,
 ) -> jax.Array:
-    r"""Quadruplet ranking consistency of unlabelled pairs (section 3 of the paper).
+    r"""Quadruplet ranking consistency of unlabeled pairs (section 3 of the paper).
 
     The same degradation applied to both images of a pair must keep their order. The scorer's own order of the clean
     pair is the label of the degraded one:

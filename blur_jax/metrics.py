@@ -246,7 +246,7 @@ def _accuracy(concordance, pairs):
 
 
 def _midranks(values, counts):
-    """Twice the centred mid-rank of each example [resamples, n]; number of untied pairs [resamples].
+    """Twice the centered mid-rank of each example [resamples, n]; number of untied pairs [resamples].
 
     The factor of two keeps the mid-ranks integers.
     """

@@ -1,6 +1,6 @@
 """The scorer: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
 
-Nothing here looks across a batch (no batch normalisation, no running statistics), so an image's
+Nothing here looks across a batch (no batch normalization, no running statistics), so an image's
 score depends on that image alone. Adding a backbone is adding one module to
 backbones.py that maps images to a list of feature maps, and one line to `BACKBONES`.
 """
@@ -26,12 +26,12 @@ class Scorer(nn.Module):
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
-        centre: also take mean and standard deviation over the central half of each map, both ways:
+        center: also take mean and standard deviation over the central half of each map, both ways:
             the face without what is behind it, which may be as sharp as it likes.
     """
 
     backbone: nn.Module
-    centre: bool = False
+    center: bool = False
 
     def setup(self):
         self.attention = AttentionPool()
@@ -42,7 +42,7 @@ class Scorer(nn.Module):
     def features(self, images):
         """What the head sees of images as `__call__` takes them, float32 `[batch, features]`."""
         maps = self.backbone(images)
-        pooled = [*maps, *map(central_half, maps)] if self.centre else maps
+        pooled = [*maps, *map(central_half, maps)] if self.center else maps
         return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
 
     def __call__(self, images):
@@ -50,7 +50,7 @@ class Scorer(nn.Module):
 
         Args:
             images: float `[batch, S, S, 3]`, S >= 32, RGB, sRGB-encoded, in [0, 1]. Each backbone
-                applies the normalisation that it wants itself.
+                applies the normalization that it wants itself.
 
         Returns:
             Scores, float32 `[batch]` in [0, 1] (the ends only where float32 saturates), larger =
@@ -78,7 +78,7 @@ class AttentionPool(nn.Module):
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 
-def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, centre: bool = False) -> Scorer:
+def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, center: bool = False) -> Scorer:
     """Builds the scorer with the backbone of that name.
 
     Args:
@@ -86,7 +86,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head
             and sigmoid stay float32.
         blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
-        centre: see `Scorer`.
+        center: see `Scorer`.
 
     Returns:
         A `Scorer`; its parameters are `{"backbone": ..., "head": ...}`.
@@ -99,7 +99,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         names = ", ".join(sorted(BACKBONES))
         raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {names}.")
     if blocks is None:
-        return Scorer(backbone=BACKBONES[backbone](dtype=dtype), centre=centre)
+        return Scorer(backbone=BACKBONES[backbone](dtype=dtype), center=center)
     if backbone not in NUM_BLOCKS:
         names = ", ".join(sorted(NUM_BLOCKS))
         raise ValueError(
@@ -107,7 +107,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
         raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}.")
-    return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), centre=centre)
+    return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), center=center)
 
 
 def central_half(maps):
@@ -141,7 +141,7 @@ def from_config(config) -> Scorer:
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
     return build(
-        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None, centre=config.centre
+        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None, center=config.center
     )
 
 

@@ -39,7 +39,7 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
 def build(
     config: ml_collections.ConfigDict, steps: int, *, trainable: Callable[[Any], Any] | None = None
 ) -> optax.GradientTransformation:
-    """AdamW with a clipped global gradient norm; biases and normalisation parameters are not decayed.
+    """AdamW with a clipped global gradient norm; biases and normalization parameters are not decayed.
 
     Args:
         config: `config.optimizer`: as `learning_rate`, and clip_norm (0 turns clipping off), weight_decay.

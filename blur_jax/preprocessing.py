@@ -73,7 +73,7 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float):
     """The square that is cut out, as (left, top, side) in whole pixels.
 
-    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is centred
+    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is centered
     on the box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched.
 
     Args:

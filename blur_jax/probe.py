@@ -1,4 +1,4 @@
-"""Linear probing: a head fitted to the labelled pairs on the features that the network starts with.
+"""Linear probing: a head fitted to the labeled pairs on the features that the network starts with.
 
 Fine-tuning from a random head bends pre-trained features before the head knows what to ask of them, which costs most
 on pictures unlike those trained on; a fitted head leaves them in place (Kumar et al., ICLR 2022, arXiv 2202.10054).
@@ -11,9 +11,9 @@ from scipy.optimize import minimize
 
 
 def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float):
-    """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardised features.
+    """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardized features.
 
-    It minimises |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), z being the features less
+    It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), z being the features less
     their mean over their standard deviation.
 
     Args:
@@ -32,7 +32,7 @@ def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray,
     features = np.asarray(features, np.float64)
     pairs, order = pairs[order != 0], order[order != 0]
     if not len(pairs):
-        raise ValueError("config.model.linear_probe needs labelled pairs with an order, and all of them are ties")
+        raise ValueError("config.model.linear_probe needs labeled pairs with an order, and all of them are ties")
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = (features - mean) / deviation
     differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
@@ -49,7 +49,7 @@ def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray,
 
 
 def fit_head(params: Any, features_of, images, pairs, order, *, strength: float) -> Any:
-    """Returns the parameters with the head replaced by one fitted to labelled pairs.
+    """Returns the parameters with the head replaced by one fitted to labeled pairs.
 
     Args:
         params: the scorer's parameters.

@@ -77,7 +77,7 @@ def _sunflower(count):
 
 
 def _normalized(points, weights):
-    """Weights of sum one; points centred, of unit r.m.s. radius."""
+    """Weights of sum one; points centered, of unit r.m.s. radius."""
     weights = weights / jnp.sum(weights)
     points = points - jnp.sum(weights[:, None] * points, axis=0, keepdims=True)
     square = jnp.sum(weights[:, None] * points**2)
@@ -111,7 +111,7 @@ def motion_cloud(key, count, terms=16):
 
 
 def rasterize(points, weights, rms, size):
-    """Shares a normalised cloud out among `[size, size]` pixels, at the scale that gives `rms`."""
+    """Shares a normalized cloud out among `[size, size]` pixels, at the scale that gives `rms`."""
     half = size // 2
     # A coordinate u falls to pixels floor(u) and floor(u) + 1 with the weights that keep its mean,
     # so its square becomes the chord of x^2 through these two. The sum of chords is convex and
@@ -138,7 +138,7 @@ def downup_operator(factor, phase, size):
 
     Low-resolution samples are `factor` pixels apart and each is the mean light over an interval of
     that length; the edge pixels go on beyond the border. A pixel's value is interpolated between
-    its two neighbouring samples.
+    its two neighboring samples.
 
     Averaged over phases, a pixel's weight of the pixel j places off is the probability that
     factor * B rounds to j, where B has the quadratic B-spline's density (a box for the area

@@ -54,14 +54,14 @@ _PICTURES = (
         "Score against true blur",
         figures.score_against_rank,
         False,
-        "Each dot is a picture; a good scorer makes a rising band, and a group that leaves the grey"
+        "Each dot is a picture; a good scorer makes a rising band, and a group that leaves the gray"
         " band of all the others is scored on another scale.",
     ),
     (
         "Scores",
         figures.score_histogram,
         False,
-        "How many pictures get each score; where the colours overlap, no threshold can tell them apart.",
+        "How many pictures get each score; where the colors overlap, no threshold can tell them apart.",
     ),
     (
         "Worst mistakes",
@@ -99,7 +99,7 @@ def _page(title, history, evaluations, facts):
     curves = _figure(
         figures.training_curves(history),
         "Losses fall as the model learns to order pairs; validation accuracy is the share of"
-        " held-out labelled pairs that it orders as labelled (0.5 = chance).",
+        " held-out labeled pairs that it orders as labeled (0.5 = chance).",
     )
     rows = (f"<tr><th>{html.escape(k)}<td class=name>{html.escape(str(v))}" for k, v in facts.items())
     return f"""<!DOCTYPE html>

@@ -220,7 +220,7 @@ def _flatten(fields, prefix=""):
 
 
 def _open_parts(config):
-    """The training splits with their global batch sizes; unlabelled data only where a loss asks for them."""
+    """The training splits with their global batch sizes; unlabeled data only where a loss asks for them."""
     options = config.data
     labeled = data.open_split(
         options,
@@ -259,9 +259,9 @@ def _restore_or_init(config, model, tx, saver, labeled):
 
 
 def _make_validate(config, model, validation):
-    """Returns a function from replicated parameters to figures on the labelled validation pairs.
+    """Returns a function from replicated parameters to figures on the labeled validation pairs.
 
-    Used as if they were unlabelled, these pairs tell what pseudo-orders are worth: the share of pairs that would pass
+    Used as if they were unlabeled, these pairs tell what pseudo-orders are worth: the share of pairs that would pass
     the gate, and the share of those whose order is right; and the spread of scores tells a collapse.
     """
     examples = [example for example in validation.examples if example["order"]]

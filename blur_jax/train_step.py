@@ -33,7 +33,7 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
-    """Whether the configured losses need unlabelled pairs at all."""
+    """Whether the configured losses need unlabeled pairs at all."""
     return config.consistency.quadruplet_weight > 0 or config.consistency.pairwise_weight > 0
 
 

@@ -11,7 +11,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     """Returns the default config; other config files change a few of its fields."""
     config = ml_collections.ConfigDict()
-    config.seed = 0  # Fixes initialisation, data order and every random draw.
+    config.seed = 0  # Fixes initialization, data order and every random draw.
     config.steps = 600  # Updates in the run.
 
     config.data = ml_collections.ConfigDict()
@@ -21,27 +21,27 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.partial = False  # Accept that some images of the lists are missing.
     config.data.image_size = 64  # Side of the square that the scorer sees, in pixels.
     config.data.context = 1.0  # Side of the square crop over the longer side of the face box.
-    config.data.labeled_split = "train"  # Split of the labelled pairs to train on.
-    config.data.labeled_count = 0  # Train on so many labelled pairs only, drawn by the seed; 0 is all.
+    config.data.labeled_split = "train"  # Split of the labeled pairs to train on.
+    config.data.labeled_count = 0  # Train on so many labeled pairs only, drawn by the seed; 0 is all.
     config.data.leave_out = ""  # Leave out training pairs with a face whose name holds this: an event, a person.
     config.data.cache_mb = 2048  # Keep a split's decoded images in memory where they fit.
 
     config.batch = ml_collections.ConfigDict()
-    config.batch.labeled = 32  # Labelled pairs in a global batch.
-    config.batch.unlabeled = 32  # Unlabelled pairs in a global batch.
+    config.batch.labeled = 32  # Labeled pairs in a global batch.
+    config.batch.unlabeled = 32  # Unlabeled pairs in a global batch.
 
     config.model = ml_collections.ConfigDict()
     config.model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
     config.model.blocks = 0  # Keep only the first so many blocks of efficientnet_lite0; 0 is all.
-    config.model.centre = False  # Pool over the central half of each feature map, too.
+    config.model.center = False  # Pool over the central half of each feature map, too.
     config.model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
     config.model.frozen_blocks = 0  # Leave the stem and the first so many blocks of efficientnet_lite0 as they are.
-    config.model.linear_probe = 0.0  # Start from a head fitted to the labelled pairs, of this strength; 0 is off.
+    config.model.linear_probe = 0.0  # Start from a head fitted to the labeled pairs, of this strength; 0 is off.
     config.model.dtype = "float32"  # Of the computation, "float32" or "bfloat16"; parameters are always float32.
 
     config.ranking = ml_collections.ConfigDict()
-    config.ranking.weight = 1.0  # Of the labelled pairs; 0 learns from unlabelled pictures alone.
-    config.ranking.margin = 0.1  # By how much the blurrier image of a labelled pair must outscore the other.
+    config.ranking.weight = 1.0  # Of the labeled pairs; 0 learns from unlabeled pictures alone.
+    config.ranking.margin = 0.1  # By how much the blurrier image of a labeled pair must outscore the other.
     config.ranking.tie_margin = 0.05  # By how much the scores of a tied pair may differ.
 
     config.consistency = ml_collections.ConfigDict()
@@ -63,14 +63,14 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.flip = True  # Left-right flips.
     config.augment.exposure = 1.0  # Largest change of exposure, in stops.
     config.augment.contrast = 0.6  # Largest relative change of contrast.
-    config.augment.colour = 0.1  # Largest relative change of each colour channel.
+    config.augment.color = 0.1  # Largest relative change of each color channel.
     config.augment.noise = 0.05  # Largest standard deviation of noise, in sRGB values from 0 to 1; 0 is off.
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 3e-3  # At its peak.
     config.optimizer.schedule = "cosine"  # "cosine", "linear" or "constant", after the warm-up.
     config.optimizer.warmup_steps = 20  # Steps over which the learning rate rises to its peak.
-    config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalisation are spared.
+    config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalization are spared.
     config.optimizer.clip_norm = 1.0  # Largest global gradient norm; 0 turns clipping off.
 
     config.ema_decay = 0.0  # Decay of the moving average of the parameters, used to score where on; 0 is off.

@@ -1,4 +1,4 @@
-"""The demo without its unlabelled pairs: what the consistency loss has to beat.
+"""The demo without its unlabeled pairs: what the consistency loss has to beat.
 
 Command:  python launch.py --config=configs/demo_labeled_only.py --workdir=runs/demo_labeled_only
 Machine:  2 CPU cores, no accelerator

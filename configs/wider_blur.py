@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
     config.model.frozen_blocks = 5
-    config.model.centre = True
+    config.model.center = True
     config.model.pretrained = True
     config.model.linear_probe = 1e-4
 

@@ -1,4 +1,4 @@
-"""One cell of the study of labels and unlabelled pictures, small enough for two CPU cores.
+"""One cell of the study of labels and unlabeled pictures, small enough for two CPU cores.
 
 The recipe of configs/wider_blur.py at 64 px, without noise and with a shorter average. No validation but the one at
 the end, so that nothing is chosen by labels beyond the counted ones.
@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     """Returns the config."""
     config = wider_blur.get_config()
     config.data.image_size = 64
-    config.model.centre = False
+    config.model.center = False
     config.steps = config.checkpoint_every = 120
     # As when the committed table was made: both came to configs/wider_blur.py afterwards.
     config.ema_decay = 0.98

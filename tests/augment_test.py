@@ -6,8 +6,8 @@ import pytest
 
 from blur_jax.augment import augment
 
-OFF = {"flip": False, "exposure": 0.0, "contrast": 0.0, "colour": 0.0, "noise": 0.0}
-ALL = {"flip": True, "exposure": 0.5, "contrast": 0.2, "colour": 0.1, "noise": 0.05}
+OFF = {"flip": False, "exposure": 0.0, "contrast": 0.0, "color": 0.0, "noise": 0.0}
+ALL = {"flip": True, "exposure": 0.5, "contrast": 0.2, "color": 0.1, "noise": 0.05}
 
 
 def picture(seed=0, size=24, low=0.3, high=0.6):
@@ -59,9 +59,9 @@ def test_contrast_scales_differences_from_the_mean():
     np.testing.assert_allclose(results, expected, atol=1e-5)
 
 
-def test_colour_is_a_gain_for_each_channel():
+def test_color_is_a_gain_for_each_channel():
     image = picture()
-    gains = many(image, colour=0.2) / image
+    gains = many(image, color=0.2) / image
     np.testing.assert_allclose(gains, np.broadcast_to(gains[:, :1, :1], gains.shape), rtol=1e-5)
     assert 0.8 < gains.min() < 0.9 and 1.1 < gains.max() < 1.2
     assert np.ptp(gains[:, 0, 0], axis=-1).mean() > 0.05  # the channels do not go together
@@ -82,7 +82,7 @@ def test_noise_is_white_and_of_a_deviation_of_its_own_in_each_image():
 
 
 def test_output_stays_in_range():
-    results = many(picture(low=0, high=1), exposure=2.0, contrast=0.9, colour=0.5)
+    results = many(picture(low=0, high=1), exposure=2.0, contrast=0.9, color=0.5)
     assert results.min() == 0 and results.max() == 1
 
 

@@ -27,7 +27,7 @@ IMAGE_SIZE = 32
 
 @pytest.fixture(scope="session")
 def demo_dir(tmp_path_factory):
-    """The demo data set, small: 24 labelled, 10 validation and 16 unlabelled pairs, 25 ranked faces, 32 px."""
+    """The demo data set, small: 24 labeled, 10 validation and 16 unlabeled pairs, 25 ranked faces, 32 px."""
     folder = tmp_path_factory.mktemp("data")
     sizes = {"LABELED_TRAIN": 24, "LABELED_VALIDATION": 10, "UNLABELED_TRAIN": 16, "RANKED_TEST": 25}
     with mock.patch.multiple(demo, **sizes, _CHUNK=25):

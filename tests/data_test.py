@@ -50,7 +50,7 @@ def test_the_order_depends_on_the_seed_alone(config):
 
 def test_any_step_can_be_resumed_from(config):
     straight = take(config, 9)
-    for step in (1, 2, 5, 8):  # 3 steps are an epoch of the labelled pairs
+    for step in (1, 2, 5, 8):  # 3 steps are an epoch of the labeled pairs
         assert_same(take(config, 1, first_step=step)[0], straight[step])
 
 

@@ -29,7 +29,7 @@ def texture(count, seed=0, size=SIZE):
 
 
 def moments(psf):
-    """E[x^2], E[y^2], E[xy] about the centre; y points down, as rows do."""
+    """E[x^2], E[y^2], E[xy] about the center; y points down, as rows do."""
     psf = np.asarray(psf, np.float64)
     y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - psf.shape[0] // 2
     return np.array([np.sum(psf * x * x), np.sum(psf * y * y), np.sum(psf * x * y)])
@@ -62,7 +62,7 @@ def test_psf_is_non_negative_sums_to_one_and_has_the_requested_second_moment(sha
     np.testing.assert_allclose(psfs.sum((1, 2)), 1, atol=1e-5)
     radii = [np.sqrt(moments(psf)[:2].sum()) for psf in psfs]
     np.testing.assert_allclose(radii, WIDTHS, rtol=1e-4)
-    # Centred: the mean position is the central pixel.
+    # Centered: the mean position is the central pixel.
     offset = np.arange(size) - size // 2
     np.testing.assert_allclose(psfs.sum(1) @ offset, 0, atol=1e-4)
     np.testing.assert_allclose(psfs.sum(2) @ offset, 0, atol=1e-4)
@@ -90,8 +90,8 @@ def test_rms_radius_of_a_known_psf():
 
 def test_disk_is_flat_with_a_radius_of_root_two_rms():
     psf = np.asarray(disk(4.0, psf_lib.support(4.0)))
-    centre = psf.shape[0] // 2
-    y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - centre
+    center = psf.shape[0] // 2
+    y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - center
     distance = np.hypot(x, y)
     inside = psf[distance < 4]  # the radius is 5.66; the rim is two pixels wide at most
     np.testing.assert_allclose(inside, 1 / (32 * np.pi), rtol=0.06)  # the area is pi 2 rms^2
@@ -99,12 +99,12 @@ def test_disk_is_flat_with_a_radius_of_root_two_rms():
 
 
 def test_gaussian_has_a_gaussian_profile():
-    # rms 3: variance 4.5 per axis; 1 / (2 pi 4.5) at the centre, exp(-1) of it 3 pixels away.
+    # rms 3: variance 4.5 per axis; 1 / (2 pi 4.5) at the center, exp(-1) of it 3 pixels away.
     psf = np.asarray(gaussian(3.0, psf_lib.support(3.0)))
-    centre = psf.shape[0] // 2
-    np.testing.assert_allclose(psf[centre, centre], 0.03537, rtol=0.04)
-    np.testing.assert_allclose(psf[centre, centre + 3] / psf[centre, centre], 0.3679, rtol=0.04)
-    np.testing.assert_allclose(psf[centre - 3, centre] / psf[centre, centre], 0.3679, rtol=0.04)
+    center = psf.shape[0] // 2
+    np.testing.assert_allclose(psf[center, center], 0.03537, rtol=0.04)
+    np.testing.assert_allclose(psf[center, center + 3] / psf[center, center], 0.3679, rtol=0.04)
+    np.testing.assert_allclose(psf[center - 3, center] / psf[center, center], 0.3679, rtol=0.04)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def once(figures, scores, ranks, *sizes):
 def test_hand_worked_values_with_ties_in_scores_and_ranks():
     # Six pairs: (2,3) ties in rank and is left out; (1,2) ties in score and counts one half; the
     # other four agree: 4.5 / 5. tau-b = 4 / sqrt(5 * 5).
-    # Centred mid-ranks (-1.5, 0, 0, 1.5) and (-1.5, -0.5, 1, 1): 3.75 / sqrt(4.5 * 4.5).
+    # Centered mid-ranks (-1.5, 0, 0, 1.5) and (-1.5, -0.5, 1, 1): 3.75 / sqrt(4.5 * 4.5).
     scores, ranks = [0.1, 0.4, 0.4, 0.9], [0, 1, 2, 2]
     assert metrics.pairwise_accuracy(scores, ranks) == 0.9
     assert metrics.kendall(scores, ranks) == 0.8

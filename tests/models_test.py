@@ -138,7 +138,7 @@ def test_attention_by_hand():
 
 def test_number_of_parameters_of_the_small_network():
     # Convolutions 4*4*3*16 and, per stage, 3*3*in*out + 3*3*out*out; scale and bias per channel of
-    # each normalisation; attention of 8 heads on the last map; the head has a mean and a standard
+    # each normalization; attention of 8 heads on the last map; the head has a mean and a standard
     # deviation per channel of each map, and what each of the 8 heads attends to.
     convolutions = 768 + 9 * (16 * 32 + 32 * 32) + 9 * (32 * 64 + 64 * 64)
     norms = 2 * (16 + 2 * 32 + 2 * 64)
@@ -226,7 +226,7 @@ def test_depthwise_convolutions_agree_in_values_and_gradients(kernel_size, strid
 def test_depthwise_by_shifts_by_hand():
     x = jnp.arange(1.0, 10.0).reshape(1, 3, 3, 1)
     kernel = jnp.arange(9.0).reshape(3, 3, 1, 1)
-    # At the centre the sum of n * (n + 1) for n = 0..8, which is 204 + 36; at the top left corner
+    # At the center the sum of n * (n + 1) for n = 0..8, which is 204 + 36; at the top left corner
     # the kernel's 4, 5, 7, 8 meet the image's 1, 2, 4, 5.
     y = backbones.depthwise_by_shifts(x, kernel, strides=1)
     assert y[0, 1, 1, 0] == 240
@@ -247,19 +247,19 @@ def test_central_half_by_hand():
     np.testing.assert_array_equal(models.central_half(maps[:, :1, :1]), maps[:, :1, :1])
 
 
-def test_centre_pooling_adds_what_the_centre_holds():
-    plain, centred = (models.build(backbone="small", centre=centre) for centre in (False, True))
-    variables = centred.init(jax.random.key(0), images())
-    features = centred.apply(variables, images(), method="features")
-    maps = centred.bind(variables).backbone(images())
+def test_center_pooling_adds_what_the_center_holds():
+    plain, centered = (models.build(backbone="small", center=center) for center in (False, True))
+    variables = centered.init(jax.random.key(0), images())
+    features = centered.apply(variables, images(), method="features")
+    maps = centered.bind(variables).backbone(images())
     channels = sum(each.shape[-1] for each in maps)
     without = plain.apply(variables, images(), method="features")
     assert features.shape[1] == without.shape[1] + 2 * channels
     height = maps[0].shape[1]
-    centre = maps[0][:, height // 4 : -(height // 4), height // 4 : -(height // 4)]
+    center = maps[0][:, height // 4 : -(height // 4), height // 4 : -(height // 4)]
     start = 2 * channels  # after mean and deviation of the whole maps
-    np.testing.assert_allclose(features[:, start : start + 16], centre.mean(axis=(1, 2)), atol=1e-5)
-    np.testing.assert_allclose(features[:, start + 16 : start + 32], centre.std(axis=(1, 2)), atol=1e-3)
+    np.testing.assert_allclose(features[:, start : start + 16], center.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(features[:, start + 16 : start + 32], center.std(axis=(1, 2)), atol=1e-3)
 
 
 def test_frozen_blocks_are_the_stem_and_the_first_ones():

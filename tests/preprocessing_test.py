@@ -11,8 +11,8 @@ from blur_jax.preprocessing import Preprocessing, crop_and_resize, crop_square, 
     ("size", "box", "context", "expected"),
     [
         ((100, 80), (10, 20, 30, 30), 1.0, (10, 20, 30)),  # a square box is itself
-        ((100, 80), (10, 20, 20, 40), 1.0, (0, 20, 40)),  # longer side, centred on x = 20
-        ((100, 80), (30, 20, 20, 20), 2.0, (20, 10, 40)),  # twice as wide, same centre (40, 30)
+        ((100, 80), (10, 20, 20, 40), 1.0, (0, 20, 40)),  # longer side, centered on x = 20
+        ((100, 80), (30, 20, 20, 20), 2.0, (20, 10, 40)),  # twice as wide, same center (40, 30)
         ((100, 80), (0, 0, 20, 40), 1.0, (0, 0, 40)),  # would begin at x = -10: shifted inside
         ((100, 80), (80, 50, 20, 30), 1.0, (70, 50, 30)),  # would end at x = 105: shifted inside
         ((100, 80), (10, 0, 90, 80), 1.0, (15, 0, 80)),  # no longer than the picture's shorter side
@@ -36,7 +36,7 @@ def test_the_crop_is_exact_where_nothing_is_resized():
 
 
 def test_reduction_is_antialiased():
-    # Lines one pixel wide average to grey; without a filter that grows they would stay black or white.
+    # Lines one pixel wide average to gray; without a filter that grows they would stay black or white.
     lines = np.zeros((256, 256, 3), np.uint8)
     lines[:, ::2] = 255
     found = crop_and_resize(Image.fromarray(lines), None, Preprocessing(image_size=32))

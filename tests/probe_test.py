@@ -40,7 +40,7 @@ def test_ties_are_left_out_and_alone_refused():
     features, pairs = np.array([[0.0], [2.0], [9.0]]), np.array([[0, 1], [0, 2]])
     with_tie, _ = probe.logistic_ranking(features, pairs, np.array([1, 0]), strength=0.5)
     assert with_tie[0] > 0
-    with pytest.raises(ValueError, match="linear_probe needs labelled pairs with an order"):
+    with pytest.raises(ValueError, match="linear_probe needs labeled pairs with an order"):
         probe.logistic_ranking(features, pairs, np.array([0, 0]), strength=0.5)
 
 
@@ -53,7 +53,7 @@ def test_a_fitted_head_orders_its_pairs_and_looks_at_each_image_once():
 
     def features_of(batch):
         seen.append(len(batch))
-        # The mean, too: the small network's normalisation hides brightness.
+        # The mean, too: the small network's normalization hides brightness.
         features = np.array(model.apply({"params": params}, batch / np.float32(255), method="features"))
         features[:, 0] = batch.mean(axis=(1, 2, 3))
         return features

@@ -9,10 +9,10 @@ from PIL import Image, ImageFilter
 from benchmarks import rival_faces, rival_features, rival_rankers, rivals
 from blur_jax import evaluate
 
-# 8 x 8, left half black, right half of grey level 100.
+# 8 x 8, left half black, right half of gray level 100.
 EDGE = np.zeros((8, 8, 3), np.uint8)
 EDGE[:, 4:] = 100
-# The lower right quadrant of grey level 100.
+# The lower right quadrant of gray level 100.
 CORNER = EDGE.copy()
 CORNER[:4] = 0
 FLAT = np.full((16, 16, 3), 90, np.uint8)
@@ -37,7 +37,7 @@ def test_laplacian_variance_of_an_edge():
 
 
 def test_contrast_cancels_in_the_normalized_variance():
-    # The variance of the grey levels is 50^2.
+    # The variance of the gray levels is 50^2.
     assert rival_features.normalized_laplacian_variance(EDGE) == pytest.approx(1)
     assert rival_features.normalized_laplacian_variance(2 * EDGE + 7) == pytest.approx(1)
     assert rival_features.laplacian_variance(2 * EDGE + 7) == 10_000
@@ -107,7 +107,7 @@ def test_pair_accuracy_counts_ties_half():
 
 
 def test_logistic_weight_of_a_single_feature():
-    # Standardised to -1 and 1, the two pairs differ by 2: C 2 log(1 + exp(-2w)) + w^2 / 2 has its minimum where
+    # Standardized to -1 and 1, the two pairs differ by 2: C 2 log(1 + exp(-2w)) + w^2 / 2 has its minimum where
     # w (1 + exp(2w)) = 4C; with exp(2w) = 3 that is w = C = log(3) / 2.
     strength = np.log(3) / 2
     scores = rival_rankers.logistic_scores(np.array([[5.0], [9.0]]), np.array([[0, 1]] * 2), strength=strength)

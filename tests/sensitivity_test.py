@@ -59,7 +59,7 @@ def test_brightness_multiplies_and_clips():
     assert (apply("brightness", FLAT, 2) == 255).all()
 
 
-def test_contrast_is_about_the_mean_grey():
+def test_contrast_is_about_the_mean_gray():
     # The mean is 100; 50 and 150 are 50 away from it.
     halved = apply("contrast", EDGE, 0.5)
     assert (halved[:, :10] == 75).all() and (halved[:, 10:] == 125).all()
@@ -79,7 +79,7 @@ def test_noise_has_the_deviation_it_says_and_differs_between_channels_and_faces(
 def test_sharpening_overshoots_at_an_edge_and_nowhere_else():
     once, twice = (apply("over-sharpening", EDGE, percent)[0, :, 0].astype(int) for percent in (100, 200))
     dark, light = 50 - once[9], once[10] - 150
-    # What a Gaussian of 2 pixels brings over the edge, Phi(-0.5 / 2) of 100 at the centre of the next pixel.
+    # What a Gaussian of 2 pixels brings over the edge, Phi(-0.5 / 2) of 100 at the center of the next pixel.
     assert dark == pytest.approx(100 * statistics.NormalDist().cdf(-0.25), abs=3)
     assert abs(dark - light) <= 1
     assert 50 - twice[9] == pytest.approx(min(2 * dark, 50), abs=1)
@@ -87,7 +87,7 @@ def test_sharpening_overshoots_at_an_edge_and_nowhere_else():
     assert once[0] == twice[0] == 50 and once[-1] == twice[-1] == 150
 
 
-def test_jpeg_keeps_mid_grey_and_loses_more_at_lower_quality():
+def test_jpeg_keeps_mid_gray_and_loses_more_at_lower_quality():
     assert (apply("JPEG", FLAT, 30) == 128).all()  # All of its coefficients are 0.
     losses = [np.abs(apply("JPEG", grainy(1), q) - grainy(1).astype(float)).mean() for q in (90, 70, 50, 30)]
     assert 0 < losses[0] < losses[1] < losses[2] < losses[3]
@@ -183,22 +183,22 @@ def test_which_splits_are_read(monkeypatch, available, asked, found):
 # --- measuring ---
 
 
-def grey_faces(greys, ranks):
-    images = np.stack([np.full((8, 8, 3), grey, np.uint8) for grey in greys])
-    return Faces(images, np.array(ranks), np.full(len(greys), 40.0), {"test": slice(0, len(greys))})
+def gray_faces(grays, ranks):
+    images = np.stack([np.full((8, 8, 3), gray, np.uint8) for gray in grays])
+    return Faces(images, np.array(ranks), np.full(len(grays), 40.0), {"test": slice(0, len(grays))})
 
 
-def mean_grey(images):
+def mean_gray(images):
     return images.mean(axis=(1, 2, 3))
 
 
 def test_shifts_are_shares_of_the_gap(monkeypatch):
-    faces = grey_faces([90, 110, 130, 150], [0.0, 0.0, 1.0, 2.0])  # Clear ones read 100, blurred 140.
+    faces = gray_faces([90, 110, 130, 150], [0.0, 0.0, 1.0, 2.0])  # Clear ones read 100, blurred 140.
     lighter = Change(lambda face, strength: face + np.uint8(strength), (0, 10), 0)
     turned = Change(lambda face, strength: 255 - face if strength else face, (False, True), False)
     later = Change(lambda face, strength: face + np.uint8(strength), (10, 20), 10)
     monkeypatch.setattr(sensitivity, "CHANGES", {"lighter": lighter, "turned": turned, "later": later})
-    found = sensitivity.measure(mean_grey, faces, resamples=20)
+    found = sensitivity.measure(mean_gray, faces, resamples=20)
     assert (found["clear"], found["blurred"], found["auc"]["value"]) == (100, 140, 1)
 
     (row,) = found["changes"]["lighter"]
@@ -215,21 +215,21 @@ def test_shifts_are_shares_of_the_gap(monkeypatch):
 
 
 def test_images_alike_are_read_once(monkeypatch):
-    faces = grey_faces([100, 140], [0.0, 1.0])
+    faces = gray_faces([100, 140], [0.0, 1.0])
     change = Change(lambda face, strength: face + np.uint8(strength), (0, 10), 0)
     monkeypatch.setattr(sensitivity, "CHANGES", {"once": change, "again": change})
     seen = []
-    found = sensitivity.measure(lambda images: seen.append(images) or mean_grey(images), faces, resamples=5)
+    found = sensitivity.measure(lambda images: seen.append(images) or mean_gray(images), faces, resamples=5)
     assert [int(images[0, 0, 0, 0]) for images in seen] == [100, 110]
     assert found["changes"]["once"] == found["changes"]["again"]
 
 
 def test_auc_is_the_mean_over_splits(monkeypatch):
     monkeypatch.setattr(sensitivity, "CHANGES", {})
-    faces = grey_faces([100, 140, 120, 110], [0.0, 1.0, 0.0, 1.0])
+    faces = gray_faces([100, 140, 120, 110], [0.0, 1.0, 0.0, 1.0])
     faces = dataclasses.replace(faces, splits={"test1": slice(0, 2), "test2": slice(2, 4)})
     # Right in the first, wrong in the second; over all at once it would be 3 of 4.
-    assert sensitivity.measure(mean_grey, faces, resamples=20)["auc"]["value"] == 0.5
+    assert sensitivity.measure(mean_gray, faces, resamples=20)["auc"]["value"] == 0.5
 
 
 def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
@@ -257,22 +257,22 @@ def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
 
 
 @pytest.mark.parametrize(
-    ("greys", "ranks", "message"),
+    ("grays", "ranks", "message"),
     [
         ([140, 100], [0.0, 1.0], "me: blurred faces read 100.000 on average, clear ones 140.000, .* above 0"),
         ([100, 100], [0.0, 1.0], "must be above 0"),
         ([100, 140], [1.0, 1.0], "test has no clear and blurred faces of like size; see --splits"),
     ],
 )
-def test_without_a_gap_there_is_no_unit(greys, ranks, message):
+def test_without_a_gap_there_is_no_unit(grays, ranks, message):
     with pytest.raises(ValueError, match=message):
-        sensitivity.measure(mean_grey, grey_faces(greys, ranks), resamples=5, label="me")
+        sensitivity.measure(mean_gray, gray_faces(grays, ranks), resamples=5, label="me")
 
 
 def test_faces_of_other_sizes_are_not_compared():
-    faces = dataclasses.replace(grey_faces([100, 140], [0.0, 1.0]), sizes=np.array([200.0, 20.0]))
+    faces = dataclasses.replace(gray_faces([100, 140], [0.0, 1.0]), sizes=np.array([200.0, 20.0]))
     with pytest.raises(ValueError, match="no clear and blurred faces of like size"):
-        sensitivity.measure(mean_grey, faces, resamples=5)
+        sensitivity.measure(mean_gray, faces, resamples=5)
 
 
 # --- telling ---

@@ -12,7 +12,7 @@ from tfds_builders.ssranking_face_blur.problems import ReleaseError
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "wider_blur"
 SMALL = Preprocessing(image_size=16)
-COLOURS = {"A": 10, "B": 60, "C": 110, "D": 160, "E": 210}
+COLORS = {"A": 10, "B": 60, "C": 110, "D": 160, "E": 210}
 LFW = "LFW_all_imgs_list.txt"
 WIDER = "WiderFace_train_all_imgs_list.txt"
 FIVE = "SSRanking_OBA_train_supervised_5k.txt"
@@ -24,19 +24,19 @@ CROWD = "Images_Wider_Train/0--Parade/p q_7"
 
 @pytest.fixture
 def root(tmp_path):
-    """A tiny release: five persons of LFW, each a flat grey face on white, and a crowd of two faces in WIDER."""
+    """A tiny release: five persons of LFW, each a flat gray face on white, and a crowd of two faces in WIDER."""
     root = tmp_path / "release"
     for folder in ("LFW", "WIDER_train/0--Parade"):
         (root / folder).mkdir(parents=True)
-    for person, grey in COLOURS.items():
+    for person, gray in COLORS.items():
         picture = np.full((40, 60, 3), 255, np.uint8)
-        picture[2:28, 7:33] = grey  # Beyond the box, so that the filter's reach does not matter.
+        picture[2:28, 7:33] = gray  # Beyond the box, so that the filter's reach does not matter.
         Image.fromarray(picture).save(root / "LFW" / f"{person}_0001.png")
     crowd = np.full((40, 60, 3), 255, np.uint8)
     crowd[:24, :24] = 30
     crowd[6:36, 28:] = 90
     Image.fromarray(crowd).save(root / "WIDER_train" / "0--Parade" / "p q_7.png")
-    write(root, LFW, *[f"LFW>>{p}_0001.png>>10 5 20 20>>{p}_0001.png" for p in COLOURS])
+    write(root, LFW, *[f"LFW>>{p}_0001.png>>10 5 20 20>>{p}_0001.png" for p in COLORS])
     write(
         root,
         WIDER,
@@ -94,8 +94,8 @@ def test_labeled_splits_images_order_and_metadata(root):
     for example in read(dataset, "train"):
         assert example["order"] == 1
         for side in ("left", "right"):
-            grey = COLOURS[example[f"{side}_name"].decode()[4]]
-            np.testing.assert_array_equal(example[side], np.full((16, 16, 3), grey, np.uint8))
+            gray = COLORS[example[f"{side}_name"].decode()[4]]
+            np.testing.assert_array_equal(example[side], np.full((16, 16, 3), gray, np.uint8))
     metadata = dataset.info.metadata
     assert metadata["preprocessing"] == {"image_size": 16, "context": 1.0, "resample": "bicubic"}
     assert metadata["partial"] is False
@@ -127,7 +127,7 @@ def test_ranked_has_rank_size_and_group(root):
     first, second = sorted(read(dataset, "test1"), key=lambda example: example["name"])
     assert first["name"].decode() == f"{CROWD}_0.png"
     assert (first["rank"], first["size"], first["group"]) == (0.0, 20.0, b"0--Parade")
-    # The box is 24 x 18: the crop is 24 square around its centre, and the shorter side is the size.
+    # The box is 24 x 18: the crop is 24 square around its center, and the shorter side is the size.
     assert (second["rank"], second["size"]) == (2.5, 18.0)
     np.testing.assert_array_equal(second["image"], np.full((16, 16, 3), 90, np.uint8))
 

@@ -56,7 +56,7 @@ def test_commas_in_names_are_told_apart_by_the_known_names(tmp_path):
     assert release.entries[FIVE] == [(1, "LFW/d,e.jpg", "LFW/a_0001.jpg")]
 
 
-def test_unlabelled_pairs_may_repeat_since_no_label_contradicts(tmp_path):
+def test_unlabeled_pairs_may_repeat_since_no_label_contradicts(tmp_path):
     pairs = "LFW/a_0001.jpg,LFW/b_0001.jpg\nLFW/b_0001.jpg,LFW/a_0001.jpg\nLFW/a_0001.jpg,LFW/b_0001.jpg\n"
     release = read(tmp_path, {UNSUPERVISED: pairs})
     assert release.problems == []
@@ -160,7 +160,7 @@ BAD = {
         "contradictory pair", f"{FIVE}:1: LFW/a_0001.jpg,LFW/b_0001.jpg is the other way round in {TEN}:1",
         "Delete the wrong line, or both",
     ),
-    "labelled pair twice": (
+    "labeled pair twice": (
         {FIVE: PAIR + PAIR},
         "repeated line", f"{FIVE}:2: the pair is already in line 1", "Delete one of the two lines",
     ),
@@ -169,11 +169,11 @@ BAD = {
         "repeated line", f"{TEST1}:2: 'Images_Wider_Train/0--Parade/p 1_0.jpg' is already in line 1",
         "Delete one of the two lines",
     ),
-    "labelled and tested": (
+    "labeled and tested": (
         {UNSUPERVISED: "LFW/b_0001.jpg,LFW/c_0001.jpg\n", TEST1: GOOD[TEST1] + "LFW/a_0001.jpg 1\n"},
         "train and test", f"{TEST1}:2: 'LFW/a_0001.jpg' is in {FIVE}:1", "Delete the face from the training lists or",
     ),
-    "unlabelled and tested": (
+    "unlabeled and tested": (
         {UNSUPERVISED: "LFW/b_0001.jpg,LFW/c_0001.jpg\n", TEST1: GOOD[TEST1] + "LFW/c_0001.jpg 1\n"},
         "train and test", f"{TEST1}:2: 'LFW/c_0001.jpg' is in {UNSUPERVISED}:1", "Delete the face from the training",
     ),

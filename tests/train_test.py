@@ -85,7 +85,7 @@ def test_the_record_of_a_run(config, tmp_path):
     assert losses[1]["loss"] == pytest.approx(losses[1]["ranking"] + losses[1]["quadruplet"], abs=1e-6)
 
 
-def test_labels_alone_need_no_unlabelled_data(config, tmp_path, monkeypatch):
+def test_labels_alone_need_no_unlabeled_data(config, tmp_path, monkeypatch):
     config.consistency.quadruplet_weight = 0.0
     opened = []
     open_split = data.open_split
@@ -190,7 +190,7 @@ def score(model, params, images):
     return np.asarray(model.apply({"params": params}, images.astype(np.float32) / 255))
 
 
-def test_the_step_averages_the_loss_over_labelled_pairs(config):
+def test_the_step_averages_the_loss_over_labeled_pairs(config):
     model, state, batch, metrics, _ = one_step(plain(config))
     left, right = (score(model, state.params, batch["labeled"][side]) for side in ("left", "right"))
     order = batch["labeled"]["order"]
@@ -199,7 +199,7 @@ def test_the_step_averages_the_loss_over_labelled_pairs(config):
     assert metrics["train_accuracy"] == pytest.approx(((right - left) * order > 0).mean())
 
 
-def test_both_images_of_an_unlabelled_pair_meet_one_degradation(config, monkeypatch):
+def test_both_images_of_an_unlabeled_pair_meet_one_degradation(config, monkeypatch):
     """With the identity as the degradation no order is lost, so only the margin costs."""
     monkeypatch.setattr(degradations, "apply", lambda draw, images: images)
     model, state, batch, metrics, _ = one_step(plain(config))
@@ -277,7 +277,7 @@ def test_frozen_blocks_stay_as_they_are_and_the_rest_moves(config):
     assert all(jax.tree.leaves([moved["backbone"]["block02"], moved["head"], moved["attention"]]))
 
 
-def test_without_weight_the_labelled_pairs_teach_nothing(config):
+def test_without_weight_the_labeled_pairs_teach_nothing(config):
     plain(config)
     config.ranking.weight, config.consistency.quadruplet_weight = 0.0, 1e-12
     _, before, _, metrics, after = one_step(config)

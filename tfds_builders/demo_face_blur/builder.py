@@ -32,12 +32,12 @@ TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28,
 TRAIN_FAMILIES = ("gaussian", "anisotropic", "downup")
 UNSEEN_FAMILY = "defocus"
 
-# Only pairs that a person could tell apart are labelled: blur discrimination follows Weber's law over the usual range
+# Only pairs that a person could tell apart are labeled: blur discrimination follows Weber's law over the usual range
 # (Watson and Ahumada, "Blur clarified", Journal of Vision 11(5):10, 2011), and a quarter more is chosen to lie
 # clearly above threshold.
 MIN_RATIO = 1.25
 # Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs,
-# whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognised. Test faces
+# whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognized. Test faces
 # take one of twelve levels, each `MIN_RATIO` times the one before, so that a person could tell any two levels apart,
 # and equal levels tie.
 LEVELS = 0.01 * MIN_RATIO ** np.arange(12)
@@ -85,7 +85,7 @@ class DemoFaceBlur(base.BlurDataset):
         return self._pairs(split, random, photographs, count)
 
     def _pairs(self, split, random, photographs, count):
-        """Pairs of different photographs, each blurred on its own; labelled ones differ by `MIN_RATIO` at least."""
+        """Pairs of different photographs, each blurred on its own; labeled ones differ by `MIN_RATIO` at least."""
         labeled = split.startswith("labeled")
         chosen = [photographs[i] for _ in range(count) for i in random.choice(len(photographs), 2, replace=False)]
         rms = _draw_rms(random, (count, 2))

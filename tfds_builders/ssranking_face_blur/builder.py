@@ -15,7 +15,7 @@ from tfds_builders.ssranking_face_blur import lists
 from tfds_builders.ssranking_face_blur.faces import coverage, coverage_table, read_faces
 from tfds_builders.ssranking_face_blur.problems import FORGIVABLE, Problem, ReleaseError
 
-# Part of the labelled photographs (of WIDER) and persons (of LFW and CASIA-WebFace) that is held out for validation.
+# Part of the labeled photographs (of WIDER) and persons (of LFW and CASIA-WebFace) that is held out for validation.
 HELD_OUT = 0.05
 
 
@@ -51,7 +51,7 @@ class SsrankingFaceBlur(base.BlurDataset):
 
     VERSION = "1.0.0"
     NEEDS_MANUAL_DIR = True
-    DESCRIPTION = """Pairs of faces with the order of their blur, unlabelled pairs, and ranked test faces: the lists of
+    DESCRIPTION = """Pairs of faces with the order of their blur, unlabeled pairs, and ranked test faces: the lists of
     SSRanking-for-Object-BA over local copies of the photographs they refer to."""
     CITATION = """@inproceedings{li2022ssranking,
       title = {Semi-supervised Ranking for Object Image Blur Assessment},

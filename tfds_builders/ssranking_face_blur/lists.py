@@ -260,7 +260,7 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
 
 
 def _check_labels(release: Release):
-    """Reports labelled pairs given twice in a list, or in both orders in any list."""
+    """Reports labeled pairs given twice in a list, or in both orders in any list."""
     seen = {}
     for file in LISTS["labeled"]:
         here = {}

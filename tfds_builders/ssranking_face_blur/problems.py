@@ -32,11 +32,11 @@ KINDS = {
     ),
     "pair with itself": ("a face cannot be blurrier than itself.", "Delete the line."),
     "contradictory pair": (
-        "two labelled lines say the opposite of each other about the same two faces.",
+        "two labeled lines say the opposite of each other about the same two faces.",
         "Delete the wrong line, or both.",
     ),
     "repeated line": (
-        "a list has the same labelled pair or test face twice, which would count it twice.",
+        "a list has the same labeled pair or test face twice, which would count it twice.",
         "Delete one of the two lines.",
     ),
     "train and test": (
