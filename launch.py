@@ -1,28 +1,32 @@
-"""Trains or evaluates a blur scorer: python launch.py --workdir=runs/demo
+"""Trains or evaluates a blur scorer.
+
+    python launch.py --workdir=runs/demo
 
 With no --config it trains the demo of configs/default.py. Fields are set as --config.steps=800 or
---config.consistency.quadruplet_weight=0. The same command started again goes on where the run was.
+--config.consistency.quadruplet_weight=0. Rerun the same command to resume a run that was stopped.
 """
 
 import os
 import sys
+from typing import NoReturn
 
 import jax
+import ml_collections
 from absl import app, flags, logging
-from jax.experimental import multihost_utils
 from ml_collections import config_flags
 
-from blur_jax.evaluate import REPORT_FILE, SCORES_FILE, evaluate
-from blur_jax.report import summary_lines
+from blur_jax import distributed
+from blur_jax.evaluate import evaluate, summary_text
 from blur_jax.train import train
-from tfds_builders.build import prepare_configured
+from tfds_builders.prepare import prepare_configured
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 # What config_flags raises for a wrong field, type or file; for the default config it does so here already.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
 
 
-def refuse(error):
+def refuse(error: Exception) -> NoReturn:
+    """Exits with one sentence about a wrong config."""
     sys.exit(f"launch.py: --config: {' '.join(str(error).split())} (fields and types: configs/default.py)")
 
 
@@ -33,7 +37,10 @@ try:
 except _CONFIG_ERRORS as error:
     refuse(error)
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Run directory: checkpoints, figures and the report go here.", required=True
+    "workdir",
+    None,
+    "Run directory: checkpoints, metrics and the report go here. A local path, gs:// or s3://.",
+    required=True,
 )
 _MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "evaluate"], "Train and then evaluate, or only evaluate the run's best checkpoint."
@@ -43,28 +50,20 @@ _DISTRIBUTED = flags.DEFINE_boolean(
 )
 
 
-def run(config, workdir, mode):
+def run(config: ml_collections.ConfigDict, workdir: str, mode: str) -> None:
     """Prepares the data where needed, trains, evaluates and says where the results are."""
-    if jax.process_index() == 0:
-        prepare_configured(config.data)
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("data prepared")
+    config.data.sources = distributed.on_process_zero(prepare_configured, config.data)
     if mode == "train" and not train(config, workdir):
         return
-    results = evaluate(config, workdir)
-    if jax.process_index() != 0:
-        return
-    print(f"checkpoint  {os.path.join(workdir, results['checkpoint'])}")
-    print(f"report      {os.path.join(workdir, REPORT_FILE)}")
-    print(f"scores      {os.path.join(workdir, SCORES_FILE)}")
-    print("\n".join(summary_lines(results["splits"])))
+    distributed.say(summary_text(evaluate(config, workdir), workdir))
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
+    """Runs what the flags ask for; errors that a user can mend become one sentence."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
     if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)  # The libraries tell much that only debugging needs.
+        logging.set_verbosity(logging.WARNING)  # The libraries log much that only debugging needs.
     if _DISTRIBUTED.value:
         jax.distributed.initialize()
     try:
@@ -75,7 +74,7 @@ def main(argv):
         sys.exit(f"launch.py: {error}\n(--verbosity=1 shows where)")
 
 
-def parse(argv):
+def parse(argv: list[str]) -> list[str]:
     """Reads the flags, and with them the config."""
     try:
         return app.parse_flags_with_usage(argv)

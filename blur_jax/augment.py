@@ -1,6 +1,6 @@
-"""Changes to a picture that keep its blur, and so its rank: flip, exposure, contrast, color, noise.
+"""Changes to an image that keep its blur, and so its rank: flip, exposure, contrast, color, noise.
 
-Nothing here moves light from one pixel to another (a mirror image aside). Image and key alone fix the result.
+Nothing here moves light from one pixel to another (a mirror image aside). Image and key alone determine the result.
 """
 
 import jax
@@ -9,25 +9,26 @@ import jax.numpy as jnp
 _DISPLAY_GAMMA = 2.2  # sRGB, to a power law: a gain g in light is g ** (1 / 2.2) in encoded values
 
 
-def augment(key, image, *, flip, exposure, contrast, color, noise):
-    """One random change of one image; for a batch, `jax.vmap` over a key for each image.
+def augment(
+    key: jax.Array, image: jax.Array, *, flip: bool, exposure: float, contrast: float, color: float, noise: float
+) -> jax.Array:
+    """Changes one image at random; for a batch, `jax.vmap` over a key for each image.
 
     With every strength at zero and no flip this is the identity.
 
     Args:
-      key: a `jax.random` key.
-      image: float32 `[height, width, 3]`, sRGB in [0, 1].
-      flip: static; mirror left and right with probability one half.
-      exposure: the light is multiplied by 2^e, e uniform in [-exposure, exposure] stops.
-      contrast: differences from the image's mean are multiplied by 1 + c, c uniform in
-        [-contrast, contrast], `contrast` in [0, 1).
-      color: each channel is multiplied by 1 + g, g uniform in [-color, color] and drawn for each
-        channel, `color` in [0, 1).
-      noise: static; noise of a standard deviation uniform in [0, noise], of encoded values, is added, independent over
-        pixels and channels. Without it a scorer comes to take grain for detail.
+        key: a `jax.random` key.
+        image: float32 [height, width, 3], sRGB in [0, 1].
+        flip: static; mirrors left and right with probability one half.
+        exposure: the light is multiplied by 2^e, e uniform in [-exposure, exposure] stops.
+        contrast: differences from the image's mean are multiplied by 1 + c, c uniform in [-contrast, contrast];
+            in [0, 1).
+        color: each channel is multiplied by 1 + g, g uniform in [-color, color] and drawn for each channel; in [0, 1).
+        noise: static; adds noise to the encoded values, independent over pixels and channels, of a standard deviation
+            uniform in [0, noise]. Without it a scorer comes to take grain for detail.
 
     Returns:
-      float32 `[height, width, 3]` in [0, 1]; values beyond are clipped, as a sensor would.
+        float32 [height, width, 3] in [0, 1]; values beyond are clipped, as a sensor would.
     """
     flip_key, exposure_key, contrast_key, color_key, noise_key = jax.random.split(key, 5)
     if flip:

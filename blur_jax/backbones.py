@@ -1,9 +1,10 @@
-"""Backbones in Flax Linen: images `[batch, S, S, 3]` in [0, 1] -> a list of feature maps.
+"""Backbones in Flax Linen: images [batch, S, S, 3] in [0, 1] -> a list of feature maps.
 
-Fully convolutional for any S >= 32, each image on its own: group normalization per image, or batch
-normalisations folded into the convolutions. Parameters are float32, computation is in `dtype`.
+They are fully convolutional, for any S >= 32, and treat each image on its own: group normalization per image, or batch
+normalization folded into the convolutions. Parameters are float32; computation is in `dtype`.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,8 @@ class ConvNorm(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [batch, height, width, channels] to `features` channels."""
         x = nn.Conv(
             self.features,
             (self.kernel_size, self.kernel_size),
@@ -44,17 +46,18 @@ class ConvNorm(nn.Module):
 class SmallNet(nn.Module):
     """A small network that trains from scratch in minutes on two CPU cores.
 
-    The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of
-    each step, so the finest detail, where blur lives, is folded into channels instead of thrown
-    away, at a quarter of the cost of full resolution. A single group per normalization removes
-    the image's contrast and keeps the ratio of fine to coarse responses.
+    The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of each step, so the
+    finest detail, where blur lives, is folded into channels instead of thrown away, at a quarter of the cost of full
+    resolution. A single group per normalization removes the image's contrast and keeps the ratio of fine to coarse
+    responses.
     """
 
     widths: tuple[int, ...] = (16, 32, 64)
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(self, images: jax.Array) -> list[jax.Array]:
+        """Returns the maps of the stem and of each stage, S / 2, S / 4 and S / 8 pixels wide."""
         conv = partial(ConvNorm, groups=1, dtype=self.dtype)
         x = ((images - 0.5) / 0.25).astype(self.dtype)
         x = nn.relu(conv(self.widths[0], 4, 2, name="stem")(x))
@@ -67,17 +70,15 @@ class SmallNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet (He et al., CVPR 2016) with group normalization; returns the map of each stage.
-
-    Bottlenecks have their stride in the 3x3 convolution.
-    """
+    """ResNet (He et al., CVPR 2016) with group normalization; bottlenecks stride in their 3x3 convolution."""
 
     stage_sizes: tuple[int, ...]
     bottleneck: bool
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(self, images: jax.Array) -> list[jax.Array]:
+        """Returns the maps of the stages, S / 4 to S / 32 pixels wide."""
         x = ((images - 0.5) / 0.25).astype(self.dtype)
         x = nn.relu(ConvNorm(64, 7, 2, dtype=self.dtype, name="stem")(x))
         x = nn.max_pool(x, (3, 3), (2, 2), padding="SAME")
@@ -104,7 +105,8 @@ class ResNetBlock(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [batch, height, width, channels] to `features` channels, or four times as many of a bottleneck."""
         conv = partial(ConvNorm, dtype=self.dtype)
         if self.bottleneck:
             y = nn.relu(conv(self.features, 1, name="conv0")(x))
@@ -121,16 +123,17 @@ class ResNetBlock(nn.Module):
 class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 (Tan and Le, ICML 2019, Lite variant) with its batch norms folded away.
 
-    Returns the output of each block; the original's last 1x1 convolution and classifier are left
-    out. `pretrained.load` fills in ImageNet weights. Images are normalized as those weights were
-    trained, to (255 x - 127) / 128, and padding is TensorFlow's SAME, asymmetric at stride 2.
+    The original's last 1x1 convolution and classifier are left out. `pretrained.load` fills in ImageNet weights.
+    Images are normalized as those weights were trained, to (255 x - 127) / 128, and padding is TensorFlow's SAME,
+    asymmetric at stride 2.
     """
 
     blocks: int = 16
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(self, images: jax.Array) -> list[jax.Array]:
+        """Returns the output of each block, S / 2 to S / 32 pixels wide."""
         x = ((images * 255.0 - 127.0) / 128.0).astype(self.dtype)
         conv = nn.Conv(32, (3, 3), 2, kernel_init=_RECTIFIED, dtype=self.dtype, name="stem")
         x = _relu6(conv(x))
@@ -156,7 +159,7 @@ LITE0_BLOCKS = (
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expansion (unless it is 1), depthwise convolution, linear 1x1 projection, shortcut."""
+    """A 1x1 expansion (unless it is 1), a depthwise convolution and a linear 1x1 projection, around a shortcut."""
 
     features: int
     kernel_size: int
@@ -165,7 +168,8 @@ class InvertedResidual(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [batch, height, width, channels] to `features` channels."""
         pointwise = partial(nn.Conv, kernel_size=(1, 1), dtype=self.dtype)
         y = x
         if self.expansion > 1:
@@ -177,11 +181,10 @@ class InvertedResidual(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """Depthwise convolution with bias and SAME padding, `[batch, height, width, channels]`.
+    """Depthwise convolution with bias and SAME padding.
 
-    The parameters are those of `nn.Conv(channels, feature_group_count=channels)`. On CPU, where
-    XLA's grouped convolution is many times slower (benchmarks/depthwise.py), the result is summed
-    from shifted products.
+    The parameters are those of `nn.Conv(channels, feature_group_count=channels)`. On CPU, where XLA's grouped
+    convolution is many times slower (benchmarks/depthwise.py), the result is summed from shifted products.
     """
 
     kernel_size: int
@@ -189,7 +192,8 @@ class DepthwiseConv(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps each channel of [batch, height, width, channels] on its own."""
         channels = x.shape[-1]
         shape = (self.kernel_size, self.kernel_size, 1, channels)
         kernel = self.param("kernel", _RECTIFIED, shape, jnp.float32)
@@ -204,8 +208,8 @@ class DepthwiseConv(nn.Module):
         return y + bias[None, None, None, :]
 
 
-def depthwise_by_convolution(x, kernel, *, strides):
-    """Depthwise convolution of `[b, h, w, c]` with `[k, k, 1, c]`, SAME padding, by XLA."""
+def depthwise_by_convolution(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
+    """Convolves [b, h, w, c] depthwise with [k, k, 1, c], with SAME padding, by XLA's own convolution."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -216,13 +220,13 @@ def depthwise_by_convolution(x, kernel, *, strides):
     )
 
 
-def depthwise_by_shifts(x, kernel, *, strides):
-    """The same as `depthwise_by_convolution`, as a sum of k x k shifted products."""
+def depthwise_by_shifts(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
+    """Does the same as `depthwise_by_convolution`, as a sum of k x k shifted products."""
     return _by_shifts(x, kernel, strides)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _by_shifts(x, kernel, strides):
+def _by_shifts(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
     padded, taps = _pad(x, kernel, strides), kernel[:, :, 0]
     height, width = (-(-length // strides) for length in x.shape[1:3])
     total = 0.0
@@ -233,25 +237,25 @@ def _by_shifts(x, kernel, strides):
     return total
 
 
-def _pad(x, kernel, strides):
+def _pad(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
     return jnp.pad(x, ((0, 0), *_pads(x, kernel, strides), (0, 0)))
 
 
-def _pads(x, kernel, strides):
+def _pads(x: jax.Array, kernel: jax.Array, strides: int) -> Sequence[tuple[int, int]]:
     return lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], (strides, strides), "SAME")
 
 
-def _by_shifts_forward(x, kernel, strides):
+def _by_shifts_forward(x: jax.Array, kernel: jax.Array, strides: int) -> tuple[jax.Array, tuple]:
     return _by_shifts(x, kernel, strides), (x, kernel)
 
 
-def _by_shifts_backward(strides, saved, gradient):
+def _by_shifts_backward(strides: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     return _gradient_of_x(x, kernel, strides, gradient), _gradient_of_kernel(x, kernel, strides, gradient)
 
 
-def _gradient_of_x(x, kernel, strides, gradient):
-    """The transpose: the gradient, spread out by the stride, under the kernel turned by half a circle."""
+def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
+    """Transposes the convolution: the gradient, spread out by the stride, under the kernel turned by half a circle."""
     size = kernel.shape[:2]
     spread = [
         (length - 1 - before, full + before - 1 - strides * (count - 1), strides - 1)
@@ -267,13 +271,13 @@ def _gradient_of_x(x, kernel, strides, gradient):
     return total
 
 
-def _gradient_of_kernel(x, kernel, strides, gradient):
+def _gradient_of_kernel(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
     """Sums over images and positions, row by row: XLA's own sum over them is 3 to 15 times slower on a CPU."""
     padded = _pad(x, kernel, strides).astype(jnp.float32)
     batch, height, width, channels = gradient.shape
     size = kernel.shape[:2]
 
-    def add_row(index, sums):
+    def add_row(index: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         image, row = index // height, index % height
         slope = lax.dynamic_slice(gradient, (image, row, 0, 0), (1, 1, width, channels))[0, 0]
         band = lax.dynamic_slice(padded, (image, row * strides, 0, 0), (1, size[0], *padded.shape[2:]))[0]
@@ -290,5 +294,5 @@ def _gradient_of_kernel(x, kernel, strides, gradient):
 _by_shifts.defvjp(_by_shifts_forward, _by_shifts_backward)
 
 
-def _relu6(x):
+def _relu6(x: jax.Array) -> jax.Array:
     return jnp.clip(x, 0.0, 6.0)

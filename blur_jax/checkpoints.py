@@ -1,19 +1,23 @@
 """Saving, resuming and loading of runs on any topology: the only file that knows Orbax.
 
 A run directory holds `checkpoints/<step>/`, each with the parameters, the optimizer's state and a `meta` record
-(config, preprocessing, validation accuracy), so that one checkpoint is all that scoring needs. Arrays are saved as
-plain host arrays: a checkpoint says nothing of the devices that wrote it.
+(step, config, preprocessing, validation accuracy), so that one checkpoint is all that scoring needs. Arrays are saved
+as plain host arrays: a checkpoint says nothing of the devices that wrote it.
 """
 
 import dataclasses
+import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
+from blur_jax import legacy, run_dir
 from blur_jax.preprocessing import Preprocessing
 from blur_jax.train_state import TrainState
 
@@ -28,7 +32,7 @@ class CheckpointError(ValueError):
 class Checkpoints:
     """The checkpoints of one run: written in the background, each whole or not at all, newest and best kept."""
 
-    def __init__(self, workdir: str, *, keep: int):
+    def __init__(self, workdir: str | os.PathLike, *, keep: int) -> None:
         """Opens, and creates where needed, the checkpoints below `workdir`.
 
         Args:
@@ -48,7 +52,7 @@ class Checkpoints:
             preservation_policy=policy,
             cleanup_tmp_directories=True,
         )
-        self._manager = ocp.CheckpointManager(os.path.join(os.path.abspath(workdir), _FOLDER), options=options)
+        self._manager = ocp.CheckpointManager(run_dir.resolve(workdir) / _FOLDER, options=options)
 
     @property
     def latest_step(self) -> int | None:
@@ -66,13 +70,17 @@ class Checkpoints:
         """Starts to save a state and returns; the arrays have been copied by then, so the state may be donated.
 
         Args:
-            state: one replica's state, NumPy arrays.
-            config: the run's config, JSON-serialisable.
+            state: NumPy arrays.
+            config: the run's config, JSON-serializable.
             preprocessing: what scoring must do to a new picture.
             validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
+
+        Raises:
+            FloatingPointError: the state holds a number that is not finite; nothing is saved.
         """
+        _check_finite(state)
         step = int(state.step)
-        meta = {"config": config, "preprocessing": preprocessing.to_dict(), _METRIC: validation_accuracy}
+        meta = {"step": step, "config": config, "preprocessing": preprocessing.to_dict(), _METRIC: validation_accuracy}
         items = {"params": state.params, "ema_params": state.ema_params, "opt_state": state.opt_state}
         arrays = {name: ocp.args.StandardSave(item) for name, item in items.items() if item is not None}
         metrics = None if validation_accuracy is None else {_METRIC: validation_accuracy}
@@ -89,10 +97,11 @@ class Checkpoints:
         """
         step = self._manager.latest_step()
         items = {"params": template.params, "ema_params": template.ema_params, "opt_state": template.opt_state}
-        wanted = {name: ocp.args.StandardRestore(item) for name, item in items.items() if item is not None}
-        folder = os.path.join(str(self._manager.directory), str(step))
+        items = {name: item for name, item in items.items() if item is not None}
+        wanted = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
+        folder = f"{self._manager.directory}/{step}"
         restored = _guarded(folder, lambda: self._manager.restore(step, args=ocp.args.Composite(**wanted)))
-        _check_shapes(folder, items, restored)
+        _check_shapes(folder, items, {name: restored[name] for name in items})
         return TrainState(
             step=np.int32(step),
             params=restored["params"],
@@ -113,7 +122,7 @@ class Saved:
     Attributes:
         path: its folder.
         step: the number of updates behind it.
-        config: the config of the run.
+        config: the config of the run, in today's fields.
         preprocessing: the crop and resize protocol.
         validation_accuracy: of this checkpoint; None where it was not measured.
     """
@@ -128,17 +137,24 @@ class Saved:
         """Reads the parameters to score with (the moving average where the run kept one).
 
         Args:
-            template: a pytree of the same structure with the shapes and dtypes that the model expects.
+            template: a pytree of the same structure with the shapes and dtypes that the network expects.
 
         Raises:
-            CheckpointError: the arrays are damaged or do not fit.
+            CheckpointError: the arrays are damaged, do not fit or are not finite.
         """
-        item = "ema_params" if os.path.isdir(os.path.join(self.path, "ema_params")) else "params"
+        folder = epath.Path(self.path)
+        folder /= "ema_params" if (folder / "ema_params").is_dir() else "params"
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            folder = os.path.join(self.path, item)
             params = _guarded(folder, lambda: checkpointer.restore(folder, args=ocp.args.StandardRestore(template)))
-        _check_shapes(self.path, template, params)
+        _check_shapes(folder, template, params)
+        if not all(np.isfinite(array).all() for array in jax.tree.leaves(params)):
+            raise CheckpointError(f"{folder}: holds numbers that are not finite; use another checkpoint of the run")
         return params
+
+
+def latest_step(workdir: str | os.PathLike) -> int | None:
+    """Returns the newest step that a run has saved; None where there is none. Changes nothing."""
+    return max((int(path.name) for path in _steps(run_dir.resolve(workdir) / _FOLDER)), default=None)
 
 
 def find(path: str | os.PathLike) -> Saved:
@@ -147,46 +163,44 @@ def find(path: str | os.PathLike) -> Saved:
     Raises:
         CheckpointError: there is none, or its record is damaged.
     """
-    path = os.path.abspath(os.fspath(path))
-    if os.path.isdir(os.path.join(path, "meta")):
+    path = run_dir.resolve(path)
+    if (path / "meta").is_dir():
         return _read_meta(path)
-    steps = _steps(os.path.join(path, _FOLDER)) or _steps(path)
+    steps = _steps(path / _FOLDER) or _steps(path)
     if not steps:
         raise CheckpointError(
             f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
         )
-    saved = [_read_meta(folder) for folder in steps]
     # The later of equals: it has seen more data.
-    return max(
-        saved, key=lambda each: (-1.0 if each.validation_accuracy is None else each.validation_accuracy, each.step)
-    )
+    return max(map(_read_meta, steps), key=lambda saved: (_comparable(saved.validation_accuracy), saved.step))
 
 
-def _steps(folder):
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    return [
-        os.path.join(folder, name)
-        for name in names
-        if name.isdigit() and os.path.isdir(os.path.join(folder, name, "meta"))
-    ]
+def _comparable(accuracy: float | None) -> float:
+    return -1.0 if accuracy is None or math.isnan(accuracy) else accuracy
 
 
-def _read_meta(path):
+def _steps(folder: epath.Path) -> list[epath.Path]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if path.name.isdigit() and (path / "meta").is_dir()]
+
+
+def _read_meta(path: epath.Path) -> Saved:
     with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
-        meta = _guarded(path, lambda: checkpointer.restore(os.path.join(path, "meta")))
+        meta = _guarded(path, lambda: checkpointer.restore(path / "meta"))
     try:
         return Saved(
-            path=path,
-            step=int(os.path.basename(path)),
-            config=ml_collections.ConfigDict(meta["config"]),
+            path=os.fspath(path),
+            # Before steps were recorded, only the folder's name said them.
+            step=int(meta.get("step", path.name)),
+            config=ml_collections.ConfigDict(legacy.upgrade(meta["config"])),
             preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
             validation_accuracy=meta[_METRIC],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error
 
 
-def _guarded(path, read):
+def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
     """Orbax and TensorStore raise many types for a damaged or foreign folder; all mean the same to the user."""
     try:
         return read()
@@ -194,22 +208,19 @@ def _guarded(path, read):
         reason = str(error).strip().splitlines() or [repr(error)]
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason[0][:300]});"
-            " it may be damaged or from another model: delete that step's folder to go on from the one before"
+            " it may be damaged or from another network: delete that step's folder to resume from the one before"
         ) from error
 
 
-def _check_shapes(path, template, restored):
-    restored = (
-        {name: restored[name] for name in template if template[name] is not None}
-        if isinstance(template, dict)
-        else restored
-    )
-    template = (
-        {name: item for name, item in template.items() if item is not None} if isinstance(template, dict) else template
-    )
-    wanted = jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), template)
-    found = jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), restored)
+def _check_shapes(path: str | os.PathLike, template: Any, restored: Any) -> None:
+    wanted, found = (jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), tree) for tree in (template, restored))
     if wanted != found:
         raise CheckpointError(
-            f"{path}: its arrays do not fit the model that its config describes; it is damaged or edited"
+            f"{path}: its arrays do not fit the network that its config describes; it is damaged or edited"
         )
+
+
+def _check_finite(state: TrainState) -> None:
+    for path, array in jax.tree_util.tree_leaves_with_path(state):
+        if not np.isfinite(array).all():
+            raise FloatingPointError(f"{jax.tree_util.keystr(path)} of the state after step {state.step} is not finite")

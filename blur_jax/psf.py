@@ -1,4 +1,4 @@
-"""Shapes of blur at a known width: point spread functions, and down-and-up sampling. Widths in pixels.
+"""Shapes of blur at a known width: point spread functions, and down-and-up sampling. Widths are in pixels.
 
 A point spread function (PSF) is a cloud of weighted points, the places where the light of one scene point lands. Shared
 out bilinearly among pixels, a cloud gives a non-negative PSF of sum one whose second moment is an exact, increasing
@@ -12,6 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
+
+Cloud = tuple[jax.Array, jax.Array]  # points [count, 2] (x, y), centered and of unit r.m.s. radius; weights [count]
 
 _REACH = 3.5  # no PSF here reaches further than this many times its r.m.s. radius
 _GAUSSIAN_CUT = 3.5  # standard deviations
@@ -19,76 +22,86 @@ _ROUGHNESS = 1.5  # r.m.s. change of the camera's velocity, in initial velocitie
 _MIN_FACTOR = 1 / 3  # up to this factor down-and-up sampling is the identity
 
 
-def disk(rms, size):
-    """Defocus: a uniform disk of radius sqrt(2) * rms.
+def disk(rms: ArrayLike, size: int) -> jax.Array:
+    """Returns the PSF of defocus: a uniform disk of radius sqrt(2) * rms.
 
     Args:
-      rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that there is room for it.
-      size: static odd int K.
+        rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that there is room for it.
+        size: static odd int K.
 
     Returns:
-      float32 `[K, K]`, non-negative, sums to one; `rms_radius` of it equals `rms`.
+        float32 [K, K], non-negative, of sum one; its `rms_radius` equals `rms`.
     """
     return rasterize(*disk_cloud(point_count(size)), rms, size)
 
 
-def gaussian(rms, size, aspect=1.0, angle=0.0):
-    """A Gaussian; isotropic, of standard deviation rms / sqrt(2), unless `aspect` says otherwise.
+def gaussian(rms: ArrayLike, size: int, aspect: ArrayLike = 1.0, angle: ArrayLike = 0.0) -> jax.Array:
+    """Returns a Gaussian PSF; isotropic, of standard deviation rms / sqrt(2), unless `aspect` says otherwise.
 
     Args:
-      rms, size: as in `disk`.
-      aspect: minor over major standard deviation, in [0.2, 1].
-      angle: of the major axis, in radians, from the x axis towards the y axis (which points down).
+        rms: see `disk`.
+        size: see `disk`.
+        aspect: minor over major standard deviation, in [0.2, 1].
+        angle: direction of the major axis in radians, from the x axis towards the y axis (which points down).
+
+    Returns:
+        See `disk`.
     """
     return rasterize(*gaussian_cloud(point_count(size), aspect, angle), rms, size)
 
 
-def motion(key, rms, size):
-    """Motion blur along a random trajectory: a camera whose velocity does a random walk.
+def motion(key: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
+    """Returns the PSF of motion along a random trajectory: a camera whose velocity does a random walk.
 
     Args:
-      key: a `jax.random` key; it fixes the trajectory, whatever `rms` and `size`.
-      rms, size: as in `disk`.
+        key: a `jax.random` key; it determines the trajectory, whatever `rms` and `size` are.
+        rms: see `disk`.
+        size: see `disk`.
+
+    Returns:
+        See `disk`.
     """
     return rasterize(*motion_cloud(key, point_count(size)), rms, size)
 
 
-def rms_radius(psf):
-    """R.m.s. radius of a PSF `[K, K]`, odd K, about its central pixel, in pixels."""
+def rms_radius(psf: jax.Array) -> jax.Array:
+    """Returns the r.m.s. radius in pixels of a PSF [K, K], odd K, about its central pixel."""
     taps = jnp.arange(psf.shape[0], dtype=jnp.float32) - psf.shape[0] // 2
     return jnp.sqrt(jnp.sum(psf * (taps[:, None] ** 2 + taps[None, :] ** 2)) / jnp.sum(psf))
 
 
-def support(max_rms):
-    """Side (odd, pixels) of a PSF that has room for every family up to `max_rms` pixels."""
+def support(max_rms: float) -> int:
+    """Returns the side (odd, in pixels) of a PSF that has room for every family up to `max_rms` pixels."""
     return 2 * (math.ceil(_REACH * max_rms) + 1) + 1
 
 
-def point_count(size):
-    """Enough points to keep their grain below 1 % of the contrast at the largest width."""
+def point_count(size: int) -> int:
+    """Returns how many points keep the grain of a cloud below 1 % of the contrast at the largest width."""
     return max(256, 4 * (size // 2) ** 2)
 
 
-def _sunflower(count):
-    """`count` points that cover the unit disk evenly, [count, 2] (Vogel, 1979)."""
+def _sunflower(count: int) -> np.ndarray:
+    """Returns `count` points that cover the unit disk evenly, [count, 2] (Vogel, 1979)."""
     index = np.arange(count)
     radius, turn = np.sqrt((index + 0.5) / count), index * math.pi * (3 - math.sqrt(5))
     return np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1).astype(np.float32)
 
 
-def _normalized(points, weights):
-    """Weights of sum one; points centered, of unit r.m.s. radius."""
+def _normalized(points: jax.Array, weights: jax.Array) -> Cloud:
+    """Returns the points centered and of unit r.m.s. radius, and the weights at a sum of one."""
     weights = weights / jnp.sum(weights)
     points = points - jnp.sum(weights[:, None] * points, axis=0, keepdims=True)
     square = jnp.sum(weights[:, None] * points**2)
     return points / jnp.sqrt(square), weights
 
 
-def disk_cloud(count):
+def disk_cloud(count: int) -> Cloud:
+    """Returns the cloud of `disk`."""
     return _normalized(jnp.asarray(_sunflower(count)), jnp.ones(count))
 
 
-def gaussian_cloud(count, aspect, angle):
+def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
+    """Returns the cloud of `gaussian`."""
     points = _GAUSSIAN_CUT * _sunflower(count)
     weights = jnp.asarray(np.exp(-0.5 * np.sum(points**2, axis=-1)))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -97,7 +110,8 @@ def gaussian_cloud(count, aspect, angle):
     return _normalized(points, weights)
 
 
-def motion_cloud(key, count, terms=16):
+def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
+    """Returns the cloud of `motion`, its random walk a series of so many `terms`."""
     # Velocity is a normal vector plus Brownian motion, the latter by its Karhunen-Loeve series on
     # [0, 1], sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and
     # sqrt(2) (1 - cos(f t)) / f^2.
@@ -110,8 +124,8 @@ def motion_cloud(key, count, terms=16):
     return _normalized(points, jnp.ones(count))
 
 
-def rasterize(points, weights, rms, size):
-    """Shares a normalized cloud out among `[size, size]` pixels, at the scale that gives `rms`."""
+def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
+    """Shares a normalized cloud out among [size, size] pixels, at the scale that gives `rms`."""
     half = size // 2
     # A coordinate u falls to pixels floor(u) and floor(u) + 1 with the weights that keep its mean,
     # so its square becomes the chord of x^2 through these two. The sum of chords is convex and
@@ -120,7 +134,7 @@ def rasterize(points, weights, rms, size):
     radius = jnp.abs(points)
     weight = weights[:, None]
 
-    def newton(_, scale):
+    def newton(_: jax.Array, scale: jax.Array) -> jax.Array:
         reach = scale * radius
         cell = jnp.floor(reach)
         excess = jnp.sum(weight * (reach * (2 * cell + 1) - cell * (cell + 1))) - rms**2
@@ -133,12 +147,11 @@ def rasterize(points, weights, rms, size):
     return jnp.matmul((weight * share[:, 1]).T, share[:, 0], precision=lax.Precision.HIGHEST)
 
 
-def downup_operator(factor, phase, size):
-    """Down-sampling by area average, then linear up-sampling: a `[size, size]` matrix for an axis.
+def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array:
+    """Returns down-sampling by area average, then linear up-sampling, as a [size, size] matrix for an axis.
 
-    Low-resolution samples are `factor` pixels apart and each is the mean light over an interval of
-    that length; the edge pixels go on beyond the border. A pixel's value is interpolated between
-    its two neighboring samples.
+    Low-resolution samples are `factor` pixels apart and each is the mean light over an interval of that length; the
+    edge pixels continue beyond the border. A pixel's value is interpolated between its two neighboring samples.
 
     Averaged over phases, a pixel's weight of the pixel j places off is the probability that
     factor * B rounds to j, where B has the quadratic B-spline's density (a box for the area
@@ -146,12 +159,12 @@ def downup_operator(factor, phase, size):
     moment per axis tends to factor^2 / 4 + 1 / 12 for large ones.
 
     Args:
-      factor: float32 > 0, need not be whole.
-      phase: float32 in [0, 1), position of the low-resolution grid in grid steps.
-      size: static int.
+        factor: float32 > 0, need not be whole.
+        phase: float32 in [0, 1), position of the low-resolution grid in grid steps.
+        size: static int, length of the axis in pixels.
 
     Returns:
-      float32 `[size, size]`, non-negative, rows sum to one.
+        float32 [size, size], non-negative; each row sums to one.
     """
     pixel = jnp.arange(size, dtype=jnp.float32)
     position = pixel / factor - phase
@@ -160,7 +173,7 @@ def downup_operator(factor, phase, size):
     left = jnp.where(pixel[None, :] == 0, -jnp.inf, offset - 0.5)
     right = jnp.where(pixel[None, :] == size - 1, jnp.inf, offset + 0.5)
 
-    def share(center):
+    def share(center: jax.Array) -> jax.Array:
         start, stop = center - factor / 2, center + factor / 2
         overlap = jnp.minimum(stop, right) - jnp.maximum(start, left)
         return jnp.maximum(0.0, overlap) / factor
@@ -168,15 +181,15 @@ def downup_operator(factor, phase, size):
     return (1 - after) * share(-after * factor) + after * share((1 - after) * factor)
 
 
-def downup_factor(rms, max_rms):
-    """The factor at which down-and-up sampling, averaged over phases, has this r.m.s. radius.
+def downup_factor(rms: ArrayLike, max_rms: float) -> jax.Array:
+    """Returns the factor at which down-and-up sampling, averaged over phases, has this r.m.s. radius.
 
     Args:
-      rms: float32, in pixels, over both axes; 0 gives a factor that changes nothing.
-      max_rms: static float, the largest `rms`.
+        rms: float32, in pixels, over both axes; 0 gives a factor that changes nothing.
+        max_rms: static float, the largest `rms`.
 
     Returns:
-      float32 `[]`, for `downup_operator`.
+        float32 [], for `downup_operator`.
     """
     largest = max(1.0, math.sqrt(2) * max_rms)
     factors = np.linspace(_MIN_FACTOR, largest, 2048)
@@ -186,7 +199,7 @@ def downup_factor(rms, max_rms):
     return jnp.interp(rms**2, (2 * moments).astype(np.float32), factors.astype(np.float32))
 
 
-def _spline_tail(x):
-    """P(B > x) for x >= 0 and B with the quadratic B-spline's density on [-1.5, 1.5]."""
+def _spline_tail(x: np.ndarray) -> np.ndarray:
+    """Returns P(B > x) for x >= 0 and B with the quadratic B-spline's density on [-1.5, 1.5]."""
     outer = np.clip(1.5 - x, 0, None) ** 3 / 6
     return np.where(x < 0.5, 0.5 - 0.75 * x + x**3 / 3, outer)

@@ -1,20 +1,19 @@
 """Scoring pictures with a trained run: what a notebook or a program calls.
 
-scorer = load_scorer("runs/demo")
+scorer = blur_jax.load_scorer("runs/demo")
 scores = scorer.score(["a.jpg", "b.jpg"])
 """
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from blur_jax import checkpoints, models, train_step
-from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image
+from blur_jax import checkpoints, distributed, inference, models
+from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image, to_rgb
 
 Picture = str | os.PathLike | Image.Image | np.ndarray
 Box = tuple[int, int, int, int]
@@ -23,17 +22,20 @@ Box = tuple[int, int, int, int]
 class Scorer:
     """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
 
+    It uses all devices. In a program of several processes, all of them must make the same calls.
+
     Attributes:
         preprocessing: the crop and resize protocol of the training data; applied to every picture.
         config: the config of the run.
         step: the number of updates behind the parameters.
     """
 
-    def __init__(self, saved: checkpoints.Saved):
-        model, self._params = load_model(saved)
+    def __init__(self, saved: checkpoints.Saved) -> None:
+        """Reads the parameters; raises `checkpoints.CheckpointError` where they cannot be used."""
+        model, params = load_network(saved)
         self.preprocessing: Preprocessing = saved.preprocessing
         self.config, self.step = saved.config, saved.step
-        self._apply = jax.jit(lambda params, images: model.apply({"params": params}, train_step.to_float(images)))
+        self._params, self._score = distributed.replicate(params), inference.make_score(model)
 
     def score(
         self, pictures: Sequence[Picture], *, boxes: Sequence[Box | None] | None = None, batch_size: int = 64
@@ -42,14 +44,16 @@ class Scorer:
 
         Args:
             pictures: file paths, PIL images, or uint8 arrays [H, W, 3] in RGB, of any sizes.
-            boxes: (x, y, width, height) of the face in each picture, in pixels; None takes whole pictures.
+            boxes: (x, y, width, height) of the face in each picture, in pixels of the upright picture; None takes
+                whole pictures.
             batch_size: pictures in memory at a time.
 
         Returns:
             float32 [n], in [0, 1], larger is blurrier.
 
         Raises:
-            FileNotFoundError, ValueError: a picture that is missing or unreadable, or a box that leaves it.
+            FileNotFoundError: a picture is missing.
+            ValueError: a picture is unreadable, or a box leaves it.
         """
         if isinstance(pictures, (str, os.PathLike)):
             raise ValueError("score takes a list of pictures; give [picture] for a single one")
@@ -59,9 +63,8 @@ class Scorer:
         scores = [np.zeros(0, np.float32)]
         for start in range(0, len(pictures), batch_size):
             chunk = slice(start, start + batch_size)
-            scores.append(
-                self.score_prepared(np.stack([self.prepare(*item) for item in zip(pictures[chunk], boxes[chunk])]))
-            )
+            images = np.stack([self.prepare(*item) for item in zip(pictures[chunk], boxes[chunk])])
+            scores.append(self.score_images(images))
         return np.concatenate(scores)
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
@@ -71,26 +74,27 @@ class Scorer:
                 raise ValueError(f"an array picture must be uint8 [H, W, 3], not {picture.dtype} {list(picture.shape)}")
             picture = Image.fromarray(picture)
         elif isinstance(picture, Image.Image):
-            picture = picture.convert("RGB")
+            picture = to_rgb(picture, upright=self.preprocessing.upright)
         else:
-            picture = read_image(picture)
+            picture = read_image(picture, upright=self.preprocessing.upright)
         return crop_and_resize(picture, box, self.preprocessing)
 
-    def score_prepared(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
-        """Scores uint8 [n, S, S, 3] that are cropped and resized already, so many at a time; returns float32 [n].
+    def score_images(self, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
+        """Scores images that are cropped and resized already.
 
-        A batch is filled up to a power of two, so that few sizes are ever compiled. None takes all images at once.
+        Args:
+            images: uint8 [n, S, S, 3].
+            batch_size: images in a batch over all devices.
+            progress: label of a progress bar; None shows none.
+
+        Returns:
+            float32 [n], in [0, 1], larger is blurrier.
         """
-        if batch_size is not None and len(images) > batch_size:
-            starts = range(0, len(images), batch_size)
-            return np.concatenate([self.score_prepared(images[start : start + batch_size]) for start in starts])
-        padded = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
-        padded[: len(images)] = images
-        return np.asarray(self._apply(self._params, padded))[: len(images)]
+        return self._score(self._params, images, batch_size=batch_size, progress=progress)
 
 
-def load_model(saved: checkpoints.Saved) -> tuple[models.Scorer, Any]:
-    """Builds the model that a checkpoint's config describes and reads its parameters; returns (model, params)."""
+def load_network(saved: checkpoints.Saved) -> tuple[models.Network, models.Params]:
+    """Builds the network that a checkpoint's config describes and reads its parameters; returns (network, params)."""
     model = models.from_config(saved.config.model)
     size = saved.preprocessing.image_size
     shapes = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))

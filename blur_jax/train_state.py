@@ -1,4 +1,4 @@
-"""Everything that a run is at one moment: arrays only, so it can be replicated, donated and saved as it is."""
+"""Everything that a run is at one moment: arrays only, so they can be replicated, donated and saved as they are."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from blur_jax import models
+
 
 @flax.struct.dataclass
 class TrainState:
@@ -14,8 +16,8 @@ class TrainState:
 
     Attributes:
         step: int32 [], number of updates made.
-        params: float32 pytree, the scorer's parameters.
-        opt_state: the optax state.
+        params: float32 pytree, the network's parameters.
+        opt_state: the optax state of the parameters that are trained.
         ema_params: float32 pytree, exponential moving average of `params`; None when it is off.
     """
 
@@ -25,16 +27,24 @@ class TrainState:
     ema_params: Any
 
     @property
-    def best_params(self) -> Any:
-        """The parameters to score with: the average where there is one."""
+    def scoring_params(self) -> Any:
+        """The parameters to score with: the moving average where there is one."""
         return self.params if self.ema_params is None else self.ema_params
 
 
-def create(params: Any, tx: optax.GradientTransformation, *, ema: bool) -> TrainState:
-    """Returns the state before the first update."""
+def create(params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int = 0, ema: bool = False) -> TrainState:
+    """Returns the state before the first update.
+
+    Args:
+        params: the network's initial parameters.
+        tx: the optimizer.
+        frozen_blocks: `config.model.frozen_blocks`; the optimizer keeps no state for what is frozen.
+        ema: whether to keep a moving average.
+    """
+    trained, _ = models.partition(params, frozen_blocks)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        opt_state=tx.init(params),
+        opt_state=tx.init(trained),
         ema_params=jax.tree.map(jnp.copy, params) if ema else None,
     )

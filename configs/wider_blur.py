@@ -1,11 +1,12 @@
 """Real photographs with real human labels: EfficientNet-Lite0 from ImageNet weights, fine-tuned on pairs.
 
-The data are lists in the formats of the paper's release, see README.md, section "Your own labels"; the figures in the
-README come from pairs derived from the blur attribute of WIDER FACE.
+DIR holds lists in the formats of the paper's release beside the photographs, see docs/data.md. The result is on pairs
+derived from the blur attribute of WIDER FACE.
 
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
-Result:   README.md, section "Results"
+Time:     6 minutes
+Result:   AUC matched by size 0.877, 0.890, 0.872 on the unseen events of test1 to test3 (docs/results.md)
 """
 
 import ml_collections

@@ -1,3 +1,5 @@
+"""Each change does what its strength says, and none of them changes the order of blur."""
+
 import functools
 
 import jax
@@ -10,7 +12,7 @@ OFF = {"flip": False, "exposure": 0.0, "contrast": 0.0, "color": 0.0, "noise": 0
 ALL = {"flip": True, "exposure": 0.5, "contrast": 0.2, "color": 0.1, "noise": 0.05}
 
 
-def picture(seed=0, size=24, low=0.3, high=0.6):
+def texture(seed=0, size=24, low=0.3, high=0.6):
     values = np.random.default_rng(seed).random((size, size, 3), np.float32)
     return low + (high - low) * values
 
@@ -26,13 +28,13 @@ def many(image, seed=0, count=32, **options):
 
 
 def test_no_strength_is_the_identity():
-    image = picture(low=0, high=1)
+    image = texture(low=0, high=1)
     for result in many(image):
         np.testing.assert_array_equal(result, image)
 
 
 def test_flip_is_exact_and_comes_half_of_the_time():
-    image = picture()
+    image = texture()
     flipped = 0
     for result in many(image, count=64, flip=True):
         is_flipped = np.array_equal(result, image[:, ::-1])
@@ -42,7 +44,7 @@ def test_flip_is_exact_and_comes_half_of_the_time():
 
 
 def test_exposure_is_one_gain_within_its_stops():
-    image = picture()
+    image = texture()
     gains = many(image, exposure=1.0) / image
     np.testing.assert_allclose(gains, np.broadcast_to(gains[:, :1, :1, :1], gains.shape), rtol=1e-5)
     # One stop is a factor of two in light: 2^(1 / 2.2) = 1.3704 in encoded values.
@@ -50,7 +52,7 @@ def test_exposure_is_one_gain_within_its_stops():
 
 
 def test_contrast_scales_differences_from_the_mean():
-    image = picture()
+    image = texture()
     results = many(image, contrast=0.3)
     np.testing.assert_allclose(results.mean((1, 2, 3)), image.mean(), rtol=1e-5)
     scales = results.std((1, 2, 3)) / image.std()
@@ -60,7 +62,7 @@ def test_contrast_scales_differences_from_the_mean():
 
 
 def test_color_is_a_gain_for_each_channel():
-    image = picture()
+    image = texture()
     gains = many(image, color=0.2) / image
     np.testing.assert_allclose(gains, np.broadcast_to(gains[:, :1, :1], gains.shape), rtol=1e-5)
     assert 0.8 < gains.min() < 0.9 and 1.1 < gains.max() < 1.2
@@ -82,13 +84,13 @@ def test_noise_is_white_and_of_a_deviation_of_its_own_in_each_image():
 
 
 def test_output_stays_in_range():
-    results = many(picture(low=0, high=1), exposure=2.0, contrast=0.9, color=0.5)
+    results = many(texture(low=0, high=1), exposure=2.0, contrast=0.9, color=0.5)
     assert results.min() == 0 and results.max() == 1
 
 
 def test_key_and_image_alone_fix_the_result():
     keys = jax.random.split(jax.random.key(1), 5)
-    images = np.stack([picture(seed) for seed in range(5)])
+    images = np.stack([texture(seed) for seed in range(5)])
     together = batch(keys, images, **ALL)
     np.testing.assert_array_equal(together, batch(keys, images, **ALL))
     for i in range(5):
@@ -112,7 +114,7 @@ def sharpness(images):
 
 @pytest.mark.parametrize("passes", [1, 2, 4])
 def test_order_of_blur_survives_independent_draws(passes):
-    blobs = box_blur(picture(size=48, low=0.0, high=1.0), 2)
+    blobs = box_blur(texture(size=48, low=0.0, high=1.0), 2)
     low, high = blobs.min(), blobs.max()
     blurrier = box_blur(blobs, passes)
     sharp, blurred = (0.15 + 0.6 * (image - low) / (high - low) for image in (blobs, blurrier))

@@ -12,7 +12,7 @@ from blur_jax import checkpoints, train_state
 from blur_jax.preprocessing import Preprocessing
 
 PROTOCOL = Preprocessing(image_size=48, context=1.25)
-CONFIG = {"seed": 3, "model": {"backbone": "small", "blocks": 0}, "families": ["a", "b"]}
+CONFIG = {"seed": 3, "model": {"backbone": "small", "blocks": None}, "families": ["a", "b"]}
 
 
 def state_of(step, *, ema=True, width=3):
@@ -83,6 +83,57 @@ def test_a_checkpoint_can_be_moved_and_read_alone(tmp_path):
     assert_equal(checkpoints.find(tmp_path / "alone" / "4").load_params(state_of(0).params), state_of(4).params)
 
 
+def test_a_renamed_copy_knows_its_step(tmp_path):
+    write(tmp_path, {4: 0.9})
+    shutil.copytree(tmp_path / "checkpoints" / "4", tmp_path / "the best so far")
+    assert checkpoints.find(tmp_path / "the best so far").step == 4
+
+
+def test_a_record_without_step_is_read_from_the_name_of_its_folder(tmp_path):
+    """As older versions wrote it."""
+    write(tmp_path, {4: 0.9})
+    (record,) = (tmp_path / "checkpoints" / "4" / "meta").glob("metadata")
+    meta = json.loads(record.read_text())
+    del meta["step"]
+    record.write_text(json.dumps(meta))
+    assert checkpoints.find(tmp_path).step == 4
+
+
+def test_an_accuracy_that_is_no_number_is_never_the_best(tmp_path):
+    write(tmp_path, {1: 0.5, 2: float("nan")})
+    assert checkpoints.find(tmp_path).step == 1
+
+
+@pytest.mark.parametrize("item", ["params", "ema_params", "opt_state"])
+def test_a_state_that_is_not_finite_is_never_saved(tmp_path, item):
+    saver = checkpoints.Checkpoints(tmp_path, keep=2)
+    poisoned = jax.tree.map(lambda x: x * np.nan if x.dtype == np.float32 else x, getattr(state_of(3), item))
+    with pytest.raises(FloatingPointError, match=rf"{item}.* after step 3 is not finite"):
+        saver.save(
+            state_of(3).replace(**{item: poisoned}), config=CONFIG, preprocessing=PROTOCOL, validation_accuracy=0.5
+        )
+    saver.close()
+    assert checkpoints.latest_step(tmp_path) is None
+
+
+def test_parameters_that_are_not_finite_are_not_loaded(tmp_path, monkeypatch):
+    """Older versions could save them."""
+    monkeypatch.setattr(checkpoints, "_check_finite", lambda state: None)
+    saver = checkpoints.Checkpoints(tmp_path, keep=2)
+    params = {"layer": {"kernel": np.full((2, 3), np.nan, np.float32), "bias": np.zeros(3, np.float32)}}
+    state = state_of(3, ema=False).replace(params=params)
+    saver.save(state, config=CONFIG, preprocessing=PROTOCOL, validation_accuracy=0.5)
+    saver.close()
+    with pytest.raises(checkpoints.CheckpointError, match="not finite; use another checkpoint"):
+        checkpoints.find(tmp_path).load_params(state_of(0).params)
+
+
+def test_the_latest_step(tmp_path):
+    assert checkpoints.latest_step(tmp_path) is None
+    write(tmp_path, {9: 0.5, 10: 0.4})
+    assert checkpoints.latest_step(tmp_path) == 10
+
+
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
 def test_a_folder_without_checkpoints_says_what_to_give(tmp_path, folder):
     (tmp_path / "empty").mkdir()
@@ -92,9 +143,9 @@ def test_a_folder_without_checkpoints_says_what_to_give(tmp_path, folder):
 
 def test_a_model_of_another_shape_is_refused(tmp_path):
     write(tmp_path, {4: 0.9})
-    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit"):
+    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit the network"):
         checkpoints.find(tmp_path).load_params(state_of(0, width=7).params)
-    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit"):
+    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit the network"):
         checkpoints.Checkpoints(str(tmp_path), keep=2).restore(state_of(0, width=7))
 
 

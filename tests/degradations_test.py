@@ -1,13 +1,16 @@
+"""Draws have the strength they are asked for, and images come out as computed by hand."""
+
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from moments import downup_moments, moments
 
 from blur_jax import degradations
-from blur_jax import psf as psf_lib
 from blur_jax.degradations import FAMILIES
+from blur_jax.psf import rms_radius
 
 SIZE = 32
 MAX_RMS = 0.1  # image widths: 3.2 pixels
@@ -18,146 +21,14 @@ draw = jax.jit(functools.partial(degradations.from_rms, image_size=SIZE, max_rms
 apply = jax.jit(degradations.apply)
 draw_batch = jax.jit(jax.vmap(draw, in_axes=(0, None, 0)))
 apply_batch = jax.jit(jax.vmap(degradations.apply, in_axes=(0, None)))
-disk = jax.jit(psf_lib.disk, static_argnums=1)
-gaussian = jax.jit(psf_lib.gaussian, static_argnums=1)
 jpeg = jax.jit(degradations.jpeg)
-motion = jax.jit(psf_lib.motion, static_argnums=2)
 
 
 def texture(count, seed=0, size=SIZE):
     return np.random.default_rng(seed).random((count, size, size, 3), np.float32)
 
 
-def moments(psf):
-    """E[x^2], E[y^2], E[xy] about the center; y points down, as rows do."""
-    psf = np.asarray(psf, np.float64)
-    y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - psf.shape[0] // 2
-    return np.array([np.sum(psf * x * x), np.sum(psf * y * y), np.sum(psf * x * y)])
-
-
-def downup_moments(operators):
-    """Second moment of each row of `[..., S, S]` operators, about the pixel itself."""
-    offset = np.arange(operators.shape[-1])
-    square = (offset[None, :] - offset[:, None]) ** 2.0
-    return np.sum(np.asarray(operators, np.float64) * square, axis=-1)
-
-
-# Point spread functions.
-
-WIDTHS = np.array([0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 6.4], np.float32)  # pixels
-SHAPES = {
-    "disk": psf_lib.disk,
-    "gaussian": psf_lib.gaussian,
-    "elongated": lambda rms, size: psf_lib.gaussian(rms, size, 0.2, 0.7),
-    "motion": lambda rms, size: psf_lib.motion(jax.random.key(2), rms, size),
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_psf_is_non_negative_sums_to_one_and_has_the_requested_second_moment(shape):
-    size = psf_lib.support(float(WIDTHS[-1]))
-    psfs = np.asarray(jax.jit(jax.vmap(lambda rms: SHAPES[shape](rms, size)))(WIDTHS))
-    psfs = psfs.astype(np.float64)
-    assert psfs.min() >= 0
-    np.testing.assert_allclose(psfs.sum((1, 2)), 1, atol=1e-5)
-    radii = [np.sqrt(moments(psf)[:2].sum()) for psf in psfs]
-    np.testing.assert_allclose(radii, WIDTHS, rtol=1e-4)
-    # Centered: the mean position is the central pixel.
-    offset = np.arange(size) - size // 2
-    np.testing.assert_allclose(psfs.sum(1) @ offset, 0, atol=1e-4)
-    np.testing.assert_allclose(psfs.sum(2) @ offset, 0, atol=1e-4)
-
-
-def test_psf_of_no_width_is_a_single_pixel():
-    expected = np.zeros((9, 9), np.float32)
-    expected[4, 4] = 1
-    np.testing.assert_allclose(disk(0.0, 9), expected, atol=1e-6)
-    np.testing.assert_allclose(motion(jax.random.key(0), 0.0, 9), expected, atol=1e-6)
-
-
-def test_there_is_room_for_every_random_trajectory():
-    size = psf_lib.support(4.0)
-    keys = jax.random.split(jax.random.key(5), 500)
-    radius = jax.vmap(lambda key: psf_lib.rms_radius(motion(key, 4.0, size)))
-    np.testing.assert_allclose(jax.jit(radius)(keys), 4.0, rtol=1e-3)
-
-
-def test_rms_radius_of_a_known_psf():
-    psf = np.zeros((5, 5), np.float32)
-    psf[2, 2], psf[2, 4], psf[0, 2], psf[1, 1] = 4, 1, 1, 2  # squares 0, 4, 4, 2; in all 12 / 8
-    np.testing.assert_allclose(psf_lib.rms_radius(psf), np.sqrt(1.5), rtol=1e-6)
-
-
-def test_disk_is_flat_with_a_radius_of_root_two_rms():
-    psf = np.asarray(disk(4.0, psf_lib.support(4.0)))
-    center = psf.shape[0] // 2
-    y, x = np.mgrid[: psf.shape[0], : psf.shape[1]] - center
-    distance = np.hypot(x, y)
-    inside = psf[distance < 4]  # the radius is 5.66; the rim is two pixels wide at most
-    np.testing.assert_allclose(inside, 1 / (32 * np.pi), rtol=0.06)  # the area is pi 2 rms^2
-    assert psf[distance > 7.1].max() == 0
-
-
-def test_gaussian_has_a_gaussian_profile():
-    # rms 3: variance 4.5 per axis; 1 / (2 pi 4.5) at the center, exp(-1) of it 3 pixels away.
-    psf = np.asarray(gaussian(3.0, psf_lib.support(3.0)))
-    center = psf.shape[0] // 2
-    np.testing.assert_allclose(psf[center, center], 0.03537, rtol=0.04)
-    np.testing.assert_allclose(psf[center, center + 3] / psf[center, center], 0.3679, rtol=0.04)
-    np.testing.assert_allclose(psf[center - 3, center] / psf[center, center], 0.3679, rtol=0.04)
-
-
-@pytest.mark.parametrize(
-    ("angle", "expected"),
-    [(0, (12.8, 3.2, 0)), (np.pi / 2, (3.2, 12.8, 0)), (np.pi / 4, (8, 8, 4.8))],
-)
-def test_anisotropic_gaussian_is_elongated_along_its_angle(angle, expected):
-    # rms 4 and aspect 1/2: 16 is shared out as 4 to 1.
-    psf = gaussian(4.0, psf_lib.support(4.0), 0.5, angle)
-    np.testing.assert_allclose(moments(psf), expected, atol=0.15)
-
-
-def test_trajectory_does_not_depend_on_the_support_and_scales_with_the_width():
-    key = jax.random.key(3)
-    small = np.asarray(motion(key, 2.0, 17))
-    large = np.asarray(motion(key, 2.0, 41))
-    np.testing.assert_allclose(small, large[12:29, 12:29], atol=1e-3)
-    ratio = moments(motion(key, 5.0, 41)) / moments(motion(key, 2.5, 41))
-    np.testing.assert_allclose(ratio, 4, rtol=0.15)
-
-
-# Down-and-up sampling.
-
-
-def test_downup_operator_by_hand():
-    # Factor 2, phase 1/4: samples at 0.5, 2.5, 4.5, each the mean of two pixels. Pixel 2 lies 3/4
-    # of the way from the first to the second; pixel 0 between the first and the repeated edge.
-    operator = np.asarray(psf_lib.downup_operator(2.0, 0.25, 6))
-    np.testing.assert_allclose(operator[2], [0.125, 0.125, 0.375, 0.375, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(operator[0], [0.625, 0.375, 0, 0, 0, 0], atol=1e-6)
-
-
-@jax.jit
-def operators_of(factor, phases):
-    return jax.vmap(lambda phase: psf_lib.downup_operator(factor, phase, 36))(phases)
-
-
-@pytest.mark.parametrize("rms", [0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0])
-def test_downup_second_moment_averaged_over_phases(rms):
-    phases = jnp.asarray((np.arange(512) + 0.5) / 512, jnp.float32)
-    operators = operators_of(psf_lib.downup_factor(rms, 4.0), phases)
-    assert operators.min() >= 0
-    np.testing.assert_allclose(operators.sum(-1), 1, atol=1e-5)
-    inner = downup_moments(operators)[:, 12:-12].mean()
-    np.testing.assert_allclose(np.sqrt(2 * inner), rms, rtol=1e-3, atol=2e-4)
-
-
-def test_downup_second_moment_at_large_factors():
-    # Per axis factor^2 / 4 + 1 / 12: for rms 4, 8 = factor^2 / 4 + 1 / 12, so factor = 5.6273.
-    np.testing.assert_allclose(psf_lib.downup_factor(4.0, 4.0), 5.6273, rtol=1e-3)
-
-
-# Draws.
+# --- draws ---
 
 
 @pytest.mark.parametrize("family", range(len(FAMILIES)))
@@ -182,7 +53,7 @@ def test_draw_has_exactly_the_requested_strength(family):
 def test_strength_is_limited_to_what_there_is_room_for():
     result = draw(jax.random.key(0), 0, 0.5)
     np.testing.assert_allclose(result.rms, MAX_RMS)
-    np.testing.assert_allclose(psf_lib.rms_radius(result.psf), SIZE * MAX_RMS, rtol=1e-3)
+    np.testing.assert_allclose(rms_radius(result.psf), SIZE * MAX_RMS, rtol=1e-3)
 
 
 def test_sample_draws_families_uniformly_and_strength_log_uniformly():
@@ -199,6 +70,16 @@ def test_sample_draws_families_uniformly_and_strength_log_uniformly():
     resampled = jnp.abs(draws.rows - jnp.eye(16)[None]).max((1, 2)) > 1e-3
     np.testing.assert_array_equal(is_delta, resampled)
     assert 0.4 < resampled.mean() < 0.6
+
+
+def test_sample_draws_quality_uniformly_and_none_only_where_it_is_off():
+    keys = jax.random.split(jax.random.key(2), 600)
+    sample = functools.partial(degradations.sample, image_size=16, rms_min=0.01, rms_max=0.1)
+    quality = jax.jit(jax.vmap(lambda key: sample(key, jpeg_min_quality=60).jpeg_quality))(keys)
+    counts = np.histogram(quality, [60, 70, 80, 90, 100])[0]
+    np.testing.assert_allclose(counts / 600, 0.25, atol=0.06)
+    assert sample(keys[0], jpeg_min_quality=100).jpeg_quality == 100
+    assert sample(keys[0], jpeg_min_quality=None).jpeg_quality is None
 
 
 @pytest.mark.parametrize(
@@ -224,11 +105,11 @@ def test_draws_are_a_function_of_the_key():
     assert np.abs(first.psf - other.psf).max() > 0.01
 
 
-# Rendering.
+# --- rendering ---
 
 
 @pytest.mark.parametrize("family", range(len(FAMILIES)))
-def test_constant_picture_stays_constant(family):
+def test_constant_image_stays_constant(family):
     images = np.broadcast_to(np.array([0.02, 0.3, 1.0], np.float32), (1, SIZE, SIZE, 3))
     result = apply(draw(jax.random.key(4), family, MAX_RMS), images)
     np.testing.assert_allclose(result, images, atol=2e-5)
@@ -303,7 +184,7 @@ def test_images_of_another_size_are_refused():
         degradations.apply(degradation, texture(1, size=16))
 
 
-# Noise and JPEG.
+# --- noise and JPEG ---
 
 
 def test_noise_has_its_standard_deviation_in_linear_light():
@@ -328,7 +209,7 @@ def test_noise_has_its_standard_deviation_in_linear_light():
         (100, 128.7, 128.75),
     ],
 )
-def test_jpeg_of_a_flat_picture_by_hand(quality, level, expected):
+def test_jpeg_of_a_flat_image_by_hand(quality, level, expected):
     images = np.full((1, 8, 8, 3), level / 255, np.float32)
     result = jpeg(images, quality)
     np.testing.assert_allclose(255 * result, expected, atol=1e-3)

@@ -9,7 +9,7 @@ import pytest
 import runs
 from conftest import shrink
 
-from blur_jax import parallel, writers
+from blur_jax import distributed, run_dir
 from configs import default
 
 TOPOLOGIES = {"1": {}, "8": {"devices": 8}, "2x2": {"processes": 2, "devices": 2}}
@@ -44,7 +44,7 @@ def test_training_gives_the_same_parameters(trained, topology):
 @pytest.mark.parametrize("topology", ["8", "2x2"])
 def test_metrics_of_training_are_the_same(trained, topology):
     _, folders = trained
-    one, many = (writers.read_history(folders[name]) for name in ("1", topology))
+    one, many = (run_dir.read_history(folders[name]) for name in ("1", topology))
     assert len(one) == len(many) == 6  # five steps and a validation
     for a, b in zip(one, many):
         assert a.keys() == b.keys()
@@ -53,7 +53,7 @@ def test_metrics_of_training_are_the_same(trained, topology):
 
 def test_evaluation_figures_are_identical_on_any_topology(trained, subprocess_env):
     config, folders = trained
-    folder = folders["1"]  # one checkpoint, evaluated anew on each topology
+    folder = folders["1"]  # one checkpoint, evaluated again on each topology
     found = []
     for topology in TOPOLOGIES.values():
         (folder / "metrics.json").unlink()
@@ -71,15 +71,15 @@ def test_a_run_may_go_on_on_another_number_of_devices(trained, subprocess_env, t
     runs.run(config, tmp_path / "moved", subprocess_env, devices=8)
     shutil.rmtree(tmp_path / "moved" / "checkpoints" / "4")  # as if it had been killed after step 2
     output = runs.run(config, tmp_path / "moved", subprocess_env)
-    assert "going on from step 2" in output
+    assert "resuming from step 2" in output
     straight, moved = (runs.last_state(config, tmp_path / name) for name in ("straight", "moved"))
     for a, b in zip(jax.tree.leaves(straight.params), jax.tree.leaves(moved.params)):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_replicate_and_back():
+def test_what_is_replicated_has_no_leading_axis():
     tree = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.int32(4)}
-    back = parallel.unreplicate(parallel.replicate(tree))
+    back = jax.device_get(distributed.replicate(tree))
     np.testing.assert_array_equal(back["a"], tree["a"])
     assert back["b"] == 4
 
@@ -87,4 +87,41 @@ def test_replicate_and_back():
 @pytest.mark.parametrize("size", [0, -8])
 def test_batch_sizes_that_do_not_divide_are_named(size):
     with pytest.raises(ValueError, match=rf"config\.batch\.labeled={size} .*multiple of the 1 devices"):
-        parallel.check_batch_size(size, "batch.labeled")
+        distributed.check_batch_size(size, "batch.labeled")
+
+
+def test_every_process_takes_the_probe_of_process_0(trained, subprocess_env, tmp_path):
+    """With BLAS libraries that round differently, say."""
+    config, _ = trained
+    config = config.copy_and_resolve_references()
+    config.model.linear_probe = 1.0
+    config.steps, config.checkpoint_every = 2, 2
+    runs.run(config, tmp_path / "one", subprocess_env)
+    runs.run(config, tmp_path / "two", subprocess_env, processes=2, do=("another probe", "train"))
+    one, two = (runs.last_state(config, tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params)):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_an_error_on_one_process_reaches_all_at_once(trained, subprocess_env, tmp_path, who):
+    """The others neither wait for a process that is gone, nor end in a traceback of the communication library."""
+    config, _ = trained
+    processes = runs.start(config, tmp_path, subprocess_env, processes=2, do=(f"fail on {who}", "train"))
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1]
+    assert "error: the disk of this host is full" in outputs[who]
+    assert f"error: process {who} failed: OSError: the disk of this host is full" in outputs[1 - who]
+    assert not any("Gloo" in line and "rror" in line for output in outputs for line in output.splitlines())
+
+
+def test_a_workdir_of_another_config_is_refused_on_every_process(trained, subprocess_env, tmp_path):
+    config, _ = trained
+    other = config.copy_and_resolve_references()
+    other.seed = 9
+    with run_dir.claim(other, tmp_path):
+        pass
+    processes = runs.start(config, tmp_path, subprocess_env, processes=2)
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1]
+    assert all("config.seed is 9 there, 0 here" in output for output in outputs)

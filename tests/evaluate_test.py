@@ -1,11 +1,14 @@
 import csv
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from blur_jax import checkpoints, data, evaluate, scorer, train
+import blur_jax
+from blur_jax import checkpoints, data, evaluate, train
+from blur_jax.preprocessing import Preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -21,33 +24,32 @@ def evaluated(tmp_path_factory, demo_dir):
     return config, folder, evaluate.evaluate(config, str(folder))
 
 
-def test_figures_are_those_of_the_scores(evaluated):
+def test_metrics_are_those_of_the_scores(evaluated):
     config, folder, results = evaluated
-    examples = list(data.open_split(config.data, "ranked", "test").examples)
-    ranks = [example["rank"] for example in examples]
-    scores = scorer.load_scorer(folder).score_prepared(np.stack([example["image"] for example in examples]))
+    split = data.open_split(config.data, "ranked", "test")
+    ranks, scores = split.labels, blur_jax.load_scorer(folder).score_images(split.images(range(25)))
     found = results["splits"]["test"]
-    assert found["examples"] == 25  # batches of 16: the 7 fill-ins are not counted
+    assert found["examples"] == 25  # batches of 16: the 7 black images are not counted
     assert found["spearman"]["value"] == pytest.approx(stats.spearmanr(scores, ranks).statistic)
     assert found["kendall"]["value"] == pytest.approx(stats.kendalltau(scores, ranks).statistic)
-    families = [example["group"] for example in examples]
+    families = [split.faces.groups[row] for row in split.rows]
     assert set(found["groups"]) == set(families)
     of_defocus = np.array(families) == "defocus (unseen)"
-    expected = stats.spearmanr(scores[of_defocus], np.array(ranks)[of_defocus]).statistic
+    expected = stats.spearmanr(scores[of_defocus], ranks[of_defocus]).statistic
     assert found["groups"]["defocus (unseen)"]["spearman"]["value"] == pytest.approx(expected)
 
 
-def test_the_table_of_scores_gives_the_figures_again(evaluated):
+def test_the_table_of_scores_gives_the_metrics_again(evaluated):
     config, folder, results = evaluated
     with open(folder / "scores.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    examples = list(data.open_split(config.data, "ranked", "test").examples)
-    assert [(row["split"], row["name"], row["group"]) for row in rows] == [
-        ("test", example["name"], example["group"]) for example in examples
-    ]
-    assert [float(row["size"]) for row in rows] == [example["size"] for example in examples]
+    split = data.open_split(config.data, "ranked", "test")
+    assert [row["name"] for row in rows] == list(split.names)
+    assert [row["group"] for row in rows] == [split.faces.groups[row] for row in split.rows]
+    assert {row["split"] for row in rows} == {"test"}
+    np.testing.assert_array_equal([float(row["size"]) for row in rows], split.faces.sizes[split.rows])
     scores, ranks = (np.array([float(row[key]) for row in rows]) for key in ("score", "rank"))
-    np.testing.assert_array_equal(ranks.astype(np.float32), [example["rank"] for example in examples])
+    np.testing.assert_array_equal(ranks.astype(np.float32), split.labels)
     assert stats.spearmanr(scores, ranks).statistic == pytest.approx(results["splits"]["test"]["spearman"]["value"])
     clear = ranks == ranks.min()
     wins = stats.mannwhitneyu(scores[~clear], scores[clear]).statistic
@@ -55,8 +57,10 @@ def test_the_table_of_scores_gives_the_figures_again(evaluated):
 
 
 def test_names_in_the_table_may_hold_anything_and_scores_keep_every_bit():
-    row = ("test", 'a, "b"\nc.png', "", np.float32(40), np.float32(0.1), np.float32(1 / 3))
-    header, found = csv.reader(evaluate._csv([row]).splitlines(keepends=True))
+    faces = data.Faces([], ["unused", 'a, "b"\nc.png'], np.array([0, 40], np.float32), ["", ""])
+    split = data.Split(faces, np.array([1]), np.array([0.1], np.float32), Preprocessing(), {})
+    text = evaluate._csv({"test": (split, np.array([1 / 3], np.float32))})
+    header, found = csv.reader(text.splitlines(keepends=True))
     assert header == ["split", "name", "group", "size", "rank", "score"]
     assert found[:5] == ["test", 'a, "b"\nc.png', "", "40.0", "0.1"]
     assert np.float32(found[5]) == np.float32(1 / 3)
@@ -64,7 +68,8 @@ def test_names_in_the_table_may_hold_anything_and_scores_keep_every_bit():
 
 def test_groups_share_the_size_bins_and_the_clear_level_of_their_split():
     scores, ranks, sizes = np.arange(6.0), np.array([0, 1, 0, 1, 1, 2]), np.array([50, 50, 70, 70, 50, 70])
-    found = evaluate._summaries(scores, ranks, sizes, ["a", "a", "a", "a", "b", "b"], resamples=5, seed=0)
+    groups, options = ["a", "a", "a", "a", "b", "b"], {"size_bins": [48, 64, 96], "resamples": 5, "seed": 0}
+    found = evaluate.summarize(scores, ranks, sizes, groups, **options)
     assert found["size_matched"]["auc"]["value"] == 1
     assert list(found["groups"]["a"]["by_size"]) == ["48-64", "64-96"]
     # Group b has no clear face: 1 against 2 is a pair, but says nothing of clear against blurred.
@@ -82,14 +87,24 @@ def test_results_are_written(evaluated):
         assert family in page
 
 
-def test_a_run_without_checkpoints_is_told(evaluated, tmp_path):
+def test_a_run_without_checkpoints_is_refused(evaluated, tmp_path):
     with pytest.raises(checkpoints.CheckpointError, match="no checkpoint here"):
         evaluate.evaluate(evaluated[0], str(tmp_path))
 
 
-def test_data_that_do_not_fit_the_checkpoint_are_refused(evaluated, monkeypatch):
+def test_data_of_another_protocol_than_the_checkpoint_are_refused(evaluated, monkeypatch):
+    """Prepared and opened well, but with images of another side than the network was trained on."""
     config, folder, _ = evaluated
-    other = config.copy_and_resolve_references()
-    other.data.image_size = 48
-    with pytest.raises(ValueError, match="image_size=32.*image_size=48"):
-        evaluate.evaluate(other, str(folder))
+    split = data.open_split(config.data, "ranked", "test")
+    other = dataclasses.replace(split, preprocessing=Preprocessing(image_size=48))
+    monkeypatch.setattr(data, "open_split", lambda *_, **__: other)
+    with pytest.raises(ValueError, match=r"trained on faces with image_size=32.*have 48.*--config\.data\.image_size=32"):
+        evaluate.evaluate(config, str(folder))
+
+
+def test_the_summary_says_where_everything_is(evaluated):
+    _, folder, results = evaluated
+    text = evaluate.summary_text(results, str(folder))
+    for name in ("checkpoints/4", "report.html", "scores.csv"):
+        assert f"{folder}/{name}" in text
+    assert f"spearman {results['splits']['test']['spearman']['value']:.3f}" in text

@@ -38,19 +38,19 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
     assert code == 0, err
     for name in ("checkpoints/", "report.html"):
         assert f"{workdir}/{name}" in out
-    figures = json.loads((workdir / "metrics.json").read_text())["splits"]["test"]
-    assert f"spearman {figures['spearman']['value']:.3f}" in out
+    metrics = json.loads((workdir / "metrics.json").read_text())["splits"]["test"]
+    assert f"spearman {metrics['spearman']['value']:.3f}" in out
     assert "step 6/6" in err
     assert "images/s" in err
-    # The same command again goes on, finds nothing to do, and says so.
+    # The same command again finds nothing to do, and says so.
     code, out, _ = launch(subprocess_env, *arguments, f"--workdir={workdir}")
     assert code == 0
-    assert "has finished its 6 steps" in out
-    # And evaluation alone gives the same figures.
+    assert "has made its 6 steps" in out
+    # And evaluation alone gives the same metrics.
     (workdir / "metrics.json").unlink()
     code, out, err = launch(subprocess_env, *arguments, f"--workdir={workdir}", "--mode=evaluate")
     assert code == 0, err
-    assert json.loads((workdir / "metrics.json").read_text())["splits"]["test"] == figures
+    assert json.loads((workdir / "metrics.json").read_text())["splits"]["test"] == metrics
     # Another config may not take over its folder.
     code, out, err = launch(subprocess_env, *arguments, f"--workdir={workdir}", "--config.seed=5")
     assert code == 1
@@ -69,6 +69,7 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
         (["--workdir=x", "--mode=tran"], "tran"),
         (["--workdir=x", "steps=5"], "steps=5"),
         (["--workdir=x", "--config.data.name=faces"], "no data set 'faces'"),
+        (["--workdir=http://host/run"], "http:// is not supported"),
     ],
 )
 def test_mistakes_on_the_command_line_get_one_clear_sentence(subprocess_env, tmp_path, flags, message):
@@ -105,9 +106,18 @@ def test_prepare_is_a_command_of_its_own(subprocess_env, demo_dir):
     process = subprocess.run(command, cwd=ROOT, env=subprocess_env, capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
     folders = process.stdout.split()
-    assert [os.path.relpath(folder, demo_dir) for folder in folders] == [
-        f"demo_face_blur/{kind}/1.0.0" for kind in ("labeled", "unlabeled", "ranked")
+    assert [os.path.basename(os.path.dirname(folder)).split("-")[:2] for folder in folders] == [
+        [kind, "32px"] for kind in ("faces", "labeled", "unlabeled", "ranked")
     ]
+
+
+def test_the_run_records_what_its_data_were_made_of(arguments, subprocess_env, tmp_path):
+    """So that a run never resumes on other data."""
+    workdir = tmp_path / "run"
+    code, _, err = launch(subprocess_env, *arguments, f"--workdir={workdir}")
+    assert code == 0, err
+    sources = json.loads((workdir / "config.json").read_text())["data"]["sources"]
+    assert len(sources) == 8
 
 
 def test_prepare_refuses_what_makes_no_sense(subprocess_env, tmp_path):

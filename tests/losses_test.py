@@ -60,10 +60,11 @@ def test_gradient_of_an_exact_tie_is_finite():
     np.testing.assert_array_equal(gradient(array(0.5)), [0.0])
 
 
-def test_pseudo_order_and_gate_by_hand():
+def test_pseudo_label_and_confidence_threshold_by_hand():
     left, right = array(0.2, 0.9, 0.5, 0.5), array(0.8, 0.1, 0.55, 0.5)
-    np.testing.assert_array_equal(losses.pseudo_order(left=left, right=right), [1, -1, 1, 0])
-    np.testing.assert_array_equal(losses.pseudo_order(left=left, right=right, gate=0.1), [1, -1, 0, 0])
+    np.testing.assert_array_equal(losses.pseudo_label(left=left, right=right), [1, -1, 1, 0])
+    found = losses.pseudo_label(left=left, right=right, confidence_threshold=0.1)
+    np.testing.assert_array_equal(found, [1, -1, 0, 0])
 
 
 def test_quadruplet_consistency_by_hand():
@@ -79,15 +80,16 @@ def test_quadruplet_consistency_by_hand():
     np.testing.assert_allclose(loss, [0.1, 0.5, 0.0, 0.0], atol=1e-6)
 
 
-def test_quadruplet_gate_silences_unsure_pairs():
+def test_the_confidence_threshold_silences_unsure_pairs():
     scores = {"degraded_left": array(0.9), "degraded_right": array(0.1), "margin": 0.2}
-    sure = losses.quadruplet_consistency(clean_left=array(0.1), clean_right=array(0.6), gate=0.4, **scores)
-    unsure = losses.quadruplet_consistency(clean_left=array(0.1), clean_right=array(0.4), gate=0.4, **scores)
+    scores["confidence_threshold"] = 0.4
+    sure = losses.quadruplet_consistency(clean_left=array(0.1), clean_right=array(0.6), **scores)
+    unsure = losses.quadruplet_consistency(clean_left=array(0.1), clean_right=array(0.4), **scores)
     np.testing.assert_allclose(sure, [1.0], atol=1e-6)
     np.testing.assert_array_equal(unsure, [0.0])
 
 
-def test_no_gradient_flows_through_the_clean_pair():
+def test_the_gradient_by_hand_is_that_of_a_hard_label():
     def total(clean_left, clean_right, degraded_left, degraded_right):
         return losses.quadruplet_consistency(
             clean_left=clean_left,
@@ -97,6 +99,8 @@ def test_no_gradient_flows_through_the_clean_pair():
             margin=0.2,
         ).sum()
 
+    # A clean difference of 0.5 is the label 1: a soft label would halve the degraded pair's gradient, and give the
+    # clean pair one of 0.5, the degraded difference.
     gradients = jax.grad(total, argnums=(0, 1, 2, 3))(array(0.1), array(0.6), array(0.9), array(0.4))
     np.testing.assert_array_equal(jnp.concatenate(gradients), [0.0, 0.0, 1.0, -1.0])
 

@@ -1,4 +1,4 @@
-"""Scorers: range, dtypes, one image at a time, gradients, and what cannot be built."""
+"""The network: range, dtypes, one image at a time, gradients, and what cannot be built."""
 
 import functools
 
@@ -24,7 +24,7 @@ SHRUNK = {
 
 @functools.cache
 def scorer_and_variables(backbone):
-    scorer = models.Scorer(backbone=SHRUNK[backbone])
+    scorer = models.Network(backbone=SHRUNK[backbone])
     return scorer, jax.jit(scorer.init)(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
 
 
@@ -262,26 +262,32 @@ def test_center_pooling_adds_what_the_center_holds():
     np.testing.assert_allclose(features[:, start + 16 : start + 32], center.std(axis=(1, 2)), atol=1e-3)
 
 
-def test_frozen_blocks_are_the_stem_and_the_first_ones():
-    config = default.get_config().model
-    config.backbone, config.blocks, config.frozen_blocks = "efficientnet_lite0", 3, 2
-    params = {
-        "backbone": {"stem": {"bias": 0}, "block00": {"a": 0}, "block01": {"a": 0}, "block02": {"a": 0}},
-        "head": {"kernel": 0},
-        "attention": {"weights": {"kernel": 0}},
+PARAMS = {
+    "backbone": {"stem": {"bias": 0}, "block00": {"a": 1}, "block01": {"a": 2}, "block02": {"a": 3}},
+    "head": {"kernel": 4},
+    "attention": {"weights": {"kernel": 5}},
+}
+
+
+def test_the_stem_and_the_first_blocks_are_frozen():
+    trained, frozen = models.partition(PARAMS, 2)
+    assert frozen == {"backbone": {"stem": {"bias": 0}, "block00": {"a": 1}, "block01": {"a": 2}}}
+    assert trained == {
+        "backbone": {"block02": {"a": 3}},
+        "head": {"kernel": 4},
+        "attention": {"weights": {"kernel": 5}},
     }
-    assert models.trainable(config)(params) == {
-        "backbone": {"stem": {"bias": False}, "block00": {"a": False}, "block01": {"a": False}, "block02": {"a": True}},
-        "head": {"kernel": True},
-        "attention": {"weights": {"kernel": True}},
-    }
-    config.frozen_blocks = 0
-    assert models.trainable(config) is None
+    assert models.merge(trained, frozen) == PARAMS
+
+
+def test_no_frozen_block_freezes_nothing():
+    assert models.partition(PARAMS, 0) == (PARAMS, {})
 
 
 @pytest.mark.parametrize(("backbone", "frozen"), [("efficientnet_lite0", 4), ("efficientnet_lite0", -1), ("small", 1)])
 def test_frozen_blocks_that_are_not_there_are_named(backbone, frozen):
     config = default.get_config().model
-    config.backbone, config.blocks, config.frozen_blocks = backbone, 3, frozen
+    config.backbone, config.frozen_blocks = backbone, frozen
+    config.blocks = 3 if backbone == "efficientnet_lite0" else None
     with pytest.raises(ValueError, match=rf"config\.model\.frozen_blocks={frozen} "):
-        models.trainable(config)
+        models.from_config(config)

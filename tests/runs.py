@@ -6,11 +6,10 @@ import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import portpicker
 
-from blur_jax import checkpoints, models, optimizer, train_state, train_step
+from blur_jax import checkpoints, initialization, models, optimizer
 
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
@@ -50,17 +49,15 @@ def run(config, workdir, env, **options):
 
 
 def initial_params(config):
-    """The parameters that a run of this config starts from."""
-    model, size = models.from_config(config.model), config.data.image_size
-    key = train_step.stream_key(config.seed, 0, train_step.STREAM_INIT)
-    return jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
+    """The parameters that a run of this config starts from, without pretrained weights and linear probe."""
+    return initialization.initial_params(config, models.from_config(config.model))
 
 
 def last_state(config, workdir):
     """The newest state that a run saved."""
-    params = initial_params(config)
-    template = train_state.create(params, optimizer.build(config.optimizer, config.steps), ema=config.ema_decay > 0)
-    return checkpoints.Checkpoints(str(workdir), keep=config.keep).restore(jax.device_get(template))
+    model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+    template = initialization.initial_state(config, model, tx, None)
+    return checkpoints.Checkpoints(str(workdir), keep=config.keep).restore(template)
 
 
 def assert_states_equal(left, right):

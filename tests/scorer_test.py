@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blur_jax import checkpoints, data, evaluate, parallel, scorer, train
+import blur_jax
+from blur_jax import checkpoints, data, scorer, train
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +27,21 @@ def run_dir(tmp_path_factory, demo_dir):
 
 @pytest.fixture(scope="module")
 def loaded(run_dir):
-    return scorer.load_scorer(run_dir[1])
+    return blur_jax.load_scorer(run_dir[1])
 
 
 @pytest.fixture(scope="module")
 def images(run_dir):
     """uint8 [25, 32, 32, 3]."""
-    examples = data.open_split(run_dir[0].data, "ranked", "test").examples
-    return np.stack([example["image"] for example in examples])
+    split = data.open_split(run_dir[0].data, "ranked", "test")
+    return split.images(range(len(split)))
 
 
 def test_the_same_alone_in_a_batch_of_7_and_in_a_padded_batch_of_256(run_dir, loaded, images):
-    alone = np.concatenate([loaded.score_prepared(images[index : index + 1]) for index in range(7)])
-    of_7 = loaded.score_prepared(images[:7])
-    in_threes = loaded.score_prepared(images[:7], batch_size=3)
-    model, params = scorer.load_model(checkpoints.find(run_dir[1]))
-    of_256 = evaluate.make_score_images(model, batch_size=256)(parallel.replicate(params), images[:7])
+    alone = np.concatenate([loaded.score_images(images[index : index + 1]) for index in range(7)])
+    of_7 = loaded.score_images(images[:7])
+    in_threes = loaded.score_images(images[:7], batch_size=3)
+    of_256 = loaded.score_images(np.resize(images, (256, *images.shape[1:])))[:7]
     assert np.ptp(alone) > 1e-5  # or nothing would be shown
     np.testing.assert_allclose(of_7, alone, atol=1e-6)
     np.testing.assert_allclose(in_threes, alone, atol=1e-6)
@@ -53,20 +53,19 @@ def test_the_same_after_load_on_eight_devices(run_dir, loaded, images, subproces
     program = (
         "import jax, sys; jax.config.update('jax_num_cpu_devices', 8)\n"
         "import json, numpy as np\n"
-        "from blur_jax import checkpoints, evaluate, parallel, scorer\n"
-        "model, params = scorer.load_model(checkpoints.find(sys.argv[1]))\n"
-        "score = evaluate.make_score_images(model, batch_size=16)\n"
-        "print(json.dumps(score(parallel.replicate(params), np.load(sys.argv[2])).tolist()))\n"
+        "import blur_jax\n"
+        "scores = blur_jax.load_scorer(sys.argv[1]).score_images(np.load(sys.argv[2]), batch_size=16)\n"
+        "print(json.dumps(scores.tolist()))\n"
     )
     command = [sys.executable, "-c", program, str(run_dir[1]), str(tmp_path / "images.npy")]
     output = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, check=True).stdout
-    np.testing.assert_allclose(json.loads(output), loaded.score_prepared(images), atol=1e-6)
+    np.testing.assert_allclose(json.loads(output), loaded.score_images(images), atol=1e-6)
 
 
 def test_other_pictures_in_the_batch_change_nothing(loaded, images):
     np.testing.assert_allclose(
-        loaded.score_prepared(np.stack([images[0], images[1]]))[0],
-        loaded.score_prepared(np.stack([images[0], np.full_like(images[1], 255)]))[0],
+        loaded.score_images(np.stack([images[0], images[1]]))[0],
+        loaded.score_images(np.stack([images[0], np.full_like(images[1], 255)]))[0],
         atol=1e-6,
     )
 
@@ -84,7 +83,7 @@ def test_a_box_picks_the_face(loaded, images):
     wide = np.zeros((32, 96, 3), np.uint8)
     wide[:, 40:72] = images[0]
     found = loaded.score([wide, wide], boxes=[(40, 0, 32, 32), None])
-    np.testing.assert_allclose(found[0], loaded.score_prepared(images[:1])[0], atol=1e-6)
+    np.testing.assert_allclose(found[0], loaded.score_images(images[:1])[0], atol=1e-6)
     assert found[0] != found[1]
 
 

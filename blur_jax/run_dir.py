@@ -1,0 +1,168 @@
+"""A run directory: the config it belongs to, the history of its metrics, and files that are whole or not there.
+
+Paths go through etils.epath, so a run may live in a bucket (`gs://`, `s3://`) as well as on a disk.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from typing import IO, Any
+
+import ml_collections
+from etils import epath
+
+CONFIG_FILE = "config.json"
+HISTORY_FILE = "metrics.jsonl"
+LOCK_FILE = ".lock"
+
+# What the state after a step does not depend on: a run may resume with other values of these.
+_FREE_FIELDS = ("data.dir", "data.manual_dir", "data.partial", "data.cache_mb", "log_every", "keep")
+_FREE_GROUPS = ("evaluation.",)
+
+
+def resolve(workdir: str | os.PathLike) -> epath.Path:
+    """Returns the absolute path, or the bucket's address, of a run directory.
+
+    Raises:
+        ValueError: the library that reads this kind of address is not installed, or there is none.
+    """
+    text = os.fspath(workdir)
+    if "://" not in text:
+        return epath.Path(os.path.abspath(os.path.expanduser(text)))
+    scheme = text.partition("://")[0]
+    packages = {"gs": "gcsfs", "s3": "s3fs"}
+    if scheme not in packages:
+        raise ValueError(f"{text}: {scheme}:// is not supported; use a local path, gs:// or s3://")
+    path = epath.Path(text)
+    try:
+        path.exists()
+    except ImportError as error:
+        raise ValueError(f"{text}: reading {scheme}:// needs a package: pip install {packages[scheme]}") from error
+    return path
+
+
+def is_local(path: epath.Path) -> bool:
+    """Whether a path is on a file system, where files can be appended to, rather than in a bucket."""
+    return "://" not in os.fspath(path)
+
+
+def write_atomically(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file that is either whole or not there; creates its folder where needed.
+
+    A name that no encoding can hold (a lone surrogate in a file name) is written with replacement characters.
+    """
+    path = epath.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def claim(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> contextlib.AbstractContextManager:
+    """Makes `workdir` the run directory of `config`, or checks that it is.
+
+    Returns:
+        a context manager that keeps other processes from claiming it while it is open. It does not in a bucket, where
+        nothing can be locked.
+
+    Raises:
+        ValueError: it belongs to another config, its record is damaged, or another process is training in it.
+        OSError: it cannot be written.
+    """
+    folder = resolve(workdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _locked(folder) if is_local(folder) else contextlib.nullcontext()
+    try:
+        path = folder / CONFIG_FILE
+        wanted = json.loads(config.to_json())
+        if not path.exists():
+            write_atomically(path, json.dumps(wanted, indent=2) + "\n")
+            return lock
+        try:
+            different = differences(json.loads(path.read_text()), wanted)
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{path}: damaged ({error}); move the folder away or give another --workdir") from error
+        if different:
+            raise ValueError(
+                f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
+            )
+    except BaseException:
+        lock.__exit__(None, None, None)
+        raise
+    return lock
+
+
+def _locked(folder: epath.Path) -> IO:
+    """Opens a file with a lock that the system releases with the process, however that ends."""
+    file = open(folder / LOCK_FILE, "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ValueError(
+            f"{folder}: another process is training in it; wait for it, or give another --workdir"
+        ) from error
+    return file
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Says by field how two configs differ in what the state of a run depends on; "" where they do not.
+
+    Args:
+        found: the recorded config.
+        wanted: the config asked for.
+    """
+    found, wanted = _flatten(found), _flatten(wanted)
+    fields = [name for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
+    fields = [name for name in fields if name not in _FREE_FIELDS and not name.startswith(_FREE_GROUPS)]
+    listed = [f"config.{name} is {found.get(name)!r} there, {wanted.get(name)!r} here" for name in fields[:8]]
+    return "; ".join(listed + [f"and {len(fields) - 8} more"] * (len(fields) > 8))
+
+
+def _flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in fields.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
+    """Returns the rows of a run's metrics, oldest first; a row cut short by a kill is left out."""
+    path = resolve(workdir) / HISTORY_FILE
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+class History:
+    """The metrics of a run, a JSON line for each row, on disk as soon as they are written."""
+
+    def __init__(self, workdir: str | os.PathLike, *, first_step: int) -> None:
+        """Opens the history, without the rows past `first_step` of a run that was killed: they will come again."""
+        self._path = resolve(workdir) / HISTORY_FILE
+        self._lines = [json.dumps(row) + "\n" for row in read_history(workdir) if row["step"] <= first_step]
+        write_atomically(self._path, "".join(self._lines))
+        self._file = open(self._path, "a", encoding="utf-8") if is_local(self._path) else None
+
+    def write(self, row: dict[str, float]) -> None:
+        """Adds a row."""
+        line = json.dumps(row) + "\n"
+        if self._file:
+            self._file.write(line)
+            self._file.flush()
+        else:  # A bucket cannot append.
+            self._lines.append(line)
+            write_atomically(self._path, "".join(self._lines))
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file:
+            self._file.close()

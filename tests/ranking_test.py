@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from blur_jax import ranking
+
+
+def test_mistaken_pairs_picks_the_known_pair():
+    # Wrong: (2, 1) by two places, (3, 1) and (2, 3) by one. 1 and 2 are used up by the first.
+    scores, ranks = [0.1, 0.2, 0.9, 0.8], [0.0, 3.0, 1.0, 2.0]
+    assert ranking.mistaken_pairs(scores, ranks, 8) == [(2, 1)]
+
+
+def test_mistaken_pairs_of_equal_rank_gap_go_by_score_and_use_no_face_twice():
+    scores, ranks = [0.9, 0.6, 0.1, 0.3], [0, 0, 2, 2]
+    assert ranking.mistaken_pairs(scores, ranks, 8) == [(0, 2), (1, 3)]
+    assert ranking.mistaken_pairs(scores, ranks, 1) == [(0, 2)]
+
+
+@pytest.mark.parametrize(
+    "scores, ranks",
+    [([0.1, 0.2, 0.3], [1, 2, 3]), ([0.5, 0.5], [1, 2]), ([0.9, 0.1], [1, 1]), ([0.3], [1])],
+)
+def test_right_order_equal_scores_and_equal_ranks_are_no_mistakes(scores, ranks):
+    assert ranking.mistaken_pairs(scores, ranks, 8) == []
+
+
+@pytest.mark.parametrize("levels", [3, 40])
+def test_worst_pair_is_the_worst_of_all_pairs(levels):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        ranks = rng.integers(levels, size=30)
+        scores = rng.integers(15, size=30) / 15
+        ((sharper, blurrier),) = ranking.mistaken_pairs(scores, ranks, 1)
+        places = [np.sum(ranks < rank) + np.sum(ranks <= rank) for rank in ranks]
+        worst = max(
+            (places[j] - places[i], scores[i] - scores[j])
+            for i in range(30)
+            for j in range(30)
+            if ranks[i] < ranks[j] and scores[i] > scores[j]
+        )
+        assert (places[blurrier] - places[sharper], scores[sharper] - scores[blurrier]) == worst
+
+
+def test_sorted_sample_runs_evenly_from_sharp_to_blurred():
+    scores = [0.8, 0.0, 0.6, 0.2, 0.4]
+    assert ranking.sorted_sample(scores, 3).tolist() == [1, 4, 0]
+    assert ranking.sorted_sample(scores, 99).tolist() == [1, 3, 4, 2, 0]
+
+
+def test_evaluation_of_unequal_lengths_is_refused():
+    with pytest.raises(ValueError, match="'test1' has .*'names': 1"):
+        ranking.Evaluation("test1", [0.1, 0.2], [1, 2], ["a"], ["", ""], [0, 0], {})
