@@ -5,10 +5,12 @@ resuming exact, and every process takes its own slice of the same global batch.
 """
 
 import dataclasses
+import functools
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import grain
 import ml_collections
@@ -18,213 +20,284 @@ from PIL import Image
 
 from blur_jax.preprocessing import Preprocessing
 
-_PAIR = ("left", "right")
-_IMAGES = (*_PAIR, "image")
+_LABELS = {"labeled": "order", "ranked": "rank"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Faces:
+    """The n faces of a prepared data set, each once.
+
+    Attributes:
+        images: random access to uint8 [S, S, 3].
+        names: n names.
+        sizes: float32 [n], shorter side of the original face in pixels.
+        groups: n blur families, events or folders; "" belongs to none.
+    """
+
+    images: Sequence[np.ndarray]
+    names: Sequence[str]
+    sizes: np.ndarray
+    groups: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """One split of a prepared data set: pairs of faces, or ranked faces, as rows of all faces.
+
+    Attributes:
+        faces: all faces of the data set.
+        rows: int32 [m, 2], (left, right), of pairs; [m] of ranked faces.
+        labels: of labeled pairs int8 [m], +1 the right face is the blurrier, -1 the left is, 0 nobody could tell; of
+            ranked faces float32 [m], larger is blurrier; None of unlabeled pairs.
+        preprocessing: how the faces were cropped and resized.
+        metadata: all that the builder wrote down about the data (headline_splits, size_bins, coverage, ...).
+    """
+
+    faces: Faces
+    rows: np.ndarray
+    labels: np.ndarray | None
+    preprocessing: Preprocessing
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Returns the number of pairs or ranked faces."""
+        return len(self.rows)
+
+    def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Returns the images of k pairs, uint8 [k, 2, S, S, 3], or ranked faces, [k, S, S, 3]."""
+        rows = self.rows[np.asarray(indices)]
+        images = np.stack([self.faces.images[row] for row in rows.ravel()])
+        return images.reshape(*rows.shape, *images.shape[1:])
+
+    @property
+    def names(self) -> np.ndarray:
+        """The names of the faces, texts [m, 2] or [m]."""
+        return np.array(self.faces.names)[self.rows]
+
+
+class Batch(NamedTuple):
+    """What the train step takes in, of n labeled and m unlabeled pairs.
+
+    Attributes:
+        labeled: uint8 [n, 2, S, S, 3], left and right.
+        order: int8 [n], see `Split.labels`.
+        unlabeled: uint8 [m, 2, S, S, 3]; None where no loss asks for it.
+    """
+
+    labeled: np.ndarray
+    order: np.ndarray
+    unlabeled: np.ndarray | None
 
 
 def default_dir() -> str:
-    """Where prepared data live unless told otherwise: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
+    """Returns where prepared data live by default: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.environ.get("BLUR_JAX_DATA") or os.path.join(cache, "blur_jax")
 
 
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """One split of a prepared data set: random access to decoded examples.
-
-    Attributes:
-        examples: a sequence of dicts; images uint8 [S, S, 3], texts str, numbers Python scalars.
-        preprocessing: how its images were cropped and resized.
-        metadata: all that the builder wrote down about the data (coverage, acknowledgements, ...).
-    """
-
-    examples: Sequence[dict[str, Any]]
-    preprocessing: Preprocessing
-    metadata: dict[str, Any]
-
-
 def open_split(
-    config: ml_collections.ConfigDict, kind: str, split: str, *, count: int = 0, seed: int = 0, leave_out: str = ""
+    config: ml_collections.ConfigDict,
+    kind: str,
+    split: str,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    leave_out: str | None = None,
 ) -> Split:
-    """Opens one split of the data set that `config.data` names.
+    """Opens one split of the data set that `config` names.
 
     Args:
-        config: `config.data`: name, dir, image_size, context, cache_mb.
+        config: `config.data`: name, dir, sources, image_size, context, cache_mb.
         kind: "labeled", "unlabeled" or "ranked".
         split: "train", "validation", "test", ...
-        count: take so many examples only, drawn by `seed`; a larger count holds the smaller ones. 0 takes all.
+        count: take this many pairs only, drawn by `seed`; a larger count holds the smaller ones. None takes all.
         seed: fixes the draw.
-        leave_out: leave out, before anything is drawn, pairs with a face whose name holds this; "" leaves out none.
+        leave_out: leave out, before anything is drawn, pairs with a face whose name holds this.
 
     Raises:
         FileNotFoundError: it is not prepared; says how to.
-        ValueError: there is no such split, or it was prepared with another crop and resize protocol.
+        ValueError: there is no such split, or several data sets are prepared and the config does not say which to take.
     """
-    builder = _builder(config, kind)
-    if split not in builder.info.splits:
-        raise ValueError(f"{config.name}/{kind} has no split {split!r}; it has {sorted(builder.info.splits)}")
-    metadata = dict(builder.info.metadata)
-    found = Preprocessing.from_dict(metadata["preprocessing"])
-    wanted = Preprocessing(image_size=config.image_size, context=config.context)
-    if found != wanted:
-        raise ValueError(
-            f"{builder.data_path} was prepared with {found}, but the config asks for {wanted};"
-            " prepare it anew into another folder (--config.data.dir=...) or change config.data to match"
-        )
-    decoders = {name: tfds.decode.SkipDecoding() for name in builder.info.features if name in _IMAGES}
-    source = builder.as_data_source(split=split, decoders=decoders)
-    source = _Decoded(source, _chosen(source, count, seed, leave_out))
-    return Split(_cached(source, config.cache_mb), found, metadata)
+    part = _open_part(config, kind)
+    if split not in part.info.splits:
+        raise ValueError(f"{config.name} has no {kind} split {split!r}; it has {sorted(part.info.splits)}")
+    metadata = dict(part.info.metadata)
+    folder = os.path.join(os.path.dirname(os.path.dirname(part.data_path)), metadata["faces"])
+    faces = _open_faces(folder, config.cache_mb)
+    rows, labels, names = _read_rows(part, kind, split)
+    chosen = _chosen(names, count, seed, leave_out)
+    labels = None if labels is None else labels[chosen]
+    return Split(faces, rows[chosen], labels, Preprocessing.from_dict(metadata["preprocessing"]), metadata)
 
 
 def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
-    """The splits that a prepared part of the data set has, sorted."""
-    return sorted(_builder(config, kind).info.splits)
+    """Returns the splits that a prepared part of the data set has, sorted; errors are those of `open_split`."""
+    return sorted(_open_part(config, kind).info.splits)
 
 
-def _builder(config, kind):
-    folder = os.path.join(config.dir or default_dir(), config.name, kind)
-    versions = tfds.core.utils.version.list_all_versions(folder) if os.path.isdir(folder) else []
-    if not versions:
-        raise FileNotFoundError(
-            f"no prepared data set in {folder}; prepare it with"
-            f" `python -m tfds_builders.prepare --dataset={config.name}` (see its --help)"
-        )
-    return tfds.builder_from_directory(os.path.join(folder, str(max(versions))))
+def prepared_sources(config: ml_collections.ConfigDict) -> str:
+    """Returns the `sources` of the prepared data set that `config`, a run's `config.data`, means.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there are several, and `config.sources` is not set.
+    """
+    return _find_part(config, "labeled").rpartition("-")[2]
 
 
-def _chosen(source, count, seed, leave_out):
-    """Indices of the examples of a data source that are asked for, see `open_split`."""
-    indices = range(len(source))
-    if leave_out:
+def used_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the faces that pairs are made of: pairs repeat a few thousand faces some ten thousand times.
 
-        def is_left_out(example):
-            return any(leave_out in example[f"{side}_name"].decode() for side in _PAIR)
-
-        indices = [index for index in indices if not is_left_out(source[index])]
-        if not indices:
-            raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
-    if not 0 <= count <= len(indices):
-        raise ValueError(
-            f"config.data.labeled_count={count} must be from 0 (all) to the {len(indices)} pairs there are"
-        )
-    return np.random.default_rng(seed).permutation(indices)[:count] if count else indices
-
-
-class _Decoded(Sequence):
-    """The chosen examples of a TFDS data source, with images as arrays and texts as str."""
-
-    def __init__(self, source, chosen):
-        self._source, self._chosen = source, chosen
-
-    def __len__(self):
-        return len(self._chosen)
-
-    def __getitem__(self, index):
-        example = self._source[int(self._chosen[index])]
-        for key, value in example.items():
-            if key in _IMAGES:
-                example[key] = np.asarray(Image.open(io.BytesIO(value)))
-            elif isinstance(value, bytes):
-                example[key] = value.decode()
-        return example
-
-
-class _Cached(Sequence):
-    """Keeps each example once it has been decoded: decoding PNG costs more than a small network's forward pass."""
-
-    def __init__(self, source):
-        self._source = source
-        self._examples = [None] * len(source)
-
-    def __len__(self):
-        return len(self._source)
-
-    def __getitem__(self, index):
-        index = int(index)
-        if self._examples[index] is None:
-            self._examples[index] = self._source[index]
-        return self._examples[index]
-
-
-def _cached(source, limit_mb):
-    """Caches a source whose decoded images fit into `limit_mb` MiB."""
-    bytes_each = sum(value.nbytes for value in source[0].values() if isinstance(value, np.ndarray))
-    return _Cached(source) if bytes_each * len(source) <= limit_mb * 2**20 else source
+    Returns:
+        (rows [n] of the different faces, in the order they first occur; pairs int [m, 2], places in these rows).
+    """
+    unique, first, inverse = np.unique(split.rows.ravel(), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return unique[order], np.argsort(order)[inverse].reshape(split.rows.shape)
 
 
 def train_batches(
-    parts: dict[str, tuple[Split, int]],
+    labeled: Split,
+    labeled_size: int,
+    unlabeled: Split | None,
+    unlabeled_size: int,
     *,
     seed: int,
     first_step: int,
     process_index: int = 0,
     process_count: int = 1,
     threads: int = 4,
-) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+) -> Iterator[Batch]:
     """Yields this process's share of the global batches from `first_step` on, without end.
 
     Args:
-        parts: for each part of the batch ("labeled", "unlabeled") its split and its global batch size, a multiple of
-            `process_count`.
-        seed: fixes the order; each epoch is shuffled anew.
+        labeled: the labeled pairs.
+        labeled_size: of them in a global batch, a multiple of `process_count`.
+        unlabeled: the unlabeled pairs; None where no loss asks for them.
+        unlabeled_size: of them in a global batch, a multiple of `process_count`.
+        seed: fixes the order; each epoch is shuffled again.
         first_step: the step to start from; the batch of a step does not depend on it.
-        process_index, process_count: which contiguous slice of each global batch to yield.
-        threads: decoding threads per part.
-
-    Yields:
-        dicts of part -> {"left", "right": uint8 [n, S, S, 3], "order": int8 [n] for labeled pairs}.
+        process_index: which contiguous slice of each global batch to yield.
+        process_count: how many slices there are.
+        threads: decoding threads of either split.
     """
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-    iterators = {}
-    for stream, (part, (split, batch_size)) in enumerate(sorted(parts.items())):
-        dataset = grain.MapDataset.source(split.examples).seed(2 * seed + stream).shuffle().repeat()
-        dataset = dataset.map(_arrays).batch(batch_size // process_count)
-        dataset = dataset.slice(slice(first_step * process_count + process_index, None, process_count))
-        iterators[part] = iter(dataset.to_iter_dataset(options))
+    first = slice(first_step * process_count + process_index, None, process_count)
+
+    def batches(split: Split, size: int, stream: int) -> Iterator[dict[str, np.ndarray]]:
+        dataset = grain.MapDataset.source(_Examples(split)).seed(2 * seed + stream).shuffle().repeat()
+        return iter(dataset.batch(size // process_count).slice(first).to_iter_dataset(options))
+
+    of_labeled = batches(labeled, labeled_size, 0)
+    of_unlabeled = batches(unlabeled, unlabeled_size, 1) if unlabeled else None
     while True:
-        yield {part: next(iterator) for part, iterator in iterators.items()}
+        pairs = next(of_labeled)
+        yield Batch(pairs["images"], pairs["label"], next(of_unlabeled)["images"] if of_unlabeled else None)
 
 
-def _arrays(example):
-    """What the train step needs of an example: its names stay on the host."""
-    arrays = {key: example[key] for key in _PAIR}
-    return arrays | {"order": np.int8(example["order"])} if "order" in example else arrays
+class _Examples:
+    """The pairs of a split one by one, as Grain wants them."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        example = {"images": self._split.images([index])[0]}
+        return example if self._split.labels is None else example | {"label": self._split.labels[index]}
 
 
-def unique_faces(examples: Iterable[dict[str, Any]]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Takes labeled pairs apart: pairs repeat a few thousand faces some ten thousand times.
+def _find_part(config: ml_collections.ConfigDict, kind: str) -> str:
+    """Returns the folder of a prepared part."""
+    root = os.path.join(os.path.abspath(os.path.expanduser(config.dir or default_dir())), config.name)
+    tag = Preprocessing(image_size=config.image_size, context=config.context).tag
+    names = os.listdir(root) if os.path.isdir(root) else []
+    found = sorted(name for name in names if re.fullmatch(rf"{kind}-{re.escape(tag)}-[0-9a-f]{{8}}", name))
+    if config.sources is not None:
+        found = [name for name in found if name.endswith(config.sources)]
+    found = [name for name in found if tfds.core.utils.version.list_all_versions(os.path.join(root, name))]
+    if not found:
+        which = f"of config.data.sources={config.sources} " if config.sources is not None else ""
+        raise FileNotFoundError(
+            f"no prepared data {which}of {config.image_size} px and context {config.context:g} in {root}; prepare them"
+            f" with `python -m tfds_builders.prepare --dataset={config.name} --image_size={config.image_size}"
+            f" --context={config.context:g}` (see its --help)"
+        )
+    if len(found) > 1:
+        hashes = ", ".join(name.rpartition("-")[2] for name in found)
+        raise ValueError(
+            f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=, or give"
+            " --config.data.manual_dir"
+        )
+    return os.path.join(root, found[0])
 
-    Returns:
-        (names, n different ones; images uint8 [n, S, S, 3] of these faces; pairs int [m, 2], rows of the left and of
-        the right face; order [m], +1 where the right face is the blurrier, -1 the left, 0 a tie).
-    """
-    rows, images, pairs, order = {}, [], [], []
-    for example in examples:
-        for side in _PAIR:
-            if rows.setdefault(example[f"{side}_name"], len(rows)) == len(images):
-                images.append(example[side])
-        pairs.append([rows[example[f"{side}_name"]] for side in _PAIR])
-        order.append(example["order"])
-    return list(rows), np.stack(images), np.array(pairs), np.array(order)
+
+def _open_part(config: ml_collections.ConfigDict, kind: str) -> tfds.core.DatasetBuilder:
+    return _open_folder(_find_part(config, kind))
 
 
-def padded_batches(
-    images: Sequence[np.ndarray], batch_size: int, *, process_index: int = 0, process_count: int = 1
-) -> Iterator[np.ndarray]:
-    """Yields this process's share of `images` in global batches of one size, the last one filled up with black images.
+def _open_folder(folder: str) -> tfds.core.DatasetBuilder:
+    version = max(tfds.core.utils.version.list_all_versions(folder))
+    return tfds.builder_from_directory(os.path.join(folder, str(version)))
 
-    Args:
-        images: uint8 [S, S, 3] each.
-        batch_size: of the global batch, a multiple of `process_count`.
 
-    Yields:
-        uint8 [batch_size / process_count, S, S, 3].
-    """
-    share = batch_size // process_count
-    for start in range(process_index * share, len(images) + process_index * share, batch_size):
-        chunk = [images[index] for index in range(start, min(start + share, len(images)))]
-        batch = np.zeros((share, *np.shape(images[0])), np.uint8)
-        if chunk:
-            batch[: len(chunk)] = chunk
-        yield batch
+def _read_rows(
+    part: tfds.core.DatasetBuilder, kind: str, split: str
+) -> tuple[np.ndarray, np.ndarray | None, list[tuple[str, ...]]]:
+    """Rows, labels and, of pairs, names; all of a split."""
+    examples = list(part.as_data_source(split=split))
+    keys = ("face",) if kind == "ranked" else ("left", "right")
+    rows = np.array([[example[key] for key in keys] for example in examples], np.int32)
+    names = [tuple(example.get(f"{key}_name", b"").decode() for key in keys) for example in examples]
+    label = _LABELS.get(kind)
+    labels = np.array([example[label] for example in examples]) if label else None
+    return (rows[:, 0] if kind == "ranked" else rows), labels, names
+
+
+def _chosen(names: list[tuple[str, ...]], count: int | None, seed: int, leave_out: str | None) -> np.ndarray:
+    """Indices of the examples that are asked for, see `open_split`."""
+    indices = np.arange(len(names))
+    if leave_out:
+        indices = np.array([i for i in indices if not any(leave_out in name for name in names[i])], np.int64)
+        if not len(indices):
+            raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
+    if count is None:
+        return indices
+    if not 1 <= count <= len(indices):
+        raise ValueError(f"config.data.labeled_count={count} must be from 1 to the {len(indices)} pairs there are")
+    return np.random.default_rng(seed).permutation(indices)[:count]
+
+
+@functools.lru_cache(maxsize=4)  # The splits of a data set share its faces, and what of them has been decoded.
+def _open_faces(folder: str, cache_mb: int) -> Faces:
+    part = _open_folder(folder)
+    source = part.as_data_source(split="all", decoders={"image": tfds.decode.SkipDecoding()})
+    side = part.info.features["image"].shape[0]
+    images = _Images(source, cache=3 * side * side * len(source) <= cache_mb * 2**20)
+    examples = [(example["name"].decode(), example["size"], example["group"].decode()) for example in source]
+    names, sizes, groups = zip(*examples)
+    return Faces(images, names, np.array(sizes, np.float32), groups)
+
+
+class _Images(Sequence):
+    """Decodes images where they are asked for; a cache keeps each, as decoding costs more than a small network."""
+
+    def __init__(self, source: Sequence[dict[str, Any]], *, cache: bool) -> None:
+        self._source = source
+        self._kept = [None] * len(source) if cache else None
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        row = int(row)
+        if self._kept is None:
+            return self._decode(row)
+        if self._kept[row] is None:
+            self._kept[row] = self._decode(row)
+        return self._kept[row]
+
+    def _decode(self, row: int) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(self._source[row]["image"])))

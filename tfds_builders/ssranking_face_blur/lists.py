@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tfds_builders.ssranking_face_blur.problems import Problem
+from tfds_builders.problems import Problem
 
 # First folder of a name in the pair and test lists -> (crop list that has the rest of the name, folder of the original
 # pictures). The release documents its formats but not this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in
@@ -35,12 +35,14 @@ SUPERVISED_10K = "SSRanking_OBA_train_supervised_10k.txt"
 SUPERVISED_5K = "SSRanking_OBA_train_supervised_5k.txt"
 UNSUPERVISED = "SSRanking_OBA_train_unsupervised.txt"
 TESTS = {f"test{i}": f"SSRanking_OBA_test_test{i}.txt" for i in (1, 2, 3)}
-# What each config is made of; at least one of its lists must be there.
+# What each part is made of; at least one of its lists must be there.
 LISTS = {
+    "faces": (SUPERVISED_10K, SUPERVISED_5K, UNSUPERVISED, *TESTS.values()),
     "labeled": (SUPERVISED_10K, SUPERVISED_5K),
     "unlabeled": (UNSUPERVISED,),
     "ranked": tuple(TESTS.values()),
 }
+_MOST_COMMAS = 100  # In a line: names may hold some; a line of nothing else must not cost its square.
 
 
 class Crop(NamedTuple):
@@ -60,7 +62,8 @@ class Pair(NamedTuple):
     right: str
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, str]:
+        """Both faces."""
         return self.left, self.right
 
 
@@ -72,7 +75,8 @@ class Ranked(NamedTuple):
     rank: float
 
     @property
-    def names(self):
+    def names(self) -> tuple[str]:
+        """The face."""
         return (self.name,)
 
 
@@ -220,6 +224,8 @@ def _is_known(release: Release, file: str, line: int, name: str) -> bool:
 def _split_pair(release: Release, text: str) -> tuple[str, str] | None:
     """Splits at the comma; names may hold commas too, then only one split may give two known names."""
     cuts = [match.start() for match in re.finditer(",", text)]
+    if len(cuts) > _MOST_COMMAS:
+        return None
     pairs = [(text[:cut].strip(), text[cut + 1 :].strip()) for cut in cuts]
     if len(pairs) > 1:
         pairs = [pair for pair in pairs if all(release.crop(name) for name in pair)]
@@ -259,7 +265,7 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
     return list(ranks.values())
 
 
-def _check_labels(release: Release):
+def _check_labels(release: Release) -> None:
     """Reports labeled pairs given twice in a list, or in both orders in any list."""
     seen = {}
     for file in LISTS["labeled"]:
@@ -275,10 +281,10 @@ def _check_labels(release: Release):
             seen.setdefault(pair.names, f"{file}:{pair.line}")
 
 
-def _check_leaks(release: Release):
+def _check_leaks(release: Release) -> None:
     """Reports test faces that are trained on, also where the same box has another name."""
 
-    def face(name):
+    def face(name: str) -> tuple[str, tuple[int, ...]]:
         return release.picture(name), release.crop(name).box
 
     trained = {}

@@ -1,0 +1,70 @@
+"""Pictures on disk -> faces: each picture decoded once, its faces cropped, resized and encoded once."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image
+
+Box = tuple[int, int, int, int]
+
+
+class Failure(NamedTuple):
+    """Why a face cannot be had: a kind of `problems.KINDS`, and what was found."""
+
+    kind: str
+    found: str
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Returns uint8 [S, S, 3] as PNG bytes: lossless, since a lossy save would change the blur itself."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def read_faces(
+    wanted: Mapping[Path, Sequence[tuple[str, Box | None]]], preprocessing: Preprocessing
+) -> dict[str, bytes | Failure]:
+    """Reads faces, a photograph of a crowd once.
+
+    Args:
+        wanted: picture -> (name, box) of each of its faces; boxes as of `preprocessing.crop_square`.
+        preprocessing: the crop and resize protocol.
+
+    Returns:
+        name -> PNG of the face, or why it cannot be had.
+    """
+    found = {}
+    total = sum(map(len, wanted.values()))
+    bar = tqdm(total=total, desc="reading faces", unit="face", disable=None)
+    # Threads, since Pillow decodes outside of the interpreter lock.
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for faces in pool.map(lambda item: list(_crop_faces(*item, preprocessing)), wanted.items()):
+            bar.update(len(faces))
+            found.update(faces)
+    return found
+
+
+def _crop_faces(
+    path: Path, faces: Sequence[tuple[str, Box | None]], preprocessing: Preprocessing
+) -> Iterator[tuple[str, bytes | Failure]]:
+    failure = None
+    try:
+        image = read_image(path, upright=preprocessing.upright)
+    except FileNotFoundError:
+        failure = Failure("missing image", f"there is no {path}")
+    except ValueError as error:
+        failure = Failure("unreadable image", str(error))
+    for name, box in faces:
+        try:
+            yield name, failure or encode_png(crop_and_resize(image, box, preprocessing))
+        except ValueError as error:
+            yield name, Failure("box outside", str(error))
