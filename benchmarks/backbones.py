@@ -1,49 +1,62 @@
-"""Images per second of every backbone at 64 px, forward, and forward and backward.
+"""Images per second of every backbone, forward, and forward and backward.
 
-Command: PYTHONPATH=. python benchmarks/backbones.py [backbone ...]
-A cut EfficientNet-Lite0 is written efficientnet_lite0:11. Times are medians; compare within one
-run: "cost" is the time of forward and backward over that of the first line.
+    python -m benchmarks.backbones --backbones=small,efficientnet_lite0:11
+
+A cut EfficientNet-Lite0 is written efficientnet_lite0:11. "cost" is the time of forward and backward over that of the
+first backbone.
 """
 
-import sys
-import time
+from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
+from absl import flags
 
+from benchmarks import timing
 from blur_jax import models
 
-BATCH, SIZE, REPEATS = 64, 64, 5
-DEFAULT = ["small", "resnet18", "resnet50", "efficientnet_lite0:8", "efficientnet_lite0"]
+DEFAULT = ("small", "resnet18", "resnet50", "efficientnet_lite0:8", "efficientnet_lite0")
 
 
-def images_per_second(function, *args):
-    jax.block_until_ready(function(*args))
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        jax.block_until_ready(function(*args))
-        times.append(time.perf_counter() - start)
-    return BATCH / np.median(times)
+def _calls(model: nn.Module, params: models.Params, images: jax.Array) -> dict[str, Callable]:
+    def loss(params: models.Params) -> jax.Array:
+        return jnp.mean(jnp.square(model.apply(params, images) - 0.3))
+
+    forward, both = jax.jit(lambda params: model.apply(params, images)), jax.jit(jax.grad(loss))
+    return {"forward": lambda: forward(params), "both": lambda: both(params)}
 
 
-def main(names):
-    images = jax.random.uniform(jax.random.key(0), (BATCH, SIZE, SIZE, 3))
-    print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {BATCH}, {SIZE} px, float32")
+def run(backbones: list[str], *, batch: int, size: int, repeats: int) -> None:
+    """Prints a line for each backbone.
+
+    Args:
+        backbones: names, each with ":blocks" where it is cut.
+        batch: number of images.
+        size: their side in pixels.
+        repeats: rounds.
+    """
+    images = jax.random.uniform(jax.random.key(0), (batch, size, size, 3))
+    print(f"batch {batch}, {size} px, float32")
     print("backbone                 parameters  forward/s  forward+backward/s   cost")
-    first = None
-    for name in names:
+    calls, counts = {}, {}
+    for name in backbones:
         backbone, _, blocks = name.partition(":")
-        scorer = models.build(backbone=backbone, blocks=int(blocks) if blocks else None)
-        params = jax.jit(scorer.init)(jax.random.key(1), images[:1])
-        forward = images_per_second(jax.jit(scorer.apply), params, images)
-        loss = jax.grad(lambda p, x, s=scorer: jnp.mean(jnp.square(s.apply(p, x) - 0.3)))
-        both = images_per_second(jax.jit(loss), params, images)
-        first = first or both
-        count = sum(array.size for array in jax.tree.leaves(params))
-        print(f"{name:24} {count:10,} {forward:10.0f} {both:19.0f} {first / both:6.1f}", flush=True)
+        model = models.build(backbone=backbone, blocks=int(blocks) if blocks else None)
+        params = jax.jit(model.init)(jax.random.key(1), images[:1])
+        counts[name] = sum(array.size for array in jax.tree.leaves(params))
+        calls |= {(name, kind): call for kind, call in _calls(model, params, images).items()}
+    seconds = timing.seconds(calls, repeats=repeats)
+    for name, count in counts.items():
+        forward, both = batch / seconds[name, "forward"], batch / seconds[name, "both"]
+        cost = seconds[name, "both"] / seconds[backbones[0], "both"]
+        print(f"{name:24} {count:10,} {forward:10.0f} {both:19.0f} {cost:6.1f}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or DEFAULT)
+    flags.DEFINE_list("backbones", list(DEFAULT), "Backbones to time.")
+    flags.DEFINE_integer("batch", 64, "Images in a batch.", lower_bound=1)
+    flags.DEFINE_integer("size", 64, "Side of the images in pixels.", lower_bound=32)
+    timing.define_repeats(5)
+    options = flags.FLAGS
+    timing.main(lambda: run(options.backbones, batch=options.batch, size=options.size, repeats=options.repeats))

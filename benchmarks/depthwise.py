@@ -1,39 +1,35 @@
 """Depthwise convolution: XLA's grouped convolution against a sum of shifted products.
 
-Command: PYTHONPATH=. python benchmarks/depthwise.py
-Backs the choice in blur_jax/backbones.py. Times are medians of interleaved runs of one process; the
-ratio is what counts.
+    python -m benchmarks.depthwise
+
+Backs the choice in blur_jax/backbones.py; the ratio is what counts.
 """
 
-import time
+from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from absl import flags
 
+from benchmarks import timing
 from blur_jax import backbones
 
 # (batch, side, channels, kernel size, strides), as EfficientNet-Lite0 meets them at 64 px.
 CASES = [(16, 32, 32, 3, 1), (16, 32, 96, 3, 2), (16, 16, 144, 5, 2), (16, 4, 672, 5, 1)]
-REPEATS = 7
 
 
-def seconds(functions, *args):
-    """Median seconds of each function, the functions taking turns."""
-    for function in functions:
-        jax.block_until_ready(function(*args))
-    times = np.zeros((REPEATS, len(functions)))
-    for repeat in range(REPEATS):
-        for index, function in enumerate(functions):
-            start = time.perf_counter()
-            jax.block_until_ready(function(*args))
-            times[repeat, index] = time.perf_counter() - start
-    return np.median(times, axis=0)
+def _call(depthwise: Callable, x: jax.Array, kernel: jax.Array, *, strides: int, with_gradient: bool) -> Callable:
+    function = partial(depthwise, strides=strides)
+    if with_gradient:
+        run = jax.jit(jax.grad(lambda x, kernel: jnp.sum(jnp.square(function(x, kernel))), (0, 1)))
+    else:
+        run = jax.jit(function)
+    return lambda: run(x, kernel)
 
 
-def main():
-    print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}")
+def run(*, repeats: int) -> None:
+    """Prints a line for each case."""
     print("batch side channels kernel stride |  forward: conv ms shifts ms ratio | forward+backward")
     for batch, side, channels, size, strides in CASES:
         keys = jax.random.split(jax.random.key(0))
@@ -41,19 +37,15 @@ def main():
         kernel = jax.random.normal(keys[1], (size, size, 1, channels))
         cells = []
         for with_gradient in (False, True):
-            functions = []
-            for depthwise in (backbones.depthwise_by_convolution, backbones.depthwise_by_shifts):
-                run = partial(depthwise, strides=strides)
-                if with_gradient:
-                    run = jax.grad(lambda x, k, run=run: jnp.sum(jnp.square(run(x, k))), (0, 1))
-                functions.append(jax.jit(run))
-            direct, shifted = seconds(functions, x, kernel) * 1e3
-            cells.append(f"{direct:8.2f} {shifted:8.2f} {direct / shifted:6.1f}")
-        print(
-            f"{batch:5} {side:4} {channels:8} {size:6} {strides:6} | {' | '.join(cells)}",
-            flush=True,
-        )
+            ways = {"conv": backbones.depthwise_by_convolution, "shifts": backbones.depthwise_by_shifts}
+            calls = {
+                name: _call(way, x, kernel, strides=strides, with_gradient=with_gradient) for name, way in ways.items()
+            }
+            conv, shifts = timing.seconds(calls, repeats=repeats).values()
+            cells.append(f"{1e3 * conv:8.2f} {1e3 * shifts:8.2f} {conv / shifts:6.1f}")
+        print(f"{batch:5} {side:4} {channels:8} {size:6} {strides:6} | {' | '.join(cells)}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    timing.define_repeats(7)
+    timing.main(lambda: run(repeats=flags.FLAGS.repeats))

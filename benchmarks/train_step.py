@@ -1,93 +1,81 @@
 """How fast the train step is, and what augmentation and degradation take of it.
 
-    python benchmarks/train_step.py [--config=configs/default.py] [--batch=32]
+    python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 
 Prints images per second and milliseconds of the whole step, and of the step with the degradation, or the augmentation,
-replaced by the identity; medians of several, interleaved, so that a noisy machine disturbs all alike.
+replaced by the identity.
 """
 
-import argparse
-import importlib.util
 import os
-import platform
-import statistics
-import sys
-import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 from unittest import mock
 
 import jax
+import ml_collections
 import numpy as np
+from absl import flags
+from ml_collections import config_flags
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
+from benchmarks import timing
+from blur_jax import augment, degradations, distributed, initialization, models, optimizer, train_state, train_step
+from blur_jax.data import Batch
 
-from blur_jax import augment, degradations, models, optimizer, parallel, train_state, train_step  # noqa: E402
-
+CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "configs", "default.py")
+WHOLE = "whole step"
+# {variant: (module, function, what replaces it)}
 VARIANTS = {
-    "whole step": {},
-    "without degradation": {"degradations.apply": lambda draw, images: images},
-    "without augmentation": {"augment.augment": lambda key, image, **options: image},
+    WHOLE: None,
+    "without degradation": (degradations, "apply", lambda draw, images: images),
+    "without augmentation": (augment, "augment", lambda key, image, **options: image),
 }
 
 
-def load_config(path):
-    spec = importlib.util.spec_from_file_location("config", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config()
+def _step(config: ml_collections.ConfigDict, batch: Batch, replaced: tuple | None) -> Callable[[], Any]:
+    """Returns a function that makes one update, compiled with one function replaced."""
+    model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+    params = initialization.initial_params(config, model)
+    ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
+    state = distributed.replicate(jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema)))
+    step = distributed.pmap(partial(train_step.train_step, model=model, tx=tx, config=config))
+    if replaced is None:
+        jax.block_until_ready(step(state, batch))
+    else:
+        with mock.patch.object(*replaced):
+            jax.block_until_ready(step(state, batch))  # Traced and compiled here, with the replacement in place.
+    return lambda: step(state, batch)
 
 
-def compiled(config, batch, changes):
-    """A function that makes one update and waits for it."""
-    model = models.from_config(config.model)
-    tx = optimizer.build(config.optimizer, config.steps)
-    size = config.data.image_size
-    params = jax.jit(model.init)(jax.random.key(0), np.zeros((1, size, size, 3), np.float32))["params"]
-    state = parallel.replicate(jax.device_get(train_state.create(params, tx, ema=config.ema_decay > 0)))
-    step = parallel.pmap(train_step.make_train_step(model, tx, config))
-    places = {"degradations.apply": (degradations, "apply"), "augment.augment": (augment, "augment")}
-    patches = [mock.patch.object(*places[name], replacement) for name, replacement in changes.items()]
-    for patch in patches:
-        patch.start()
-    jax.block_until_ready(step(state, batch))  # traced and compiled here, with the changes in place
-    for patch in patches:
-        patch.stop()
-    return lambda: jax.block_until_ready(step(state, batch))
+def _batch(config: ml_collections.ConfigDict) -> Batch:
+    rng, size = np.random.default_rng(0), config.data.image_size
+    labeled, unlabeled = (
+        rng.integers(0, 256, (config.batch[part], 2, size, size, 3), np.uint8) for part in ("labeled", "unlabeled")
+    )
+    if not train_step.uses_unlabeled(config):
+        unlabeled = None
+    return Batch(labeled, np.ones(len(labeled), np.int8), unlabeled)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default=os.path.join(ROOT, "configs", "default.py"))
-    parser.add_argument("--batch", type=int, default=0, help="pairs of each kind; default as in the config")
-    parser.add_argument("--dtype", default="", help="float32 or bfloat16; default as in the config")
-    parser.add_argument("--repeats", type=int, default=15)
-    options = parser.parse_args()
-    config = load_config(options.config)
-    config.model.dtype = options.dtype or config.model.dtype
-    sizes = {part: options.batch or config.batch[part] for part in ("labeled", "unlabeled")}
-    random, size = np.random.default_rng(0), config.data.image_size
-    batch = {
-        part: {side: random.integers(0, 256, (count, size, size, 3), np.uint8) for side in ("left", "right")}
-        for part, count in sizes.items()
-    }
-    batch["labeled"]["order"] = np.ones(sizes["labeled"], np.int8)
-    batch = parallel.shard(batch)
-    steps = {name: compiled(config, batch, changes) for name, changes in VARIANTS.items()}
-    seconds = {name: [] for name in steps}
-    for _ in range(options.repeats):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    images, whole = 2 * sum(sizes.values()), medians["whole step"]
-    device = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores"
-    print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {size} px")
-    print(f"{device}; jax {jax.__version__}, {platform.machine()}")
-    for name, median in medians.items():
-        share = "" if name == "whole step" else f"  (it takes {100 * (1 - median / whole):.0f}% of the step)"
-        print(f"{name:<22} {1e3 * median:8.1f} ms  {images / median:8.0f} images/s{share}")
+def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
+    """Prints a line for each variant.
+
+    Args:
+        config: of a run.
+        repeats: rounds.
+    """
+    batch = _batch(config)
+    sizes = {"labeled": len(batch.labeled), "unlabeled": 0 if batch.unlabeled is None else len(batch.unlabeled)}
+    calls = {name: _step(config, distributed.shard(batch), replaced) for name, replaced in VARIANTS.items()}
+    print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {config.data.image_size} px")
+    seconds = timing.seconds(calls, repeats=repeats)
+    for name, median in seconds.items():
+        share = "" if name == WHOLE else f"  (it takes {100 * (1 - median / seconds[WHOLE]):.0f}% of the step)"
+        images = 2 * sum(sizes.values()) / median
+        print(f"{name:<22} {1e3 * median:8.1f} ms  {images:8.0f} images/s{share}")
 
 
 if __name__ == "__main__":
-    main()
+    config_flags.DEFINE_config_file("config", CONFIG, "Config of the run.", lock_config=True)
+    timing.define_repeats(15)
+    timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats))

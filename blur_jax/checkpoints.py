@@ -17,7 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
-from blur_jax import legacy, run_dir
+from blur_jax import legacy, run_dir, train_state
 from blur_jax.preprocessing import Preprocessing
 from blur_jax.train_state import TrainState
 
@@ -78,7 +78,7 @@ class Checkpoints:
         Raises:
             FloatingPointError: the state holds a number that is not finite; nothing is saved.
         """
-        _check_finite(state)
+        train_state.check_finite(state)
         step = int(state.step)
         meta = {"step": step, "config": config, "preprocessing": preprocessing.to_dict(), _METRIC: validation_accuracy}
         items = {"params": state.params, "ema_params": state.ema_params, "opt_state": state.opt_state}
@@ -218,9 +218,3 @@ def _check_shapes(path: str | os.PathLike, template: Any, restored: Any) -> None
         raise CheckpointError(
             f"{path}: its arrays do not fit the network that its config describes; it is damaged or edited"
         )
-
-
-def _check_finite(state: TrainState) -> None:
-    for path, array in jax.tree_util.tree_leaves_with_path(state):
-        if not np.isfinite(array).all():
-            raise FloatingPointError(f"{jax.tree_util.keystr(path)} of the state after step {state.step} is not finite")

@@ -20,7 +20,7 @@ from PIL import Image
 
 from blur_jax.preprocessing import Preprocessing
 
-_LABELS = {"labeled": "order", "ranked": "rank"}
+_LABELS = {"labeled": ("order", np.int8), "ranked": ("rank", np.float32)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,8 +124,8 @@ def open_split(
     metadata = dict(part.info.metadata)
     folder = os.path.join(os.path.dirname(os.path.dirname(part.data_path)), metadata["faces"])
     faces = _open_faces(folder, config.cache_mb)
-    rows, labels, names = _read_rows(part, kind, split)
-    chosen = _chosen(names, count, seed, leave_out)
+    rows, labels = _read_rows(part, kind, split)
+    chosen = _chosen(rows, faces.names, count, seed, leave_out)
     labels = None if labels is None else labels[chosen]
     return Split(faces, rows[chosen], labels, Preprocessing.from_dict(metadata["preprocessing"]), metadata)
 
@@ -140,9 +140,16 @@ def prepared_sources(config: ml_collections.ConfigDict) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: there are several, and `config.sources` is not set.
+        ValueError: there are several, and `config.sources` is not set; or pictures are missing in it, and
+            `config.partial` does not accept that.
     """
-    return _find_part(config, "labeled").rpartition("-")[2]
+    folder = _find_part(config, "labeled")
+    if _open_folder(folder).info.metadata.get("partial") and not config.partial:
+        raise ValueError(
+            f"{folder} was prepared from partial data; accept them (--config.data.partial=True), or supply what is"
+            " missing and give --config.data.manual_dir"
+        )
+    return folder.rpartition("-")[2]
 
 
 def used_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
@@ -184,53 +191,39 @@ def train_batches(
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     first = slice(first_step * process_count + process_index, None, process_count)
 
-    def batches(split: Split, size: int, stream: int) -> Iterator[dict[str, np.ndarray]]:
-        dataset = grain.MapDataset.source(_Examples(split)).seed(2 * seed + stream).shuffle().repeat()
-        return iter(dataset.batch(size // process_count).slice(first).to_iter_dataset(options))
+    def batches(split: Split, size: int, stream: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        indices = grain.MapDataset.range(len(split)).seed(2 * seed + stream).shuffle().repeat()
+        indices = indices.batch(size // process_count).slice(first)
+        return iter(indices.map(lambda batch: (split.images(batch), batch)).to_iter_dataset(options))
 
     of_labeled = batches(labeled, labeled_size, 0)
     of_unlabeled = batches(unlabeled, unlabeled_size, 1) if unlabeled else None
     while True:
-        pairs = next(of_labeled)
-        yield Batch(pairs["images"], pairs["label"], next(of_unlabeled)["images"] if of_unlabeled else None)
-
-
-class _Examples:
-    """The pairs of a split one by one, as Grain wants them."""
-
-    def __init__(self, split: Split) -> None:
-        self._split = split
-
-    def __len__(self) -> int:
-        return len(self._split)
-
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        example = {"images": self._split.images([index])[0]}
-        return example if self._split.labels is None else example | {"label": self._split.labels[index]}
+        images, indices = next(of_labeled)
+        yield Batch(images, labeled.labels[indices], next(of_unlabeled)[0] if of_unlabeled else None)
 
 
 def _find_part(config: ml_collections.ConfigDict, kind: str) -> str:
     """Returns the folder of a prepared part."""
     root = os.path.join(os.path.abspath(os.path.expanduser(config.dir or default_dir())), config.name)
     tag = Preprocessing(image_size=config.image_size, context=config.context).tag
+    sources = config.get("sources")  # Runs of older versions recorded none.
+    pattern = re.escape(f"{kind}-{tag}-") + ("[0-9a-f]{8}" if sources is None else re.escape(sources))
     names = os.listdir(root) if os.path.isdir(root) else []
-    found = sorted(name for name in names if re.fullmatch(rf"{kind}-{re.escape(tag)}-[0-9a-f]{{8}}", name))
-    if config.sources is not None:
-        found = [name for name in found if name.endswith(config.sources)]
+    found = sorted(name for name in names if re.fullmatch(pattern, name))
     found = [name for name in found if tfds.core.utils.version.list_all_versions(os.path.join(root, name))]
     if not found:
-        which = f"of config.data.sources={config.sources} " if config.sources is not None else ""
+        which = f"of config.data.sources={sources} " if sources is not None else ""
+        folders = {"data_dir": config.dir, "manual_dir": config.manual_dir}
+        flags = "".join(f" --{flag}={folder}" for flag, folder in folders.items() if folder)
         raise FileNotFoundError(
             f"no prepared data {which}of {config.image_size} px and context {config.context:g} in {root}; prepare them"
             f" with `python -m tfds_builders.prepare --dataset={config.name} --image_size={config.image_size}"
-            f" --context={config.context:g}` (see its --help)"
+            f" --context={config.context:g}{flags}` (see its --help)"
         )
     if len(found) > 1:
         hashes = ", ".join(name.rpartition("-")[2] for name in found)
-        raise ValueError(
-            f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=, or give"
-            " --config.data.manual_dir"
-        )
+        raise ValueError(f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=")
     return os.path.join(root, found[0])
 
 
@@ -243,24 +236,28 @@ def _open_folder(folder: str) -> tfds.core.DatasetBuilder:
     return tfds.builder_from_directory(os.path.join(folder, str(version)))
 
 
-def _read_rows(
-    part: tfds.core.DatasetBuilder, kind: str, split: str
-) -> tuple[np.ndarray, np.ndarray | None, list[tuple[str, ...]]]:
-    """Rows, labels and, of pairs, names; all of a split."""
-    examples = list(part.as_data_source(split=split))
+def _examples(source: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields all of a data source; read in chunks, which takes half the time of reading one by one."""
+    for start in range(0, len(source), 1024):
+        yield from source.__getitems__(range(start, min(start + 1024, len(source))))
+
+
+def _read_rows(part: tfds.core.DatasetBuilder, kind: str, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows and labels of all of a split."""
+    examples = list(_examples(part.as_data_source(split=split)))
     keys = ("face",) if kind == "ranked" else ("left", "right")
     rows = np.array([[example[key] for key in keys] for example in examples], np.int32)
-    names = [tuple(example.get(f"{key}_name", b"").decode() for key in keys) for example in examples]
-    label = _LABELS.get(kind)
-    labels = np.array([example[label] for example in examples]) if label else None
-    return (rows[:, 0] if kind == "ranked" else rows), labels, names
+    label, dtype = _LABELS.get(kind, (None, None))
+    labels = np.array([example[label] for example in examples], dtype) if label else None
+    return (rows[:, 0] if kind == "ranked" else rows), labels
 
 
-def _chosen(names: list[tuple[str, ...]], count: int | None, seed: int, leave_out: str | None) -> np.ndarray:
+def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int, leave_out: str | None) -> np.ndarray:
     """Indices of the examples that are asked for, see `open_split`."""
-    indices = np.arange(len(names))
+    indices = np.arange(len(rows))
     if leave_out:
-        indices = np.array([i for i in indices if not any(leave_out in name for name in names[i])], np.int64)
+        left_out = np.array([leave_out in name for name in names])[rows]
+        indices = indices[~left_out.reshape(len(rows), -1).any(axis=1)]
         if not len(indices):
             raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
     if count is None:
@@ -273,10 +270,10 @@ def _chosen(names: list[tuple[str, ...]], count: int | None, seed: int, leave_ou
 @functools.lru_cache(maxsize=4)  # The splits of a data set share its faces, and what of them has been decoded.
 def _open_faces(folder: str, cache_mb: int) -> Faces:
     part = _open_folder(folder)
-    source = part.as_data_source(split="all", decoders={"image": tfds.decode.SkipDecoding()})
+    source = part.as_data_source(split="faces", decoders={"image": tfds.decode.SkipDecoding()})
     side = part.info.features["image"].shape[0]
     images = _Images(source, cache=3 * side * side * len(source) <= cache_mb * 2**20)
-    examples = [(example["name"].decode(), example["size"], example["group"].decode()) for example in source]
+    examples = [(example["name"].decode(), example["size"], example["group"].decode()) for example in _examples(source)]
     names, sizes, groups = zip(*examples)
     return Faces(images, names, np.array(sizes, np.float32), groups)
 

@@ -5,13 +5,24 @@ Builders apply it once and store the result losslessly; the scorer applies the v
 
 import dataclasses
 import os
+import struct
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 # What Pillow can turn into 8-bit RGB without losing range; 16-bit and float pictures are refused, not clipped.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+# EXIF orientation -> what turns the stored pixels upright; 1 and anything unknown leave them.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +98,11 @@ def read_image(path: str | os.PathLike, *, upright: bool) -> Image.Image:
 def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
     """Returns an image as 8-bit RGB; `upright` is that of `Preprocessing`."""
     rgb = image.convert("RGB")
-    return ImageOps.exif_transpose(rgb) if upright else rgb
+    try:
+        turn = _TURNS.get(rgb.getexif().get(ExifTags.Base.Orientation)) if upright else None
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        turn = None  # The EXIF block is damaged, the pixels are not: they stay as they are stored.
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 
 from blur_jax import checkpoints, data, distributed, initialization, models, optimizer, run_dir, validation, writers
-from blur_jax.train_state import TrainState
+from blur_jax.train_state import TrainState, check_finite
 from blur_jax.train_step import train_step
 
 
@@ -107,12 +107,14 @@ def _loop(
             due = is_due(step, config.checkpoint_every) or last
             if due or stop:
                 log.catch_up()
+                host_state = jax.device_get(state)
+                check_finite(host_state)
                 found = validate(state.scoring_params) if due else {}
                 if due:
                     distributed.everywhere(writer.write, step, found)
                     validation.warn_of_collapse(step, found["score_spread"])
                 saver.save(
-                    jax.device_get(state),
+                    host_state,
                     config=json.loads(config.to_json()),
                     preprocessing=pairs.validation.preprocessing,
                     validation_accuracy=found.get("validation_accuracy"),

@@ -5,6 +5,7 @@ from typing import Any
 import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from blur_jax import models
@@ -48,3 +49,10 @@ def create(params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int 
         opt_state=tx.init(trained),
         ema_params=jax.tree.map(jnp.copy, params) if ema else None,
     )
+
+
+def check_finite(state: TrainState) -> None:
+    """Raises FloatingPointError, naming the array, where a state of NumPy arrays is not finite."""
+    for path, array in jax.tree_util.tree_leaves_with_path(state):
+        if not np.isfinite(array).all():
+            raise FloatingPointError(f"{jax.tree_util.keystr(path)} of the state after step {state.step} is not finite")

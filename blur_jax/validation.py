@@ -23,7 +23,8 @@ def make_validate(
     the standard deviation of the scores, which shows a collapse.
     """
     rows, pairs = data.used_faces(split)
-    pairs, order = pairs[split.labels != 0], split.labels[split.labels != 0]
+    ordered = split.labels != 0
+    pairs, order = pairs[ordered], split.labels[ordered].astype(np.int64)
     images = np.stack([split.faces.images[row] for row in rows])
     score = inference.make_score(model)
 

@@ -4,14 +4,15 @@ Gray is OpenCV's (ITU-R BT.601 luma, rounded to uint8), and so are the filters: 
 the outermost pixel. The closed-form measures are larger for sharper images.
 """
 
+from typing import Any
+
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 from skimage import measure
-from tqdm import tqdm
 
-from blur_jax import backbones, data, models, pretrained
+from blur_jax import backbones, inference, models, pretrained
 
 KERNEL_SIZES = (1, 3, 5, 7, 9)  # Of the Laplacian and the Sobel filter in OFIQ's sharpness.
 BOX_SIZES = (3, 5, 7)
@@ -91,16 +92,13 @@ def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray
     template = jax.eval_shape(backbone.init, jax.random.key(0), jnp.zeros((1, *images.shape[1:])))
     params = pretrained.load("efficientnet_lite0", {"backbone": template["params"]})["backbone"]
 
-    @jax.jit
-    def features(batch):
-        maps = backbone.apply({"params": params}, batch.astype(jnp.float32) / 255.0)
+    def features(params: Any, images: jax.Array) -> jax.Array:
+        maps = backbone.apply({"params": params}, images)
         return jnp.concatenate([models.mean_and_std(each) for each in maps], axis=-1)
 
-    batches = data.padded_batches(images, batch_size)
-    total = -(-len(images) // batch_size)
-    bar = tqdm(batches, total=total, desc="ImageNet features", unit="batch", disable=None, leave=False)
-    return np.concatenate([np.asarray(features(batch)) for batch in bar])[: len(images)]
+    mapped = inference.make_map(features)
+    return mapped(params, images, batch_size=batch_size, progress="ImageNet features")
 
 
-def _gray(image):
+def _gray(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -1,58 +1,67 @@
-"""Labeled pairs alone against labeled and unlabeled pairs: the demo, same budget, three seeds.
+"""Labeled pairs alone against labeled and unlabeled pairs: the demo, with the same budget.
 
-    python benchmarks/semi_supervised.py --workdir=runs/semi_supervised
+    python -m experiments.demo_ablation --workdir=runs/demo_ablation
 
-Trains six runs one after the other through launch.py and prints the README's table. Started again, it goes on where
-it was.
+Writes `demo_ablation.md` to the workdir.
 """
 
-import argparse
-import json
-import os
-import platform
-import statistics
-import subprocess
-import sys
+from typing import Any
 
-import jax
+import ml_collections
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RUNS = {"labeled only": "demo_labeled_only", "labeled and unlabeled": "default"}
-SEEDS = (0, 1, 2)
+from blur_jax import evaluate
+from experiments import command, grid, tables
+from tfds_builders.prepare import prepare_configured
+
+# Training pairs -> weight of quadruplet consistency.
+ARMS = {"labeled only": 0.0, "labeled and unlabeled": 1.0}
 
 
-def figures(config, seed, workdir):
-    """Trains one run where needed; returns its test figures, by group."""
-    folder = os.path.join(workdir, f"{config}_{seed}")
-    results = os.path.join(folder, "metrics.json")
-    if not os.path.exists(results):
-        flags = [f"--config=configs/{config}.py", f"--config.seed={seed}", f"--workdir={os.path.abspath(folder)}"]
-        subprocess.run([sys.executable, "launch.py", *flags], cwd=ROOT, check=True, stdout=sys.stderr)
-    with open(results, encoding="utf-8") as file:
-        test = json.load(file)["splits"]["test"]
-    return {"all": test, **test["groups"]}
+def read(config: ml_collections.ConfigDict, folder: str) -> dict[str, Any]:
+    """Evaluates a run; returns its metrics on the test split, by group, those of all faces under "all"."""
+    test = evaluate.evaluate(config, folder)["splits"]["test"]
+    groups = test.pop("groups")
+    return {"all": test, **groups}
 
 
-def cell(runs, group, figure):
-    values = [run[group][figure]["value"] for run in runs]
-    return f"{statistics.mean(values):.3f} ({', '.join(f'{value:.3f}' for value in values)})"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", default="runs/semi_supervised", help="where the six runs go")
-    workdir = parser.parse_args().workdir
-    table = {name: [figures(config, seed, workdir) for seed in SEEDS] for name, config in RUNS.items()}
-    unseen = next(group for group in table["labeled only"][0] if "unseen" in group)
+def table(rows: dict[str, list[dict]]) -> str:
+    """Returns a table of {training pairs: what `read` gave for each seed}."""
+    (unseen,) = (group for group in next(iter(rows.values()))[0] if "unseen" in group)
     columns = [("all", "spearman"), ("all", "pairwise_accuracy"), (unseen, "spearman")]
-    names = [f"{figure.replace('_', ' ')}, {group}" for group, figure in columns]
-    seeds = ", ".join(map(str, SEEDS))
-    print(f"Mean (seeds {seeds}); jax {jax.__version__}, {platform.machine()}, {os.cpu_count()} cores\n")
-    print("| training pairs | " + " | ".join(names) + " |")
-    print("|---" * (len(columns) + 1) + "|")
-    for name, runs in table.items():
-        print(f"| {name} | " + " | ".join(cell(runs, *column) for column in columns) + " |")
+    header = ["training pairs", *(f"{metric.replace('_', ' ')}, {group}" for group, metric in columns)]
+    cells = (
+        [name, *(tables.over_seeds([run[group][metric]["value"] for run in runs]) for group, metric in columns)]
+        for name, runs in rows.items()
+    )
+    return tables.markdown(header, cells)
+
+
+def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, workers: int) -> None:
+    """Makes the runs that have not been made and prints the table.
+
+    Args:
+        config: of a run; seed and weight are set here.
+        workdir: where runs and results go.
+        seeds: runs of each kind.
+        workers: runs at a time.
+
+    Raises:
+        ValueError: as `grid.rows`.
+    """
+    config.data.sources = prepare_configured(config.data)
+    runs = {}
+    for seed in range(seeds):
+        for name, weight in ARMS.items():
+            cell = config.copy_and_resolve_references()
+            cell.seed, cell.consistency.quadruplet_weight = seed, weight
+            runs[f"{name.replace(' ', '_')}_{seed}"] = grid.Run(cell, read)
+    found = grid.rows(runs, workdir=workdir, workers=workers)
+    rows = {name: [found[f"{name.replace(' ', '_')}_{seed}"] for seed in range(seeds)] for name in ARMS}
+    tables.publish(workdir, "demo_ablation", {"The demo, mean over seeds and each of them": table(rows)})
 
 
 if __name__ == "__main__":
-    main()
+    command.define_config("demo_labeled_only")
+    command.define_workdir("runs/demo_ablation")
+    command.define_grid(seeds=3)
+    command.main(run)

@@ -1,100 +1,100 @@
-"""How well does a config order faces of events that it was not trained on? What choices are made by, never the tests.
+"""How well does a config order faces of events that it was not trained on? Choose between configs by this.
 
-    python benchmarks/leave_event_out.py --config.data.manual_dir=LISTS --workdir=runs/loeo/default
-    python benchmarks/leave_event_out.py ... --workdir=runs/loeo/no_center --config.model.center=False
+    python -m experiments.leave_event_out --config.data.manual_dir=LISTS --workdir=runs/events/center
+    python -m experiments.leave_event_out ... --workdir=runs/events/no_center --config.model.center=False
 
-For each event with enough labeled pairs within it, trains on the pairs without a face of it and judges by the share of
-its own pairs that are put in the labeled order. A pair that shares no photograph with training is hard to come by in
-the validation split; here there is nothing else. Started again, it goes on where it was. Prints a row for a table.
+For each event with enough labeled pairs within it, trains on the pairs without a face of it and measures the share of
+its own pairs that are put in the labeled order. Few pairs of the validation split share no photograph with training;
+here none does. So the tests are left for the end. Writes `leave_event_out.md`, a table with a row for this config, to
+the workdir.
 """
 
-import json
 import os
-import sys
+from collections.abc import Sequence
+from functools import partial
 
+import ml_collections
 import numpy as np
-from absl import app, flags, logging
-from ml_collections import config_flags
+from absl import flags
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
-
-from blur_jax import checkpoints, data, evaluate, metrics, parallel, scorer, writers  # noqa: E402
-from blur_jax.train import train  # noqa: E402
-from tfds_builders.build import prepare_configured  # noqa: E402
-
-RESULT_FILE = "accuracy.json"
+from blur_jax import data, metrics, scorer
+from experiments import command, grid, ranked, tables
 
 
-def event(name):
-    """The folder of a face: the event of a WIDER photograph, the person of another."""
+def event(name: str) -> str:
+    """Returns the folder of a face: the event of a WIDER photograph, the person of another."""
     return os.path.dirname(name)
 
 
-def events(examples, least_pairs):
-    """{event: indices of the pairs within it}, of the events that have enough of them."""
+def events(names: Sequence[Sequence[str]], least_pairs: int) -> dict[str, list[int]]:
+    """Finds the events that have enough pairs within them.
+
+    Args:
+        names: [m][2], of the left and the right face of each pair.
+        least_pairs: how many are enough.
+
+    Returns:
+        {event: indices of the pairs within it}, sorted by event.
+    """
     found = {}
-    for index, example in enumerate(examples):
-        if event(example["left_name"]) == event(example["right_name"]):
-            found.setdefault(event(example["left_name"]), []).append(index)
+    for index, (left, right) in enumerate(names):
+        if event(left) == event(right):
+            found.setdefault(event(left), []).append(index)
     return {name: indices for name, indices in sorted(found.items()) if len(indices) >= least_pairs}
 
 
-def judge(config, folder, examples):
-    """Share of labeled pairs that a run's checkpoint puts in their order; equal scores count one half."""
-    saved = checkpoints.find(folder)
-    model, params = scorer.load_model(saved)
-    score_images = evaluate.make_score_images(model, batch_size=config.evaluation.batch_size, progress="judging")
-    _, images, pairs, order = data.unique_faces(examples)
-    scores = score_images(parallel.replicate(params), images)
-    return float(np.mean(metrics.in_order(*scores[pairs].T, order)[order != 0]))
+def read(config: ml_collections.ConfigDict, folder: str, *, indices: Sequence[int]) -> dict[str, float]:
+    """Returns the share of the labeled pairs at `indices` that a run's scorer puts in their order, ties left out."""
+    split = data.open_split(config.data, "labeled", config.data.labeled_split)
+    rows, pairs = np.unique(split.rows[indices], return_inverse=True)
+    images = np.stack([split.faces.images[row] for row in rows])
+    scores = scorer.load_scorer(folder).score_images(images, batch_size=config.evaluation.batch_size)
+    order = split.labels[indices]
+    in_order = metrics.in_order(*scores[pairs.reshape(-1, 2)].T, order)
+    return {"accuracy": float(np.mean(in_order[order != 0])), "pairs": len(indices)}
 
 
-def run(config, *, workdir, seeds, least_pairs):
-    """Trains what has not been trained and judges it; returns {event: [accuracy of each seed]}."""
-    if config.data.manual_dir:  # Not needed once the data are prepared.
-        prepare_configured(config.data)
-    examples = data.open_split(config.data, "labeled", config.data.labeled_split).examples
-    accuracy = {}
-    for name, indices in events(examples, least_pairs).items():
+def table(label: str, accuracy: dict[str, list[float]]) -> str:
+    """Returns a row: the accuracy for each event, mean over seeds, and the mean over events."""
+    mean = np.mean([np.mean(values) for values in accuracy.values()])
+    row = [label, *map(tables.over_seeds, accuracy.values()), f"{mean:.3f}"]
+    return tables.markdown(["config", *map(os.path.basename, accuracy), "mean"], [row])
+
+
+def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs: int, workers: int) -> None:
+    """Makes the runs that have not been made and prints the table.
+
+    Args:
+        config: to be measured.
+        workdir: where the runs go; its last part names the row.
+        seeds: runs for each event.
+        least_pairs: events with fewer labeled pairs within them are not left out.
+        workers: runs at a time.
+
+    Raises:
+        ValueError: no event has enough pairs; or as `grid.rows`.
+    """
+    ranked.prepare(config.data)
+    split = data.open_split(config.data, "labeled", config.data.labeled_split)
+    found = events(split.names, least_pairs)
+    if not found:
+        raise ValueError(f"{config.data.name} has no event with {least_pairs} labeled pairs; see --least_pairs")
+    runs = {}
+    for name, indices in found.items():
         for seed in range(seeds):
-            folder = os.path.join(workdir, f"{name.replace('/', '_')}_{seed}")
             cell = config.copy_and_resolve_references()
             cell.seed, cell.data.leave_out = seed, f"{name}/"
-            path = os.path.join(folder, RESULT_FILE)
-            if not os.path.exists(path):
-                if not train(cell, folder):
-                    sys.exit("stopped; the same command goes on from here")
-                found = judge(cell, folder, [examples[index] for index in indices])
-                writers.write_atomically(path, json.dumps({"accuracy": found, "pairs": len(indices)}) + "\n")
-            with open(path, encoding="utf-8") as file:
-                accuracy.setdefault(name, []).append(json.load(file)["accuracy"])
-    return accuracy
-
-
-def row(label, accuracy):
-    """A row in Markdown: the accuracy for each event, mean over seeds, and the mean over events."""
-    cells = [f"{np.mean(values):.3f} ({', '.join(f'{value:.3f}' for value in values)})" for values in accuracy.values()]
-    return f"| {label} | {' | '.join(cells)} | {np.mean([np.mean(values) for values in accuracy.values()]):.3f} |"
-
-
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
-    options = {name: flags.FLAGS[name].value for name in ("workdir", "seeds", "least_pairs")}
-    try:
-        accuracy = run(flags.FLAGS.config, **options)
-    except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"leave_event_out.py: {error}")
-    print(f"| config | {' | '.join(map(os.path.basename, accuracy))} | mean |")
-    print(row(os.path.basename(os.path.abspath(options["workdir"])), accuracy))
+            runs[f"{name.replace('/', '_')}_{seed}"] = grid.Run(cell, partial(read, indices=indices))
+    rows = iter(grid.rows(runs, workdir=workdir, workers=workers).values())
+    accuracy = {name: [next(rows)["accuracy"] for _ in range(seeds)] for name in found}
+    label = os.path.basename(os.path.abspath(workdir))
+    title = "Share of labeled pairs in order, of events left out of training"
+    tables.publish(workdir, "leave_event_out", {title: table(label, accuracy)})
 
 
 if __name__ == "__main__":
-    config_flags.DEFINE_config_file("config", os.path.join(ROOT, "configs", "wider_blur.py"), "The config to judge.")
-    flags.DEFINE_string("workdir", "runs/leave_event_out", "Where the runs go; its last part names the row.")
-    flags.DEFINE_integer("seeds", 1, "Seeds of each event.", lower_bound=1)
+    command.define_config("leave_event_out")
+    command.define_workdir("runs/leave_event_out")
+    command.define_grid(seeds=1)
     flags.DEFINE_integer("least_pairs", 500, "Events with fewer labeled pairs within them are not left out.")
-    app.run(main)
+    command.main(run)

@@ -1,33 +1,33 @@
-"""Draws the README's picture from a finished demo run: python benchmarks/readme_picture.py --workdir=runs/demo"""
+"""Draws the README's picture from a finished demo run.
 
-import argparse
-import os
-import sys
+Command: python -m experiments.readme_picture --run=runs/demo
+"""
 
-import numpy as np
+from absl import flags
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
-
-from blur_jax import data, figures  # noqa: E402
-from blur_jax.scorer import load_scorer  # noqa: E402
+from blur_jax import checkpoints, evaluate, figures, ranking, run_dir
+from experiments import command
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", default="runs/demo", help="the run to show")
-    scorer = load_scorer(parser.parse_args().workdir)
-    examples = list(data.open_split(scorer.config.data, "ranked", "test").examples)
-    columns = {key: [example[key] for example in examples] for key in examples[0]}
-    images = np.stack(columns["image"])
-    scores = scorer.score_prepared(images)
-    evaluation = figures.Evaluation(
-        "test", scores, np.asarray(columns["rank"], np.float32), columns["name"], columns["group"], images, {}
-    )
+def run(run: str, output: str) -> None:
+    """Draws faces of the test split, sorted by score.
+
+    Args:
+        run: a run directory.
+        output: WebP file to write.
+
+    Raises:
+        ValueError, OSError: of the run or its data.
+    """
+    _, scored = evaluate.score_splits(checkpoints.find(run).config, run)
+    split, scores = scored["test"]
+    images, groups = split.images(range(len(split))), [split.faces.groups[row] for row in split.rows]
+    evaluation = ranking.Evaluation("test", scores, split.labels, list(split.names), groups, images, {})
     picture = figures.to_webp(figures.sorted_faces(evaluation, columns=10, rows=3), quality=85)
-    with open(os.path.join(ROOT, "docs", "sorted_faces.webp"), "wb") as file:
-        file.write(picture)
+    run_dir.resolve(output).write_bytes(picture)
 
 
 if __name__ == "__main__":
-    main()
+    flags.DEFINE_string("run", "runs/demo", "The run to show.")
+    flags.DEFINE_string("output", "docs/sorted_faces.webp", "WebP file to write.")
+    command.main(run)

@@ -118,7 +118,7 @@ def test_a_state_that_is_not_finite_is_never_saved(tmp_path, item):
 
 def test_parameters_that_are_not_finite_are_not_loaded(tmp_path, monkeypatch):
     """Older versions could save them."""
-    monkeypatch.setattr(checkpoints, "_check_finite", lambda state: None)
+    monkeypatch.setattr(train_state, "check_finite", lambda state: None)
     saver = checkpoints.Checkpoints(tmp_path, keep=2)
     params = {"layer": {"kernel": np.full((2, 3), np.nan, np.float32), "bias": np.zeros(3, np.float32)}}
     state = state_of(3, ema=False).replace(params=params)

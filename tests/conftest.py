@@ -9,7 +9,7 @@ import pytest
 
 from blur_jax.preprocessing import Preprocessing
 from configs import default
-from tfds_builders import build
+from tfds_builders import prepare
 from tfds_builders.demo_face_blur import builder as demo
 
 # Compiled programs are shared by all tests and the processes they start: most time here would go into compiling.
@@ -31,7 +31,7 @@ def demo_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     sizes = {"LABELED_TRAIN": 24, "LABELED_VALIDATION": 10, "UNLABELED_TRAIN": 16, "RANKED_TEST": 25}
     with mock.patch.multiple(demo, **sizes, _CHUNK=25):
-        build.prepare("demo_face_blur", data_dir=str(folder), preprocessing=Preprocessing(image_size=IMAGE_SIZE))
+        prepare.prepare("demo_face_blur", data_dir=str(folder), preprocessing=Preprocessing(image_size=IMAGE_SIZE))
     return str(folder)
 
 
@@ -44,7 +44,7 @@ def config(demo_dir):
 def shrink(config, demo_dir):
     """Makes any config run in seconds on the tiny demo data."""
     config.steps, config.log_every, config.checkpoint_every = 6, 1, 2
-    config.data.name, config.data.dir, config.data.manual_dir = "demo_face_blur", demo_dir, ""
+    config.data.name, config.data.dir, config.data.manual_dir = "demo_face_blur", demo_dir, None
     config.data.image_size, config.data.context = IMAGE_SIZE, 1.0
     config.batch.labeled = config.batch.unlabeled = 8
     config.consistency.warmup_steps = config.optimizer.warmup_steps = 2

@@ -1,51 +1,94 @@
+import re
+
 import numpy as np
 import pytest
 
 from blur_jax import data
+from blur_jax.preprocessing import Preprocessing
+from tfds_builders import prepare
+from tfds_builders.demo_face_blur import builder as demo
 
 
 def opened(config, kind="labeled", split="train", **kwargs):
     return data.open_split(config.data, kind, split, **kwargs)
 
 
-def take(config, count, **kwargs):
-    parts = {"labeled": (opened(config), 8), "unlabeled": (opened(config, "unlabeled"), 4)}
-    batches = data.train_batches(parts, seed=kwargs.pop("seed", 0), first_step=kwargs.pop("first_step", 0), **kwargs)
+def take(config, count, *, seed=0, first_step=0, **kwargs):
+    labeled, unlabeled = opened(config), opened(config, "unlabeled")
+    batches = data.train_batches(labeled, 8, unlabeled, 4, seed=seed, first_step=first_step, **kwargs)
     return [next(batches) for _ in range(count)]
 
 
 def assert_same(left, right):
-    assert left.keys() == right.keys()
-    for part in left:
-        assert left[part].keys() == right[part].keys()
-        for key in left[part]:
-            np.testing.assert_array_equal(left[part][key], right[part][key])
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-def test_splits_hold_decoded_examples_of_the_schema(config):
-    example = opened(config).examples[0]
-    assert example["left"].shape == example["right"].shape == (32, 32, 3)
-    assert example["left"].dtype == np.uint8
-    assert example["order"] in (-1, 1)
-    assert isinstance(example["left_name"], str)
-    assert "order" not in opened(config, "unlabeled").examples[0]
-    ranked = opened(config, "ranked", "test").examples[0]
-    assert set(ranked) == {"image", "name", "rank", "size", "group"}
+def colored(*, names="abc", rows, labels=None):
+    """A split of flat faces: the face of row i has the gray value 10 * i."""
+    images = [np.full((2, 2, 3), 10 * row, np.uint8) for row in range(len(names))]
+    faces = data.Faces(images, list(names), np.zeros(len(names), np.float32), [""] * len(names))
+    return data.Split(faces, np.array(rows, np.int32), labels, Preprocessing(), {})
+
+
+def test_splits_are_rows_of_faces_of_the_schema(config):
+    labeled, unlabeled, ranked = opened(config), opened(config, "unlabeled"), opened(config, "ranked", "test")
+    # The demo renders two faces for each of 24 + 10 + 16 pairs, and 25 ranked ones.
+    assert len(labeled.faces.names) == len(labeled.faces.images) == len(labeled.faces.groups) == 125
+    assert labeled.faces.sizes.dtype == np.float32 and labeled.faces.sizes.shape == (125,)
+    assert (len(labeled), len(unlabeled), len(ranked)) == (24, 16, 25)
+    assert labeled.rows.shape == (24, 2) and labeled.rows.dtype == np.int32
+    assert labeled.labels.dtype == np.int8 and set(labeled.labels) == {-1, 1}
+    assert unlabeled.rows.shape == (16, 2) and unlabeled.labels is None
+    assert ranked.rows.shape == (25,) and ranked.labels.dtype == np.float32
+    assert labeled.preprocessing == Preprocessing(image_size=32)
+
+
+def test_images_and_names_are_those_of_the_rows():
+    pairs = colored(rows=[[2, 0], [1, 2]])
+    assert pairs.images([1, 0, 1])[:, :, 0, 0, 0].tolist() == [[10, 20], [20, 0], [10, 20]]
+    assert pairs.images(np.array([1])).shape == (1, 2, 2, 2, 3) and pairs.images([0]).dtype == np.uint8
+    assert pairs.names.tolist() == [["c", "a"], ["b", "c"]]
+    ranked = colored(rows=[2, 1])
+    assert ranked.images(range(2))[:, 0, 0, 0].tolist() == [20, 10]
+    assert ranked.images([0]).shape == (1, 2, 2, 3)
+    assert ranked.names.tolist() == ["c", "b"]
+
+
+def test_the_splits_of_a_data_set_share_its_decoded_faces(config):
+    labeled, ranked = opened(config), opened(config, "ranked", "test")
+    assert labeled.faces is ranked.faces
+    assert labeled.faces.images[3] is labeled.faces.images[3]
 
 
 def test_batches_have_their_sizes_and_types(config):
     batch = take(config, 1)[0]
-    assert batch["labeled"]["left"].shape == (8, 32, 32, 3)
-    assert batch["labeled"]["order"].dtype == np.int8
-    assert set(batch["unlabeled"]) == {"left", "right"}
-    assert batch["unlabeled"]["right"].shape == (4, 32, 32, 3)
+    assert batch.labeled.shape == (8, 2, 32, 32, 3) and batch.labeled.dtype == np.uint8
+    assert batch.order.shape == (8,) and batch.order.dtype == np.int8
+    assert batch.unlabeled.shape == (4, 2, 32, 32, 3) and batch.unlabeled.dtype == np.uint8
+
+
+def test_batches_without_unlabeled_pairs_have_the_same_labeled_ones(config):
+    alone = next(data.train_batches(opened(config), 8, None, 4, seed=0, first_step=0))
+    both = take(config, 1)[0]
+    assert alone.unlabeled is None
+    assert_same(alone[:2], both[:2])
+
+
+def test_a_batch_has_the_order_of_its_own_pairs():
+    rows = [[row, (row + 1) % 6] for row in range(6)]
+    split = colored(names="abcdef", rows=rows, labels=np.array([-1, 0, 1, -1, 0, 1], np.int8))
+    batch = next(data.train_batches(split, 6, None, 0, seed=0, first_step=0))
+    left = batch.labeled[:, 0, 0, 0, 0] // 10
+    assert sorted(left.tolist()) == [0, 1, 2, 3, 4, 5]
+    assert batch.order.tolist() == [int(row) % 3 - 1 for row in left]
 
 
 def test_the_order_depends_on_the_seed_alone(config):
     first, again, other = take(config, 2), take(config, 2), take(config, 2, seed=1)
     for left, right in zip(first, again):
         assert_same(left, right)
-    assert not np.array_equal(first[0]["labeled"]["left"], other[0]["labeled"]["left"])
+    assert not np.array_equal(first[0].labeled, other[0].labeled)
 
 
 def test_any_step_can_be_resumed_from(config):
@@ -58,84 +101,87 @@ def test_processes_share_the_global_batch(config):
     whole = take(config, 3)
     shares = [take(config, 3, process_index=index, process_count=2) for index in range(2)]
     for step in range(3):
-        for part in ("labeled", "unlabeled"):
-            joined = np.concatenate([shares[index][step][part]["left"] for index in range(2)])
-            np.testing.assert_array_equal(joined, whole[step][part]["left"])
+        assert_same([np.concatenate(parts) for parts in zip(*(share[step] for share in shares))], whole[step])
 
 
-def test_an_epoch_holds_every_example_once_and_the_next_has_another_order(config):
-    images = [batch["labeled"]["left"] for batch in take(config, 6)]  # 24 pairs: 3 batches are an epoch
-    stored = sorted(example["left"].tobytes() for example in opened(config).examples)
-    first, second = np.concatenate(images[:3]), np.concatenate(images[3:])
-    assert sorted(image.tobytes() for image in first) == stored
-    assert sorted(image.tobytes() for image in second) == stored
+def test_an_epoch_holds_every_pair_once_and_the_next_has_another_order(config):
+    pairs = [batch.labeled for batch in take(config, 6)]  # 24 pairs: 3 batches are an epoch
+    stored = sorted(pair.tobytes() for pair in opened(config).images(range(24)))
+    first, second = np.concatenate(pairs[:3]), np.concatenate(pairs[3:])
+    assert sorted(pair.tobytes() for pair in first) == stored
+    assert sorted(pair.tobytes() for pair in second) == stored
     assert not np.array_equal(first, second)
 
 
-def test_a_count_draws_examples_by_the_seed_and_a_larger_one_holds_the_smaller(config):
+def test_a_count_draws_pairs_by_the_seed_and_a_larger_one_holds_the_smaller(config):
     def drawn(**options):
-        return [example["left"].tobytes() for example in opened(config, **options).examples]
+        return opened(config, **options).rows.tolist()
 
     few = drawn(count=5, seed=1)
-    assert len(set(few)) == 5
-    assert set(few) < set(drawn())
+    assert len({tuple(pair) for pair in few}) == 5 and all(pair in drawn() for pair in few)
     assert drawn(count=5, seed=1) == few
     assert drawn(count=9, seed=1)[:5] == few
     assert drawn(count=5, seed=2) != few
-    with pytest.raises(ValueError, match=r"labeled_count=25 .* 24 pairs"):
-        opened(config, count=25)
+    split = opened(config, count=5, seed=1)
+    by_row = dict(zip(map(tuple, opened(config).rows), opened(config).labels))
+    assert [by_row[tuple(pair)] for pair in split.rows] == split.labels.tolist()
+
+
+@pytest.mark.parametrize("count", [0, 25, -1])
+def test_a_count_that_there_is_not_is_refused(config, count):
+    with pytest.raises(ValueError, match=rf"config\.data\.labeled_count={count} must be from 1 to the 24 pairs"):
+        opened(config, count=count)
 
 
 def test_pairs_with_a_left_out_face_are_not_there(config):
-    examples = list(opened(config).examples)
-    person = examples[0]["left_name"]
-    kept = opened(config, leave_out=person).examples
-    assert [example["left_name"] for example in kept] == [
-        example["left_name"] for example in examples if person not in example["left_name"] + example["right_name"]
-    ]
-    assert 0 < len(kept) < len(examples)
-    with pytest.raises(ValueError, match=r"labeled_count=24 .* 0 \(all\) to the \d+ pairs"):
+    split = opened(config)
+    person = split.names[0, 0]
+    kept = opened(config, leave_out=person)
+    expected = [pair for pair in split.names.tolist() if not any(person in name for name in pair)]
+    assert kept.names.tolist() == expected
+    assert 0 < len(kept) < len(split) and len(kept.labels) == len(kept)
+    with pytest.raises(ValueError, match=rf"labeled_count=24 must be from 1 to the {len(kept)} pairs"):
         opened(config, leave_out=person, count=24)
     with pytest.raises(ValueError, match="leave_out='/' leaves out every pair"):
         opened(config, leave_out="/")
 
 
-def test_without_the_cache_the_examples_are_the_same(config):
-    cached = opened(config).examples
+def test_without_the_cache_the_images_are_the_same(config):
+    cached = opened(config)
     config.data.cache_mb = 0
-    streamed = opened(config).examples
-    assert type(cached) is not type(streamed)
-    for index in (0, 23):
-        np.testing.assert_array_equal(cached[index]["left"], streamed[index]["left"])
+    streamed = opened(config)
+    assert streamed.faces.images[0] is not streamed.faces.images[0]
+    np.testing.assert_array_equal(cached.images(range(24)), streamed.images(range(24)))
 
 
-def test_unique_faces_takes_pairs_apart():
-    pixels = {name: np.full((2, 2, 3), value, np.uint8) for value, name in enumerate("abc")}
-    examples = [
-        {"left": pixels[left], "right": pixels[right], "left_name": left, "right_name": right, "order": order}
-        for left, right, order in (("c", "a", 1), ("a", "b", -1), ("b", "c", 0))
-    ]
-    names, images, pairs, order = data.unique_faces(iter(examples))
-    assert names == ["c", "a", "b"]
-    assert images[:, 0, 0, 0].tolist() == [2, 0, 1] and images.shape == (3, 2, 2, 3)
-    assert pairs.tolist() == [[0, 1], [1, 2], [2, 0]] and order.tolist() == [1, -1, 0]
+def test_used_faces_takes_pairs_apart():
+    pairs = colored(names="abcd", rows=[[3, 0], [0, 1], [1, 3]])
+    rows, places = data.used_faces(pairs)
+    assert rows.tolist() == [3, 0, 1]  # in the order they first occur; face c is in no pair
+    assert places.tolist() == [[0, 1], [1, 2], [2, 0]]
 
 
 def test_unprepared_data_say_how_to_prepare_them(config, tmp_path):
     config.data.dir = str(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"python -m tfds_builders\.prepare --dataset=demo_face_blur"):
+    command = (
+        f"python -m tfds_builders.prepare --dataset=demo_face_blur --image_size=32 --context=1 --data_dir={tmp_path}"
+    )
+    with pytest.raises(FileNotFoundError, match=re.escape(f"`{command}`")):
+        opened(config)
+    config.data.name, config.data.manual_dir = "ssranking_face_blur", "my/faces"
+    with pytest.raises(FileNotFoundError, match="--dataset=ssranking_face_blur .* --manual_dir=my/faces`"):
+        opened(config)
+
+
+def test_another_image_size_is_not_there_but_names_what_to_do(config):
+    config.data.image_size = 48
+    with pytest.raises(FileNotFoundError, match=r"no prepared data of 48 px .*--image_size=48"):
         opened(config)
 
 
 def test_unknown_splits_list_the_known_ones(config):
-    with pytest.raises(ValueError, match=r"no split 'tset'.*'train', 'validation'"):
+    with pytest.raises(ValueError, match=r"no labeled split 'tset'.*'train', 'validation'"):
         opened(config, split="tset")
-
-
-def test_data_of_another_protocol_are_refused(config):
-    config.data.image_size = 48
-    with pytest.raises(ValueError, match=r"image_size=32.*image_size=48"):
-        opened(config)
 
 
 def test_split_names(config):
@@ -143,15 +189,30 @@ def test_split_names(config):
     assert data.split_names(config.data, "labeled") == ["train", "validation"]
 
 
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 16])
-def test_padded_batches_count_every_image_once_on_any_number_of_processes(count):
-    images = np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    whole = np.concatenate(list(data.padded_batches(images, 8)))
-    assert whole.shape[0] % 8 == 0
-    np.testing.assert_array_equal(whole[:count], images)
-    assert not whole[count:].any()
-    shares = [list(data.padded_batches(images, 8, process_index=index, process_count=4)) for index in range(4)]
-    np.testing.assert_array_equal(np.concatenate([part for step in zip(*shares) for part in step]), whole)
+def prepare_demo(folder, monkeypatch, ranked):
+    """Prepares a demo of 3 + 2 + 2 pairs and so many ranked faces; returns its hash."""
+    sizes = {"LABELED_TRAIN": 3, "LABELED_VALIDATION": 2, "UNLABELED_TRAIN": 2, "RANKED_TEST": ranked, "_CHUNK": 25}
+    for name, value in sizes.items():
+        monkeypatch.setattr(demo, name, value)
+    return prepare.prepare("demo_face_blur", data_dir=str(folder), preprocessing=Preprocessing(image_size=32)).sources
+
+
+def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path, monkeypatch):
+    config.data.dir = str(tmp_path)
+    first = prepare_demo(tmp_path, monkeypatch, ranked=2)
+    assert data.prepared_sources(config.data) == first and len(opened(config, "ranked", "test")) == 2
+    second = prepare_demo(tmp_path, monkeypatch, ranked=3)
+    hashes = ", ".join(sorted([first, second]))
+    for ask in (lambda: opened(config), lambda: data.prepared_sources(config.data)):
+        with pytest.raises(ValueError, match=f"several sources, {hashes}; choose with --config.data.sources="):
+            ask()
+    for sources, count in ((first, 2), (second, 3)):
+        config.data.sources = sources
+        assert len(opened(config, "ranked", "test")) == count
+        assert data.prepared_sources(config.data) == sources
+    config.data.sources = "01234567"
+    with pytest.raises(FileNotFoundError, match=r"config\.data\.sources=01234567"):
+        opened(config)
 
 
 def test_the_default_folder_can_be_moved(monkeypatch, tmp_path):

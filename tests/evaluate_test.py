@@ -98,7 +98,9 @@ def test_data_of_another_protocol_than_the_checkpoint_are_refused(evaluated, mon
     split = data.open_split(config.data, "ranked", "test")
     other = dataclasses.replace(split, preprocessing=Preprocessing(image_size=48))
     monkeypatch.setattr(data, "open_split", lambda *_, **__: other)
-    with pytest.raises(ValueError, match=r"trained on faces with image_size=32.*have 48.*--config\.data\.image_size=32"):
+    with pytest.raises(
+        ValueError, match=r"trained on faces with image_size=32.*have 48.*--config\.data\.image_size=32"
+    ):
         evaluate.evaluate(config, str(folder))
 
 

@@ -18,7 +18,18 @@ ONE_FILE = {"orbax": "checkpoints.py", "grain": "data.py", "matplotlib": "figure
 
 # Modules of blur_jax from the bottom up: each may import those above its own line, and nothing else of the project.
 LAYERS = (
-    {"losses", "metrics", "psf", "augment", "backbones", "pretrained", "optimizer", "preprocessing", "legacy", "ranking"},
+    {
+        "losses",
+        "metrics",
+        "psf",
+        "augment",
+        "backbones",
+        "pretrained",
+        "optimizer",
+        "preprocessing",
+        "legacy",
+        "ranking",
+    },
     {"bootstrap", "degradations", "models", "distributed", "run_dir", "figures"},
     {"train_state", "inference", "probe", "writers", "report", "data"},
     {"checkpoints", "train_step", "validation"},

@@ -62,7 +62,6 @@ def pictures(tmp_path):
 
 
 def test_the_python_examples_run(config, pictures, monkeypatch, capsys):
-    config.steps = config.checkpoint_every = 2
     train(config, str(pictures / "runs" / "demo"))
     monkeypatch.chdir(pictures)
     capsys.readouterr()

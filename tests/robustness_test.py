@@ -31,8 +31,8 @@ def split_of(images, ranks, sizes=None, headline=("test1", "test2")):
 
 
 def gray_split(grays, ranks, sizes=None):
-    """Faces of 8 x 8 pixels, each of one gray level."""
-    return split_of(np.stack([np.full((8, 8, 3), gray, np.uint8) for gray in grays]), ranks, sizes)
+    """Faces of 16 x 16 pixels, each of one gray level."""
+    return split_of(np.stack([np.full((16, 16, 3), gray, np.uint8) for gray in grays]), ranks, sizes)
 
 
 def mean_gray(images):
@@ -267,7 +267,7 @@ def test_what_cannot_be_measured_is_reported(run_dirs, demo_dir, tmp_path):
 
     with pytest.raises(ValueError, match="blurred faces read .* must be above 0"):
         run(run_dirs[1])
-    with pytest.raises(ValueError, match="has no split 'test7'; it has"):
+    with pytest.raises(ValueError, match="has no ranked split 'test7'; it has"):
         run(run_dirs[0], splits=["test", "test7"])
     with pytest.raises(FileNotFoundError, match="prepare"):
         run(run_dirs[0], data_dir=tmp_path)

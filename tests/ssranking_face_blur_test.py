@@ -6,9 +6,14 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from blur_jax import data
 from blur_jax.preprocessing import Preprocessing
-from tfds_builders.ssranking_face_blur import SsrankingFaceBlur, builder, faces, lists
-from tfds_builders.ssranking_face_blur.problems import ReleaseError
+from configs import default
+from tfds_builders import pictures
+from tfds_builders import prepare as command
+from tfds_builders.problems import ReleaseError
+from tfds_builders.ssranking_face_blur import SsrankingFaceBlur, builder, lists
+from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "wider_blur"
 SMALL = Preprocessing(image_size=16)
@@ -60,15 +65,39 @@ def pair(left, right):
 
 
 def prepare(root, config, **kwargs):
-    """Builds a config and returns what a reader finds on disk."""
+    """Builds a part and returns what a reader finds on disk."""
     kwargs = {"preprocessing": SMALL, "data_dir": root.parent / "tfds", **kwargs}
     made = SsrankingFaceBlur(manual_dir=root, config=config, **kwargs)
     made.download_and_prepare()
     return tfds.builder_from_directory(made.data_path)
 
 
+def prepare_all(root, **kwargs):
+    """Builds all parts, as the command does."""
+    kwargs = {"preprocessing": SMALL, "data_dir": str(root.parent / "tfds"), **kwargs}
+    return command.prepare("ssranking_face_blur", manual_dir=str(root), **kwargs)
+
+
+def configured(root, **fields):
+    """`config.data` of a run on the prepared release, without the lists."""
+    config = default.get_config().data
+    config.update(name="ssranking_face_blur", dir=str(root.parent / "tfds"), image_size=16, **fields)
+    return config
+
+
+def files(root):
+    """File of the prepared data -> (time of the last change, bytes)."""
+    below = (root.parent / "tfds" / "ssranking_face_blur").rglob("*")
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in below if path.is_file()}
+
+
 def read(dataset, split):
     return list(dataset.as_data_source(split=split))
+
+
+def faces_of(root, **kwargs):
+    """The stored faces, row by row."""
+    return read(prepare(root, "faces", **kwargs), "faces")
 
 
 def pairs_of(examples):
@@ -85,20 +114,35 @@ def error_of(root, config="labeled", **kwargs):
     return str(caught.value)
 
 
-def test_labeled_splits_images_order_and_metadata(root):
+def test_every_face_is_stored_once(root):
+    faces = faces_of(root)
+    names = [face["name"].decode() for face in faces]
+    # The unlabeled pairs have no face that the labeled ones lack; the crowd is in the test.
+    assert sorted(names) == [f"{CROWD}_0.png", f"{CROWD}_1.png"] + [f"LFW/{person}_0001.png" for person in "ABCDE"]
+    of = dict(zip(names, faces))
+    for person, gray in COLORS.items():
+        np.testing.assert_array_equal(of[f"LFW/{person}_0001.png"]["image"], np.full((16, 16, 3), gray, np.uint8))
+    # The second box is 24 x 18: the crop is 24 square around its center, and the shorter side is the size.
+    crowd = of[f"{CROWD}_1.png"]
+    np.testing.assert_array_equal(crowd["image"], np.full((16, 16, 3), 90, np.uint8))
+    assert (crowd["size"], crowd["group"]) == (18.0, b"0--Parade")
+    assert (of["LFW/A_0001.png"]["size"], of["LFW/A_0001.png"]["group"]) == (20.0, b"LFW")
+
+
+def test_labeled_splits_rows_order_and_metadata(root):
     dataset = prepare(root, "labeled")
     # SHA-256 of LFW/B (0d84...) is the lowest of the five persons, and 5% of five is rounded up to one.
     assert pairs_of(read(dataset, "train")) == ["AC", "AD", "CD", "DE"]
     assert pairs_of(read(dataset, "validation")) == ["BA", "EB"]
     assert pairs_of(read(dataset, "train_5k")) == ["AC", "CD"]
+    names = [face["name"] for face in faces_of(root)]
     for example in read(dataset, "train"):
         assert example["order"] == 1
-        for side in ("left", "right"):
-            gray = COLORS[example[f"{side}_name"].decode()[4]]
-            np.testing.assert_array_equal(example[side], np.full((16, 16, 3), gray, np.uint8))
+        assert example["left_name"] == names[example["left"]] and example["right_name"] == names[example["right"]]
     metadata = dataset.info.metadata
-    assert metadata["preprocessing"] == {"image_size": 16, "context": 1.0, "resample": "bicubic"}
+    assert metadata["preprocessing"] == {"image_size": 16, "context": 1.0, "upright": True}
     assert metadata["partial"] is False
+    assert metadata["headline_splits"] == ["test1"] and metadata["size_bins"] == [32, 40, 48, 64, 96]
     whole = {"missing": 0, "unreadable": 0, "outside": 0, "faulty": 0}
     assert metadata["coverage"] == {
         "lists": {TEN: {"lines": 6, "resolved": 6, **whole}, FIVE: {"lines": 3, "resolved": 3, **whole}},
@@ -121,15 +165,12 @@ def test_unlabeled_keeps_every_pair(root):
     assert "order" not in dataset.info.features
 
 
-def test_ranked_has_rank_size_and_group(root):
+def test_ranked_has_face_and_rank(root):
     dataset = prepare(root, "ranked")
     assert set(dataset.info.splits) == {"test1"}
-    first, second = sorted(read(dataset, "test1"), key=lambda example: example["name"])
-    assert first["name"].decode() == f"{CROWD}_0.png"
-    assert (first["rank"], first["size"], first["group"]) == (0.0, 20.0, b"0--Parade")
-    # The box is 24 x 18: the crop is 24 square around its center, and the shorter side is the size.
-    assert (second["rank"], second["size"]) == (2.5, 18.0)
-    np.testing.assert_array_equal(second["image"], np.full((16, 16, 3), 90, np.uint8))
+    names = [face["name"].decode() for face in faces_of(root)]
+    ranks = {names[example["face"]]: example["rank"] for example in read(dataset, "test1")}
+    assert ranks == {f"{CROWD}_0.png": 0.0, f"{CROWD}_1.png": 2.5}
 
 
 def test_a_build_is_deterministic(root, tmp_path):
@@ -139,12 +180,20 @@ def test_a_build_is_deterministic(root, tmp_path):
 
 
 def test_a_photograph_of_many_faces_is_decoded_once(root, monkeypatch):
-    calls = []
-    monkeypatch.setattr(faces, "read_image", lambda path: calls.append(path) or Image.open(path))
-    release = lists.read_release(root, "ranked")
-    found, failures = faces.read_faces(release, "ranked", SMALL)
-    assert len(found) == 2 and not failures
-    assert calls == [root / "WIDER_train/0--Parade/p q_7.png"]
+    calls, read_image = [], pictures.read_image
+    monkeypatch.setattr(pictures, "read_image", lambda path, **kwargs: calls.append(path) or read_image(path, **kwargs))
+    assert len(faces_of(root)) == 7
+    assert calls.count(root / "WIDER_train/0--Parade/p q_7.png") == 1 and len(calls) == 6
+
+
+def test_boxes_refer_to_the_upright_picture(root):
+    """A camera held sideways: stored 40 wide and 60 high, shown 60 x 40 as the box expects."""
+    path = root / "LFW" / "A_0001.png"
+    exif = Image.Exif()
+    exif[274] = 6  # To show it, turn it a quarter clockwise; so it is stored turned a quarter counterclockwise.
+    Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    of = {face["name"].decode(): face["image"] for face in faces_of(root)}
+    np.testing.assert_array_equal(of["LFW/A_0001.png"], np.full((16, 16, 3), COLORS["A"], np.uint8))
 
 
 def test_lfw_may_lie_in_folders_of_persons_as_distributed(root):
@@ -174,7 +223,7 @@ def test_held_out_is_a_stable_twentieth():
     assert len(builder.held_out(f"LFW/p{i}x_0001.jpg" for i in range(100))) == 5
 
 
-def test_a_missing_image_is_told(root):
+def test_a_missing_image_is_reported(root):
     (root / "LFW" / "D_0001.png").unlink()
     message = error_of(root)
     assert f"{LFW}:4: there is no {root}/LFW/D_0001.png (used by {TEN}:2)" in message
@@ -184,7 +233,7 @@ def test_a_missing_image_is_told(root):
     assert f"{TEN:<44}{6:>12}{3:>12}{3:>12}" in message
 
 
-def test_a_truncated_image_is_told(root):
+def test_a_truncated_image_is_reported(root):
     path = root / "LFW" / "D_0001.png"
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     Image.fromarray(noise).save(path)
@@ -195,18 +244,20 @@ def test_a_truncated_image_is_told(root):
     assert "Fetch the file again" in message
 
 
-def test_a_file_that_is_no_image_is_told(root):
+def test_a_file_that_is_no_image_is_reported(root):
     (root / "LFW" / "D_0001.png").write_bytes(b"")
     assert "unreadable image (1): " in error_of(root)
 
 
 @pytest.mark.parametrize("box", ["50 5 20 20", "-1 5 20 20", "10 5 20 0", "10 5 20 36"])
-def test_a_box_that_is_empty_or_leaves_the_picture_is_told(root, box):
+def test_a_box_that_is_empty_or_leaves_the_picture_is_reported(root, box):
     text = (root / LFW).read_text().replace("D_0001.png>>10 5 20 20", f"D_0001.png>>{box}")
     (root / LFW).write_text(text)
     message = error_of(root)
     x, y, w, h = box.split()
-    assert f"{LFW}:4: LFW/D_0001.png: box x={x} y={y} w={w} h={h} is empty or leaves the picture of 60 x 40" in message
+    assert (
+        f"{LFW}:4: {root}/LFW/D_0001.png: box x={x} y={y} w={w} h={h} is empty or leaves the picture of 60" in message
+    )
     assert "box outside (1): " in message and "Use the original picture, correct the box" in message
 
 
@@ -222,7 +273,7 @@ def test_partial_data_only_on_request_and_counted(root):
     # CD, DE and AD lack D (DE's first fault is D); EB cannot be read.
     counts = {"lines": 6, "resolved": 2, "missing": 3, "unreadable": 1, "outside": 0, "faulty": 0}
     assert metadata["coverage"]["lists"][TEN] == counts
-    table = faces.coverage_table(metadata["coverage"])
+    table = coverage_table(metadata["coverage"])
     assert f"{TEN:<44}{6:>12}{2:>12}{3:>12}{1:>12}{0:>12}{0:>12}" in table.splitlines()
     assert f"{LFW:<44}{5:>12}{3:>12}{1:>12}{1:>12}{0:>12}{0:>12}" in table.splitlines()
 
@@ -251,43 +302,112 @@ def test_partial_data_that_leaves_nothing_is_refused(root):
     for path in (root / "LFW").iterdir():
         path.unlink()
     message = error_of(root, "unlabeled", partial=True)
-    assert "empty split (1): " in message and "train: nothing is left for it in config 'unlabeled'" in message
+    # train, train_5k and validation of the labeled pairs, and the unlabeled ones.
+    assert "empty split (4): " in message and "train: nothing is left for it in part 'unlabeled'" in message
 
 
-def test_prepared_data_of_other_lists_are_not_taken_for_these(root):
-    prepare(root, "unlabeled")
-    prepare(root, "unlabeled")  # The same lists: nothing to do, nothing to complain about.
-    write(root, UNSUPERVISED, pair("A", "B"))
-    with pytest.raises(ValueError, match=r"unlabeled/1.0.0 is prepared already, but from other lists .* remove"):
-        prepare(root, "unlabeled")
+def test_changed_lists_are_prepared_beside_and_rewrite_no_picture(root):
+    first = prepare_all(root)
+    before = files(root)
+    assert prepare_all(root) == first and files(root) == before
+    # B and E have met only in labeled pairs so far; the faces are the same, in another order of first use.
+    write(root, TEN, pair("E", "C"), *(root / TEN).read_text().splitlines())
+    second = prepare_all(root)
+    assert second.sources != first.sources and second.folders[0] == first.folders[0]
+    assert not set(second.folders[1:]) & set(first.folders)
+    assert before.items() <= files(root).items()
+    names = {
+        sources: data.open_split(configured(root, sources=sources), "labeled", "validation").names.tolist()
+        for sources in (first.sources, second.sources)
+    }
+    assert len(names[first.sources]) == 2
+    trained = data.open_split(configured(root, sources=second.sources), "labeled", "train")
+    assert ["LFW/E_0001.png", "LFW/C_0001.png"] in trained.names.tolist()
+    gray = [COLORS[name[4]] for name in trained.names.ravel()]
+    assert trained.images(range(len(trained)))[..., 0, 0, 0].ravel().tolist() == gray
+
+
+def test_another_box_is_another_face(root):
+    first = prepare_all(root)
+    (root / LFW).write_text((root / LFW).read_text().replace("10 5 20 20>>A", "11 5 20 20>>A"))
+    second = prepare_all(root)
+    assert second.folders[0] != first.folders[0] and second.sources != first.sources
 
 
 def test_prepared_partial_data_are_not_taken_for_whole(root):
     (root / "LFW" / "A_0001.png").unlink()
-    prepare(root, "unlabeled", partial=True)
-    prepare(root, "unlabeled", partial=True)
+    first = prepare_all(root, partial=True)
+    assert prepare_all(root, partial=True) == first
     with pytest.raises(ValueError, match="is prepared already, but from partial data"):
-        prepare(root, "unlabeled")
+        prepare_all(root)
+    with pytest.raises(ValueError, match=r"from partial data.*config\.data\.partial=True"):
+        command.prepare_configured(configured(root))
+    assert command.prepare_configured(configured(root, partial=True)) == first.sources
+
+
+def test_pictures_that_come_later_are_taken_in(root):
+    path = root / "LFW" / "A_0001.png"
+    path.rename(root / "A.png")
+    partial = prepare_all(root, partial=True)
+    (root / "A.png").rename(path)
+    whole = prepare_all(root)
+    assert whole.sources != partial.sources
+    counts = [
+        len(data.open_split(configured(root, sources=sources), "unlabeled", "train"))
+        for sources in (partial.sources, whole.sources)
+    ]
+    assert counts == [1, 2]
+
+
+def test_whole_data_are_no_partial_data_though_these_were_accepted(root):
+    assert prepare_all(root, partial=True) == prepare_all(root)
 
 
 def test_prepared_data_are_used_without_the_lists(root):
-    prepare(root, "unlabeled")
+    first = prepare_all(root)
     root.rename(root.parent / "archive")
-    assert len(read(prepare(root, "unlabeled"), "train")) == 2
+    assert command.prepare_configured(configured(root)) == first.sources
+    assert len(data.open_split(configured(root), "unlabeled", "train")) == 2
+
+
+def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
+    with pytest.raises(
+        ValueError, match=r"your own files; say where they are \(--manual_dir, --config\.data\.manual_dir"
+    ):
+        command.prepare_configured(configured(root))
+
+
+def test_sources_that_the_lists_no_longer_give_are_refused(root):
+    config = configured(root, manual_dir=str(root))
+    config.sources = first = command.prepare_configured(config)
+    assert command.prepare_configured(config) == first
+    write(root, UNSUPERVISED, pair("A", "B"))
+    with pytest.raises(ValueError, match=f"config.data.sources={first}, but the lists and pictures have"):
+        command.prepare_configured(config)
+
+
+def test_problems_of_any_list_stop_before_anything_is_written(root):
+    (root / TEST1).unlink()
+    write(root, UNSUPERVISED, pair("A", "B"), "LFW/A_0001.png")
+    with pytest.raises(ReleaseError, match=r"malformed line \(1\)"):
+        prepare_all(root)
+    assert not files(root)
+    write(root, UNSUPERVISED, pair("A", "B"))
+    with pytest.raises(ReleaseError, match=r"missing list \(1\).*\n.*SSRanking_OBA_test_test1\.txt or .*part 'ranked'"):
+        prepare_all(root)
+    assert not files(root)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real photographs of {REAL} are not on this machine")
-def test_every_line_of_the_real_photographs_is_resolved():
+def test_every_line_of_the_real_photographs_is_resolved(tmp_path):
+    # As ../shared/data/README.md counts them.
     expected = {TEN: 10000, FIVE: 5000, UNSUPERVISED: 20000, TEST1: 268}
-    expected |= {lists.TESTS["test2"]: 384, lists.TESTS["test3"]: 227}
-    resolved, used = {}, collections.defaultdict(set)
-    for kind in ("labeled", "unlabeled", "ranked"):
-        release = lists.read_release(REAL, kind)
-        found, failures = faces.read_faces(release, kind, SMALL)
-        assert release.problems == [] and failures == {}
-        report = faces.coverage(release, kind, failures)
-        resolved |= {file: counts["resolved"] for file, counts in report["lists"].items()}
-        for name in found:
-            used[release.crop(name).file].add(name)
-    assert resolved == expected
-    assert {file: len(names) for file, names in used.items()} == {WIDER: 2900, LFW: 2647}
+    expected |= {lists.TESTS["test2"]: 384, lists.TESTS["test3"]: 1069}
+    made = SsrankingFaceBlur(manual_dir=REAL, config="faces", preprocessing=SMALL, data_dir=tmp_path)
+    used = collections.Counter(made.release.crop(face["name"]).file for face in made.face_examples())  # or ReleaseError
+    report = coverage(made.release, "faces", {})
+    assert {file: (counts["lines"], counts["resolved"]) for file, counts in report["lists"].items()} == {
+        file: (lines, lines) for file, lines in expected.items()
+    }
+    # cut, sort -u and wc of the pair and test lists: not every face of the crop lists is in one of them.
+    assert used == {WIDER: 7141, LFW: 2626}

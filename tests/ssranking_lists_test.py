@@ -1,7 +1,7 @@
 import pytest
 
+from tfds_builders.problems import ReleaseError
 from tfds_builders.ssranking_face_blur import lists
-from tfds_builders.ssranking_face_blur.problems import ReleaseError
 
 CROPS = "LFW_all_imgs_list.txt"
 WIDER = "WiderFace_train_all_imgs_list.txt"
@@ -20,12 +20,12 @@ GOOD = {
 }
 
 
-def read(root, changes, kind="labeled", folders=None):
+def read(root, changes, folders=None):
     """Reads the good release with some of its files replaced (str or bytes) or left out (None)."""
     for file, text in {**GOOD, **changes}.items():
         if text is not None:
             (root / file).write_bytes(text if isinstance(text, bytes) else text.encode())
-    return lists.read_release(root, kind, folders)
+    return lists.read_release(root, folders)
 
 
 def test_a_good_release_is_parsed(tmp_path):
@@ -196,8 +196,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("changes", "kind", "found", "remedy"), BAD.values(), ids=BAD)
-def test_a_bad_line_is_told_with_place_meaning_and_remedy(tmp_path, changes, kind, found, remedy):
-    problems = read(tmp_path, changes).problems
+def test_a_bad_line_is_reported_with_place_meaning_and_remedy(tmp_path, changes, kind, found, remedy):
+    release = read(tmp_path, changes)
+    problems = release.problems + lists.lacking(release, "labeled")
     assert [problem.kind for problem in problems] == [kind]
     message = str(ReleaseError(tmp_path, problems))
     assert str(tmp_path) in message and f"{kind} (1): " in message
@@ -231,7 +232,31 @@ def test_all_problems_are_collected_counted_and_a_sample_of_each_kind_is_shown(t
     assert "... and 20 more" in message and message.count("... and") == 1
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path):
-    problems = lists.read_release(tmp_path / "nowhere", "ranked").problems
-    assert [problem.kind for problem in problems] == ["missing list"]
-    assert str(tmp_path / "nowhere") in problems[0].found
+def test_a_directory_that_is_not_there_is_reported(tmp_path):
+    release = lists.read_release(tmp_path / "nowhere")
+    for kind in ("labeled", "unlabeled", "ranked"):
+        problems = lists.lacking(release, kind)
+        assert [problem.kind for problem in problems] == ["missing list"]
+        assert str(tmp_path / "nowhere") in problems[0].found and kind in problems[0].found
+
+
+def test_one_list_of_a_part_is_enough(tmp_path):
+    release = read(tmp_path, {UNSUPERVISED: None})
+    assert lists.lacking(release, "labeled") == lists.lacking(release, "ranked") == []
+    assert len(lists.lacking(release, "unlabeled")) == 1
+
+
+def test_a_line_of_commas_is_malformed_at_once(tmp_path, monkeypatch):
+    """Its two names are not tried at every comma: that took the square of its length in time and memory."""
+    tried = []
+    crop = lists.Release.crop
+    monkeypatch.setattr(lists.Release, "crop", lambda self, name: tried.append(name) or crop(self, name))
+    problems = read(tmp_path, {FIVE: PAIR + "," * 100_000 + "\n"}).problems
+    assert [problem[:3] for problem in problems] == [("malformed line", FIVE, 2)]
+    assert len(tried) < 1000
+
+
+def test_a_long_bad_line_is_not_shown_whole(tmp_path):
+    problems = read(tmp_path, {FIVE: PAIR + "x" * 10_000_000 + "\n"}).problems
+    message = str(ReleaseError(tmp_path, problems))
+    assert f"{FIVE}:2: 'xxx" in message and len(message) < 2000

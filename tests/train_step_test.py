@@ -100,7 +100,7 @@ def test_the_gradient_of_the_consistency_losses_by_hand(plain, monkeypatch, loss
     else:
         costs = scores - degraded + MARGIN > 0
         gradient = (costs * (slopes - degraded_slopes)).mean()
-    assert 0 < costs.sum() < costs.size or loss == "pairwise"
+    assert costs.any()
     assert abs(gradient) > 1e-4
     assert before.params["w"] - after.params["w"] == pytest.approx(gradient, rel=1e-3)
 

@@ -67,4 +67,4 @@ def _crop_faces(
         try:
             yield name, failure or encode_png(crop_and_resize(image, box, preprocessing))
         except ValueError as error:
-            yield name, Failure("box outside", str(error))
+            yield name, Failure("box outside", f"{path}: {error}")

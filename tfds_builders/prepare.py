@@ -87,9 +87,8 @@ def prepare(
         raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and partial")
     data_dir = os.path.abspath(os.path.expanduser(data_dir or data.default_dir()))
     os.makedirs(data_dir, exist_ok=True)
-    builders = [
-        builder_class(config=kind, data_dir=data_dir, preprocessing=preprocessing, **options) for kind in schema.KINDS
-    ]
+    faces = builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
+    builders = [faces, *(faces.part(kind) for kind in schema.KINDS if kind != "faces")]
     for builder in builders:
         builder.check()
     for builder in builders:

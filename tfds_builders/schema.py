@@ -17,7 +17,6 @@ import tensorflow_datasets as tfds
 from blur_jax.preprocessing import Preprocessing
 
 KINDS = ("faces", "labeled", "unlabeled", "ranked")
-ALL = "all"  # The one split of `faces`.
 
 _DESCRIPTIONS = {
     "faces": "Every face once; example i is row i.",
@@ -105,6 +104,10 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Returns what else to write down: `headline_splits`, `size_bins`, coverage, acknowledgement, ..."""
         raise NotImplementedError
 
+    def part(self, kind: str) -> "BlurDataset":
+        """Returns the builder of another part of the same data set."""
+        return type(self)(config=kind, preprocessing=self.preprocessing, data_dir=self._data_dir_root)
+
     def part_name(self, kind: str) -> str:
         """Returns the name of a prepared part, such as "labeled-64px-context1-0123abcd"."""
         fingerprint = self.faces_fingerprint() if kind == "faces" else self.sources_fingerprint()
@@ -137,7 +140,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         del dl_manager  # Nothing is downloaded: pictures come with a package, or from their licensees.
-        splits = {ALL: enumerate(self.face_examples())} if self.kind == "faces" else self.row_splits()
+        splits = {"faces": enumerate(self.face_examples())} if self.kind == "faces" else self.row_splits()
         self.info.metadata.update(self.facts())
         return {split: self._generate_examples(examples) for split, examples in splits.items()}
 

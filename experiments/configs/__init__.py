@@ -1,0 +1,1 @@
+"""Configs of experiments: frozen, so that a result can be made again after the best recipe in configs/ has changed."""

@@ -41,6 +41,46 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+class Sources:
+    """What `manual_dir` holds, read once for all parts."""
+
+    def __init__(self, manual_dir: str | os.PathLike, folders: Mapping[str, tuple[str, str]] | None = None) -> None:
+        """Takes what `SsrankingFaceBlur` takes; reads nothing yet."""
+        self._manual_dir, self._folders = manual_dir, folders
+
+    @functools.cached_property
+    def release(self) -> lists.Release:
+        """The parsed and checked lists."""
+        return lists.read_release(self._manual_dir, self._folders)
+
+    @functools.cached_property
+    def first_use(self) -> dict[str, str]:
+        """Face -> file and line of the first pair or rank that names it."""
+        uses = {}
+        for file in lists.LISTS["faces"]:
+            for entry in self.release.entries.get(file, []):
+                for name in entry.names:
+                    uses.setdefault(name, f"{file}:{entry.line}")
+        return uses
+
+    @functools.cached_property
+    def pictures(self) -> dict[str, Path]:
+        """Face -> where its picture lies; sorted, so that other pairs of the same faces leave the rows as they are."""
+        names = sorted(self.first_use)
+        return {name: _locate(self.release.root, self.release.picture(name)) for name in names}
+
+    @functools.cached_property
+    def faces_fingerprint(self) -> str:
+        """A hash of names, boxes and the pictures' sizes on disk, which tell versions of them apart without reading."""
+        sizes = {path: path.stat().st_size if path.is_file() else None for path in set(self.pictures.values())}
+        return schema.digest([[name, self.release.crop(name).box, sizes[path]] for name, path in self.pictures.items()])
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of the lists and of the faces."""
+        return schema.digest([lists.fingerprint(self._manual_dir), self.faces_fingerprint])
+
+
 class SsrankingFaceBlur(schema.BlurDataset):
     """Rank labels of the paper's release over the user's copies of LFW, CASIA-WebFace, WIDER FACE and MegaFace.
 
@@ -73,6 +113,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         manual_dir: str | os.PathLike,
         partial: bool = False,
         folders: Mapping[str, tuple[str, str]] | None = None,
+        sources: Sources | None = None,
         **kwargs: Any,
     ) -> None:
         """Makes a builder of one part.
@@ -81,38 +122,37 @@ class SsrankingFaceBlur(schema.BlurDataset):
             manual_dir: directory with the release's text files and, beside them, the picture folders.
             partial: leave out lines whose picture is missing or unreadable or whose box leaves it, instead of stopping.
             folders: folder in front of names -> (crop list, picture folder); adds to and replaces `lists.FOLDERS`.
+            sources: what another part has read of `manual_dir` already.
             **kwargs: `config`, `preprocessing`, `data_dir`, ... as for the base class.
         """
         self.manual_dir = manual_dir
         self.partial = partial
-        self.folders = folders
+        self.sources = sources or Sources(manual_dir, folders)
         super().__init__(**kwargs)
 
-    @functools.cached_property
+    def part(self, kind: str) -> "SsrankingFaceBlur":
+        """Returns the builder of another part of the same data set."""
+        return SsrankingFaceBlur(
+            config=kind,
+            manual_dir=self.manual_dir,
+            partial=self.partial,
+            sources=self.sources,
+            preprocessing=self.preprocessing,
+            data_dir=self._data_dir_root,
+        )
+
+    @property
     def release(self) -> lists.Release:
         """The parsed and checked lists."""
-        return lists.read_release(self.manual_dir, self.kind, self.folders)
-
-    @functools.cached_property
-    def pictures(self) -> dict[str, Path]:
-        """Face -> where its picture lies, in the order of the lists."""
-        return {name: _locate(self.release.root, self.release.picture(name)) for name in self._first_use}
-
-    @functools.cached_property
-    def _sizes_on_disk(self) -> dict[Path, int | None]:
-        """Picture -> its bytes on disk, None where it is missing: what tells versions of it apart, without reading."""
-        paths = set(self.pictures.values())
-        return {path: path.stat().st_size if path.is_file() else None for path in paths}
+        return self.sources.release
 
     def faces_fingerprint(self) -> str:
         """Returns a hash of names, boxes and the pictures' sizes on disk."""
-        return schema.digest(
-            [[name, self.release.crop(name).box, self._sizes_on_disk[path]] for name, path in self.pictures.items()]
-        )
+        return self.sources.faces_fingerprint
 
     def sources_fingerprint(self) -> str:
         """Returns a hash of the lists and of the faces."""
-        return schema.digest([lists.fingerprint(self.manual_dir), self.faces_fingerprint()])
+        return self.sources.fingerprint
 
     def download_and_prepare(self, **kwargs: Any) -> None:
         """Prepares the part, or finds it prepared.
@@ -135,13 +175,15 @@ class SsrankingFaceBlur(schema.BlurDataset):
     def face_examples(self) -> Iterator[dict[str, Any]]:
         """Yields the faces that can be had; raises ReleaseError before the first one where anything is wrong."""
         wanted = {}
-        for name, path in self.pictures.items():
+        for name, path in self.sources.pictures.items():
             wanted.setdefault(path, []).append((name, self.release.crop(name).box))
         found = read_faces(wanted, self.preprocessing)
         failures = {name: face for name, face in found.items() if isinstance(face, Failure)}
         self._check([self._problem(name, failure) for name, failure in failures.items()], failures)
-        self.info.metadata["failures"] = {name: failure.kind for name, failure in failures.items()}
-        return (self._face_example(name, found[name]) for name in self.pictures if name not in failures)
+        failures = {name: failure.kind for name, failure in failures.items()}
+        self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Better now than when the faces are written.
+        self.info.metadata["failures"] = failures
+        return (self._face_example(name, found[name]) for name in self.sources.pictures if name not in failures)
 
     def _face_example(self, name: str, image: bytes) -> dict[str, Any]:
         size, group = min(self.release.crop(name).box[2:]), name.split("/")[-2]
@@ -149,21 +191,11 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
     def _problem(self, name: str, failure: Failure) -> Problem:
         crop = self.release.crop(name)
-        return Problem(failure.kind, crop.file, crop.line, f"{failure.found} (used by {self._first_use[name]})")
-
-    @functools.cached_property
-    def _first_use(self) -> dict[str, str]:
-        """Face -> file and line of the first pair or rank that names it."""
-        uses = {}
-        for file in lists.LISTS["faces"]:
-            for entry in self.release.entries.get(file, []):
-                for name in entry.names:
-                    uses.setdefault(name, f"{file}:{entry.line}")
-        return uses
+        return Problem(failure.kind, crop.file, crop.line, f"{failure.found} (used by {self.sources.first_use[name]})")
 
     def _check(self, problems: list[Problem], failures: Mapping[str, Failure]) -> None:
         """Raises ReleaseError where the lists, or faces that are not forgiven, have problems."""
-        problems = self.release.problems + problems
+        problems = lists.lacking(self.release, self.kind) + self.release.problems + problems
         if self.partial:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
         report = coverage(self.release, self.kind, {name: failure.kind for name, failure in failures.items()})
@@ -174,35 +206,39 @@ class SsrankingFaceBlur(schema.BlurDataset):
         """Returns the pairs or ranks whose faces can be had, keyed by their line: each split comes from one list."""
         self.check()
         rows, failures = self._prepared_faces()
+        splits = self._usable_splits((self.kind,), failures)[self.kind]
         report = coverage(self.release, self.kind, failures)
-        splits = {
-            split: [entry for entry in entries if not any(name in failures for name in entry.names)]
-            for split, entries in _splits(self.release, self.kind).items()
-        }
-        if empty := [split for split, entries in splits.items() if not entries]:
-            problems = [
-                Problem("empty split", split, 0, f"nothing is left for it in config {self.kind!r}") for split in empty
-            ]
-            raise ReleaseError(self.release.root, problems, coverage_table(report))
         print(coverage_table(report), file=sys.stderr)
         self.info.metadata["partial"] = bool(failures)
         self.info.metadata["coverage"] = report
         return {split: (self._row_example(entry, rows) for entry in entries) for split, entries in splits.items()}
 
+    def _usable_splits(self, kinds: Iterable[str], failures: Mapping[str, str]) -> dict[str, dict[str, list]]:
+        """Returns {part: {split: entries whose faces can be had}}; raises ReleaseError where a split has none left."""
+        usable = {
+            kind: {
+                split: [entry for entry in entries if not any(name in failures for name in entry.names)]
+                for split, entries in _splits(self.release, kind).items()
+            }
+            for kind in kinds
+        }
+        if problems := [
+            Problem("empty split", split, 0, f"nothing is left for it in part {kind!r}")
+            for kind, splits in usable.items()
+            for split, entries in splits.items()
+            if not entries
+        ]:
+            table = coverage_table(coverage(self.release, self.kind, failures))
+            raise ReleaseError(self.release.root, problems, table)
+        return usable
+
     def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
         """Prepares the faces where needed; returns {name: row} and {name: kind of problem} of those without."""
-        faces = SsrankingFaceBlur(
-            config="faces",
-            manual_dir=self.manual_dir,
-            partial=self.partial,
-            folders=self.folders,
-            preprocessing=self.preprocessing,
-            data_dir=self._data_dir_root,
-        )
+        faces = self.part("faces")
         faces.download_and_prepare()
         failures = dict(faces.info.metadata["failures"])
-        # Rows follow the order of the lists, as `face_examples` yields them.
-        names = [name for name in self.pictures if name not in failures]
+        # As `face_examples` yields them.
+        names = [name for name in self.sources.pictures if name not in failures]
         return {name: row for row, name in enumerate(names)}, failures
 
     def _row_example(self, entry: lists.Pair | lists.Ranked, rows: Mapping[str, int]) -> tuple[int, dict[str, Any]]:

@@ -112,28 +112,19 @@ class Release:
         return f"{self.folders[name.partition('/')[0]][1]}/{self.crop(name).original}"
 
 
-def read_release(
-    manual_dir: str | os.PathLike,
-    kind: str,
-    folders: Mapping[str, tuple[str, str]] | None = None,
-) -> Release:
-    """Reads and checks every list that is there, whatever the config: leaks only show across lists.
+def read_release(manual_dir: str | os.PathLike, folders: Mapping[str, tuple[str, str]] | None = None) -> Release:
+    """Reads and checks every list that is there: leaks only show across lists.
 
     In unsupervised lists a repeated or reversed pair is no problem, since no label depends on it.
 
     Args:
         manual_dir: the directory with the lists.
-        kind: the config, of which at least one list must be there.
         folders: additions to `FOLDERS`, or replacements.
 
     Returns:
         The release; the caller decides on its `problems`.
     """
     release = Release(Path(manual_dir), {**FOLDERS, **(folders or {})})
-    report = release.problems.append
-    if not any((release.root / file).is_file() for file in LISTS[kind]):
-        found = f"not found in {release.root}, but config {kind!r} needs it"
-        report(Problem("missing list", " or ".join(LISTS[kind]), 0, found))
     for file in dict.fromkeys(file for file, _ in release.folders.values()):
         if (release.root / file).is_file():
             release.crops[file] = _read_crops(release, file)
@@ -142,10 +133,18 @@ def read_release(
             read = _read_ranks if file in LISTS["ranked"] else _read_pairs
             release.entries[file] = read(release, file)
             if not release.lines[file]:
-                report(Problem("malformed line", file, 0, "the list is empty"))
+                release.problems.append(Problem("malformed line", file, 0, "the list is empty"))
     _check_labels(release)
     _check_leaks(release)
     return release
+
+
+def lacking(release: Release, kind: str) -> list[Problem]:
+    """Returns the problem that a part has where none of its lists is there."""
+    if any(file in release.entries for file in LISTS[kind]):
+        return []
+    found = f"not found in {release.root}, but part {kind!r} needs it"
+    return [Problem("missing list", " or ".join(LISTS[kind]), 0, found)]
 
 
 def fingerprint(manual_dir: str | os.PathLike) -> str:

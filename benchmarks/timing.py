@@ -1,0 +1,55 @@
+"""How long functions take, measured in turn, so that a busy machine slows all of them alike."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from absl import app, flags
+
+
+def seconds(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, float]:
+    """Times functions without arguments, round after round; the first round, which compiles, does not count.
+
+    Args:
+        calls: {name: function}; what a function returns is waited for.
+        repeats: rounds that count.
+
+    Returns:
+        {name: median seconds}.
+    """
+    times = {name: [] for name in calls}
+    for counted in (False, *[True] * repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            jax.block_until_ready(call())
+            if counted:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def machine() -> str:
+    """Returns the devices, the machine, its load and the versions, on one line."""
+    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
+    load = f"load {os.getloadavg()[0]:.1f}"
+    return f"{devices}, {load}; jax {jax.__version__}, Python {platform.python_version()}"
+
+
+def main(benchmark: Callable[[], None]) -> None:
+    """Parses the flags, prints the machine and runs a benchmark."""
+
+    def call(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
+        print(machine())
+        benchmark()
+
+    app.run(call)
+
+
+def define_repeats(default: int) -> None:
+    """Defines --repeats."""
+    flags.DEFINE_integer("repeats", default, "Rounds; the median counts.", lower_bound=1)

@@ -1,0 +1,74 @@
+"""The command line of an experiment: its flags have the names of the arguments of the function that it calls."""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+flags.disclaim_key_flags()  # `--help` lists the flags defined here as those of the experiment.
+
+_CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
+# What config_flags raises for a wrong field, type or file; for the default config it does so when the flag is defined.
+_CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
+
+
+def define_config(name: str) -> None:
+    """Defines --config, and --config.<field>, with the file of that name in experiments/configs as the default."""
+    path = os.path.join(_CONFIGS, f"{name}.py")
+    try:
+        config_flags.DEFINE_config_file("config", path, "Config file.", lock_config=True)
+    except _CONFIG_ERRORS as error:
+        _refuse(error)
+
+
+def define_workdir(default: str) -> None:
+    """Defines --workdir."""
+    flags.DEFINE_string("workdir", default, "Where results, and runs where there are any, go.")
+
+
+def define_grid(*, seeds: int) -> None:
+    """Defines --seeds and --workers, of experiments that train."""
+    flags.DEFINE_integer("seeds", seeds, "Runs of each kind, with seeds from 0 on.", lower_bound=1)
+    flags.DEFINE_integer("workers", 1, "Runs at a time; on a CPU, 2 are faster.", lower_bound=1)
+
+
+def main(experiment: Callable[..., None]) -> None:
+    """Parses the flags and calls an experiment with them; an error that a user can cause is one sentence on stderr.
+
+    Args:
+        experiment: a function of flag values, each argument named after its flag.
+    """
+
+    def call(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
+        values = {name: flags.FLAGS[name].value for name in inspect.signature(experiment).parameters}
+        try:
+            experiment(**values)
+        except (ValueError, OSError, FloatingPointError) as error:
+            if logging.get_verbosity() >= logging.DEBUG:
+                raise
+            sys.exit(f"{_name()}: {error}")
+
+    app.run(call, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(argv)
+    except _CONFIG_ERRORS as error:
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    sys.exit(f"{_name()}: --config: {' '.join(str(error).split())} (fields and types: configs/default.py)")
+
+
+def _name() -> str:
+    return os.path.splitext(os.path.basename(sys.argv[0]))[0]

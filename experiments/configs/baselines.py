@@ -1,0 +1,20 @@
+"""The data that experiments/baselines.py compares on; its other fields are of no account.
+
+Command:  python -m experiments.baselines --config.data.manual_dir=DIR --run=ours=runs/wider_blur
+Machine:  2 CPU cores, no accelerator
+Time:     15 minutes, most of it for random forests
+Result:   docs/results.md, "WIDER FACE against baselines"
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the config."""
+    config = default.get_config()
+    config.data.name = "ssranking_face_blur"
+    config.data.image_size = 128
+    config.evaluation.resamples = 1000
+    return config

@@ -1,0 +1,58 @@
+"""The ranked splits of a prepared data set, and size-matched metrics of scores on them."""
+
+from collections.abc import Iterable, Mapping
+
+import ml_collections
+import numpy as np
+
+from blur_jax import bootstrap, data
+from tfds_builders.prepare import prepare_configured
+
+
+def prepare(config: ml_collections.ConfigDict) -> None:
+    """Prepares the data set that `config` (a run's `config.data`) names and sets its `sources`.
+
+    Without `config.manual_dir` it must be prepared already.
+
+    Raises:
+        ValueError, OSError: as `prepare_configured`, or `data.prepared_sources`.
+    """
+    config.sources = prepare_configured(config) if config.manual_dir else data.prepared_sources(config)
+
+
+def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None = None) -> dict[str, data.Split]:
+    """Opens ranked splits by name, in the order of `names`; None opens all, sorted.
+
+    Raises:
+        ValueError, FileNotFoundError: as `data.open_split`.
+    """
+    names = data.split_names(config, "ranked") if names is None else names
+    return {name: data.open_split(config, "ranked", name) for name in names}
+
+
+def headline_names(splits: Mapping[str, data.Split]) -> list[str]:
+    """Returns those of the splits whose mean is the headline of their data set; all where none of them are."""
+    (*_, last) = splits.values()
+    return [name for name in last.metadata["headline_splits"] if name in splits] or list(splits)
+
+
+def sizes(split: data.Split) -> np.ndarray:
+    """Returns the size of each face of a ranked split, float32 [n], pixels."""
+    return split.faces.sizes[split.rows]
+
+
+def headlines(
+    scores: Mapping[str, np.ndarray], splits: Mapping[str, data.Split], *, resamples: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """Returns `bootstrap.headlines` of every split and, under "mean", of the mean over headline splits.
+
+    Args:
+        scores: {split: [n]}.
+        splits: the same splits in the same order for all that is compared.
+        resamples: of the bootstrap.
+    """
+    (*_, last) = splits.values()
+    columns = {name: (scores[name], split.labels, sizes(split)) for name, split in splits.items()}
+    return bootstrap.headlines(
+        columns, headline_names(splits), size_bins=last.metadata["size_bins"], resamples=resamples
+    )

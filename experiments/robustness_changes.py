@@ -1,0 +1,101 @@
+"""Changes of a face that are known exactly: pure functions of uint8 RGB images, and the strengths to try."""
+
+import dataclasses
+import functools
+import io
+import zlib
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
+
+from blur_jax import degradations
+from blur_jax.preprocessing import Preprocessing, crop_and_resize
+
+_RADII = (0, 0.01, 0.02, 0.04, 0.06)  # Of blur, r.m.s., in face widths.
+_SHIFTS = (-10, -5, -2, 0, 2, 5, 10)  # Of crops, in percent of the side.
+
+Face = np.ndarray  # uint8 [S, S, 3], RGB.
+
+
+def jpeg(face: Face, quality: int | None) -> Face:
+    """Saves a face with Pillow, chroma at half the side as by default, and reads it again; None does not."""
+    if quality is None:
+        return face
+    file = io.BytesIO()
+    Image.fromarray(face).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def enhanced(face: Face, factor: float, *, what: type) -> Face:
+    """Multiplies sRGB values (ImageEnhance.Brightness), or their distances from the mean gray (Contrast)."""
+    return np.asarray(what(Image.fromarray(face)).enhance(factor))
+
+
+def noise(face: Face, sigma: float) -> Face:
+    """Adds Gaussian noise of `sigma` gray levels, independent over pixels, channels and faces, not over calls."""
+    rng = np.random.default_rng(zlib.crc32(face.tobytes()))
+    return _to_uint8(face + sigma * rng.standard_normal(face.shape))
+
+
+def sharpening(face: Face, percent: int) -> Face:
+    """Adds `percent` of the difference to a Gaussian blur of 2 pixels (Pillow's default): an unsharp mask."""
+    return np.asarray(Image.fromarray(face).filter(ImageFilter.UnsharpMask(radius=2, percent=percent, threshold=0)))
+
+
+def upscaling(face: Face, factor: float) -> Face:
+    """Reduces a face to 1 / `factor` of the side and enlarges it again, both bicubic, as happens to a small face."""
+    small = Image.fromarray(face).resize((round(len(face) / factor),) * 2, Image.Resampling.BICUBIC)
+    return np.asarray(small.resize(face.shape[:2], Image.Resampling.BICUBIC))
+
+
+def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
+    """Crops the center, 10% cut off each side, moved by `percent` of the side down (axis 0) or right (axis 1)."""
+    side = len(face)
+    margin = -(-_SHIFTS[-1] * side // 100)
+    corner = [margin, margin]
+    corner[axis] += round(percent * side / 100)
+    box = (corner[1], corner[0], side - 2 * margin, side - 2 * margin)
+    return crop_and_resize(Image.fromarray(face), box, Preprocessing(image_size=side))
+
+
+def gaussian_blur(face: Face, rms: float) -> Face:
+    """Blurs by a Gaussian of r.m.s. radius `rms` face widths, in linear light, borders mirrored; see `degradations`."""
+    return _to_uint8(255 * np.asarray(_gaussian(float(rms), len(face))(face[None] / np.float32(255))[0]))
+
+
+@functools.cache
+def _gaussian(rms: float, side: int) -> Callable:
+    draw = jax.jit(degradations.from_rms, static_argnames=("image_size", "max_rms"))
+    family = degradations.FAMILIES.index("gaussian")
+    drawn = draw(jax.random.key(0), family, rms, image_size=side, max_rms=_RADII[-1])
+    return partial(jax.jit(degradations.apply), drawn)
+
+
+def _to_uint8(values: np.ndarray) -> Face:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A pure `apply(face, strength)`; `strengths` are compared with the `neutral` one; if it `blurs`, scores rise."""
+
+    apply: Callable[[Face, float | None], Face]
+    strengths: tuple
+    neutral: float | None
+    blurs: bool = False
+
+
+CHANGES = {
+    "Gaussian blur (r.m.s. radius in face widths)": Change(gaussian_blur, _RADII, 0, blurs=True),
+    "down and up again (factor)": Change(upscaling, (1, 1.5, 2, 3), 1, blurs=True),
+    "noise (sigma of 255)": Change(noise, (0, 2, 5, 10, 20), 0),
+    "over-sharpening (unsharp mask, %)": Change(sharpening, (0, 100, 200, 400), 0),
+    "JPEG (quality)": Change(jpeg, (None, 90, 70, 50, 30), None),
+    "brightness (factor)": Change(partial(enhanced, what=ImageEnhance.Brightness), (0.5, 0.7, 1, 1.4, 2), 1),
+    "contrast (factor)": Change(partial(enhanced, what=ImageEnhance.Contrast), (0.5, 0.7, 1, 1.4), 1),
+    "crop shifted right (% of the side)": Change(partial(crop_shift, axis=1), _SHIFTS, 0),
+    "crop shifted down (% of the side)": Change(partial(crop_shift, axis=0), _SHIFTS, 0),
+}
