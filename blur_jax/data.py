@@ -140,8 +140,7 @@ def prepared_sources(config: ml_collections.ConfigDict) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: there are several, and `config.sources` is not set; or pictures are missing in it, and
-            `config.partial` does not accept that.
+        ValueError: there are several and `config.sources` is not set, or it is partial and `config.partial` is False.
     """
     folder = _find_part(config, "labeled")
     if _open_folder(folder).info.metadata.get("partial") and not config.partial:

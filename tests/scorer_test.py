@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import blur_jax
-from blur_jax import checkpoints, data, scorer, train
+from blur_jax import data, train
 
 
 @pytest.fixture(scope="module")

@@ -3,106 +3,37 @@ import pathlib
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
+import releases
 from PIL import Image
+from releases import (
+    COLORS,
+    CROWD,
+    FIVE,
+    LFW,
+    SMALL,
+    TEN,
+    TEST1,
+    UNSUPERVISED,
+    WIDER,
+    faces_of,
+    pair,
+    pairs_of,
+    prepare,
+    read,
+    write,
+)
 
-from blur_jax import data
-from blur_jax.preprocessing import Preprocessing
-from configs import default
 from tfds_builders import pictures
-from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur, builder, lists
 from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
 
 REAL = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "wider_blur"
-SMALL = Preprocessing(image_size=16)
-COLORS = {"A": 10, "B": 60, "C": 110, "D": 160, "E": 210}
-LFW = "LFW_all_imgs_list.txt"
-WIDER = "WiderFace_train_all_imgs_list.txt"
-FIVE = "SSRanking_OBA_train_supervised_5k.txt"
-TEN = "SSRanking_OBA_train_supervised_10k.txt"
-UNSUPERVISED = "SSRanking_OBA_train_unsupervised.txt"
-TEST1 = "SSRanking_OBA_test_test1.txt"
-CROWD = "Images_Wider_Train/0--Parade/p q_7"
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A tiny release: five persons of LFW, each a flat gray face on white, and a crowd of two faces in WIDER."""
-    root = tmp_path / "release"
-    for folder in ("LFW", "WIDER_train/0--Parade"):
-        (root / folder).mkdir(parents=True)
-    for person, gray in COLORS.items():
-        picture = np.full((40, 60, 3), 255, np.uint8)
-        picture[2:28, 7:33] = gray  # Beyond the box, so that the filter's reach does not matter.
-        Image.fromarray(picture).save(root / "LFW" / f"{person}_0001.png")
-    crowd = np.full((40, 60, 3), 255, np.uint8)
-    crowd[:24, :24] = 30
-    crowd[6:36, 28:] = 90
-    Image.fromarray(crowd).save(root / "WIDER_train" / "0--Parade" / "p q_7.png")
-    write(root, LFW, *[f"LFW>>{p}_0001.png>>10 5 20 20>>{p}_0001.png" for p in COLORS])
-    write(
-        root,
-        WIDER,
-        "WIDER_train>>0--Parade/p q_7.png>>0 0 20 20>>0--Parade/p q_7_0.png",
-        "WIDER_train>>0--Parade/p q_7.png>>32 12 24 18>>0--Parade/p q_7_1.png",
-    )
-    pairs = [pair(*names) for names in ("AC", "CD", "DE", "AD", "BA", "EB")]
-    write(root, TEN, *pairs)
-    write(root, FIVE, *pairs[:2], pairs[4])
-    write(root, UNSUPERVISED, pair("A", "B"), pair("B", "C"))
-    write(root, TEST1, f"{CROWD}_0.png 0", f"{CROWD}_1.png 2.5")
-    return root
-
-
-def write(root, file, *lines):
-    (root / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def pair(left, right):
-    return f"LFW/{left}_0001.png,LFW/{right}_0001.png"
-
-
-def prepare(root, config, **kwargs):
-    """Builds a part and returns what a reader finds on disk."""
-    kwargs = {"preprocessing": SMALL, "data_dir": root.parent / "tfds", **kwargs}
-    made = SsrankingFaceBlur(manual_dir=root, config=config, **kwargs)
-    made.download_and_prepare()
-    return tfds.builder_from_directory(made.data_path)
-
-
-def prepare_all(root, **kwargs):
-    """Builds all parts, as the command does."""
-    kwargs = {"preprocessing": SMALL, "data_dir": str(root.parent / "tfds"), **kwargs}
-    return command.prepare("ssranking_face_blur", manual_dir=str(root), **kwargs)
-
-
-def configured(root, **fields):
-    """`config.data` of a run on the prepared release, without the lists."""
-    config = default.get_config().data
-    config.update(name="ssranking_face_blur", dir=str(root.parent / "tfds"), image_size=16, **fields)
-    return config
-
-
-def files(root):
-    """File of the prepared data -> (time of the last change, bytes)."""
-    below = (root.parent / "tfds" / "ssranking_face_blur").rglob("*")
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in below if path.is_file()}
-
-
-def read(dataset, split):
-    return list(dataset.as_data_source(split=split))
-
-
-def faces_of(root, **kwargs):
-    """The stored faces, row by row."""
-    return read(prepare(root, "faces", **kwargs), "faces")
-
-
-def pairs_of(examples):
-    """The persons of each pair, such as {"AC", "CD"}."""
-    return sorted((e["left_name"][4:5] + e["right_name"][4:5]).decode() for e in examples)
+    return releases.make(tmp_path)
 
 
 def error_of(root, config="labeled", **kwargs):
@@ -304,98 +235,6 @@ def test_partial_data_that_leaves_nothing_is_refused(root):
     message = error_of(root, "unlabeled", partial=True)
     # train, train_5k and validation of the labeled pairs, and the unlabeled ones.
     assert "empty split (4): " in message and "train: nothing is left for it in part 'unlabeled'" in message
-
-
-def test_changed_lists_are_prepared_beside_and_rewrite_no_picture(root):
-    first = prepare_all(root)
-    before = files(root)
-    assert prepare_all(root) == first and files(root) == before
-    # B and E have met only in labeled pairs so far; the faces are the same, in another order of first use.
-    write(root, TEN, pair("E", "C"), *(root / TEN).read_text().splitlines())
-    second = prepare_all(root)
-    assert second.sources != first.sources and second.folders[0] == first.folders[0]
-    assert not set(second.folders[1:]) & set(first.folders)
-    assert before.items() <= files(root).items()
-    names = {
-        sources: data.open_split(configured(root, sources=sources), "labeled", "validation").names.tolist()
-        for sources in (first.sources, second.sources)
-    }
-    assert len(names[first.sources]) == 2
-    trained = data.open_split(configured(root, sources=second.sources), "labeled", "train")
-    assert ["LFW/E_0001.png", "LFW/C_0001.png"] in trained.names.tolist()
-    gray = [COLORS[name[4]] for name in trained.names.ravel()]
-    assert trained.images(range(len(trained)))[..., 0, 0, 0].ravel().tolist() == gray
-
-
-def test_another_box_is_another_face(root):
-    first = prepare_all(root)
-    (root / LFW).write_text((root / LFW).read_text().replace("10 5 20 20>>A", "11 5 20 20>>A"))
-    second = prepare_all(root)
-    assert second.folders[0] != first.folders[0] and second.sources != first.sources
-
-
-def test_prepared_partial_data_are_not_taken_for_whole(root):
-    (root / "LFW" / "A_0001.png").unlink()
-    first = prepare_all(root, partial=True)
-    assert prepare_all(root, partial=True) == first
-    with pytest.raises(ValueError, match="is prepared already, but from partial data"):
-        prepare_all(root)
-    with pytest.raises(ValueError, match=r"from partial data.*config\.data\.partial=True"):
-        command.prepare_configured(configured(root))
-    assert command.prepare_configured(configured(root, partial=True)) == first.sources
-
-
-def test_pictures_that_come_later_are_taken_in(root):
-    path = root / "LFW" / "A_0001.png"
-    path.rename(root / "A.png")
-    partial = prepare_all(root, partial=True)
-    (root / "A.png").rename(path)
-    whole = prepare_all(root)
-    assert whole.sources != partial.sources
-    counts = [
-        len(data.open_split(configured(root, sources=sources), "unlabeled", "train"))
-        for sources in (partial.sources, whole.sources)
-    ]
-    assert counts == [1, 2]
-
-
-def test_whole_data_are_no_partial_data_though_these_were_accepted(root):
-    assert prepare_all(root, partial=True) == prepare_all(root)
-
-
-def test_prepared_data_are_used_without_the_lists(root):
-    first = prepare_all(root)
-    root.rename(root.parent / "archive")
-    assert command.prepare_configured(configured(root)) == first.sources
-    assert len(data.open_split(configured(root), "unlabeled", "train")) == 2
-
-
-def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
-    with pytest.raises(
-        ValueError, match=r"your own files; say where they are \(--manual_dir, --config\.data\.manual_dir"
-    ):
-        command.prepare_configured(configured(root))
-
-
-def test_sources_that_the_lists_no_longer_give_are_refused(root):
-    config = configured(root, manual_dir=str(root))
-    config.sources = first = command.prepare_configured(config)
-    assert command.prepare_configured(config) == first
-    write(root, UNSUPERVISED, pair("A", "B"))
-    with pytest.raises(ValueError, match=f"config.data.sources={first}, but the lists and pictures have"):
-        command.prepare_configured(config)
-
-
-def test_problems_of_any_list_stop_before_anything_is_written(root):
-    (root / TEST1).unlink()
-    write(root, UNSUPERVISED, pair("A", "B"), "LFW/A_0001.png")
-    with pytest.raises(ReleaseError, match=r"malformed line \(1\)"):
-        prepare_all(root)
-    assert not files(root)
-    write(root, UNSUPERVISED, pair("A", "B"))
-    with pytest.raises(ReleaseError, match=r"missing list \(1\).*\n.*SSRanking_OBA_test_test1\.txt or .*part 'ranked'"):
-        prepare_all(root)
-    assert not files(root)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real photographs of {REAL} are not on this machine")

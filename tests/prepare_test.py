@@ -1,0 +1,102 @@
+"""Whole data sets, as the command prepares them: what is rewritten, what is refused, what is found again."""
+
+import pytest
+import releases
+from releases import COLORS, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare_all, write
+
+from blur_jax import data
+from tfds_builders import prepare as command
+from tfds_builders.problems import ReleaseError
+
+
+@pytest.fixture
+def root(tmp_path):
+    return releases.make(tmp_path)
+
+
+def test_changed_lists_are_prepared_beside_and_rewrite_no_picture(root):
+    first = prepare_all(root)
+    before = files(root)
+    assert prepare_all(root) == first and files(root) == before
+    # A new pair of known faces, which also changes the order in which the lists name them.
+    write(root, TEN, pair("E", "C"), *(root / TEN).read_text().splitlines())
+    second = prepare_all(root)
+    assert second.sources != first.sources and second.folders[0] == first.folders[0]
+    assert not set(second.folders[1:]) & set(first.folders)
+    assert before.items() <= files(root).items()
+    trained = data.open_split(configured(root, sources=second.sources), "labeled", "train")
+    old = data.open_split(configured(root, sources=first.sources), "labeled", "train")
+    assert len(trained) == len(old) + 1 and ["LFW/E_0001.png", "LFW/C_0001.png"] in trained.names.tolist()
+    gray = [COLORS[name[4]] for name in trained.names.ravel()]
+    assert trained.images(range(len(trained)))[..., 0, 0, 0].ravel().tolist() == gray
+
+
+def test_another_box_is_another_face(root):
+    first = prepare_all(root)
+    (root / LFW).write_text((root / LFW).read_text().replace("10 5 20 20>>A", "11 5 20 20>>A"))
+    second = prepare_all(root)
+    assert second.folders[0] != first.folders[0] and second.sources != first.sources
+
+
+def test_prepared_partial_data_are_not_taken_for_whole(root):
+    (root / "LFW" / "A_0001.png").unlink()
+    first = prepare_all(root, partial=True)
+    assert prepare_all(root, partial=True) == first
+    with pytest.raises(ValueError, match="is prepared already, but from partial data"):
+        prepare_all(root)
+    with pytest.raises(ValueError, match=r"from partial data.*config\.data\.partial=True"):
+        command.prepare_configured(configured(root))
+    assert command.prepare_configured(configured(root, partial=True)) == first.sources
+
+
+def test_pictures_that_come_later_are_taken_in(root):
+    path = root / "LFW" / "A_0001.png"
+    path.rename(root / "A.png")
+    partial = prepare_all(root, partial=True)
+    (root / "A.png").rename(path)
+    whole = prepare_all(root)
+    assert whole.sources != partial.sources
+    counts = [
+        len(data.open_split(configured(root, sources=sources), "unlabeled", "train"))
+        for sources in (partial.sources, whole.sources)
+    ]
+    assert counts == [1, 2]
+
+
+def test_whole_data_are_no_partial_data_though_these_were_accepted(root):
+    assert prepare_all(root, partial=True) == prepare_all(root)
+
+
+def test_prepared_data_are_used_without_the_lists(root):
+    first = prepare_all(root)
+    root.rename(root.parent / "archive")
+    assert command.prepare_configured(configured(root)) == first.sources
+    assert len(data.open_split(configured(root), "unlabeled", "train")) == 2
+
+
+def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
+    with pytest.raises(
+        ValueError, match=r"your own files; say where they are \(--manual_dir, --config\.data\.manual_dir"
+    ):
+        command.prepare_configured(configured(root))
+
+
+def test_sources_that_the_lists_no_longer_give_are_refused(root):
+    config = configured(root, manual_dir=str(root))
+    config.sources = first = command.prepare_configured(config)
+    assert command.prepare_configured(config) == first
+    write(root, UNSUPERVISED, pair("A", "B"))
+    with pytest.raises(ValueError, match=f"config.data.sources={first}, but the lists and pictures have"):
+        command.prepare_configured(config)
+
+
+def test_problems_of_any_list_stop_before_anything_is_written(root):
+    (root / TEST1).unlink()
+    write(root, UNSUPERVISED, pair("A", "B"), "LFW/A_0001.png")
+    with pytest.raises(ReleaseError, match=r"malformed line \(1\)"):
+        prepare_all(root)
+    assert not files(root)
+    write(root, UNSUPERVISED, pair("A", "B"))
+    with pytest.raises(ReleaseError, match=r"missing list \(1\).*\n.*SSRanking_OBA_test_test1\.txt or .*part 'ranked'"):
+        prepare_all(root)
+    assert not files(root)
