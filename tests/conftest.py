@@ -7,6 +7,7 @@ from unittest import mock
 import jax
 import pytest
 
+from blur_jax import data
 from blur_jax.preprocessing import Preprocessing
 from configs import default
 from tfds_builders import prepare
@@ -45,7 +46,8 @@ def shrink(config, demo_dir):
     """Makes any config run in seconds on the tiny demo data."""
     config.steps, config.log_every, config.checkpoint_every = 6, 1, 2
     config.data.name, config.data.dir, config.data.manual_dir = "demo_face_blur", demo_dir, None
-    config.data.image_size, config.data.context = IMAGE_SIZE, 1.0
+    config.data.image_size, config.data.context, config.data.sources = IMAGE_SIZE, 1.0, None
+    config.data.sources = data.prepared_sources(config.data)
     config.batch.labeled = config.batch.unlabeled = 8
     config.consistency.warmup_steps = config.optimizer.warmup_steps = 2
     config.evaluation.batch_size, config.evaluation.resamples = 16, 20

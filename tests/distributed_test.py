@@ -94,7 +94,7 @@ def test_every_process_takes_the_probe_of_process_0(trained, subprocess_env, tmp
     """With BLAS libraries that round differently, say."""
     config, _ = trained
     config = config.copy_and_resolve_references()
-    config.model.linear_probe = 1.0
+    config.model.linear_probe, config.optimizer.warmup_steps = 1.0, 1
     config.steps, config.checkpoint_every = 2, 2
     runs.run(config, tmp_path / "one", subprocess_env)
     runs.run(config, tmp_path / "two", subprocess_env, processes=2, do=("another probe", "train"))

@@ -1,12 +1,12 @@
 """The command line as a user meets it."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
+import releases
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -101,23 +101,51 @@ def test_errors_of_distributed_initialisation_are_not_swallowed(arguments, subpr
     assert not (tmp_path / "run").exists()
 
 
-def test_prepare_is_a_command_of_its_own(subprocess_env, demo_dir):
-    command = [sys.executable, "-m", "tfds_builders.prepare", f"--data_dir={demo_dir}", "--image_size=32"]
+def test_prepare_is_a_command_of_its_own(subprocess_env, tmp_path):
+    command = [sys.executable, "-m", "tfds_builders.prepare", "--dataset=ssranking_face_blur", "--image_size=32"]
+    command += [f"--manual_dir={releases.make(tmp_path)}", f"--data_dir={tmp_path}/data"]
     process = subprocess.run(command, cwd=ROOT, env=subprocess_env, capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
-    folders = process.stdout.split()
-    assert [os.path.basename(os.path.dirname(folder)).split("-")[:2] for folder in folders] == [
+    folders = [pathlib.Path(folder) for folder in process.stdout.split()]
+    assert [folder.parent.name.split("-")[:2] for folder in folders] == [
         [kind, "32px"] for kind in ("faces", "labeled", "unlabeled", "ranked")
     ]
 
 
-def test_the_run_records_what_its_data_were_made_of(arguments, subprocess_env, tmp_path):
-    """So that a run never resumes on other data."""
-    workdir = tmp_path / "run"
-    code, _, err = launch(subprocess_env, *arguments, f"--workdir={workdir}")
+@pytest.fixture
+def release_arguments(arguments, tmp_path):
+    """A run on lists of one's own, without the data set's hash: launch.py finds it."""
+    taken = ("--config.data.", "--config.batch.")
+    kept = [argument for argument in arguments if not argument.startswith(taken)]
+    places = [f"--config.data.manual_dir={releases.make(tmp_path)}", f"--config.data.dir={tmp_path}/data"]
+    sizes = ["--config.data.image_size=32", "--config.batch.labeled=2", "--config.batch.unlabeled=2"]
+    return [
+        *kept,
+        "--config.data.name=ssranking_face_blur",
+        *places,
+        *sizes,
+        "--config.steps=2",
+        "--config.optimizer.warmup_steps=1",
+    ]
+
+
+def test_another_size_and_changed_lists_are_prepared_beside_the_first(release_arguments, subprocess_env, tmp_path):
+    """And each run knows which data are its own: it never resumes on others."""
+    code, _, err = launch(subprocess_env, *release_arguments, f"--workdir={tmp_path}/first")
     assert code == 0, err
-    sources = json.loads((workdir / "config.json").read_text())["data"]["sources"]
-    assert len(sources) == 8
+    first = json.loads((tmp_path / "first" / "config.json").read_text())["data"]["sources"]
+    code, _, err = launch(
+        subprocess_env, *release_arguments, "--config.data.image_size=48", f"--workdir={tmp_path}/larger"
+    )
+    assert code == 0, err
+    unlabeled = tmp_path / "release" / releases.UNSUPERVISED
+    unlabeled.write_text(unlabeled.read_text() + releases.pair("C", "D") + "\n")
+    code, _, err = launch(subprocess_env, *release_arguments, f"--workdir={tmp_path}/first")
+    assert code == 1
+    assert f"config.data.sources is '{first}' there" in err
+    code, _, err = launch(subprocess_env, *release_arguments, f"--workdir={tmp_path}/second")
+    assert code == 0, err
+    assert len(list((tmp_path / "data" / "ssranking_face_blur").glob("labeled-*"))) == 3
 
 
 def test_prepare_refuses_what_makes_no_sense(subprocess_env, tmp_path):

@@ -33,17 +33,18 @@ def prepare_configured(config: ml_collections.ConfigDict) -> str:
     Whoever has the prepared data only, without the lists, leaves out `manual_dir`.
 
     Raises:
-        ValueError: as `prepare`, or several data sets are prepared and the config does not say which to take.
+        ValueError: as `prepare`; or several data sets are prepared and the config does not say which to take; or the
+            lists and pictures are not those that `sources` names.
         FileNotFoundError: something to build from is missing.
     """
-    preprocessing = Preprocessing(image_size=config.image_size, context=config.context)
-    if _builder_class(config.name).NEEDS_MANUAL_DIR and config.manual_dir is None:
+    named = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
+    if named and config.manual_dir is None:
         with contextlib.suppress(FileNotFoundError):
             return data.prepared_sources(config)
     prepared = prepare(
         config.name,
         data_dir=config.dir,
-        preprocessing=preprocessing,
+        preprocessing=Preprocessing(image_size=config.image_size, context=config.context),
         manual_dir=config.manual_dir,
         partial=config.partial,
     )
