@@ -15,7 +15,7 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import distributed
+from blur_jax import checkpoints, distributed, initialization
 from blur_jax.evaluate import evaluate, summary_text
 from blur_jax.train import train
 from tfds_builders.prepare import prepare_configured
@@ -27,7 +27,8 @@ _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, Impo
 
 def refuse(error: Exception) -> NoReturn:
     """Exits with one sentence about a wrong config."""
-    sys.exit(f"launch.py: --config: {' '.join(str(error).split())} (fields and types: configs/default.py)")
+    text = error.args[0] if isinstance(error, KeyError) else error
+    sys.exit(f"launch.py: --config: {' '.join(str(text).split())} (fields and types: configs/default.py)")
 
 
 try:
@@ -52,6 +53,11 @@ _DISTRIBUTED = flags.DEFINE_boolean(
 
 def run(config: ml_collections.ConfigDict, workdir: str, mode: str) -> None:
     """Prepares the data where needed, trains, evaluates and says where the results are."""
+    # What can be refused at once is refused before minutes go into preparing the data.
+    if mode == "train":
+        initialization.check(config)
+    else:
+        checkpoints.find(workdir)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data)
     if mode == "train" and not train(config, workdir):
         return
@@ -59,7 +65,7 @@ def run(config: ml_collections.ConfigDict, workdir: str, mode: str) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Runs what the flags ask for; errors that a user can mend become one sentence."""
+    """Runs what the flags ask for; errors that a user can fix become one sentence."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
     if not flags.FLAGS["verbosity"].present:

@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from blur_jax import data, distributed, inference, models, pretrained, probe, train_state, train_step
+from blur_jax import data, distributed, inference, models, optimizer, pretrained, probe, train_state, train_step
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -26,6 +26,8 @@ def check(config: ml_collections.ConfigDict) -> None:
             raise ValueError(f"config.{field}={value} must be above 0; leave it unset to turn it off")
     if config.ema_decay is not None and not 0 < config.ema_decay < 1:
         raise ValueError(f"config.ema_decay={config.ema_decay} must be between 0 and 1; leave it unset to turn it off")
+    models.from_config(config.model)
+    optimizer.build(config.optimizer, config.steps)
 
 
 def _field(config: ml_collections.ConfigDict, name: str) -> float | None:

@@ -1,8 +1,8 @@
 """The network that scores: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
 
 Nothing here looks across a batch (no batch normalization, no running statistics), so an image's score depends on that
-image alone. To add a backbone, add a module to backbones.py that maps images to a list of feature maps, and a line to
-`BACKBONES`.
+image alone. To add a backbone, add a module to backbones.py, with a field `dtype` and from images to a list of
+feature maps, and a line to `BACKBONES`.
 """
 
 from functools import partial
@@ -30,7 +30,7 @@ class Network(nn.Module):
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
         center: also take mean and standard deviation over the central half of each map, both ways:
-            the face without what is behind it, which may be as sharp as it likes.
+            the face without what is behind it, which however sharp that is.
     """
 
     backbone: nn.Module

@@ -56,15 +56,24 @@ class Scorer:
             ValueError: a picture is unreadable, or a box leaves it.
         """
         if isinstance(pictures, (str, os.PathLike)):
-            raise ValueError("score takes a list of pictures; give [picture] for a single one")
+            raise ValueError(
+                "score takes a list of pictures: [picture] for a single one,"
+                " sorted(pathlib.Path(folder).glob('*.jpg')) for a folder"
+            )
         boxes = [None] * len(pictures) if boxes is None else list(boxes)
         if len(boxes) != len(pictures):
             raise ValueError(f"there are {len(boxes)} boxes for {len(pictures)} pictures")
         scores = [np.zeros(0, np.float32)]
         for start in range(0, len(pictures), batch_size):
             chunk = slice(start, start + batch_size)
-            images = np.stack([self.prepare(*item) for item in zip(pictures[chunk], boxes[chunk])])
-            scores.append(self.score_images(images))
+            images = []
+            for index, (picture, box) in enumerate(zip(pictures[chunk], boxes[chunk]), start):
+                try:
+                    images.append(self.prepare(picture, box))
+                except ValueError as error:
+                    which = f" ({picture})" if isinstance(picture, (str, os.PathLike)) else ""
+                    raise ValueError(f"picture {index}{which}: {error}") from error
+            scores.append(self.score_images(np.stack(images)))
         return np.concatenate(scores)
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:

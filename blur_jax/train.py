@@ -48,7 +48,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         distributed.everywhere(_claim, config, workdir),
         contextlib.closing(checkpoints.Checkpoints(workdir, keep=config.keep)) as saver,
     ):
-        state = state if fresh else saver.restore(state)
+        state = state if saver.latest_step is None else saver.restore(state)
         if state.step >= config.steps:
             distributed.say(f"{workdir}: this run has made its {config.steps} steps; train in another --workdir")
             return True
@@ -59,8 +59,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         try:
             return _loop(config, workdir, state, step, pairs, validate, saver)
         except FloatingPointError as error:
-            step = saver.latest_step
-            kept = "no checkpoint was saved" if step is None else f"the last good checkpoint (step {step}) is kept"
+            good = saver.latest_step
+            kept = "no checkpoint was saved" if good is None else f"the last good checkpoint (step {good}) is kept"
             raise FloatingPointError(
                 f"{error}; training stops and {kept}. Lower config.optimizer.learning_rate"
                 " or config.optimizer.clip_norm and train in another --workdir"

@@ -6,7 +6,7 @@ derived from the blur attribute of WIDER FACE.
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
 Time:     6 minutes
-Result:   AUC matched by size 0.877, 0.890, 0.872 on the unseen events of test1 to test3 (docs/results.md)
+Result:   size-matched AUC 0.877, 0.890, 0.872 on the unseen events of test1 to test3 (docs/results.md)
 """
 
 import ml_collections

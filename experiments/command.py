@@ -67,7 +67,8 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    sys.exit(f"{_name()}: --config: {' '.join(str(error).split())} (fields and types: configs/default.py)")
+    text = error.args[0] if isinstance(error, KeyError) else error
+    sys.exit(f"{_name()}: --config: {' '.join(str(text).split())} (fields and types: configs/default.py)")
 
 
 def _name() -> str:

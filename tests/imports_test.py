@@ -1,4 +1,4 @@
-"""The rules of the house: who may import what (DESIGN.md, section 2)."""
+"""The rules of the house: who may import what (docs/design.md)."""
 
 import ast
 import pathlib

@@ -94,7 +94,7 @@ def test_help_names_every_flag(subprocess_env):
         assert flag in out + err
 
 
-def test_errors_of_distributed_initialisation_are_not_swallowed(arguments, subprocess_env, tmp_path):
+def test_errors_of_distributed_initialization_are_not_swallowed(arguments, subprocess_env, tmp_path):
     code, _, err = launch(subprocess_env, *arguments, f"--workdir={tmp_path}/run", "--distributed")
     assert code != 0
     assert "coordinator_address" in err

@@ -83,7 +83,10 @@ def prepare(
             raise ValueError(
                 f"{name} is built from your own files; say where they are (--manual_dir, --config.data.manual_dir)"
             )
-        options = {"manual_dir": os.path.abspath(os.path.expanduser(manual_dir)), "partial": partial}
+        manual_dir = os.path.abspath(os.path.expanduser(manual_dir))
+        if not os.path.isdir(manual_dir):
+            raise FileNotFoundError(f"there is no folder {manual_dir} (--manual_dir, --config.data.manual_dir)")
+        options = {"manual_dir": manual_dir, "partial": partial}
     elif manual_dir or partial:
         raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and partial")
     data_dir = os.path.abspath(os.path.expanduser(data_dir or data.default_dir()))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 # Kind of problem -> what it means, and what to do.
 KINDS = {
     "missing list": (
-        "a text file of the release is not in manual_dir.",
-        "Download the release's text files into manual_dir, next to the picture folders.",
+        "a list is not in manual_dir.",
+        "Put the lists into manual_dir, next to the picture folders.",
     ),
     "malformed line": (
         "the line is not in its list's format, so nothing of it can be trusted.",
@@ -57,7 +57,8 @@ KINDS = {
     ),
     "empty split": (
         "no line is left for a split of the data set.",
-        "Supply more of the lists or of the pictures.",
+        "Supply more of the lists or of the pictures. Names that differ only in a last number (a_1.jpg, a_2.jpg) count"
+        " as one photograph or person, and are held out together: give unrelated pictures different names.",
     ),
 }
 # What partial=True accepts: sources that can no longer be had. Never damaged, contradictory or leaking lists.
@@ -88,7 +89,7 @@ class ReleaseError(ValueError):
         self.problems = problems
         kinds = collections.Counter(problem.kind for problem in problems)
         shown = max(3, 20 // len(kinds))
-        text = [f"{root}: {len(problems)} problem(s) in the release; nothing was written."]
+        text = [f"{root}: {len(problems)} problem(s) in the lists and pictures; nothing was written."]
         for kind, count in kinds.items():
             meaning, remedy = KINDS[kind]
             text += [f"\n{kind} ({count}): {meaning} {remedy}"]
