@@ -174,7 +174,7 @@ def test_unprepared_data_say_how_to_prepare_them(config, tmp_path):
 
 
 def test_another_image_size_is_not_there_but_names_what_to_do(config):
-    config.data.image_size = 48
+    config.data.image_size, config.data.sources = 48, None
     with pytest.raises(FileNotFoundError, match=r"no prepared data of 48 px .*--image_size=48"):
         opened(config)
 
@@ -198,7 +198,7 @@ def prepare_demo(folder, monkeypatch, ranked):
 
 
 def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path, monkeypatch):
-    config.data.dir = str(tmp_path)
+    config.data.dir, config.data.sources = str(tmp_path), None
     first = prepare_demo(tmp_path, monkeypatch, ranked=2)
     assert data.prepared_sources(config.data) == first and len(opened(config, "ranked", "test")) == 2
     second = prepare_demo(tmp_path, monkeypatch, ranked=3)

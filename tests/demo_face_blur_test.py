@@ -110,7 +110,7 @@ def files(folder):
 
 
 def test_building_twice_gives_the_same_data(config, tiny, tmp_path):
-    config.data.image_size = 16
+    config.data.image_size, config.data.sources = 16, None
     runs = []
     for name in "ab":
         prepared(tmp_path / name)
@@ -135,7 +135,7 @@ def test_a_second_image_size_is_prepared_beside_the_first(config, tiny, tmp_path
     second = prepared(tmp_path, image_size=24)
     assert second.sources == first.sources and not set(second.folders) & set(first.folders)
     assert before.items() <= files(tmp_path).items()
-    config.data.dir = str(tmp_path)
+    config.data.dir, config.data.sources = str(tmp_path), None
     for size in (16, 24):
         config.data.image_size = size
         assert data.open_split(config.data, "ranked", "test").images([0]).shape == (1, size, size, 3)
