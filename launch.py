@@ -57,7 +57,7 @@ def run(config: ml_collections.ConfigDict, workdir: str, mode: str) -> None:
     if mode == "train":
         initialization.check(config)
     else:
-        checkpoints.find(workdir)
+        distributed.everywhere(checkpoints.find, workdir)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data)
     if mode == "train" and not train(config, workdir):
         return

@@ -180,8 +180,9 @@ def _comparable(accuracy: float | None) -> float:
 
 
 def _steps(folder: epath.Path) -> list[epath.Path]:
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if path.name.isdigit() and (path / "meta").is_dir()]
+    found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
+    # In a bucket, what a killed save left behind has its final name already.
+    return [path for path in found if (path / "meta").is_dir() and ocp.utils.is_checkpoint_finalized(path)]
 
 
 def _read_meta(path: epath.Path) -> Saved:

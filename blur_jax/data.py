@@ -142,7 +142,7 @@ def prepared_sources(config: ml_collections.ConfigDict) -> str:
         FileNotFoundError: there is none.
         ValueError: there are several and `config.sources` is not set, or it is partial and `config.partial` is False.
     """
-    folder = _find_part(config, "labeled")
+    folder = [_find_part(config, kind) for kind in ("unlabeled", "ranked", "labeled")][-1]
     if _open_folder(folder).info.metadata.get("partial") and not config.partial:
         raise ValueError(
             f"{folder} was prepared from partial data; accept them (--config.data.partial=True), or supply what is"

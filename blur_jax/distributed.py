@@ -5,6 +5,7 @@ Parameters and state are replicated, plain pytrees without a leading axis; a bat
 local replicas.
 """
 
+import concurrent.futures
 import json
 import signal
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from jax.experimental import multihost_utils
 
 AXIS = "replica"
 _MESSAGE_BYTES = 2048
+_MEETING_SECONDS = 5
 
 # --- mapping a function over replicas ---
 
@@ -94,26 +96,27 @@ def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on every process and returns its result; when it fails on one, every process raises.
 
     Without this the others would wait in their next collective for a process that is gone. All processes must call
-    this at the same point.
+    this at the same point, with a function that makes no collectives itself; it may take as long as it likes.
 
     Raises:
         Exception: what the function raised, on the process where it did.
         ValueError: naming the process and its error, on the others.
     """
-    result, error = None, None
-    try:
-        result = function(*args, **kwargs)
-    except Exception as caught:
-        error = caught
-    if jax.process_count() > 1:
-        text = "" if error is None else f"{type(error).__name__}: {error}"
-        messages = _gather_texts(text)
-        if error is None and any(messages):
-            index = next(index for index, message in enumerate(messages) if message)
-            raise ValueError(f"process {index} failed: {messages[index]}")
+    if jax.process_count() == 1:
+        return function(*args, **kwargs)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(function, *args, **kwargs)
+        # Collectives give up on a process that is busy for long, so all meet every few seconds.
+        while not _all_done(future):
+            pass
+    error = future.exception()
+    messages = _gather_texts("" if error is None else f"{type(error).__name__}: {error}")
     if error is not None:
         raise error
-    return result
+    for index, message in enumerate(messages):
+        if message:
+            raise ValueError(f"process {index} failed: {message}")
+    return future.result()
 
 
 def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -122,10 +125,10 @@ def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
     Raises:
         Exception, ValueError: as `everywhere`.
     """
-    result = everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None)
     if jax.process_count() == 1:
-        return result
-    payload = np.frombuffer(json.dumps(result).encode(), np.uint8)
+        return function(*args, **kwargs)
+    text = everywhere(lambda: json.dumps(function(*args, **kwargs)) if is_process_zero() else "")
+    payload = np.frombuffer(text.encode(), np.uint8)
     length = int(broadcast(np.int32(len(payload))))
     return json.loads(broadcast(np.resize(payload, length)).tobytes())
 
@@ -135,9 +138,14 @@ def broadcast(tree: Any) -> Any:
     return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree)) if jax.process_count() > 1 else tree
 
 
+def _all_done(future: concurrent.futures.Future) -> bool:
+    concurrent.futures.wait([future], timeout=_MEETING_SECONDS)
+    return bool(np.all(multihost_utils.process_allgather(np.int32(future.done()))))
+
+
 def _gather_texts(text: str) -> list[str]:
     buffer = np.zeros(_MESSAGE_BYTES, np.uint8)
-    encoded = np.frombuffer(text.encode()[:_MESSAGE_BYTES], np.uint8)
+    encoded = np.frombuffer(text.encode(errors="replace")[:_MESSAGE_BYTES], np.uint8)
     buffer[: len(encoded)] = encoded
     return [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in multihost_utils.process_allgather(buffer)]
 

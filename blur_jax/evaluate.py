@@ -29,22 +29,30 @@ def score_splits(
     Returns:
         the checkpoint, and for each ranked split the opened split and its scores, float32 [n].
     """
-    saved = checkpoints.find(workdir)
+    saved = distributed.everywhere(checkpoints.find, workdir)
+    splits = distributed.everywhere(_open_splits, config, saved)
     scorer = Scorer(saved)
     scored = {}
-    for name in data.split_names(config.data, "ranked"):
-        split = data.open_split(config.data, "ranked", name)
-        for field in ("image_size", "context"):
+    for name, split in splits.items():
+        images = distributed.everywhere(split.images, range(len(split)))
+        scores = scorer.score_images(images, batch_size=config.evaluation.batch_size, progress=f"evaluating {name}")
+        scored[name] = (split, scores)
+    return saved, scored
+
+
+def _open_splits(config: ml_collections.ConfigDict, saved: checkpoints.Saved) -> dict[str, data.Split]:
+    names = data.split_names(config.data, "ranked")
+    splits = {name: data.open_split(config.data, "ranked", name) for name in names}
+    # Prepared faces are as their builder cut them: which way up it read the pictures is no matter of the network.
+    for field in ("image_size", "context"):
+        for split in splits.values():
             trained, found = getattr(saved.preprocessing, field), getattr(split.preprocessing, field)
             if trained != found:
                 raise ValueError(
                     f"{saved.path} was trained on faces with {field}={trained}, but these data have {found};"
                     f" evaluate with --config.data.{field}={trained}"
                 )
-        images = split.images(range(len(split)))
-        scores = scorer.score_images(images, batch_size=config.evaluation.batch_size, progress=f"evaluating {name}")
-        scored[name] = (split, scores)
-    return saved, scored
+    return splits
 
 
 def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
@@ -59,7 +67,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
         workdir: the run directory.
 
     Returns:
-        what `metrics.json` holds: step, checkpoint, validation accuracy, and for each split what
+        what `metrics.json` holds: step, checkpoint, validation accuracy, `sources` of the data, and for each split what
         `bootstrap.summarize` returns, with the same of each group of its faces under "groups".
 
     Raises:
@@ -94,6 +102,7 @@ def _write_results(
         "checkpoint": os.path.relpath(saved.path, folder) if run_dir.is_local(folder) else saved.path,
         "step": saved.step,
         "validation_accuracy": saved.validation_accuracy,
+        "sources": config.data.sources,
         "splits": {evaluation.split: evaluation.metrics for evaluation in evaluations},
     }
     run_dir.write_atomically(folder / METRICS_FILE, json.dumps(results, indent=2) + "\n")
@@ -161,7 +170,7 @@ def _csv(scored: dict[str, tuple[data.Split, np.ndarray]]) -> str:
 def _facts(config: ml_collections.ConfigDict, saved: checkpoints.Saved) -> dict[str, str]:
     return {
         "Checkpoint": f"step {saved.step} (validation accuracy {saved.validation_accuracy})",
-        "Data": config.data.name,
+        "Data": f"{config.data.name} ({config.data.sources})",
         "Backbone": saved.config.model.backbone,
         "Crop and resize": ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(saved.preprocessing).items()),
         "Seed": str(saved.config.seed),

@@ -8,7 +8,19 @@ import ml_collections
 import numpy as np
 import optax
 
-from blur_jax import data, distributed, inference, models, optimizer, pretrained, probe, train_state, train_step
+from blur_jax import (
+    augment,
+    data,
+    degradations,
+    distributed,
+    inference,
+    models,
+    optimizer,
+    pretrained,
+    probe,
+    train_state,
+    train_step,
+)
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -28,6 +40,14 @@ def check(config: ml_collections.ConfigDict) -> None:
         raise ValueError(f"config.ema_decay={config.ema_decay} must be between 0 and 1; leave it unset to turn it off")
     models.from_config(config.model)
     optimizer.build(config.optimizer, config.steps)
+    size = config.data.image_size
+    key, image = jax.eval_shape(lambda: (jax.random.key(0), jnp.zeros((size, size, 3))))
+    drawn = {**config.degradation, "image_size": size, "families": tuple(config.degradation.families)}
+    try:
+        jax.eval_shape(lambda key: degradations.sample(key, **drawn), key)
+        jax.eval_shape(lambda key, image: augment.augment(key, image, **config.augment), key, image)
+    except ValueError as error:
+        raise ValueError(f"config.degradation or config.augment: {error}") from error
 
 
 def _field(config: ml_collections.ConfigDict, name: str) -> float | None:
@@ -68,7 +88,7 @@ def initial_state(
     tx: optax.GradientTransformation,
     labeled: data.Split | None,
 ) -> train_state.TrainState:
-    """Returns the state before the first update, NumPy arrays.
+    """Returns the state before the first update, NumPy arrays; all processes must call it together.
 
     Args:
         config: the run's config.
@@ -83,10 +103,10 @@ def initial_state(
     """
     params = initial_params(config, model)
     if labeled is not None and config.model.pretrained:
-        params = pretrained.load(config.model.backbone, params)
+        params = distributed.everywhere(pretrained.load, config.model.backbone, params)
     if labeled is not None and config.model.linear_probe:
         rows, pairs = data.used_faces(labeled)
-        images = np.stack([labeled.faces.images[row] for row in rows])
+        images = distributed.everywhere(lambda: np.stack([labeled.faces.images[row] for row in rows]))
         features_of = inference.make_features(model)
         features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
         params |= {"head": probe.fit_head(features, pairs, labeled.labels, strength=config.model.linear_probe)}

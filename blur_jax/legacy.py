@@ -26,6 +26,8 @@ _OFF = {
 
 def upgrade(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a recorded config in today's fields; one of today comes back as it is."""
+    if "schedule" not in config.get("optimizer", {}):  # All older versions had this field.
+        return config
     config = copy.deepcopy(config)
     for name, renamed in _RENAMED.items():
         group, field = name.split(".")

@@ -30,7 +30,7 @@ class Network(nn.Module):
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
         center: also take mean and standard deviation over the central half of each map, both ways:
-            the face without what is behind it, which however sharp that is.
+            the face without what is behind it, however sharp that is.
     """
 
     backbone: nn.Module

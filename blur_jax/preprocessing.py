@@ -87,7 +87,7 @@ def read_image(path: str | os.PathLike, *, upright: bool) -> Image.Image:
     try:
         with Image.open(path) as image:
             if image.mode not in _MODES:
-                raise ValueError(f"{path}: pictures of mode {image.mode!r} are not supported; save it as 8-bit RGB")
+                raise ValueError(f"{path}: {_unsupported(image)}")
             return to_rgb(image, upright=upright)
     except FileNotFoundError:
         raise
@@ -96,13 +96,23 @@ def read_image(path: str | os.PathLike, *, upright: bool) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
-    """Returns an image as 8-bit RGB; `upright` is that of `Preprocessing`."""
+    """Returns an image as 8-bit RGB; `upright` is that of `Preprocessing`.
+
+    Raises:
+        ValueError: its mode cannot become 8-bit RGB without losing range.
+    """
+    if image.mode not in _MODES:
+        raise ValueError(_unsupported(image))
     rgb = image.convert("RGB")
     try:
         turn = _TURNS.get(rgb.getexif().get(ExifTags.Base.Orientation)) if upright else None
     except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
         turn = None  # The EXIF block is damaged, the pixels are not: they stay as they are stored.
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def _unsupported(image: Image.Image) -> str:
+    return f"pictures of mode {image.mode!r} are not supported; save it as 8-bit RGB"
 
 
 def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float) -> tuple[int, int, int]:

@@ -62,6 +62,6 @@ def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, stre
     Returns:
         {"kernel": float32 [F, 1], "bias": float32 [1]}.
     """
-    kernel, bias = logistic_ranking(features, pairs, order, strength=strength)
+    kernel, bias = distributed.everywhere(logistic_ranking, features, pairs, order, strength=strength)
     # Processes whose BLAS rounds differently would train apart for good.
     return distributed.broadcast({"kernel": kernel[:, None], "bias": bias[None]})

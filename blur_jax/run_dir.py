@@ -4,7 +4,6 @@ Paths go through etils.epath, so a run may live in a bucket (`gs://`, `s3://`) a
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from typing import IO, Any
@@ -98,6 +97,8 @@ def claim(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> cont
 
 def _locked(folder: epath.Path) -> IO:
     """Opens a file with a lock that the system releases with the process, however that ends."""
+    import fcntl  # Not on Windows, where pictures can be scored all the same.
+
     file = open(folder / LOCK_FILE, "w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -106,6 +107,8 @@ def _locked(folder: epath.Path) -> IO:
         raise ValueError(
             f"{folder}: another process is training in it; wait for it, or give another --workdir"
         ) from error
+    except OSError:
+        pass  # Some shared disks have no locks.
     return file
 
 

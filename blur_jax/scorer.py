@@ -32,7 +32,7 @@ class Scorer:
 
     def __init__(self, saved: checkpoints.Saved) -> None:
         """Reads the parameters; raises `checkpoints.CheckpointError` where they cannot be used."""
-        model, params = load_network(saved)
+        model, params = distributed.everywhere(load_network, saved)
         self.preprocessing: Preprocessing = saved.preprocessing
         self.config, self.step = saved.config, saved.step
         self._params, self._score = distributed.replicate(params), inference.make_score(model)
@@ -98,7 +98,18 @@ class Scorer:
 
         Returns:
             float32 [n], in [0, 1], larger is blurrier.
+
+        Raises:
+            ValueError: the images have another dtype or size.
         """
+        side = self.preprocessing.image_size
+        if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
+            raise ValueError(
+                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; `prepare` makes"
+                " one from a picture"
+            )
+        if not len(images):
+            return np.zeros(0, np.float32)
         return self._score(self._params, images, batch_size=batch_size, progress=progress)
 
 

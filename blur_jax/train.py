@@ -42,13 +42,15 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     pairs = distributed.everywhere(initialization.open_pairs, config)
     model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     fresh = distributed.on_process_zero(checkpoints.latest_step, workdir) is None
-    state = distributed.everywhere(initialization.initial_state, config, model, tx, pairs.labeled if fresh else None)
+    state = initialization.initial_state(config, model, tx, pairs.labeled if fresh else None)
     # Claimed only now that everything a config can get wrong has been tried: a typo leaves no claim behind.
     with (
         distributed.everywhere(_claim, config, workdir),
         contextlib.closing(checkpoints.Checkpoints(workdir, keep=config.keep)) as saver,
     ):
-        state = state if saver.latest_step is None else saver.restore(state)
+        newest = distributed.on_process_zero(lambda: saver.latest_step)
+        distributed.everywhere(_check_newest, workdir, newest, saver.latest_step, fresh)
+        state = state if newest is None else saver.restore(state)
         if state.step >= config.steps:
             distributed.say(f"{workdir}: this run has made its {config.steps} steps; train in another --workdir")
             return True
@@ -69,6 +71,16 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
 
 def _claim(config: ml_collections.ConfigDict, workdir: str) -> contextlib.AbstractContextManager:
     return run_dir.claim(config, workdir) if distributed.is_process_zero() else contextlib.nullcontext()
+
+
+def _check_newest(workdir: str, newest: int | None, newest_here: int | None, fresh: bool) -> None:
+    if newest_here != newest:
+        raise ValueError(
+            f"{workdir}: the newest checkpoint is {newest_here} on this host and {newest} on the first; all hosts must"
+            " share --workdir"
+        )
+    if newest is None and not fresh:
+        raise ValueError(f"{workdir}: its checkpoints disappeared while the run was starting; rerun the command")
 
 
 def _loop(

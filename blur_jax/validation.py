@@ -21,9 +21,14 @@ def make_validate(
     they were unlabeled, "pseudo_label_share", the share of those that pass the confidence threshold, and
     "pseudo_label_accuracy", the share of these in the labeled order (absent where no pair passes); and "score_spread",
     the standard deviation of the scores, which shows a collapse.
+
+    Raises:
+        ValueError: no pair has an order.
     """
     rows, pairs = data.used_faces(split)
     ordered = split.labels != 0
+    if not ordered.any():
+        raise ValueError("the validation split has no pair with an order: all are ties")
     pairs, order = pairs[ordered], split.labels[ordered].astype(np.int64)
     images = np.stack([split.faces.images[row] for row in rows])
     score = inference.make_score(model)

@@ -34,5 +34,10 @@ def test_values_that_were_set_stay():
     assert legacy.upgrade(old) == old
 
 
+def test_what_means_something_today_stays():
+    today = {"degradation": {"jpeg_min_quality": 100}, "optimizer": {"clip_norm": None}}
+    assert legacy.upgrade(today) == today
+
+
 def test_a_config_of_today_stays_as_it_is():
     assert legacy.upgrade(NEW) == NEW

@@ -86,7 +86,9 @@ def test_sources_that_the_lists_no_longer_give_are_refused(root):
     config.sources = first = command.prepare_configured(config)
     assert command.prepare_configured(config) == first
     write(root, UNSUPERVISED, pair("A", "B"))
-    with pytest.raises(ValueError, match=f"config.data.sources={first}, but the lists and pictures have"):
+    with pytest.raises(
+        ValueError, match=f"config.data.sources={first} is not prepared, and the lists and pictures have"
+    ):
         command.prepare_configured(config)
 
 

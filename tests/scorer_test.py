@@ -115,6 +115,30 @@ def test_what_is_no_picture_is_refused(loaded, pictures, boxes, message):
         loaded.score(pictures, boxes=boxes)
 
 
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((2, 32, 32, 3), np.float32), np.zeros((2, 20, 20, 3), np.uint8), np.zeros((32, 32, 3), np.uint8)]
+)
+def test_prepared_images_of_another_kind_are_refused(loaded, wrong):
+    with pytest.raises(ValueError, match=r"images must be uint8 \[n, 32, 32, 3\], not"):
+        loaded.score_images(wrong)
+
+
+def test_no_images_have_no_scores(loaded):
+    assert loaded.score_images(np.zeros((0, 32, 32, 3), np.uint8)).shape == (0,)
+
+
+def test_an_error_says_which_picture(loaded, tmp_path):
+    good = np.zeros((8, 8, 3), np.uint8)
+    Image.fromarray(good).save(tmp_path / "small.png")
+    with pytest.raises(ValueError, match=r"picture 1 \(.*small\.png\): box .* leaves the picture of 8 x 8"):
+        loaded.score([good, tmp_path / "small.png"], boxes=[None, (0, 0, 9, 9)])
+
+
+def test_a_pil_image_that_would_lose_range_is_refused(loaded):
+    with pytest.raises(ValueError, match="mode 'I;16' are not supported"):
+        loaded.score([Image.fromarray(np.full((40, 40), 40000, np.uint16))])
+
+
 def test_a_missing_file_is_named(loaded):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg"):
         loaded.score(["nowhere.jpg"])

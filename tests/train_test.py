@@ -84,9 +84,32 @@ def test_sigterm_changes_neither_the_record_nor_the_best_checkpoint(config, tmp_
 
 
 def test_sigterm_in_the_last_step_still_validates(config, tmp_path, monkeypatch):
-    sigterm_at(monkeypatch, config.steps)
+    """Though neither logging nor validation is due at that step by its number."""
+    config.steps, config.checkpoint_every, config.log_every = 5, 2, 3
+    sigterm_at(monkeypatch, 5)
     assert train.train(config, str(tmp_path))
-    assert "validation_accuracy" in run_dir.read_history(tmp_path)[-1]
+    rows = run_dir.read_history(tmp_path)
+    assert [row["step"] for row in rows if "loss" in row] == [3, 5]
+    assert [row["step"] for row in rows if "validation_accuracy" in row] == [2, 4, 5]
+
+
+def test_a_run_in_a_bucket_appends_to_no_file(config, tmp_path, monkeypatch):
+    """The disk stands in for the bucket: no lock, no TensorBoard, and a history that is written as a whole."""
+    monkeypatch.setattr(run_dir, "is_local", lambda path: False)
+    with monkeypatch.context() as patch:
+        sigterm_at(patch, 3)
+        assert not train.train(config, str(tmp_path))
+    assert train.train(config, str(tmp_path))
+    assert [row["step"] for row in run_dir.read_history(tmp_path) if "loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert not {".lock", "tensorboard"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_hosts_that_do_not_share_the_workdir_are_refused():
+    with pytest.raises(ValueError, match="newest checkpoint is None on this host and 4 on the first.*share --workdir"):
+        train._check_newest("runs/x", 4, None, fresh=False)
+    with pytest.raises(ValueError, match="disappeared while the run was starting"):
+        train._check_newest("runs/x", None, None, fresh=False)
+    train._check_newest("runs/x", None, None, fresh=True)
 
 
 def test_a_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
@@ -186,6 +209,8 @@ def test_a_run_that_is_never_finite_saves_nothing(config, tmp_path):
         ("model.frozen_blocks", 2, "config.model.frozen_blocks=2"),
         ("optimizer.clip_norm", 0.0, "config.optimizer.clip_norm=0.0"),
         ("degradation.families", ("smear",), "smear"),
+        ("degradation.rms_max", 0.001, "rms_max=0.001"),
+        ("degradation.jpeg_min_quality", 0, "jpeg_min_quality"),
         ("data.labeled_split", "trian", "trian"),
         ("data.labeled_count", 999, "labeled_count=999"),
     ],
@@ -193,7 +218,8 @@ def test_a_run_that_is_never_finite_saves_nothing(config, tmp_path):
 def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value, message):
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match="(?s).*" + message.replace(".", r"\.")):
-        train.train(config, str(tmp_path))
+        train.train(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()  # So that the corrected command may use it.
 
 
 def test_a_typo_leaves_no_claim_behind(config, tmp_path):

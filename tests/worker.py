@@ -1,5 +1,6 @@
 """One process of a run, as the tests start it: python tests/worker.py '{"config": ..., "workdir": ..., ...}'."""
 
+import importlib
 import json
 import sys
 
@@ -19,8 +20,9 @@ def main():
     config = ml_collections.ConfigDict(task["config"])
     if "fit another probe on each" in task["do"]:
         fit_another_probe(task["index"])
-    if f"fail on {task['index']}" in task["do"]:
-        fail_to_open()
+    for action in task["do"]:
+        if action.startswith(f"fail on {task['index']} in "):
+            fail_in(action.split()[-1])
     try:
         if "train" in task["do"] and not train.train(config, task["workdir"]):
             return
@@ -41,13 +43,17 @@ def fit_another_probe(index):
     print("head", head["kernel"].round(4).tolist(), head["bias"].round(4).tolist())
 
 
-def fail_to_open():
-    from blur_jax import initialization
+def fail_in(name):
+    """Has a function of blur_jax, such as "probe.logistic_ranking", fail."""
 
-    def fail(config):
+    def fail(*_, **__):
         raise OSError("the disk of this host is full")
 
-    initialization.open_pairs = fail
+    module, *path, function = name.split(".")
+    owner = importlib.import_module(f"blur_jax.{module}")
+    for attribute in path:
+        owner = getattr(owner, attribute)
+    setattr(owner, function, fail)
 
 
 if __name__ == "__main__":

@@ -41,19 +41,14 @@ def prepare_configured(config: ml_collections.ConfigDict) -> str:
     if named and config.manual_dir is None:
         with contextlib.suppress(FileNotFoundError):
             return data.prepared_sources(config)
-    prepared = prepare(
+    return prepare(
         config.name,
         data_dir=config.dir,
         preprocessing=Preprocessing(image_size=config.image_size, context=config.context),
         manual_dir=config.manual_dir,
         partial=config.partial,
-    )
-    if config.sources not in (None, prepared.sources):
-        raise ValueError(
-            f"config.data.sources={config.sources}, but the lists and pictures have {prepared.sources}: they have"
-            " changed; leave out config.data.manual_dir to use what was prepared, or config.data.sources to use these"
-        )
-    return prepared.sources
+        sources=config.sources,
+    ).sources
 
 
 def prepare(
@@ -63,6 +58,7 @@ def prepare(
     preprocessing: Preprocessing | None = None,
     manual_dir: str | None = None,
     partial: bool = False,
+    sources: str | None = None,
 ) -> Prepared:
     """Builds the parts of a data set below `data_dir`, each whole or not at all.
 
@@ -72,9 +68,11 @@ def prepare(
         preprocessing: the crop and resize protocol; None takes the data set's own.
         manual_dir: the user's image folders and lists, for the data sets that need them.
         partial: accept that some pictures of the lists are missing.
+        sources: refuse to build from anything but what this hash names; None takes what there is.
 
     Raises:
-        ValueError: an unknown name, arguments that the data set does not take, or lists and pictures with problems.
+        ValueError: an unknown name, arguments that the data set does not take, other sources, or lists and pictures
+            with problems.
         FileNotFoundError: something to build from is missing.
     """
     builder_class, options = _builder_class(name), {}
@@ -93,13 +91,20 @@ def prepare(
     os.makedirs(data_dir, exist_ok=True)
     faces = builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
     builders = [faces, *(faces.part(kind) for kind in schema.KINDS if kind != "faces")]
+    found = builders[-1].sources_fingerprint()
+    if sources not in (None, found):
+        where = "the lists and pictures have" if builder_class.NEEDS_MANUAL_DIR else "this version makes"
+        raise ValueError(
+            f"config.data.sources={sources} is not prepared, and {where} {found}; leave out config.data.sources to use"
+            " these, or config.data.manual_dir to use what was prepared"
+        )
     for builder in builders:
         builder.check()
     for builder in builders:
         # TFDS prints on standard output, which belongs to the results of the command that was called.
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
-    return Prepared(builders[-1].sources_fingerprint(), [str(builder.data_path) for builder in builders])
+    return Prepared(found, [str(builder.data_path) for builder in builders])
 
 
 def _builder_class(name: str) -> type[schema.BlurDataset]:

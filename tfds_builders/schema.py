@@ -101,7 +101,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """Returns what else to write down: `headline_splits`, `size_bins`, coverage, acknowledgement, ..."""
+        """Returns what else to write down: `headline_splits`, `size_bins`, acknowledgement, ..."""
         raise NotImplementedError
 
     def part(self, kind: str) -> "BlurDataset":
@@ -120,6 +120,10 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         except OSError:  # TFDS cannot rename its folder onto the one that another process has just finished.
             if not os.path.exists(os.path.join(self.data_path, "dataset_info.json")):
                 raise
+
+    def prepared_metadata(self) -> dict[str, Any]:
+        """Returns the metadata on disk, whichever process wrote them."""
+        return dict(tfds.builder_from_directory(self.data_path).info.metadata)
 
     def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:
         del version

@@ -162,10 +162,11 @@ class SsrankingFaceBlur(schema.BlurDataset):
             ValueError: it is prepared already, but with pictures missing, and partial data are not asked for.
         """
         super().download_and_prepare(**kwargs)
-        if self.info.metadata["failures" if self.kind == "faces" else "partial"] and not self.partial:
+        if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.partial:
             raise ValueError(
                 f"{self.data_path} is prepared already, but from partial data; accept them (partial=True,"
-                f" --partial, --config.data.partial=True) or supply what is missing in {self.manual_dir}"
+                f" --partial, --config.data.partial=True) or supply what is missing in {self.manual_dir}; where files"
+                " were replaced by others of the same size, remove that folder"
             )
 
     def check(self) -> None:
@@ -236,7 +237,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         """Prepares the faces where needed; returns {name: row} and {name: kind of problem} of those without."""
         faces = self.part("faces")
         faces.download_and_prepare()
-        failures = dict(faces.info.metadata["failures"])
+        failures = dict(faces.prepared_metadata()["failures"])
         # As `face_examples` yields them.
         names = [name for name in self.sources.pictures if name not in failures]
         return {name: row for row, name in enumerate(names)}, failures
