@@ -96,7 +96,7 @@ def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on every process and returns its result; when it fails on one, every process raises.
 
     Without this the others would wait in their next collective for a process that is gone. All processes must call
-    this at the same point, with a function that makes no collectives itself; it may take as long as it likes.
+    this at the same point, with a function that makes no collectives itself, however long it takes.
 
     Raises:
         Exception: what the function raised, on the process where it did.

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
+Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
+
 # What Pillow can turn into 8-bit RGB without losing range; 16-bit and float pictures are refused, not clipped.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 # EXIF orientation -> what turns the stored pixels upright; 1 and anything unknown leave them.
@@ -115,7 +117,7 @@ def _unsupported(image: Image.Image) -> str:
     return f"pictures of mode {image.mode!r} are not supported; save it as 8-bit RGB"
 
 
-def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, context: float) -> tuple[int, int, int]:
+def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple[int, int, int]:
     """Returns the square that is cut out, as (left, top, side) in whole pixels.
 
     Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is
@@ -139,9 +141,7 @@ def crop_square(size: tuple[int, int], box: tuple[int, int, int, int] | None, co
     return left, top, side
 
 
-def crop_and_resize(
-    image: Image.Image, box: tuple[int, int, int, int] | None, preprocessing: Preprocessing
-) -> np.ndarray:
+def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
     """Cuts the face out and brings it to the working resolution.
 
     Args:

@@ -97,7 +97,7 @@ def claim(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> cont
 
 def _locked(folder: epath.Path) -> IO:
     """Opens a file with a lock that the system releases with the process, however that ends."""
-    import fcntl  # Not on Windows, where pictures can be scored all the same.
+    import fcntl  # Windows has none, but scores pictures.
 
     file = open(folder / LOCK_FILE, "w")
     try:

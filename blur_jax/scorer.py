@@ -13,10 +13,9 @@ import numpy as np
 from PIL import Image
 
 from blur_jax import checkpoints, distributed, inference, models
-from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image, to_rgb
+from blur_jax.preprocessing import Box, Preprocessing, crop_and_resize, read_image, to_rgb
 
 Picture = str | os.PathLike | Image.Image | np.ndarray
-Box = tuple[int, int, int, int]
 
 
 class Scorer:

@@ -1,6 +1,6 @@
 """One semi-supervised update, written for a single replica; `distributed.pmap` maps it.
 
-The way of an update: `make_views` (augment, degrade, score the clean pairs) -> `losses_of` -> averaged gradients -> new
+An update: `make_views` (augment, degrade, score the clean pairs) -> `losses_of` -> averaged gradients -> new
 state. Each function can be called by itself inside a mapped function; `functools.partial` binds model, optimizer and
 config.
 """

@@ -56,7 +56,7 @@ def _data() -> ml_collections.ConfigDict:
     data.labeled_split = "train"  # Split of the labeled pairs to train on.
     data.labeled_count = placeholder(int)  # Train on this many labeled pairs only, drawn by the seed.
     data.leave_out = placeholder(str)  # Leave out training pairs with a face whose name holds this: an event, a person.
-    data.cache_mb = 2048  # Keep decoded faces in memory where they fit into so many MiB.
+    data.cache_mb = 2048  # Keep decoded faces in memory if they take no more MiB than this.
     return data
 
 

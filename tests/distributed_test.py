@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import time
 
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import runs
 from conftest import shrink
 
-from blur_jax import distributed, run_dir
+from blur_jax import checkpoints, distributed, run_dir
 from configs import default
 
 TOPOLOGIES = {"1": {}, "8": {"devices": 8}, "2x2": {"processes": 2, "devices": 2}}
@@ -134,3 +136,18 @@ def test_a_workdir_of_another_config_is_refused_on_every_process(trained, subpro
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [1, 1]
     assert all("config.seed is 9 there, 0 here" in output for output in outputs)
+
+
+def test_sigterm_on_one_process_stops_all_at_the_same_step(trained, subprocess_env, tmp_path):
+    config, _ = trained
+    config = config.copy_and_resolve_references()
+    config.steps, config.checkpoint_every, config.log_every = 2000, 1000, 1
+    processes = runs.start(config, tmp_path, subprocess_env, processes=2)
+    deadline = time.monotonic() + 90
+    while len(run_dir.read_history(tmp_path)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes[1].send_signal(signal.SIGTERM)
+    output = runs.finish(processes)
+    step = checkpoints.latest_step(tmp_path)
+    assert 3 <= step < 1000
+    assert f"saved at step {step}" in output

@@ -11,9 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image
-
-Box = tuple[int, int, int, int]
+from blur_jax.preprocessing import Box, Preprocessing, crop_and_resize, read_image
 
 
 class Failure(NamedTuple):

@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
 def prepare_configured(config: ml_collections.ConfigDict) -> str:
     """Prepares the data set that `config`, a run's `config.data`, describes; returns its `sources`.
 
-    Whoever has the prepared data only, without the lists, leaves out `manual_dir`.
+    Without the lists, leave out `manual_dir` to use what is prepared.
 
     Raises:
         ValueError: as `prepare`; or several data sets are prepared and the config does not say which to take; or the

@@ -90,7 +90,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
             pairs have none, so no validation pair consists of faces trained on with labels. `order` is always +1 here
             (right is blurrier): training must not learn from the position.
         unlabeled: "train", every pair, with held-out faces too: their labels stay unseen.
-        ranked: "test1" to "test3", as far as their lists are there.
+        ranked: "test1" to "test3", those whose lists are there.
     """
 
     VERSION = "2.0.0"
