@@ -15,7 +15,7 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import checkpoints, distributed, initialization
+from blur_jax import checkpoints, config_check, distributed
 from blur_jax.evaluate import evaluate, summary_text
 from blur_jax.train import train
 from tfds_builders.prepare import prepare_configured
@@ -55,7 +55,7 @@ def run(config: ml_collections.ConfigDict, workdir: str, mode: str) -> None:
     """Prepares the data where needed, trains, evaluates and says where the results are."""
     # What can be refused at once is refused before minutes go into preparing the data.
     if mode == "train":
-        initialization.check(config)
+        config_check.check(config)
     else:
         distributed.everywhere(checkpoints.find, workdir)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data)

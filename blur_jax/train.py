@@ -10,7 +10,16 @@ import jax
 import ml_collections
 import numpy as np
 
-from blur_jax import checkpoints, data, distributed, initialization, models, optimizer, run_dir, validation, writers
+from blur_jax import (
+    checkpoints,
+    config_check,
+    data,
+    distributed,
+    initialization,
+    run_dir,
+    validation,
+    writers,
+)
 from blur_jax.train_state import TrainState, check_finite
 from blur_jax.train_step import train_step
 
@@ -38,9 +47,9 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
     """
-    initialization.check(config)
+    config_check.check(config)
     pairs = distributed.everywhere(initialization.open_pairs, config)
-    model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+    model, tx = initialization.build(config)
     fresh = distributed.on_process_zero(checkpoints.latest_step, workdir) is None
     state = initialization.initial_state(config, model, tx, pairs.labeled if fresh else None)
     # Claimed only now that everything a config can get wrong has been tried: a typo leaves no claim behind.

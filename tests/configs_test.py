@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from conftest import flattened, shrink
 
-from blur_jax import initialization, run_dir, train
+from blur_jax import config_check, run_dir, train
 from configs import default
+from conftest import flattened, shrink
 
 NAMES = sorted(path.stem for path in pathlib.Path(default.__file__).parent.glob("*.py") if path.stem != "__init__")
 
@@ -29,7 +29,7 @@ def test_a_config_says_how_to_run_it(name):
 def test_a_config_has_the_fields_of_the_default_and_passes_the_checks(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     assert flattened(config).keys() == flattened(default.get_config()).keys()
-    initialization.check(config)
+    config_check.check(config)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from moments import downup_moments, moments
 
 from blur_jax import degradations
 from blur_jax.degradations import FAMILIES
 from blur_jax.psf import rms_radius
+from moments import downup_moments, moments
 
 SIZE = 32
 MAX_RMS = 0.1  # image widths: 3.2 pixels

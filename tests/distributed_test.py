@@ -8,11 +8,11 @@ import time
 import jax
 import numpy as np
 import pytest
-import runs
-from conftest import shrink
 
+import runs
 from blur_jax import checkpoints, distributed, run_dir
 from configs import default
+from conftest import shrink
 
 TOPOLOGIES = {"1": {}, "8": {"devices": 8}, "2x2": {"processes": 2, "devices": 2}}
 

@@ -13,9 +13,8 @@ from blur_jax.preprocessing import Preprocessing
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory, demo_dir):
-    from conftest import shrink
-
     from configs import default
+    from conftest import shrink
 
     config = shrink(default.get_config(), demo_dir)
     config.steps, config.checkpoint_every = 4, 4

@@ -13,10 +13,10 @@ from unittest import mock
 import numpy as np
 import pytest
 from absl.testing import flagsaver
-from conftest import flattened, shrink
 
-from blur_jax import initialization, run_dir, train
+from blur_jax import config_check, run_dir, train
 from configs import default
+from conftest import flattened, shrink
 from experiments import configs, demo_ablation, grid, tables
 
 CONFIGS = sorted(path.stem for path in pathlib.Path(configs.__file__).parent.glob("*.py") if path.stem != "__init__")
@@ -162,7 +162,7 @@ def test_a_frozen_config_says_how_to_run_it_and_passes_the_checks(name):
         assert word in module.__doc__
     config = module.get_config()
     assert flattened(config).keys() == flattened(default.get_config()).keys()
-    initialization.check(config)
+    config_check.check(config)
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "baselines"])  # which nobody trains

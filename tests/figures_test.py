@@ -4,9 +4,9 @@ import sys
 
 import matplotlib
 import numpy as np
-from evaluations import HISTORY, evaluate, noisy
 
 from blur_jax import figures
+from evaluations import HISTORY, evaluate, noisy
 
 
 def texts(figure):

@@ -33,7 +33,7 @@ LAYERS = (
     {"bootstrap", "degradations", "models", "distributed", "run_dir", "figures"},
     {"train_state", "inference", "probe", "writers", "report", "data"},
     {"checkpoints", "train_step", "validation"},
-    {"initialization", "scorer"},
+    {"initialization", "scorer", "config_check"},
     {"train", "evaluate"},
 )
 

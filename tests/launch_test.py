@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 import releases
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -23,9 +24,8 @@ def launch(env, *arguments):
 def arguments(config):
     """The default config shrunk, as flags."""
     config.data.dir = str(config.data.dir)
-    from conftest import flattened
-
     from configs import default
+    from conftest import flattened
 
     before = flattened(default.get_config())
     after = flattened(config)

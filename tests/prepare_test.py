@@ -1,10 +1,10 @@
 """Whole data sets, as the command prepares them: what is rewritten, what is refused, what is found again."""
 
 import pytest
-import releases
-from releases import COLORS, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare_all, write
 
+import releases
 from blur_jax import data
+from releases import COLORS, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare_all, write
 from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
 

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from moments import downup_moments, moments
 
 from blur_jax import psf
+from moments import downup_moments, moments
 
 disk = jax.jit(psf.disk, static_argnums=1)
 gaussian = jax.jit(psf.gaussian, static_argnums=1)

@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from conftest import flattened
 from PIL import Image
 
 import blur_jax
 from blur_jax.train import train
 from configs import default
+from conftest import flattened
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

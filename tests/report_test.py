@@ -4,10 +4,10 @@ import os
 import re
 
 import pytest
-from evaluations import HISTORY, evaluate, noisy
 from PIL import Image
 
 from blur_jax import report
+from evaluations import HISTORY, evaluate, noisy
 
 
 def write(path, evaluations, *, title="A run", history=HISTORY, facts=None):

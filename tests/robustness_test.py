@@ -7,13 +7,13 @@ import types
 import jax
 import numpy as np
 import pytest
-from conftest import shrink
 from PIL import Image
 
 from blur_jax import checkpoints, initialization, models, optimizer, scorer, train_state
 from blur_jax.data import Faces, Split
 from blur_jax.preprocessing import Preprocessing
 from configs import default
+from conftest import shrink
 from experiments import ranked, robustness
 from experiments.robustness_changes import CHANGES, Change, gaussian_blur
 

@@ -14,9 +14,8 @@ from blur_jax import data, train
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, demo_dir):
-    from conftest import shrink
-
     from configs import default
+    from conftest import shrink
 
     config = shrink(default.get_config(), demo_dir)
     config.steps, config.checkpoint_every = 4, 4

@@ -3,8 +3,9 @@ import pathlib
 
 import numpy as np
 import pytest
-import releases
 from PIL import Image
+
+import releases
 from releases import (
     COLORS,
     CROWD,
@@ -22,7 +23,6 @@ from releases import (
     read,
     write,
 )
-
 from tfds_builders import pictures
 from tfds_builders.problems import ReleaseError
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur, builder, lists

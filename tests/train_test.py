@@ -8,9 +8,9 @@ import time
 import jax
 import numpy as np
 import pytest
-import runs
 
 import blur_jax
+import runs
 from blur_jax import checkpoints, data, initialization, run_dir, train
 
 

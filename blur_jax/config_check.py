@@ -1,0 +1,40 @@
+"""Whether a config can work: what can be refused at once is, before data are prepared or a run directory is claimed."""
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from blur_jax import augment, degradations, distributed, models, optimizer, train_step
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Raises ValueError, naming the field, for a config that cannot work."""
+    for field in ("steps", "log_every", "checkpoint_every", "keep", "evaluation.batch_size", "evaluation.resamples"):
+        value = _field(config, field)
+        if value < 1:
+            raise ValueError(f"config.{field}={value} must be at least 1")
+    distributed.check_batch_size(config.batch.labeled, "batch.labeled")
+    if train_step.uses_unlabeled(config):
+        distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
+    for field in ("model.linear_probe", "optimizer.clip_norm"):
+        value = _field(config, field)
+        if value is not None and not value > 0:
+            raise ValueError(f"config.{field}={value} must be above 0; leave it unset to turn it off")
+    if config.ema_decay is not None and not 0 < config.ema_decay < 1:
+        raise ValueError(f"config.ema_decay={config.ema_decay} must be between 0 and 1; leave it unset to turn it off")
+    models.from_config(config.model)
+    optimizer.build(config.optimizer, config.steps)
+    size = config.data.image_size
+    key, image = jax.eval_shape(lambda: (jax.random.key(0), jnp.zeros((size, size, 3))))
+    drawn = {**config.degradation, "image_size": size, "families": tuple(config.degradation.families)}
+    try:
+        jax.eval_shape(lambda key: degradations.sample(key, **drawn), key)
+        jax.eval_shape(lambda key, image: augment.augment(key, image, **config.augment), key, image)
+    except ValueError as error:
+        raise ValueError(f"config.degradation or config.augment: {error}") from error
+
+
+def _field(config: ml_collections.ConfigDict, name: str) -> float | None:
+    for part in name.split("."):
+        config = config[part]
+    return config
