@@ -3,30 +3,15 @@
 import contextlib
 import functools
 import json
-import math
 from collections.abc import Callable
 
 import jax
 import ml_collections
-import numpy as np
 
-from blur_jax import (
-    checkpoints,
-    config_check,
-    data,
-    distributed,
-    initialization,
-    run_dir,
-    validation,
-    writers,
-)
+from blur_jax import checkpoints, config_check, data, distributed, initialization, run_dir, validation
 from blur_jax.train_state import TrainState, check_finite
 from blur_jax.train_step import train_step
-
-
-def is_due(step: int, every: int) -> bool:
-    """Returns whether something that happens every so many steps happens at this one."""
-    return step % every == 0
+from blur_jax.writers import StepLog, Writer, is_due
 
 
 def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
@@ -116,9 +101,9 @@ def _loop(
     )
     images_per_step = 2 * (config.batch.labeled + (config.batch.unlabeled if pairs.unlabeled else 0))
     writer = distributed.everywhere(
-        writers.Writer, workdir, first_step=first_step, steps=config.steps, images_per_step=images_per_step
+        Writer, workdir, first_step=first_step, steps=config.steps, images_per_step=images_per_step
     )
-    log = _Log(config, writer)
+    log = StepLog(config, writer)
     state = distributed.replicate(state)
     with contextlib.closing(writer), distributed.Preemption() as preemption:
         for step in range(first_step + 1, config.steps + 1):
@@ -144,32 +129,3 @@ def _loop(
                 distributed.say(f"{workdir}: stopped by SIGTERM and saved at step {step}; rerun the command to resume")
                 return False
     return True
-
-
-class _Log:
-    """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host."""
-
-    def __init__(self, config: ml_collections.ConfigDict, writer: writers.Writer) -> None:
-        self._config, self._writer = config, writer
-        self._pending, self._window = None, []
-
-    def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
-        self.catch_up()
-        self._pending = (step, metrics)
-
-    def catch_up(self) -> None:
-        """Records what is pending; raises FloatingPointError where it is not finite."""
-        if self._pending is None:
-            return
-        (step, metrics), self._pending = self._pending, None
-        metrics = {name: float(value) for name, value in metrics.items()}
-        if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["gradient_norm"])):
-            raise FloatingPointError(
-                f"step {step}: the loss is {metrics['loss']} and its gradient's norm {metrics['gradient_norm']}"
-            )
-        self._window.append(metrics)
-        self._writer.advance(step)
-        if is_due(step, self._config.log_every) or step == self._config.steps:
-            means = {name: float(np.mean([row[name] for row in self._window])) for name in metrics}
-            distributed.everywhere(self._writer.write, step, means)
-            self._window = []

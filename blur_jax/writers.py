@@ -1,14 +1,23 @@
 """Where metrics go while training: progress on the console, the run's history and TensorBoard; on process 0 only."""
 
+import math
 import sys
 import time
 
+import jax
+import ml_collections
+import numpy as np
 import tensorboardX
 from tqdm import tqdm
 
 from blur_jax import distributed, run_dir
 
 _SHOWN = ("loss", "validation_accuracy")
+
+
+def is_due(step: int, every: int) -> bool:
+    """Returns whether something that happens every so many steps happens at this one."""
+    return step % every == 0
 
 
 class Writer:
@@ -77,6 +86,37 @@ class Writer:
             self._history.close()
             if self._tensorboard:
                 self._tensorboard.close()
+
+
+class StepLog:
+    """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host."""
+
+    def __init__(self, config: ml_collections.ConfigDict, writer: Writer) -> None:
+        """Starts a log of a run of this config."""
+        self._config, self._writer = config, writer
+        self._pending, self._window = None, []
+
+    def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
+        """Takes the metrics of the step just dispatched, and records those of the one before."""
+        self.catch_up()
+        self._pending = (step, metrics)
+
+    def catch_up(self) -> None:
+        """Records what is pending; raises FloatingPointError where it is not finite."""
+        if self._pending is None:
+            return
+        (step, metrics), self._pending = self._pending, None
+        metrics = {name: float(value) for name, value in metrics.items()}
+        if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["gradient_norm"])):
+            raise FloatingPointError(
+                f"step {step}: the loss is {metrics['loss']} and its gradient's norm {metrics['gradient_norm']}"
+            )
+        self._window.append(metrics)
+        self._writer.advance(step)
+        if is_due(step, self._config.log_every) or step == self._config.steps:
+            means = {name: float(np.mean([row[name] for row in self._window])) for name in metrics}
+            distributed.everywhere(self._writer.write, step, means)
+            self._window = []
 
 
 def _text(values: dict[str, float]) -> str:
