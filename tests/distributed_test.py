@@ -105,7 +105,6 @@ def test_every_process_takes_the_probe_of_process_0(trained, subprocess_env, tmp
     ("who", "function"),
     [
         (0, "initialization.open_pairs"),
-        (1, "initialization.open_pairs"),
         (1, "probe.logistic_ranking"),  # Between collectives of all processes.
         (0, "writers.Writer.write"),  # In the loop.
         (1, "evaluate._open_splits"),

@@ -186,11 +186,11 @@ BAD = {
     ),
     "no list of the config": (
         {FIVE: None},
-        "missing list", f"{TEN} or {FIVE}: not found in ", "Download the release's text files into manual_dir",
+        "missing list", f"{TEN} or {FIVE}: not found in ", "Put the lists into manual_dir",
     ),
     "no crop list": (
         {WIDER: None, TEST1: GOOD[TEST1] + "Images_Wider_Train/other.jpg 1\n"},
-        "missing list", f"{WIDER}: not found in ", "Download the release's text files into manual_dir",
+        "missing list", f"{WIDER}: not found in ", "Put the lists into manual_dir",
     ),
 }  # fmt: skip
 
