@@ -9,7 +9,7 @@ import functools
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import grain
@@ -39,6 +39,10 @@ class Faces:
     sizes: np.ndarray
     groups: Sequence[str]
 
+    def stack(self, rows: Iterable[int]) -> np.ndarray:
+        """Returns the images of k rows, k above 0: uint8 [k, S, S, 3]."""
+        return np.stack([self.images[row] for row in rows])
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
@@ -66,7 +70,7 @@ class Split:
     def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Returns the images of k pairs, uint8 [k, 2, S, S, 3], or ranked faces, [k, S, S, 3]."""
         rows = self.rows[np.asarray(indices)]
-        images = np.stack([self.faces.images[row] for row in rows.ravel()])
+        images = self.faces.stack(rows.ravel())
         return images.reshape(*rows.shape, *images.shape[1:])
 
     @property
@@ -118,7 +122,7 @@ def open_split(
         FileNotFoundError: it is not prepared; says how to.
         ValueError: there is no such split, or several data sets are prepared and the config does not say which to take.
     """
-    part = _open_part(config, kind)
+    part = _open_folder(_find_part(config, kind))
     if split not in part.info.splits:
         raise ValueError(f"{config.name} has no {kind} split {split!r}; it has {sorted(part.info.splits)}")
     metadata = dict(part.info.metadata)
@@ -132,7 +136,7 @@ def open_split(
 
 def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
     """Returns the splits that a prepared part of the data set has, sorted; errors are those of `open_split`."""
-    return sorted(_open_part(config, kind).info.splits)
+    return sorted(_open_folder(_find_part(config, kind)).info.splits)
 
 
 def prepared_sources(config: ml_collections.ConfigDict) -> str:
@@ -224,10 +228,6 @@ def _find_part(config: ml_collections.ConfigDict, kind: str) -> str:
         hashes = ", ".join(name.rpartition("-")[2] for name in found)
         raise ValueError(f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=")
     return os.path.join(root, found[0])
-
-
-def _open_part(config: ml_collections.ConfigDict, kind: str) -> tfds.core.DatasetBuilder:
-    return _open_folder(_find_part(config, kind))
 
 
 def _open_folder(folder: str) -> tfds.core.DatasetBuilder:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 import optax
 
 from blur_jax import data, distributed, inference, models, optimizer, pretrained, probe, train_state, train_step
@@ -66,7 +65,7 @@ def initial_state(
         params = distributed.everywhere(pretrained.load, config.model.backbone, params)
     if labeled is not None and config.model.linear_probe:
         rows, pairs = data.used_faces(labeled)
-        images = distributed.everywhere(lambda: np.stack([labeled.faces.images[row] for row in rows]))
+        images = distributed.everywhere(labeled.faces.stack, rows)
         features_of = inference.make_features(model)
         features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
         params |= {"head": probe.fit_head(features, pairs, labeled.labels, strength=config.model.linear_probe)}

@@ -30,7 +30,7 @@ def make_validate(
     if not ordered.any():
         raise ValueError("the validation split has no pair with an order: all are ties")
     pairs, order = pairs[ordered], split.labels[ordered].astype(np.int64)
-    images = np.stack([split.faces.images[row] for row in rows])
+    images = split.faces.stack(rows)
     score = inference.make_score(model)
 
     def validate(params: Any) -> dict[str, float]:

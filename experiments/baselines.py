@@ -72,7 +72,7 @@ def read_faces(labeled: data.Split, tests: Mapping[str, data.Split]) -> Faces:
     """Reads the faces of labeled pairs and of ranked splits, each once."""
     rows, pairs = data.used_faces(labeled)
     rows = list(dict.fromkeys([*rows.tolist(), *(row for split in tests.values() for row in split.rows.tolist())]))
-    images = np.stack([labeled.faces.images[row] for row in tqdm(rows, desc="reading faces", disable=None)])
+    images = labeled.faces.stack(tqdm(rows, desc="reading faces", disable=None))
     order = labeled.labels
     pairs = np.where(order[:, None] > 0, pairs, pairs[:, ::-1])[order != 0]
     return Faces(images, [labeled.faces.names[row] for row in rows], pairs)

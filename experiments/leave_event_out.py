@@ -47,7 +47,7 @@ def read(config: ml_collections.ConfigDict, folder: str, *, indices: Sequence[in
     """Returns the share of the labeled pairs at `indices` that a run's scorer puts in their order, ties left out."""
     split = data.open_split(config.data, "labeled", config.data.labeled_split)
     rows, pairs = np.unique(split.rows[indices], return_inverse=True)
-    images = np.stack([split.faces.images[row] for row in rows])
+    images = split.faces.stack(rows)
     scores = scorer.load_scorer(folder).score_images(images, batch_size=config.evaluation.batch_size)
     order = split.labels[indices]
     in_order = metrics.in_order(*scores[pairs.reshape(-1, 2)].T, order)

@@ -199,8 +199,8 @@ class SsrankingFaceBlur(schema.BlurDataset):
         problems = lists.lacking(self.release, self.kind) + self.release.problems + problems
         if self.partial:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
-        report = coverage(self.release, self.kind, {name: failure.kind for name, failure in failures.items()})
         if problems:
+            report = coverage(self.release, self.kind, {name: failure.kind for name, failure in failures.items()})
             raise ReleaseError(self.release.root, problems, coverage_table(report))
 
     def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
