@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from blur_jax import legacy, run_dir, train_state
+from blur_jax.calibration import Calibration
 from blur_jax.preprocessing import Preprocessing
 from blur_jax.train_state import TrainState
 
@@ -66,6 +67,7 @@ class Checkpoints:
         config: dict[str, Any],
         preprocessing: Preprocessing,
         validation_accuracy: float | None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Starts to save a state and returns; the arrays have been copied by then, so the state may be donated.
 
@@ -74,6 +76,7 @@ class Checkpoints:
             config: the run's config, JSON-serializable.
             preprocessing: what scoring must do to a new picture.
             validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
+            calibration: what the scores of this state mean; None where it was not fitted.
 
         Raises:
             FloatingPointError: the state holds a number that is not finite; nothing is saved.
@@ -81,6 +84,7 @@ class Checkpoints:
         train_state.check_finite(state)
         step = int(state.step)
         meta = {"step": step, "config": config, "preprocessing": preprocessing.to_dict(), _METRIC: validation_accuracy}
+        meta["calibration"] = None if calibration is None else calibration.to_dict()
         items = {"params": state.params, "ema_params": state.ema_params, "opt_state": state.opt_state}
         arrays = {name: ocp.args.StandardSave(item) for name, item in items.items() if item is not None}
         metrics = None if validation_accuracy is None else {_METRIC: validation_accuracy}
@@ -125,6 +129,7 @@ class Saved:
         config: the config of the run, in today's fields.
         preprocessing: the crop and resize protocol.
         validation_accuracy: of this checkpoint; None where it was not measured.
+        calibration: what its scores mean; None where it was not fitted, as in older versions.
     """
 
     path: str
@@ -132,6 +137,7 @@ class Saved:
     config: ml_collections.ConfigDict
     preprocessing: Preprocessing
     validation_accuracy: float | None
+    calibration: Calibration | None
 
     def load_params(self, template: Any) -> Any:
         """Reads the parameters to score with (the moving average where the run kept one).
@@ -196,6 +202,7 @@ def _read_meta(path: epath.Path) -> Saved:
             config=ml_collections.ConfigDict(legacy.upgrade(meta["config"])),
             preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
             validation_accuracy=meta[_METRIC],
+            calibration=Calibration.from_dict(meta["calibration"]) if meta.get("calibration") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error

@@ -29,6 +29,8 @@ LAYERS = (
         "preprocessing",
         "legacy",
         "ranking",
+        "calibration",
+        "command_line",
     },
     {"bootstrap", "degradations", "models", "distributed", "run_dir", "figures"},
     {"train_state", "inference", "probe", "writers", "report", "data"},
