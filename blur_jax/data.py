@@ -1,4 +1,4 @@
-"""Prepared data sets -> NumPy batches: the only file that knows Grain and how TFDS is read.
+"""Prepared data sets -> NumPy batches: the only file that knows Grain, and what is in a prepared part.
 
 The order of the data is a function of (seed, step) alone: batch `step` can be asked for directly, which makes
 resuming exact, and every process takes its own slice of the same global batch.
@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import io
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from blur_jax import prepared
 from blur_jax.preprocessing import Preprocessing
 
 _LABELS = {"labeled": ("order", np.int8), "ranked": ("rank", np.float32)}
@@ -122,7 +122,10 @@ def open_split(
         FileNotFoundError: it is not prepared; says how to.
         ValueError: there is no such split, or several data sets are prepared and the config does not say which to take.
     """
-    part = _open_folder(_find_part(config, kind))
+    parts = prepared.find_parts(config, default_dir())
+    if kind not in parts:
+        raise ValueError(f"{config.name} ({os.path.basename(parts.popitem()[1])}) was prepared without a part {kind!r}")
+    part = prepared.open_part(parts[kind])
     if split not in part.info.splits:
         raise ValueError(f"{config.name} has no {kind} split {split!r}; it has {sorted(part.info.splits)}")
     metadata = dict(part.info.metadata)
@@ -135,8 +138,9 @@ def open_split(
 
 
 def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
-    """Returns the splits that a prepared part of the data set has, sorted; errors are those of `open_split`."""
-    return sorted(_open_folder(_find_part(config, kind)).info.splits)
+    """Returns the splits of a part of the data set, sorted, none where it has no such part; raises as `open_split`."""
+    parts = prepared.find_parts(config, default_dir())
+    return sorted(prepared.open_part(parts[kind]).info.splits) if kind in parts else []
 
 
 def prepared_sources(config: ml_collections.ConfigDict) -> str:
@@ -146,8 +150,8 @@ def prepared_sources(config: ml_collections.ConfigDict) -> str:
         FileNotFoundError: there is none.
         ValueError: there are several and `config.sources` is not set, or it is partial and `config.partial` is False.
     """
-    folder = [_find_part(config, kind) for kind in ("unlabeled", "ranked", "labeled")][-1]
-    if _open_folder(folder).info.metadata.get("partial") and not config.partial:
+    folder = next(iter(prepared.find_parts(config, default_dir()).values()))
+    if prepared.open_part(folder).info.metadata.get("partial") and not config.partial:
         raise ValueError(
             f"{folder} was prepared from partial data; accept them (--config.data.partial=True), or supply what is"
             " missing and give --config.data.manual_dir"
@@ -206,35 +210,6 @@ def train_batches(
         yield Batch(images, labeled.labels[indices], next(of_unlabeled)[0] if of_unlabeled else None)
 
 
-def _find_part(config: ml_collections.ConfigDict, kind: str) -> str:
-    """Returns the folder of a prepared part."""
-    root = os.path.join(os.path.abspath(os.path.expanduser(config.dir or default_dir())), config.name)
-    tag = Preprocessing(image_size=config.image_size, context=config.context).tag
-    sources = config.get("sources")  # Runs of older versions recorded none.
-    pattern = re.escape(f"{kind}-{tag}-") + ("[0-9a-f]{8}" if sources is None else re.escape(sources))
-    names = os.listdir(root) if os.path.isdir(root) else []
-    found = sorted(name for name in names if re.fullmatch(pattern, name))
-    found = [name for name in found if tfds.core.utils.version.list_all_versions(os.path.join(root, name))]
-    if not found:
-        which = f"of config.data.sources={sources} " if sources is not None else ""
-        folders = {"data_dir": config.dir, "manual_dir": config.manual_dir}
-        flags = "".join(f" --{flag}={folder}" for flag, folder in folders.items() if folder)
-        raise FileNotFoundError(
-            f"no prepared data {which}of {config.image_size} px and context {config.context:g} in {root}; prepare them"
-            f" with `python -m tfds_builders.prepare --dataset={config.name} --image_size={config.image_size}"
-            f" --context={config.context:g}{flags}` (see its --help)"
-        )
-    if len(found) > 1:
-        hashes = ", ".join(name.rpartition("-")[2] for name in found)
-        raise ValueError(f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=")
-    return os.path.join(root, found[0])
-
-
-def _open_folder(folder: str) -> tfds.core.DatasetBuilder:
-    version = max(tfds.core.utils.version.list_all_versions(folder))
-    return tfds.builder_from_directory(os.path.join(folder, str(version)))
-
-
 def _examples(source: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yields all of a data source; read in chunks, which takes half the time of reading one by one."""
     for start in range(0, len(source), 1024):
@@ -268,7 +243,7 @@ def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int
 
 @functools.lru_cache(maxsize=4)  # The splits of a data set share its faces, and what of them has been decoded.
 def _open_faces(folder: str, cache_mb: int) -> Faces:
-    part = _open_folder(folder)
+    part = prepared.open_part(folder)
     source = part.as_data_source(split="faces", decoders={"image": tfds.decode.SkipDecoding()})
     side = part.info.features["image"].shape[0]
     images = _Images(source, cache=3 * side * side * len(source) <= cache_mb * 2**20)

@@ -198,7 +198,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("faces", {}, r"no data set 'faces'.*demo_face_blur, ssranking_face_blur"),
+        ("faces", {}, r"no data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
         ("ssranking_face_blur", {}, "say where they are"),
         ("demo_face_blur", {"manual_dir": "x"}, "leave out manual_dir"),
         ("demo_face_blur", {"partial": True}, "leave out manual_dir and partial"),

@@ -4,7 +4,7 @@ import pytest
 
 import releases
 from blur_jax import data
-from releases import COLORS, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare_all, write
+from releases import COLORS, FIVE, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare_all, write
 from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
 
@@ -101,4 +101,37 @@ def test_problems_of_any_list_stop_before_anything_is_written(root):
     write(root, UNSUPERVISED, pair("A", "B"))
     with pytest.raises(ReleaseError, match=r"missing list \(1\).*\n.*SSRanking_OBA_test_test1\.txt or .*part 'ranked'"):
         prepare_all(root)
+    assert not files(root)
+
+
+def test_only_the_lists_that_are_used_are_required(root):
+    for file in (UNSUPERVISED, TEST1):
+        (root / file).unlink()
+    with pytest.raises(ReleaseError, match=rf"missing list \(1\).*\n  {UNSUPERVISED}: not found"):
+        prepare_all(root, required=("labeled", "unlabeled"))
+    assert not files(root)
+    assert len(prepare_all(root, required=("labeled",)).folders) == 2
+    assert data.split_names(configured(root), "labeled") == ["train", "train_5k", "validation"]
+    assert data.split_names(configured(root), "unlabeled") == data.split_names(configured(root), "ranked") == []
+    (root / TEN).unlink()
+    (root / FIVE).unlink()
+    with pytest.raises(ReleaseError, match=r"missing list \(1\).*\n  SSRanking_OBA_train_supervised_10k.txt or "):
+        prepare_all(root, required=())
+
+
+def test_a_split_without_lines_stops_before_any_picture_is_read(root, monkeypatch):
+    monkeypatch.setattr("tfds_builders.pictures.read_image", None)
+    (root / FIVE).unlink()
+    write(root, TEN, pair("A", "B"))  # It is for validation, and nothing is left to train on.
+    with pytest.raises(ReleaseError, match=r"empty split \(1\).*\n  train: nothing is left"):
+        prepare_all(root)
+    assert not files(root)
+
+
+def test_checking_a_release_reads_its_pictures_and_writes_nothing(root):
+    command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root))
+    (root / "LFW" / "A_0001.png").write_bytes(b"damaged")
+    with pytest.raises(ReleaseError, match=r"unreadable image \(1\)"):
+        command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root))
+    command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root), partial=True)
     assert not files(root)

@@ -2,16 +2,17 @@
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from blur_jax.preprocessing import Box, Preprocessing, crop_and_resize, read_image
+from blur_jax.pictures import read_image
+from blur_jax.preprocessing import Box, Preprocessing, crop_and_resize
 
 
 class Failure(NamedTuple):
@@ -28,6 +29,22 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def in_threads(look: Callable[[Any], list], pictures: Iterable[Any], *, faces: int) -> Iterator[Any]:
+    """Yields all that `look` returns for each picture, in order, with a progress bar where there is a terminal.
+
+    Args:
+        look: decodes a picture; returns a list.
+        pictures: what it takes.
+        faces: how many items the lists have together.
+    """
+    bar = tqdm(total=faces, desc="reading faces", unit="face", disable=None)
+    # Threads, since Pillow decodes outside of the interpreter lock.
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(look, pictures):
+            bar.update(len(found))
+            yield from found
+
+
 def read_faces(
     wanted: Mapping[Path, Sequence[tuple[str, Box | None]]], preprocessing: Preprocessing
 ) -> dict[str, bytes | Failure]:
@@ -40,15 +57,8 @@ def read_faces(
     Returns:
         name -> PNG of the face, or why it cannot be had.
     """
-    found = {}
     total = sum(map(len, wanted.values()))
-    bar = tqdm(total=total, desc="reading faces", unit="face", disable=None)
-    # Threads, since Pillow decodes outside of the interpreter lock.
-    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for faces in pool.map(lambda item: list(_crop_faces(*item, preprocessing)), wanted.items()):
-            bar.update(len(faces))
-            found.update(faces)
-    return found
+    return dict(in_threads(lambda item: list(_crop_faces(*item, preprocessing)), wanted.items(), faces=total))
 
 
 def _crop_faces(

@@ -5,19 +5,29 @@ size, or changed lists, are prepared beside it.
 """
 
 import contextlib
+import dataclasses
+import io
 import os
 import sys
-from typing import NamedTuple
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
 import ml_collections
+import tensorflow_datasets as tfds
 
-from blur_jax import data
+from blur_jax import data, train_step
 from blur_jax.preprocessing import Preprocessing
 from tfds_builders import schema
 from tfds_builders.demo_face_blur import DemoFaceBlur
+from tfds_builders.folder_face_blur import FolderFaceBlur
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur
 
-BUILDERS = {"demo_face_blur": DemoFaceBlur, "ssranking_face_blur": SsrankingFaceBlur}
+BUILDERS = {
+    "demo_face_blur": DemoFaceBlur,
+    "folder_face_blur": FolderFaceBlur,
+    "ssranking_face_blur": SsrankingFaceBlur,
+}
+ALL_PARTS = tuple(kind for kind in schema.KINDS if kind != "faces")
 
 
 class Prepared(NamedTuple):
@@ -27,10 +37,21 @@ class Prepared(NamedTuple):
     folders: list[str]
 
 
-def prepare_configured(config: ml_collections.ConfigDict) -> str:
+def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
+    """Returns the parts of the data set that a run of `config` cannot do without in `mode`, "train" or "evaluate"."""
+    if mode == "evaluate":  # On test faces; on labeled pairs where there are none.
+        return ()
+    return ("labeled", "unlabeled") if train_step.uses_unlabeled(config) else ("labeled",)
+
+
+def prepare_configured(config: ml_collections.ConfigDict, required: Collection[str] = ALL_PARTS) -> str:
     """Prepares the data set that `config`, a run's `config.data`, describes; returns its `sources`.
 
     Without the lists, leave out `manual_dir` to use what is prepared.
+
+    Args:
+        config: the description.
+        required: the parts that the caller cannot do without; others are prepared where there is anything for them.
 
     Raises:
         ValueError: as `prepare`; or several data sets are prepared and the config does not say which to take; or the
@@ -48,6 +69,7 @@ def prepare_configured(config: ml_collections.ConfigDict) -> str:
         manual_dir=config.manual_dir,
         partial=config.partial,
         sources=config.sources,
+        required=required,
     ).sources
 
 
@@ -55,25 +77,68 @@ def prepare(
     name: str,
     *,
     data_dir: str | None = None,
-    preprocessing: Preprocessing | None = None,
-    manual_dir: str | None = None,
-    partial: bool = False,
     sources: str | None = None,
+    required: Collection[str] = ALL_PARTS,
+    **options: Any,
 ) -> Prepared:
     """Builds the parts of a data set below `data_dir`, each whole or not at all.
+
+    Everything is checked before anything is written.
 
     Args:
         name: a key of `BUILDERS`.
         data_dir: where prepared data live; None is `blur_jax.data.default_dir()`.
-        preprocessing: the crop and resize protocol; None takes the data set's own.
-        manual_dir: the user's image folders and lists, for the data sets that need them.
-        partial: accept that some pictures of the lists are missing.
         sources: refuse to build from anything but what this hash names; None takes what there is.
+        required: the parts that the caller cannot do without; others are built where there is anything for them.
+        **options: those of `open_faces`.
 
     Raises:
         ValueError: an unknown name, arguments that the data set does not take, other sources, or lists and pictures
             with problems.
         FileNotFoundError: something to build from is missing.
+    """
+    data_dir = os.path.abspath(os.path.expanduser(data_dir or data.default_dir()))
+    faces = open_faces(name, data_dir=data_dir, **options)
+    found = faces.sources_fingerprint()
+    if sources not in (None, found):
+        where = "the lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version makes"
+        raise ValueError(
+            f"config.data.sources={sources} is not prepared, and {where} {found}; leave out config.data.sources to use"
+            " these, or config.data.manual_dir to use what was prepared"
+        )
+    faces.check(required)
+    os.makedirs(data_dir, exist_ok=True)
+    builders = [faces, *(faces.part(kind) for kind in ALL_PARTS if faces.has(kind))]
+    for builder in builders:
+        fresh = not os.path.exists(builder.data_path)
+        with _quiet():
+            builder.download_and_prepare()
+        if fresh:
+            counts = ", ".join(f"{split} {info.num_examples}" for split, info in sorted(builder.info.splits.items()))
+            print(f"prepared {builder.kind} ({counts}) in {builder.data_path}", file=sys.stderr)
+    return Prepared(found, [str(builder.data_path) for builder in builders])
+
+
+def open_faces(
+    name: str,
+    *,
+    data_dir: str,
+    preprocessing: Preprocessing | None = None,
+    manual_dir: str | None = None,
+    partial: bool = False,
+) -> schema.BlurDataset:
+    """Returns the builder of the faces of a data set; nothing is written.
+
+    Args:
+        name: a key of `BUILDERS`.
+        data_dir: where prepared data live.
+        preprocessing: the crop and resize protocol; None takes the data set's own.
+        manual_dir: the user's pictures and lists, for the data sets that need them.
+        partial: accept that some pictures of the lists are missing.
+
+    Raises:
+        ValueError: an unknown name, or arguments that the data set does not take.
+        FileNotFoundError: there is no such `manual_dir`.
     """
     builder_class, options = _builder_class(name), {}
     if builder_class.NEEDS_MANUAL_DIR:
@@ -87,24 +152,25 @@ def prepare(
         options = {"manual_dir": manual_dir, "partial": partial}
     elif manual_dir or partial:
         raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and partial")
-    data_dir = os.path.abspath(os.path.expanduser(data_dir or data.default_dir()))
-    os.makedirs(data_dir, exist_ok=True)
-    faces = builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
-    builders = [faces, *(faces.part(kind) for kind in schema.KINDS if kind != "faces")]
-    found = builders[-1].sources_fingerprint()
-    if sources not in (None, found):
-        where = "the lists and pictures have" if builder_class.NEEDS_MANUAL_DIR else "this version makes"
-        raise ValueError(
-            f"config.data.sources={sources} is not prepared, and {where} {found}; leave out config.data.sources to use"
-            " these, or config.data.manual_dir to use what was prepared"
-        )
-    for builder in builders:
-        builder.check()
-    for builder in builders:
-        # TFDS prints on standard output, which belongs to the results of the command that was called.
-        with contextlib.redirect_stdout(sys.stderr):
-            builder.download_and_prepare()
-    return Prepared(found, [str(builder.data_path) for builder in builders])
+    return builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
+
+
+def check(name: str, *, data_dir: str | None = None, **options: Any) -> None:
+    """Checks lists and pictures as `prepare` does, and writes nothing; arguments and errors are those of `prepare`."""
+    faces = open_faces(name, data_dir=os.path.abspath(os.path.expanduser(data_dir or data.default_dir())), **options)
+    faces.check()
+    faces.face_examples()  # Where it reads pictures, it does so before the first example is asked for.
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps TFDS from printing sizes it does not know, and a bar for each step of writing."""
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
 
 
 def _builder_class(name: str) -> type[schema.BlurDataset]:
@@ -120,23 +186,32 @@ def main() -> None:
 
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
     flags.DEFINE_string("data_dir", None, "Where prepared data live; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
-    flags.DEFINE_string("manual_dir", None, "Your image folders and lists (ssranking_face_blur).")
+    flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
+    flags.DEFINE_boolean("check", False, "Only say what is wrong with the lists and pictures; write nothing.")
     flags.DEFINE_boolean("partial", False, "Accept that some pictures of the lists are missing.")
-    flags.DEFINE_integer("image_size", 64, "Side of the stored square images, in pixels.")
-    flags.DEFINE_float("context", 1.0, "Side of the square crop over the longer side of the face box.")
+    flags.DEFINE_integer("image_size", None, "Side of the stored square images, in pixels; default the data set's own.")
+    flags.DEFINE_float("context", None, "Side of the square crop over the longer side of the face box; default 1.")
 
     def run(argv: list[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
         values = flags.FLAGS
+        if not values["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
         try:
-            prepared = prepare(
-                values.dataset,
-                data_dir=values.data_dir,
-                preprocessing=Preprocessing(image_size=values.image_size, context=values.context),
-                manual_dir=values.manual_dir,
-                partial=values.partial,
-            )
+            protocol = {"image_size": values.image_size, "context": values.context}
+            protocol = {field: value for field, value in protocol.items() if value is not None}
+            options = {
+                "data_dir": values.data_dir,
+                "preprocessing": dataclasses.replace(BUILDERS[values.dataset].DEFAULT, **protocol),
+                "manual_dir": values.manual_dir,
+                "partial": values.partial,
+            }
+            if values.check:
+                check(values.dataset, **options)
+                print(f"{values.manual_dir or values.dataset}: nothing has to be corrected")
+                return
+            prepared = prepare(values.dataset, required=(), **options)
         except (ValueError, OSError) as error:
             if logging.get_verbosity() > logging.INFO:
                 raise

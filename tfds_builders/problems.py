@@ -2,13 +2,16 @@
 
 import collections
 import os
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # Kind of problem -> what it means, and what to do.
 KINDS = {
     "missing list": (
-        "a list is not in manual_dir.",
-        "Put the lists into manual_dir, next to the picture folders.",
+        "a file that is required is not in manual_dir.",
+        "Put the lists into manual_dir, next to the pictures. Pairs are always required, unlabeled pictures where"
+        " config.consistency.quadruplet_weight or pairwise_weight is above 0, test lists where something is measured.",
     ),
     "malformed line": (
         "the line is not in its list's format, so nothing of it can be trusted.",
@@ -32,7 +35,7 @@ KINDS = {
     ),
     "pair with itself": ("a face cannot be blurrier than itself.", "Delete the line."),
     "contradictory pair": (
-        "two labeled lines say the opposite of each other about the same two faces.",
+        "one annotator (or the lists, which name none) gave the same two faces different orders.",
         "Delete the wrong line, or both.",
     ),
     "repeated line": (
@@ -42,6 +45,53 @@ KINDS = {
     "train and test": (
         "a test face is also trained on, so the test would reward memory.",
         "Delete the face from the training lists or from the test list.",
+    ),
+    "train and test, by content": (
+        "a test picture looks the same as one that is trained on, under another name: a copy, resaved, resized or"
+        " mirrored.",
+        "Delete one of the two from its table.",
+    ),
+    "test and unlabeled": (
+        "an unlabeled picture looks the same as a test picture; it is left out of training.",
+        "Nothing has to be done.",
+    ),
+    "same picture": (
+        "several pictures look the same, so one face counts several times; they are held out for validation together.",
+        "Delete the copies, unless you mean it: a pair may well compare two shots of one thing.",
+    ),
+    "cycle": (
+        "the orders go round in a circle (a < b: b is blurrier), so one of them at least is wrong; all are trained on.",
+        "Compare these pictures again.",
+    ),
+    "repeated vote": (
+        "one annotator (or the table, which names none) gave a pair its order twice.",
+        "Delete one of the two lines.",
+    ),
+    "unknown picture": (
+        "the folder has no picture of this name.",
+        "Correct the name, put the picture there, or delete the line. Names are relative to images/ or unlabeled/, and"
+        " to the folder itself where it has no images/.",
+    ),
+    "ambiguous name": (
+        "images/ and unlabeled/ have a picture of the same name, and nobody knows which one a table means.",
+        "Rename one of them, or delete it.",
+    ),
+    "missing box": (
+        "boxes.csv lacks a picture that is compared or ranked.",
+        "Add its box, or delete boxes.csv where the faces fill the pictures.",
+    ),
+    "unused box": (
+        "boxes.csv has a box for a picture that the folder does not have; it is not used.",
+        "Correct the name, or delete the line.",
+    ),
+    "too small": (
+        "the picture or its box has too few pixels to tell how blurred it is.",
+        "Use the original picture, or delete its lines.",
+    ),
+    "left out": (
+        "a picture is not used.",
+        "Put a copy in place of the link, replace the damaged file, give it a plain name, or leave it: nothing needs"
+        " it.",
     ),
     "missing image": (
         "the picture file is not there.",
@@ -57,12 +107,17 @@ KINDS = {
     ),
     "empty split": (
         "no line is left for a split of the data set.",
-        "Supply more of the lists or of the pictures. Names that differ only in a last number (a_1.jpg, a_2.jpg) count"
-        " as one photograph or person, and are held out together: give unrelated pictures different names.",
+        "Supply more of the lists or of the pictures. In the lists of ssranking_face_blur, names that differ only in a"
+        " last number (a_1.jpg, a_2.jpg) count as one photograph or person, and are held out together: give unrelated"
+        " pictures different names.",
+    ),
+    "too few pairs": (
+        "training and validation need a pair each that has an order.",
+        "Compare more pictures.",
     ),
 }
 # What partial=True accepts: sources that can no longer be had. Never damaged, contradictory or leaking lists.
-FORGIVABLE = ("missing image", "unreadable image", "box outside")
+FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
 
 _SHOWN = 500  # Characters of what was found that a message shows.
@@ -81,18 +136,29 @@ class Problem(NamedTuple):
         return f"{self.file}{f':{self.line}' if self.line else ''}: {found}"
 
 
+def is_unsafe(name: str) -> bool:
+    """Whether a name from a list would point outside its folder, on any system."""
+    drive = re.match("[A-Za-z]:", name)
+    return bool(name.startswith("/") or "\\" in name or drive or ".." in name.split("/"))
+
+
+def listing(problems: Sequence[Problem]) -> str:
+    """Returns problems as text, by kind, each kind with its meaning and remedy; of many of a kind the first ones."""
+    kinds = collections.Counter(problem.kind for problem in problems)
+    shown, text = max(3, 20 // max(len(kinds), 1)), []
+    for kind, count in kinds.items():
+        meaning, remedy = KINDS[kind]
+        text += [f"\n{kind} ({count}): {meaning} {remedy}"]
+        text += [f"  {problem}" for problem in problems if problem.kind == kind][:shown]
+        text += [f"  ... and {count - shown} more"] * (count > shown)
+    return "\n".join(text)
+
+
 class ReleaseError(ValueError):
     """The release cannot be used; the message groups `problems` by kind, with a remedy for each kind."""
 
     def __init__(self, root: str | os.PathLike, problems: list[Problem], coverage: str = "") -> None:
         """Makes the error; `coverage` is a table to show below the problems."""
         self.problems = problems
-        kinds = collections.Counter(problem.kind for problem in problems)
-        shown = max(3, 20 // len(kinds))
-        text = [f"{root}: {len(problems)} problem(s) in the lists and pictures; nothing was written."]
-        for kind, count in kinds.items():
-            meaning, remedy = KINDS[kind]
-            text += [f"\n{kind} ({count}): {meaning} {remedy}"]
-            text += [f"  {problem}" for problem in problems if problem.kind == kind][:shown]
-            text += [f"  ... and {count - shown} more"] * (count > shown)
-        super().__init__("\n".join(text + ["", coverage] * bool(coverage)))
+        text = f"{root}: {len(problems)} problem(s) in the lists and pictures\n{listing(problems)}"
+        super().__init__(text + f"\n\n{coverage}" * bool(coverage))

@@ -8,7 +8,7 @@ of, so that another size, or changed lists, are prepared beside it. Nothing here
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of the builders.
 
     They add `VERSION`, texts, the two fingerprints, `face_examples` and `row_splits`; whoever makes one prepares its
-    `faces` first.
+    `faces` first. Where sources may lack a part, they say so in `has`.
     """
 
     DEFAULT = Preprocessing()
@@ -89,8 +89,17 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Returns a hash of the pictures and of the pairs and ranks, as `digest`."""
         raise NotImplementedError
 
-    def check(self) -> None:
-        """Raises ValueError for what is wrong with the sources, before anything is written."""
+    def has(self, kind: str) -> bool:
+        """Whether the sources hold anything for a part other than `faces`."""
+        del kind
+        return True
+
+    def check(self, required: Collection[str] = ()) -> None:
+        """Raises ValueError for what is wrong with the sources, before anything is written.
+
+        Args:
+            required: the parts that cannot be done without; there must be one at least.
+        """
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
         """Yields the examples of `faces`, row by row; "image" as PNG bytes."""
@@ -146,6 +155,8 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         del dl_manager  # Nothing is downloaded: pictures come with a package, or from their licensees.
         splits = {"faces": enumerate(self.face_examples())} if self.kind == "faces" else self.row_splits()
         self.info.metadata.update(self.facts())
+        if self.kind != "faces":
+            self.info.metadata["parts"] = [kind for kind in KINDS if kind != "faces" and self.has(kind)]
         return {split: self._generate_examples(examples) for split, examples in splits.items()}
 
     def _generate_examples(self, examples: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict]]:

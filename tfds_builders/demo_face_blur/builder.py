@@ -18,7 +18,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from blur_jax import degradations
-from blur_jax.preprocessing import Preprocessing, crop_and_resize, read_image
+from blur_jax.pictures import read_image
+from blur_jax.preprocessing import Preprocessing, crop_and_resize
 from tfds_builders import schema
 from tfds_builders.pictures import encode_png
 
@@ -134,7 +135,7 @@ class DemoFaceBlur(schema.BlurDataset):
         count = len(draws.photographs)
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(count))
         indices = np.array([degradations.FAMILIES.index(family) for family in draws.families])
-        with tqdm(total=count, desc=f"rendering {split}", unit="image", leave=False) as bar:
+        with tqdm(total=count, desc=f"rendering {split}", unit="image", leave=False, disable=None) as bar:
             for start in range(0, count, _CHUNK):
                 chunk = slice(start, start + _CHUNK)
                 sharp = np.stack([faces[photograph] for photograph in draws.photographs[chunk]])

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +169,15 @@ class SsrankingFaceBlur(schema.BlurDataset):
                 " were replaced by others of the same size, remove that folder"
             )
 
-    def check(self) -> None:
-        """Raises ReleaseError where the lists have problems."""
-        self._check([], {})
+    def has(self, kind: str) -> bool:
+        """Whether a list of the part is there."""
+        return not lists.lacking(self.release, kind)
+
+    def check(self, required: Collection[str] = ()) -> None:
+        """Raises ReleaseError where the lists have problems, or leave nothing for a split."""
+        parts = required or [kind for kind in schema.KINDS if kind != "faces" and self.has(kind)] or ["labeled"]
+        self._check([problem for kind in parts for problem in lists.lacking(self.release, kind)], {})
+        self._usable_splits(("labeled", "unlabeled", "ranked"), {})
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
         """Yields the faces that can be had; raises ReleaseError before the first one where anything is wrong."""
@@ -196,7 +202,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
     def _check(self, problems: list[Problem], failures: Mapping[str, Failure]) -> None:
         """Raises ReleaseError where the lists, or faces that are not forgiven, have problems."""
-        problems = lists.lacking(self.release, self.kind) + self.release.problems + problems
+        problems = self.release.problems + problems
         if self.partial:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
         if problems:
@@ -205,11 +211,12 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
     def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         """Returns the pairs or ranks whose faces can be had, keyed by their line: each split comes from one list."""
-        self.check()
+        self._check(lists.lacking(self.release, self.kind), {})
         rows, failures = self._prepared_faces()
         splits = self._usable_splits((self.kind,), failures)[self.kind]
         report = coverage(self.release, self.kind, failures)
-        print(coverage_table(report), file=sys.stderr)
+        if failures:
+            print(coverage_table(report), file=sys.stderr)
         self.info.metadata["partial"] = bool(failures)
         self.info.metadata["coverage"] = report
         return {split: (self._row_example(entry, rows) for entry in entries) for split, entries in splits.items()}

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tfds_builders.problems import Problem
+from tfds_builders.problems import Problem, is_unsafe
 
 # First folder of a name in the pair and test lists -> (crop list that has the rest of the name, folder of the original
 # pictures). The release documents its formats but not this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in
@@ -171,11 +171,6 @@ def _lines(release: Release, file: str) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _escapes(name: str) -> bool:
-    drive = re.match("[A-Za-z]:", name)
-    return bool(name.startswith("/") or "\\" in name or drive or ".." in name.split("/"))
-
-
 def _read_crops(release: Release, file: str) -> dict[str, Crop]:
     crops = {}
     for number, text in _lines(release, file):
@@ -186,7 +181,7 @@ def _read_crops(release: Release, file: str) -> dict[str, Crop]:
             problem = ("malformed line", f"{text!r} is not 'DataSet>>original>>x y w h>>cropped'")
         elif len(box) != 4 or not all(re.fullmatch("-?[0-9]{1,9}", value) for value in box):
             problem = ("malformed line", f"box {fields[2]!r} is not four integers 'x y w h'")
-        elif _escapes(fields[1]) or _escapes(fields[3]):
+        elif is_unsafe(fields[1]) or is_unsafe(fields[3]):
             problem = ("unsafe path", f"{fields[1]!r}, cropped as {fields[3]!r}")
         elif fields[3] in crops:
             problem = ("duplicate crop", f"{fields[3]!r} is already in line {crops[fields[3]].line}")
@@ -202,7 +197,7 @@ def _is_known(release: Release, file: str, line: int, name: str) -> bool:
     if release.crop(name):
         return True
     folder, slash, _ = name.partition("/")
-    if _escapes(name):
+    if is_unsafe(name):
         problem = Problem("unsafe path", file, line, repr(name))
     elif not slash or folder not in release.folders:
         found = f"{name!r} starts with none of the folders {', '.join(release.folders)}"

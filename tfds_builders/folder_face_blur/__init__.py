@@ -1,0 +1,5 @@
+"""A folder of one's own pictures with hand-written labels."""
+
+from tfds_builders.folder_face_blur.builder import FolderFaceBlur
+
+__all__ = ["FolderFaceBlur"]

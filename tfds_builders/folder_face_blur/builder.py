@@ -1,0 +1,176 @@
+"""TFDS builder of a folder of one's own pictures; docs/data.md describes the folder and what is checked."""
+
+import os
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from blur_jax.preprocessing import Preprocessing
+from tfds_builders import schema
+from tfds_builders.folder_face_blur.findings import Findings, examine
+from tfds_builders.folder_face_blur.sources import Look, Sources
+from tfds_builders.folder_face_blur.tables import PAIRS, RANKED
+from tfds_builders.pictures import Failure
+from tfds_builders.problems import Problem, ReleaseError, listing
+
+# What a part is made of where it is missing.
+_NEEDED = {
+    "labeled": (PAIRS, "the pairs that people compared; its first line is left,right,order"),
+    "unlabeled": ("unlabeled/", "two more pictures that are not in ranked.csv"),
+    "ranked": (RANKED, "the test pictures; its first line is name,rank"),
+}
+
+
+class FolderFaceBlur(schema.BlurDataset):
+    """Pictures at any depth of a folder, with `pairs.csv`; boxes, test ranks and unlabeled pictures are optional.
+
+    Splits by part:
+        labeled: "train" and "validation", see `splits.split_pairs`.
+        unlabeled: "train", drawn from all pictures but those of the test and their copies.
+        ranked: "test", the pictures of `ranked.csv`.
+    """
+
+    VERSION = "1.0.0"
+    NEEDS_MANUAL_DIR = True
+    DEFAULT = Preprocessing(image_size=128)
+    DESCRIPTION = "A folder of pictures with the order of their blur that people gave to pairs of them."
+
+    def __init__(
+        self,
+        *,
+        manual_dir: str | os.PathLike,
+        partial: bool = False,
+        preprocessing: Preprocessing | None = None,
+        shared: "FolderFaceBlur | None" = None,
+        **kwargs: Any,
+    ) -> None:
+        """Makes a builder of one part.
+
+        Args:
+            manual_dir: the folder.
+            partial: leave out lines whose picture is missing, unreadable or too small, instead of stopping.
+            preprocessing: the crop and resize protocol; None takes the data set's own.
+            shared: another part, which has read the folder already.
+            **kwargs: `config`, `data_dir`, ... as for the base class.
+        """
+        self.manual_dir, self.partial = manual_dir, partial
+        self.sources = shared.sources if shared else Sources(manual_dir, preprocessing or self.DEFAULT)
+        self._findings, self._looks = (shared._findings, shared._looks) if shared else (None, None)
+        super().__init__(preprocessing=preprocessing, **kwargs)
+
+    def part(self, kind: str) -> "FolderFaceBlur":
+        """Returns the builder of another part of the same data set."""
+        return FolderFaceBlur(
+            config=kind,
+            manual_dir=self.manual_dir,
+            partial=self.partial,
+            preprocessing=self.preprocessing,
+            shared=self,
+            data_dir=self._data_dir_root,
+        )
+
+    def faces_fingerprint(self) -> str:
+        """Returns a hash of names, boxes and the pictures' sizes on disk."""
+        return self.sources.faces_fingerprint
+
+    def sources_fingerprint(self) -> str:
+        """Returns a hash of the labels and of the faces."""
+        return self.sources.fingerprint
+
+    @property
+    def looks(self) -> dict[str, Look | Failure]:
+        """What was seen of each picture, now or when the faces were prepared."""
+        if self._looks is None:
+            faces = self if self.kind == "faces" else self.part("faces")
+            if os.path.exists(os.path.join(faces.data_path, "dataset_info.json")):
+                known = faces.prepared_metadata()
+                looks = {name: Look(*look) for name, look in known["looks"].items()}
+                looks |= {name: Failure(*why) for name, why in known["failures"].items()}
+                self._looks = {name: looks[name] for name in self.sources.wanted}
+            else:
+                print(f"reading {len(self.sources.wanted)} pictures of {self.manual_dir}", file=sys.stderr)
+                found = self.sources.faces.items()
+                self._looks = {name: face if isinstance(face, Failure) else face[1] for name, face in found}
+        return self._looks
+
+    @property
+    def findings(self) -> Findings:
+        """The outcome of all checks."""
+        if self._findings is None:
+            self._findings = examine(self.sources, self.looks, partial=self.partial)
+        return self._findings
+
+    def has(self, kind: str) -> bool:
+        """Whether the folder holds anything for a part."""
+        tables = self.sources.tables
+        return {
+            "labeled": tables.votes is not None,
+            "unlabeled": bool(self.findings.unlabeled),
+            "ranked": bool(tables.ranks),
+        }[kind]
+
+    def check(self, required: Collection[str] = ()) -> None:
+        """Reads every picture and table; prints warnings, and how well annotators agree.
+
+        Raises:
+            ReleaseError: something is wrong with them, or a part that is required has nothing.
+        """
+        lacking = [kind for kind in _NEEDED if kind in required and not self.has(kind)]
+        if not any(self.has(kind) for kind in ("labeled", "ranked")):
+            lacking = lacking or ["labeled"]
+        missing = [Problem("missing list", _NEEDED[kind][0], 0, _NEEDED[kind][1]) for kind in lacking]
+        if self.findings.warnings:
+            count = len(self.findings.warnings)
+            print(f"{self.manual_dir}: {count} warning(s)\n{listing(self.findings.warnings)}\n", file=sys.stderr)
+        if found := self.sources.combined.agreement:
+            alpha = "cannot be had, since all votes are ties" if found["alpha"] is None else f"is {found['alpha']:.2f}"
+            print(
+                f"{found['annotators']} annotators compared {found['pairs']} pairs more than once: Krippendorff's alpha"
+                f" {alpha} (1 is perfect agreement, 0 chance)",
+                file=sys.stderr,
+            )
+        if problems := missing + self.findings.problems:
+            raise ReleaseError(self.manual_dir, problems)
+
+    def face_examples(self) -> Iterator[dict[str, Any]]:
+        """Yields the faces that can be had."""
+        looks = self.looks
+        self.info.metadata["looks"] = {name: list(look) for name, look in looks.items() if isinstance(look, Look)}
+        self.info.metadata["failures"] = {n: list(look) for n, look in looks.items() if isinstance(look, Failure)}
+        return (self._face_example(name) for name, look in looks.items() if isinstance(look, Look))
+
+    def _face_example(self, name: str) -> dict[str, Any]:
+        image, look = self.sources.faces[name]
+        box = self.sources.box(name)
+        size = min(box[2:] if box else (look.width, look.height))
+        return {"image": image, "name": name, "size": np.float32(size), "group": name.rpartition("/")[0]}
+
+    def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        """Returns the pairs or ranks of a part."""
+        found = self.findings
+        self.info.metadata["partial"] = found.partial
+        rows = {name: row for row, name in enumerate(n for n, look in self.looks.items() if isinstance(look, Look))}
+
+        def pair(left: str, right: str, **order: np.int8) -> dict[str, Any]:
+            return {"left": rows[left], "right": rows[right], "left_name": left, "right_name": right, **order}
+
+        if self.kind == "ranked":
+            ranks = ({"face": rows[name], "rank": np.float32(rank)} for name, rank in found.ranked.items())
+            return {"test": enumerate(ranks)}
+        if self.kind == "unlabeled":
+            return {"train": enumerate(pair(*names) for names in found.unlabeled)}
+        labeled = {"train": found.train, "validation": found.validation}
+        return {
+            split: ((each.line, pair(*each.names, order=np.int8(each.order))) for each in pairs)
+            for split, pairs in labeled.items()
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the headline split, no bins of face size, and how well the annotators agree."""
+        return {
+            "headline_splits": ["test"] * self.has("ranked"),
+            "size_bins": [],
+            "agreement": self.sources.combined.agreement,
+        }

@@ -1,0 +1,135 @@
+"""What is wrong with a folder, and what its labels come to: everything that can be known before anything is written."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tfds_builders.folder_face_blur import likeness, splits
+from tfds_builders.folder_face_blur.sources import Look, Sources
+from tfds_builders.folder_face_blur.tables import BOXES, PAIRS, RANKED
+from tfds_builders.folder_face_blur.votes import Pair
+from tfds_builders.pictures import Failure
+from tfds_builders.problems import FORGIVABLE, Problem
+
+
+class Findings(NamedTuple):
+    """The outcome of all checks.
+
+    Attributes:
+        problems: what stops a build.
+        warnings: what does not.
+        partial: whether lines were left out because partial data are accepted.
+        train: labeled pairs.
+        validation: labeled pairs.
+        unlabeled: pairs of names.
+        ranked: name -> rank.
+    """
+
+    problems: list[Problem]
+    warnings: list[Problem]
+    partial: bool
+    train: list[Pair]
+    validation: list[Pair]
+    unlabeled: list[tuple[str, str]]
+    ranked: dict[str, float]
+
+
+def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, partial: bool) -> Findings:
+    """Checks everything and draws the splits.
+
+    Args:
+        sources: the folder.
+        looks: what was seen of each picture of `sources.wanted`.
+        partial: leave out the lines of pictures that cannot be had, instead of stopping.
+    """
+    tables, combined = sources.tables, sources.combined
+    seen = {name: look for name, look in looks.items() if isinstance(look, Look)}
+    ranked = {name: line.rank for name, line in (tables.ranks or {}).items() if name in seen}
+    pairs = [pair for pair in combined.pairs if all(name in seen for name in pair.names)]
+    compared = {name for pair in pairs for name in pair.names}
+    unranked = [name for name in seen if name not in ranked]
+
+    problems = [*sources.layout.problems, *tables.problems, *combined.problems, *_unusable(sources, looks)]
+    warnings = [*sources.layout.warnings, *tables.warnings, *combined.warnings, *_unused(sources, looks)]
+    problems += _leaks_by_name(sources)
+    copies, leaks = _copies_of_tests(sources, seen, list(ranked), unranked, compared)
+    problems += leaks
+    pool = [name for name in unranked if name not in copies]
+    warnings += copies.values()
+    trained = sorted(compared.union(pool))
+    same = likeness.groups(trained, [seen[name].hash for name in trained])
+    same_tests = likeness.groups(list(ranked), [seen[name].hash for name in ranked])
+    warnings += [*_same_pictures(sources, same), *_same_pictures(sources, same_tests)]
+
+    forgiven = partial and any(problem.kind in FORGIVABLE for problem in problems)
+    problems = [problem for problem in problems if not (partial and problem.kind in FORGIVABLE)]
+    ordered = sum(pair.order != 0 for pair in pairs)
+    if tables.votes is not None and ordered < 2 and not problems:
+        problems.append(Problem("too few pairs", PAIRS, 0, f"{ordered} pair(s) with an order"))
+    train, validation = splits.split_pairs(pairs, same) if pairs and not problems else ([], [])
+    return Findings(problems, warnings, forgiven, train, validation, splits.unlabeled_pairs(pool), ranked)
+
+
+def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
+    """Yields the problems of pictures that a table names."""
+    boxes = sources.tables.boxes
+    for name, (file, line) in sources.uses.items():
+        look = looks.get(name)
+        if look is None and boxes is not None and name not in boxes:
+            yield Problem("missing box", file, line, f"{name!r} is not in {BOXES}")
+        elif isinstance(look, Failure):
+            used = f"{name!r}: {look.found}"
+            if look.kind == "box outside" and boxes is not None:
+                used, file, line = f"{used} (used by {file}:{line})", BOXES, boxes[name].line
+            yield Problem(look.kind, file, line, used)
+
+
+def _unused(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
+    """Yields warnings of pictures that no table names and that cannot be unlabeled ones either."""
+    layout, boxes = sources.layout, sources.tables.boxes
+    for name, look in looks.items():
+        if isinstance(look, Failure) and name not in sources.uses:
+            shown = layout.paths[name].relative_to(layout.root).as_posix()
+            where = (BOXES, boxes[name].line, f"{shown}: ") if boxes and look.kind == "box outside" else (shown, 0, "")
+            yield Problem("left out", *where[:2], where[2] + look.found)
+    without = [name for name in layout.paths if name not in looks and name not in sources.uses]
+    if without:
+        why = "have no box" if boxes is not None else f"are more than the {splits.MOST_PICTURES} that are used"
+        yield Problem("left out", BOXES if boxes is not None else ".", 0, f"{len(without)} unlabeled pictures {why}")
+
+
+def _leaks_by_name(sources: Sources) -> Iterator[Problem]:
+    for name, ranked in (sources.tables.ranks or {}).items():
+        file, line = sources.uses[name]
+        if file == PAIRS:
+            yield Problem("train and test", RANKED, ranked.line, f"{name!r} is in {file}:{line}")
+
+
+def _copies_of_tests(
+    sources: Sources, seen: Mapping[str, Look], tests: list[str], others: list[str], compared: set[str]
+) -> tuple[dict[str, Problem], list[Problem]]:
+    """Returns {unlabeled picture that looks like a test picture: warning}, and the problems of compared ones."""
+    copies, leaks = {}, []
+    bits = likeness.SIDE**2
+    hashes = [[seen[name].hash for name in names] for names in (tests, others)]
+    for i, j, differing in likeness.pairs_alike(*hashes) if tests else ():
+        test, other = tests[i], others[j]
+        line = sources.tables.ranks[test].line
+        alike = f"(their hashes differ in {differing} of {bits} bits)"
+        if other in compared:
+            text = f"{test!r} looks the same as {other!r} of {':'.join(map(str, sources.uses[other]))} {alike}"
+            leaks.append(Problem("train and test, by content", RANKED, line, text))
+        else:
+            text = f"{test!r} looks the same as the unlabeled {other!r} {alike}"
+            copies.setdefault(other, Problem("test and unlabeled", RANKED, line, text))
+    return copies, leaks
+
+
+def _same_pictures(sources: Sources, same: Mapping[str, str]) -> Iterator[Problem]:
+    """Yields a warning for each group of pictures that look the same."""
+    groups = {}
+    for name, standing in same.items():
+        groups.setdefault(standing, []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            uses = [sources.uses[name] for name in names if name in sources.uses]
+            yield Problem("same picture", *(min(uses) if uses else (names[0], 0)), ", ".join(map(repr, names)))

@@ -1,0 +1,73 @@
+"""Which pictures look the same: perceptual hashes, so that a copy under another name, size or quality is found.
+
+The hash says which of the 16 x 16 lowest frequencies of a small gray copy are above their median: 256 bits. On aligned
+faces, which are as alike as different pictures get, copies that were resaved, resized, brightened or blurred differ
+from their originals in at most 28 of them, different pictures in at least 50 (docs/data.md).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageStat
+from scipy.sparse import coo_array, csgraph
+
+SIDE = 16  # Bits along each side of the hash.
+SAME = 36  # Bits by which two copies of one picture may differ.
+_FLAT = 2.0  # Standard deviation of 8-bit gray values below which a picture has no content to compare.
+_BLOCK = 512  # Hashes compared at a time.
+
+
+def look(image: Image.Image) -> str:
+    """Returns the hash of an RGB picture, 64 hexadecimal digits; "" of one without content, such as a black frame."""
+    small = image.copy()
+    small.thumbnail((256, 256), reducing_gap=2.0)  # Of a large photograph, hashing would take as long as decoding.
+    if ImageStat.Stat(small.convert("L")).stddev[0] < _FLAT:
+        return ""
+    return str(imagehash.phash(small, hash_size=SIDE))
+
+
+def pairs_alike(hashes: Sequence[str], others: Sequence[str] | None = None) -> Iterator[tuple[int, int, int]]:
+    """Yields (index, other index, differing bits) of hashes that are those of one picture.
+
+    Args:
+        hashes: n hashes, as of `look`.
+        others: m hashes to compare them with, also mirrored; None compares the n with each other, each two once.
+    """
+    left, rows = _bits(hashes)
+    if others is None:
+        for start in range(0, len(left), _BLOCK):
+            differing = _differing(left[start : start + _BLOCK], left[start:])
+            for i, j in np.argwhere(np.triu(differing <= SAME, 1)):
+                yield int(rows[start + i]), int(rows[start + j]), int(differing[i, j])
+        return
+    right, columns = _bits(others)
+    # Mirroring a picture changes the sign of every other horizontal frequency.
+    mirror = np.packbits(np.tile(np.arange(SIDE) % 2 == 1, SIDE)).view(np.uint64)
+    for start in range(0, len(left), _BLOCK):
+        block = left[start : start + _BLOCK]
+        differing = np.minimum(_differing(block, right), _differing(block ^ mirror, right))
+        for i, j in np.argwhere(differing <= SAME):
+            yield int(rows[start + i]), int(columns[j]), int(differing[i, j])
+
+
+def groups(names: Sequence[str], hashes: Sequence[str]) -> dict[str, str]:
+    """Maps each name to one name that stands for all pictures that look the same as it, or as one of those."""
+    alike = np.array([(i, j) for i, j, _ in pairs_alike(hashes)], int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(alike)), alike.T), shape=(len(names),) * 2)
+    _, labels = csgraph.connected_components(graph, directed=False)
+    first = {}
+    return {name: first.setdefault(label, name) for name, label in zip(names, labels)}
+
+
+def _bits(hashes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns uint64 [k, 4] of the hashes that are not empty, and their places."""
+    kept = [(row, bytes.fromhex(text)) for row, text in enumerate(hashes) if text]
+    rows = np.array([row for row, _ in kept], int)
+    packed = np.frombuffer(b"".join(data for _, data in kept), np.uint64)
+    return packed.reshape(len(rows), -1) if len(rows) else packed.reshape(0, SIDE * SIDE // 64), rows
+
+
+def _differing(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Numbers of differing bits, [n, m], between uint64 [n, 4] and [m, 4]."""
+    return sum(np.bitwise_count(left[:, None, word] ^ right[None, :, word]).astype(np.uint16) for word in range(4))

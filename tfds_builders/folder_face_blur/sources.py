@@ -1,0 +1,90 @@
+"""A folder of pictures and its tables, read once for all parts of the data set."""
+
+import functools
+import os
+from typing import NamedTuple
+
+from blur_jax import pictures
+from blur_jax.preprocessing import Box, Preprocessing, check_judgeable, crop_and_resize
+from tfds_builders import schema
+from tfds_builders.folder_face_blur import likeness, splits
+from tfds_builders.folder_face_blur.layout import Layout, read_layout
+from tfds_builders.folder_face_blur.tables import Tables, read_tables
+from tfds_builders.folder_face_blur.votes import Combined, combine
+from tfds_builders.pictures import Failure, encode_png, in_threads
+
+
+class Look(NamedTuple):
+    """What was seen of a picture: its width and height in pixels, and the hash of `likeness.look`."""
+
+    width: int
+    height: int
+    hash: str
+
+
+class Sources:
+    """A folder of pictures and its tables; nothing is read before it is asked for."""
+
+    def __init__(self, manual_dir: str | os.PathLike, preprocessing: Preprocessing) -> None:
+        """Takes the folder, and the crop and resize protocol."""
+        self._manual_dir, self._preprocessing = manual_dir, preprocessing
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The pictures."""
+        return read_layout(self._manual_dir)
+
+    @functools.cached_property
+    def tables(self) -> Tables:
+        """The parsed tables."""
+        return read_tables(self.layout)
+
+    @functools.cached_property
+    def combined(self) -> Combined:
+        """The pairs, each with the order that most annotators gave it."""
+        return combine(self.tables.votes or [])
+
+    @functools.cached_property
+    def uses(self) -> dict[str, tuple[str, int]]:
+        """Picture -> file and line that first names it in a pair or a rank."""
+        return self.tables.uses()
+
+    @functools.cached_property
+    def wanted(self) -> list[str]:
+        """The pictures to store, sorted: those with a box where there are boxes, as `splits.chosen` chooses."""
+        boxes = self.tables.boxes
+        return splits.chosen((name for name in self.layout.paths if boxes is None or name in boxes), self.uses)
+
+    def box(self, name: str) -> Box | None:
+        """The face in a wanted picture; None where it is the whole picture."""
+        return self.tables.boxes[name].box if self.tables.boxes is not None else None
+
+    @functools.cached_property
+    def faces_fingerprint(self) -> str:
+        """A hash of names, boxes and the pictures' sizes on disk; labels are not in it."""
+        paths = self.layout.paths
+        return schema.digest([[name, self.box(name), paths[name].stat().st_size] for name in self.wanted])
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of the labels and of the faces."""
+        votes = [list(vote) for vote in self.tables.votes or []]
+        ranks = [[name, ranked.rank] for name, ranked in (self.tables.ranks or {}).items()]
+        return schema.digest([votes, ranks, self.faces_fingerprint])
+
+    @functools.cached_property
+    def faces(self) -> dict[str, tuple[bytes, Look] | Failure]:
+        """Every wanted picture, decoded once: its face as PNG and what was seen of it, or why it cannot be had."""
+        return dict(zip(self.wanted, in_threads(self._read, self.wanted, faces=len(self.wanted))))
+
+    def _read(self, name: str) -> list[tuple[bytes, Look] | Failure]:
+        box, kind = self.box(name), "unreadable image"
+        try:
+            image = pictures.decode(self.layout.paths[name], upright=self._preprocessing.upright)
+            kind = "box outside"
+            face = crop_and_resize(image, box, self._preprocessing)
+            kind = "too small"
+            check_judgeable(image.size, box, self._preprocessing)
+        except (ValueError, OSError) as error:
+            return [Failure(kind, str(error))]
+        return [(encode_png(face), Look(*image.size, likeness.look(image)))]

@@ -1,0 +1,196 @@
+"""The tables beside the pictures: parsed and checked line by line, without touching a picture.
+
+- `pairs.csv`: `left,right,order[,annotator,time]`; order +1 the right picture is the blurrier, -1 the left, 0 a tie;
+- `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
+- `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
+
+Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted.
+"""
+
+import csv
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from blur_jax.preprocessing import Box
+from tfds_builders.folder_face_blur.layout import Layout
+from tfds_builders.problems import Problem
+
+PAIRS, BOXES, RANKED = "pairs.csv", "boxes.csv", "ranked.csv"
+COLUMNS = {
+    PAIRS: (("left", "right", "order"), ("annotator", "time")),
+    BOXES: (("name", "x", "y", "width", "height"), ()),
+    RANKED: (("name", "rank"), ()),
+}
+_LONGEST = 4096  # Bytes of a line: a longer one is no label, and is not worth parsing.
+_ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
+
+
+class Vote(NamedTuple):
+    """One line of `pairs.csv`; `annotator` may be empty."""
+
+    line: int
+    left: str
+    right: str
+    order: int
+    annotator: str
+
+
+class Boxed(NamedTuple):
+    """One line of `boxes.csv`."""
+
+    line: int
+    box: Box
+
+
+class Ranked(NamedTuple):
+    """One line of `ranked.csv`."""
+
+    line: int
+    rank: float
+
+
+@dataclasses.dataclass
+class Tables:
+    """The parsed tables; None stands for one that is not there.
+
+    Attributes:
+        votes: the faultless lines of `pairs.csv`, in order.
+        boxes: name -> its line of `boxes.csv`.
+        ranks: name -> its line of `ranked.csv`.
+        problems: what is wrong with single lines.
+        warnings: what is odd about them, but harmless.
+    """
+
+    votes: list[Vote] | None = None
+    boxes: dict[str, Boxed] | None = None
+    ranks: dict[str, Ranked] | None = None
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    warnings: list[Problem] = dataclasses.field(default_factory=list)
+
+    def uses(self) -> dict[str, tuple[str, int]]:
+        """Picture -> file and line that first names it in `pairs.csv` or `ranked.csv`."""
+        found = {}
+        for vote in self.votes or []:
+            for name in (vote.left, vote.right):
+                found.setdefault(name, (PAIRS, vote.line))
+        for name, ranked in (self.ranks or {}).items():
+            found.setdefault(name, (RANKED, ranked.line))
+        return found
+
+
+def read_tables(layout: Layout) -> Tables:
+    """Reads every table that is there."""
+    tables = Tables()
+    if (layout.root / PAIRS).is_file():
+        tables.votes = list(_read_votes(tables, layout))
+    if (layout.root / BOXES).is_file():
+        tables.boxes = _read_boxes(tables, layout)
+    if (layout.root / RANKED).is_file():
+        tables.ranks = _read_ranks(tables, layout)
+    return tables
+
+
+def _fields(raw: bytes) -> list[str]:
+    """Splits a line; raises ValueError for what is no line of a table."""
+    if len(raw) > _LONGEST:
+        raise ValueError(f"a line of {len(raw)} bytes; at most {_LONGEST} are read")
+    try:
+        (fields,) = csv.reader([raw.decode("utf-8")], strict=True)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {raw[:80]!r}") from error
+    except csv.Error as error:
+        raise ValueError(f"{raw[:80]!r}: {error}") from error
+    return [field.strip() for field in fields]
+
+
+def _header(fields: list[str], file: str) -> list[str]:
+    """Returns the columns; raises ValueError unless they are those of the file, in any order."""
+    required, optional = COLUMNS[file]
+    columns = [field.lower() for field in fields]
+    if not set(required) <= set(columns) <= {*required, *optional} or len(set(columns)) < len(columns):
+        allowed = ",".join(required) + f"[,{','.join(optional)}]" * bool(optional)
+        raise ValueError(f"the first line is {','.join(fields)!r}, not the header {allowed!r}")
+    return columns
+
+
+def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields (line, {column: text}) of the lines that have the columns of the header."""
+    columns = None
+    for number, raw in enumerate((layout.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        if not raw.strip():
+            continue
+        try:
+            fields = _fields(raw)
+            if columns is None:
+                columns = _header(fields, file)
+                continue
+            if len(fields) != len(columns):
+                raise ValueError(f"{','.join(fields)!r} has {len(fields)} fields, the header {len(columns)}")
+        except ValueError as error:
+            tables.problems.append(Problem("malformed line", file, number, str(error)))
+            if columns is None:
+                return
+        else:
+            yield number, dict(zip(columns, fields))
+    if columns is None:
+        tables.problems.append(Problem("malformed line", file, 0, "the file is empty; it needs a header"))
+
+
+def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> str | None:
+    """Returns the name of a picture as the disk has it; reports one that is not there."""
+    found = layout.find(name)
+    if found is None:
+        kind, text = layout.why_not(name)
+        # A box for a picture that has gone is no harm.
+        of = tables.warnings if (file, kind) == (BOXES, "unknown picture") else tables.problems
+        of.append(Problem("unused box" if of is tables.warnings else kind, file, line, text))
+    return found
+
+
+def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
+    for line, row in _rows(tables, layout, PAIRS):
+        names = [_known(tables, layout, PAIRS, line, row[side]) for side in ("left", "right")]
+        if row["order"] not in _ORDERS:
+            text = f"order {row['order']!r} is not +1 (the right one is blurrier), -1 (the left one) or 0 (a tie)"
+            tables.problems.append(Problem("malformed line", PAIRS, line, text))
+        elif names[0] is not None and names[0] == names[1]:
+            tables.problems.append(Problem("pair with itself", PAIRS, line, repr(names[0])))
+        elif None not in names:
+            yield Vote(line, *names, _ORDERS[row["order"]], row.get("annotator", ""))
+
+
+def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
+    boxes = {}
+    for line, row in _rows(tables, layout, BOXES):
+        texts = [row[column] for column in ("x", "y", "width", "height")]
+        name = _known(tables, layout, BOXES, line, row["name"])
+        if not all(re.fullmatch("-?[0-9]{1,9}", text) for text in texts):
+            text = f"box {','.join(texts)!r} is not four whole numbers of pixels"
+            tables.problems.append(Problem("malformed line", BOXES, line, text))
+        elif name in boxes:
+            text = f"{name!r} has a box in line {boxes[name].line} already"
+            tables.problems.append(Problem("repeated line", BOXES, line, text))
+        elif name is not None:
+            boxes[name] = Boxed(line, tuple(map(int, texts)))
+    return boxes
+
+
+def _read_ranks(tables: Tables, layout: Layout) -> dict[str, Ranked]:
+    ranks = {}
+    for line, row in _rows(tables, layout, RANKED):
+        name = _known(tables, layout, RANKED, line, row["name"])
+        try:
+            rank = float(row["rank"])
+        except ValueError:
+            rank = float("nan")
+        if not abs(rank) < 3e38:  # The range of float32.
+            text = f"rank {row['rank']!r} is not a finite number"
+            tables.problems.append(Problem("malformed line", RANKED, line, text))
+        elif name in ranks:
+            text = f"{name!r} is in line {ranks[name].line} already"
+            tables.problems.append(Problem("repeated line", RANKED, line, text))
+        elif name is not None:
+            ranks[name] = Ranked(line, rank)
+    return ranks

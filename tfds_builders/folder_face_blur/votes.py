@@ -1,0 +1,140 @@
+"""From the votes of annotators to one order for each pair: combined, their agreement, and what contradicts what."""
+
+import collections
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array, csgraph
+
+from tfds_builders.folder_face_blur.tables import PAIRS, Vote
+from tfds_builders.problems import Problem
+
+
+class Pair(NamedTuple):
+    """Two pictures as they stand in the line that first names them; `order` as in `pairs.csv`."""
+
+    line: int
+    left: str
+    right: str
+    order: int
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Both pictures."""
+        return self.left, self.right
+
+
+class Combined(NamedTuple):
+    """The votes, pair by pair.
+
+    Attributes:
+        pairs: one for each two pictures, by line.
+        agreement: of several annotators: {"annotators", "pairs" (those that two or more compared), "alpha"}; None
+            where no two of them compared the same pair.
+        problems: annotators who contradict themselves.
+        warnings: repeated lines and cycles.
+    """
+
+    pairs: list[Pair]
+    agreement: dict[str, float | None] | None
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def combine(votes: Iterable[Vote]) -> Combined:
+    """Gives each pair the order that most annotators gave it; where two orders have equally many, it is a tie.
+
+    Without a column `annotator`, all lines are one annotator's.
+    """
+    problems, warnings = [], []
+    first, given = {}, collections.defaultdict(dict)
+    for vote in votes:
+        start = first.setdefault(frozenset((vote.left, vote.right)), vote)
+        order = vote.order if vote.left == start.left else -vote.order
+        of_pair = given[start]
+        if vote.annotator not in of_pair:
+            of_pair[vote.annotator] = (order, vote.line)
+            continue
+        before, line = of_pair[vote.annotator]
+        who = f" by {vote.annotator!r}" if vote.annotator else ""
+        if order == before:
+            text = f"the pair has the same order{who} in line {line}; it counts once"
+            warnings.append(Problem("repeated vote", PAIRS, vote.line, f"{vote.left},{vote.right}: {text}"))
+        else:
+            text = f"{vote.left},{vote.right} has another order{who} in line {line}"
+            problems.append(Problem("contradictory pair", PAIRS, vote.line, text))
+    pairs = [
+        Pair(start.line, start.left, start.right, _majority([order for order, _ in of_pair.values()]))
+        for start, of_pair in given.items()
+    ]
+    answers = [{who: order for who, (order, _) in of_pair.items()} for of_pair in given.values()]
+    return Combined(pairs, agreement(answers), problems, warnings + cycles(pairs))
+
+
+def _majority(orders: list[int]) -> int:
+    (order, most), *others = collections.Counter(orders).most_common()
+    return 0 if others and others[0][1] == most else order
+
+
+def agreement(answers: list[dict[str, int]]) -> dict[str, float | None] | None:
+    """Returns how well annotators agree: Krippendorff's alpha of the three orders as names, without a distance.
+
+    Each pair counts both ways round, so that alpha does not depend on which picture stands left.
+
+    Args:
+        answers: for each pair {annotator: order}.
+
+    Returns:
+        as `Combined.agreement`; alpha is 1 for perfect agreement, 0 for chance, None where everybody always said 0, and
+        there is no chance to compare with.
+    """
+    shared = [given for given in answers if len(given) > 1]
+    if not shared:
+        return None
+    turned = [{who: -order for who, order in given.items()} for given in shared]
+    votes = [(who, pair, order) for pair, given in enumerate(shared + turned) for who, order in given.items()]
+    alpha = None
+    if any(order for _, _, order in votes):
+        # Imported where it is needed: that takes seconds.
+        from nltk.metrics.agreement import AnnotationTask
+
+        alpha = round(AnnotationTask(votes).alpha(), 4)
+    return {"annotators": len(set().union(*shared)), "pairs": len(shared), "alpha": alpha}
+
+
+def cycles(pairs: Iterable[Pair]) -> list[Problem]:
+    """Returns a shortest cycle of each set of pictures whose orders go round: a < b < c < a cannot all be right."""
+    edges = {(p.left, p.right) if p.order > 0 else (p.right, p.left): p.line for p in pairs if p.order}
+    names = sorted({name for edge in edges for name in edge})
+    if not names:
+        return []
+    row = {name: index for index, name in enumerate(names)}
+    sharper, blurrier = np.array([[row[a], row[b]] for a, b in edges]).T
+    graph = coo_array((np.ones(len(edges)), (sharper, blurrier)), shape=(len(names),) * 2).tocsr()
+    _, label = csgraph.connected_components(graph, connection="strong")
+    within = label[sharper] == label[blurrier]
+    shortest = {}
+    for a, b in zip(sharper[within], blurrier[within]):
+        known = shortest.get(label[a])
+        if known and len(known) == 3:  # Shorter there is none: a pair has one order.
+            continue
+        path = _path(graph, b, a)
+        if not known or len(path) < len(known):
+            shortest[label[a]] = path
+    problems = []
+    for path in shortest.values():
+        path = [names[node] for node in np.roll(path, -int(np.argmin(path)))]
+        lines = [edges[edge] for edge in zip(path, path[1:] + path[:1])]
+        text = f"{' < '.join([*path, path[0]])} (lines {', '.join(map(str, lines))})"
+        problems.append(Problem("cycle", PAIRS, min(lines), text))
+    return problems
+
+
+def _path(graph: coo_array, start: int, end: int) -> list[int]:
+    """The nodes of a shortest path."""
+    _, before = csgraph.breadth_first_order(graph, start, return_predecessors=True)
+    path = [end]
+    while path[-1] != start:
+        path.append(int(before[path[-1]]))
+    return path[::-1]

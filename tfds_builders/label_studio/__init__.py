@@ -1,0 +1,1 @@
+"""Label Studio's pairwise comparisons -> pairs.csv: `python -m tfds_builders.label_studio`."""

@@ -1,0 +1,90 @@
+"""The command: an export of pairwise comparisons -> pairs.csv.
+
+`selected` says which picture was chosen, and only the question that was asked, `--question`, says whether that is the
+sharper or the blurrier one. Which picture was on the left comes from the labeling configuration (`--config`), or from
+you (`--left-key`, `--right-key`: the names of the pictures in a task's data).
+"""
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from blur_jax import command_line
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """Writes the table; returns the exit status."""
+    from blur_jax.run_dir import write_atomically
+    from tfds_builders.label_studio.answers import TIES, order_of, read_answers
+    from tfds_builders.label_studio.interface import Interface, read_interface
+    from tfds_builders.label_studio.names import Names
+
+    output = Path(arguments.output)
+    if output.exists() and not arguments.overwrite:
+        raise ValueError(f"{output} exists; give --overwrite to replace it, or another --output")
+    if arguments.config:
+        interface = read_interface(Path(arguments.config).read_text("utf-8-sig"), arguments.control)
+    elif arguments.left_key and arguments.right_key:
+        interface = Interface(arguments.left_key, arguments.right_key, arguments.control)
+    else:
+        raise ValueError("nobody knows which picture was on the left: give --config, or --left-key and --right-key")
+    answers, cancelled = read_answers(Path(arguments.export).read_text("utf-8-sig"), interface)
+    names = Names(arguments.photos or output.parent, arguments.strip_prefix)
+    ties = [tie.lower() for tie in arguments.tie or TIES]
+    rows, mistakes, unknown = [], [], []
+    for answer in answers:
+        try:
+            order = order_of(answer, interface, arguments.question, ties)
+            pictures = [names.find(answer.data, key) for key in (interface.left_key, interface.right_key)]
+        except ValueError as error:
+            mistakes.append(f"  {answer.task}: {error}")
+        else:
+            if order is None:
+                unknown.append(answer)
+            else:
+                rows.append((*pictures, order, answer.annotator, answer.time))
+    if mistakes:
+        more = [f"  ... and {len(mistakes) - 10} more"] * (len(mistakes) > 10)
+        raise ValueError("\n".join([f"{arguments.export}: nothing was written", *mistakes[:10], *more]))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("left", "right", "order", "annotator", "time"), *rows])
+    write_atomically(output, text.getvalue())
+    tied = sum(row[2] == 0 for row in rows)
+    print(f"{output}: {len(rows)} votes, {tied} of them ties")
+    print(f"left out: {cancelled} cancelled annotations, {len(unknown)} without an answer")
+    if choices := sorted({choice for answer in unknown for choice in answer.choices if interface.choices}):
+        print(f"choices that were not taken for ties (--tie): {', '.join(map(repr, choices))}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tfds_builders.label_studio",
+        description="Turns pairwise comparisons exported from Label Studio (JSON or JSON-MIN) into pairs.csv.",
+    )
+    add = parser.add_argument
+    add("export", metavar="EXPORT.json", help="the export")
+    add("--question", required=True, choices=("sharper", "blurrier"), help="what a selected picture is")
+    add("--output", required=True, metavar="PHOTOS/pairs.csv", help="the table to write")
+    add("--config", metavar="FILE.xml", help="the labeling configuration, which says which picture was on the left")
+    add("--left-key", metavar="KEY", help="name of the left picture in the tasks' data, instead of --config")
+    add("--right-key", metavar="KEY", help="name of the right one")
+    add("--control", metavar="NAME", help="name of the Pairwise tag, where there are several")
+    add("--photos", metavar="FOLDER", help="where the pictures are; default the folder of --output")
+    add("--strip-prefix", metavar="TEXT", help="what to take off a reference to a picture to get its name")
+    add(
+        "--tie",
+        action="append",
+        metavar="CHOICE",
+        help="a choice that means a tie, may be repeated; default tie, equal, same, can't tell, cannot tell",
+    )
+    add("--overwrite", action="store_true", help="replace --output where it exists")
+    return command_line.run(parser, convert, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Annotators' answers in a Label Studio export, and the order that an answer gives to a pair.
+
+Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in old exports); JSON-MIN, a list of records
+with the task's data and the values of the tags side by side.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tfds_builders.label_studio.interface import Interface
+
+TIES = ("tie", "equal", "same", "can't tell", "cannot tell")
+
+
+class Answer(NamedTuple):
+    """One annotator's answer to one task.
+
+    Attributes:
+        task: which one, for messages.
+        data: the task's data.
+        selected: all that Pairwise tags say.
+        choices: all that Choices tags say.
+        annotator: e-mail address or number; "" where it is not known.
+        time: when it was given, as exported.
+    """
+
+    task: str
+    data: dict[str, Any]
+    selected: list[str]
+    choices: list[str]
+    annotator: str
+    time: str
+
+
+def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
+    """Reads an export.
+
+    Args:
+        text: of the JSON file.
+        interface: what was shown.
+
+    Returns:
+        (answers, number of cancelled annotations, which are left out).
+
+    Raises:
+        ValueError: it is no export.
+    """
+    try:
+        tasks = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error}); export as JSON or JSON-MIN") from error
+    tasks = [tasks] if isinstance(tasks, dict) else tasks
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise ValueError("not a list of tasks; export as JSON or JSON-MIN")
+    answers, cancelled = [], 0
+    for index, task in enumerate(tasks, 1):
+        name = f"task {task.get('id', f'number {index}')}"
+        try:
+            if not isinstance(task.get("data"), dict):
+                answers.append(_minimal(task, name, interface))
+                continue
+            for annotation in task.get("annotations", task.get("completions", [])):
+                if annotation.get("was_cancelled") or annotation.get("skipped"):
+                    cancelled += 1
+                else:
+                    answers.append(_full(task["data"], annotation, name, interface))
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"{name} is not as Label Studio exports it ({error})") from error
+    return answers, cancelled
+
+
+def _full(data: dict[str, Any], annotation: dict[str, Any], task: str, interface: Interface) -> Answer:
+    selected, choices = [], []
+    for item in annotation.get("result") or []:
+        value, tag = item.get("value") or {}, item.get("from_name")
+        if "choices" in value:
+            choices += value["choices"] if interface.choices is None or tag in interface.choices else []
+        elif interface.control in (None, tag):
+            selected += _selected(value)
+    who, time = annotation.get("completed_by"), annotation.get("created_at")
+    return Answer(task, data, selected, choices, _annotator(who), str(time or ""))
+
+
+def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
+    selected, choices = [], []
+    for tag, value in record.items():
+        if tag in (interface.left_key, interface.right_key):
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict) and "choices" not in each and interface.control in (None, tag):
+                selected += _selected(each)
+            elif isinstance(each, str) and (tag == interface.control or each in ("left", "right")):
+                selected.append(each)
+            elif isinstance(each, (str, dict)) and (interface.choices is None or tag in interface.choices):
+                choices += each.get("choices", []) if isinstance(each, dict) else [each]
+    return Answer(
+        task, record, selected, choices, _annotator(record.get("annotator")), str(record.get("created_at") or "")
+    )
+
+
+def _selected(value: dict[str, Any]) -> list[str]:
+    """What a Pairwise value says: new exports have "selected", old ones also or only "pairwise", perhaps in a list."""
+    found = value.get("selected") or value.get("pairwise")
+    found = found[0] if isinstance(found, list) and found else found
+    return [] if found in (None, [], "none") else [str(found)]
+
+
+def _annotator(who: Any) -> str:
+    if isinstance(who, dict):
+        who = who.get("email") or who.get("id")
+    return "" if who is None else str(who)
+
+
+def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence[str] = TIES) -> int | None:
+    """Returns the order of a pair as `pairs.csv` has it: +1 the right picture is blurrier, -1 the left one, 0 a tie.
+
+    Args:
+        answer: the answer.
+        interface: what was shown.
+        question: "sharper" or "blurrier", what the selected picture is.
+        ties: values of Choices tags that mean a tie, in lower case.
+
+    Returns:
+        the order; None where the question was not answered.
+
+    Raises:
+        ValueError: what is selected is neither side, or several things are, or a side and a tie.
+    """
+    tie = any(choice.lower() in ties for choice in answer.choices)
+    if not answer.selected:
+        return 0 if tie else None
+    if len(set(answer.selected)) > 1:
+        raise ValueError(f"{answer.selected} are selected; choose one Pairwise tag with --control=NAME")
+    selected = answer.selected[0]
+    if tie:
+        raise ValueError(f"{selected!r} is selected, and a tie is chosen as well")
+    words = {
+        side: {*names, key, f"${key}", answer.data.get(key)}
+        for side, names, key in (
+            ("left", interface.left, interface.left_key),
+            ("right", interface.right, interface.right_key),
+        )
+    }
+    sides = [selected] if selected in words else [side for side in words if selected in words[side]]
+    if len(sides) != 1:
+        raise ValueError(
+            f"{selected!r} is selected, which is neither 'left' nor 'right' nor the name of one picture; give the"
+            " labeling configuration as --config"
+        )
+    return 1 if (sides[0] == "left") == (question == "sharper") else -1

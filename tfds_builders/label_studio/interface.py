@@ -1,0 +1,61 @@
+"""What a labeling interface showed: which of a task's pictures was on the left."""
+
+import dataclasses
+import xml.etree.ElementTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Interface:
+    """What the labeling interface showed.
+
+    Attributes:
+        left_key: name of the left picture in a task's data.
+        right_key: name of the right one.
+        control: name of the Pairwise tag; None takes any.
+        left: other words for the left one in exports: the name of its object, its class.
+        right: those for the right one.
+        choices: names of the Choices tags; None takes any.
+    """
+
+    left_key: str
+    right_key: str
+    control: str | None = None
+    left: frozenset[str] = frozenset()
+    right: frozenset[str] = frozenset()
+    choices: frozenset[str] | None = None
+
+
+def read_interface(text: str, control: str | None = None) -> Interface:
+    """Reads a labeling configuration; the order in toName is that on the screen.
+
+    Args:
+        text: the XML.
+        control: name of the Pairwise tag, where there are several.
+
+    Raises:
+        ValueError: it is no XML, or has no one Pairwise tag over two pictures.
+    """
+    try:
+        elements = list(xml.etree.ElementTree.fromstring(text.strip()).iter())
+    except xml.etree.ElementTree.ParseError as error:
+        raise ValueError(f"the labeling configuration is not XML ({error})") from error
+    tags = [(tag.tag.lower(), {name.lower(): value for name, value in tag.attrib.items()}) for tag in elements]
+    pairwise = [tag for kind, tag in tags if kind == "pairwise"]
+    chosen = [tag for tag in pairwise if control in (None, tag.get("name"))]
+    if len(chosen) != 1:
+        names = [tag.get("name") for tag in pairwise]
+        raise ValueError(f"the labeling configuration has the Pairwise tags {names}; choose one with --control=NAME")
+    objects = [name.strip() for name in chosen[0].get("toname", "").split(",")]
+    values = {tag["name"]: tag["value"] for _, tag in tags if tag.get("value", "").startswith("$") and "name" in tag}
+    keys = [values[name].removeprefix("$") for name in objects if name in values]
+    shown = f"toName={','.join(objects)!r}"
+    if len(objects) != 2 or len(set(keys)) != 2:
+        raise ValueError(f"{shown} does not name two tags, each with a value such as $image1")
+    if objects[0] == "right" or objects[1] == "left":
+        raise ValueError(
+            f"{shown} leaves open whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
+            f" exports, give --left-key={keys[0]} --right-key={keys[1]} instead of --config"
+        )
+    left, right = ({name, chosen[0].get(side)} for name, side in zip(objects, ("leftclass", "rightclass")))
+    choices = frozenset(tag.get("name") for kind, tag in tags if kind == "choices")
+    return Interface(*keys, chosen[0].get("name"), frozenset(left - {None}), frozenset(right - {None}), choices)
