@@ -1,7 +1,8 @@
 """A test split as the scorer saw it, and the choice of faces to show of it: plain data, no drawing."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -70,6 +71,55 @@ def mistaken_pairs(scores: ArrayLike, ranks: ArrayLike, count: int) -> list[tupl
         pairs.append((int(order[pair[0]]), int(order[pair[1]])))
         order = np.delete(order, pair)
     return pairs
+
+
+class AtThreshold(NamedTuple):
+    """What a threshold does to a split: a face is kept where its score is below it.
+
+    Attributes:
+        keep_below: the threshold, a score.
+        discarded: share of all faces that are discarded.
+        caught: share of the blurred faces that are discarded.
+        lost: share of the clear faces that are discarded.
+    """
+
+    keep_below: float
+    discarded: float
+    caught: float
+    lost: float
+
+
+def clear_and_blurred(ranks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which of [n] true ranks stand for clear faces and which for blurred ones: two bool [n].
+
+    Clear is the lowest rank, blurred every other, unless `has_clear_level` says no: then clear is the sharpest third
+    and blurred the blurriest.
+    """
+    ranks = np.asarray(ranks)
+    if has_clear_level(ranks):
+        return ranks == ranks.min(), ranks > ranks.min()
+    places = percentiles(ranks)
+    return places < 1 / 3, places > 2 / 3
+
+
+def has_clear_level(ranks: ArrayLike) -> bool:
+    """Whether the lowest rank is that of one face in twenty or more; where all ranks differ it is that of one face."""
+    ranks = np.asarray(ranks)
+    return bool(np.mean(ranks == ranks.min()) >= 0.05)
+
+
+def at_thresholds(scores: ArrayLike, ranks: ArrayLike, thresholds: Sequence[float]) -> list[AtThreshold]:
+    """Returns what each threshold does to faces of [n] scores and true ranks; nothing where all have one rank."""
+    scores, (clear, blurred) = np.asarray(scores), clear_and_blurred(ranks)
+    if not clear.any() or not blurred.any():
+        return []
+    return [AtThreshold(t, *(float(np.mean(scores[of] >= t)) for of in (..., blurred, clear))) for t in thresholds]
+
+
+def round_thresholds(scores: ArrayLike) -> list[float]:
+    """Returns up to nine thresholds for [n] scores that discard from 5% to 80% of them, in increasing order."""
+    found = np.quantile(np.asarray(scores, np.float64), [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+    return sorted({float(f"{value:.3g}") for value in found})
 
 
 def percentiles(ranks: ArrayLike) -> np.ndarray:

@@ -50,3 +50,33 @@ def test_sorted_sample_runs_evenly_from_sharp_to_blurred():
 def test_evaluation_of_unequal_lengths_is_refused():
     with pytest.raises(ValueError, match="'test1' has .*'names': 1"):
         ranking.Evaluation("test1", [0.1, 0.2], [1, 2], ["a"], ["", ""], [0, 0], {})
+
+
+def test_a_threshold_catches_blurred_faces_and_loses_clear_ones():
+    # Clear are the two of rank 0. At 0.5: of five faces 0.5, 0.6 and 0.9 go, that is one clear one of two, and two of
+    # the three blurred ones. A score at the threshold is discarded.
+    scores, ranks = [0.1, 0.6, 0.3, 0.5, 0.9], [0, 0, 1, 1, 2]
+    row, none = ranking.at_thresholds(scores, ranks, [0.5, 0.95])
+    assert row == (0.5, pytest.approx(3 / 5), pytest.approx(2 / 3), pytest.approx(1 / 2))
+    assert none == (0.95, 0, 0, 0)
+
+
+def test_clear_and_blurred_are_thirds_where_every_face_has_its_own_rank():
+    ranks = np.arange(30)
+    clear, blurred = ranking.clear_and_blurred(ranks)
+    assert not ranking.has_clear_level(ranks)
+    assert np.flatnonzero(clear).tolist() == list(range(10)) and np.flatnonzero(blurred).tolist() == list(range(20, 30))
+    ranks[:3] = 0
+    clear, blurred = ranking.clear_and_blurred(ranks)
+    assert np.flatnonzero(clear).tolist() == [0, 1, 2] and blurred.sum() == 27
+
+
+def test_faces_of_one_rank_have_no_table_of_thresholds():
+    assert ranking.at_thresholds([0.1, 0.2], [1, 1], [0.15]) == []
+
+
+def test_round_thresholds_discard_from_a_twentieth_to_four_fifths():
+    scores = np.arange(1001) / 1000
+    found = ranking.round_thresholds(scores)
+    assert found == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    assert ranking.round_thresholds([0.25, 0.25]) == [0.25]

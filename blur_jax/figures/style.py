@@ -1,0 +1,69 @@
+"""What all figures share: colors, fonts, text, and the bytes of a finished figure."""
+
+import io
+import warnings
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN = "#2563a8", "#d9662b", "#3b8a5a"
+INK, FAINT = "#22262b", "#c9ced6"
+BLUR_COLORS = matplotlib.colormaps["cividis"]  # true blur as a color: dark = sharp, light = blurred
+_STYLE = {
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9aa1ab",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e9ecf0",
+    "xtick.color": "#5b636e",
+    "ytick.color": "#5b636e",
+    "legend.frameon": False,
+    "text.parse_math": False,  # file and folder names may hold dollar signs
+}
+WIDTH = 10  # inches
+
+
+drawn = matplotlib.rc_context(_STYLE)  # Decorates a function that draws: no global state is left changed.
+
+
+def message(text: str) -> Figure:
+    """Draws a sentence in place of a figure that has nothing to show."""
+    figure = Figure(figsize=(7, 0.6))
+    ax = figure.add_axes((0, 0, 1, 1))  # A notebook shows no figure without axes.
+    ax.set_axis_off()
+    ax.text(0.01, 0.5, text, va="center", fontsize=11, color=INK)
+    return figure
+
+
+def number(value: float | None) -> str:
+    """Returns a metric to three decimals, or a dash where it is undefined."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def short(name: str, width: int) -> str:
+    """Returns a name as one printable line, cut in the middle: the ends of a file name identify it best."""
+    name = " ".join(name.encode("utf-8", "replace").decode().split())
+    return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width // 2) :]}"
+
+
+def to_webp(figure: Figure, **options: Any) -> bytes:
+    """Draws a figure at twice its size on the page, for sharp screens; returns the bytes of a WebP file.
+
+    Args:
+        figure: the figure.
+        **options: of Pillow's WebP encoder, such as `quality` or `lossless`.
+    """
+    data = io.BytesIO()
+    with warnings.catch_warnings():
+        # A name in a script that the font lacks shows as boxes here, but correctly in the report's listing.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(data, format="webp", dpi=200, pil_kwargs=options)
+    return data.getvalue()

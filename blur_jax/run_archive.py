@@ -1,0 +1,98 @@
+"""A run as one file: a zip or tar archive of a run directory, on disk or behind a URL."""
+
+import os
+import shutil
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterable
+
+_SCHEMES = ("http://", "https://", "file://")
+_MOST_BYTES = 16 * 2**30  # Of an archive, unpacked.
+
+
+def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
+    """Brings a run to this machine, where it is not there as a folder already.
+
+    Args:
+        source: a run directory or one checkpoint of it, on disk or in a bucket, which is returned as it is; or a `.zip`
+            or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL.
+        into: folder to unpack an archive in; created where needed.
+
+    Returns:
+        a path for `blur_jax.load_scorer`.
+
+    Raises:
+        ValueError: no such archive, or a member of it would lie outside `into`, or it holds no run or several.
+        OSError: it cannot be read, or nothing can be written.
+    """
+    source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
+    if source.startswith(_SCHEMES):
+        with tempfile.NamedTemporaryFile(prefix="blur_jax_") as file:
+            try:
+                with urllib.request.urlopen(source, timeout=60) as stream:
+                    shutil.copyfileobj(stream, file)
+            except (urllib.error.URLError, ValueError) as error:
+                raise ValueError(f"{source}: cannot be fetched ({error})") from error
+            file.flush()
+            return _unpack(file.name, into, source)
+    path = os.path.expanduser(source)
+    return _unpack(path, into, source) if os.path.isfile(path) else source
+
+
+def _unpack(path: str, into: str, source: str) -> str:
+    """Unpacks an archive, whole or not at all; `source` is its name for people."""
+    os.makedirs(into, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking_", dir=into) as folder:
+        try:
+            if zipfile.is_zipfile(path):
+                _unpack_zip(path, folder)
+            elif tarfile.is_tarfile(path):
+                with tarfile.open(path) as archive:
+                    _check_size(member.size for member in archive.getmembers())
+                    archive.extractall(folder, filter="data")
+            else:
+                raise ValueError("neither a zip nor a tar archive (a page to log in on, perhaps)")
+            run = _find_run(folder)
+        except (ValueError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(f"{source}: {error}") from error
+        target = os.path.join(into, os.path.basename(run) if run != folder else "run")
+        if os.path.lexists(target):
+            shutil.rmtree(target)  # Of an earlier call.
+        shutil.move(run, target) if run != folder else shutil.copytree(run, target)
+    return target
+
+
+def _unpack_zip(path: str, folder: str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        _check_size(member.file_size for member in archive.infolist())
+        for name in archive.namelist():
+            # zipfile would write such a member elsewhere than it says; whoever made it means harm.
+            parts = name.replace("\\", "/").split("/")
+            if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+                raise ValueError(f"its member {name!r} would lie outside the folder; nothing was unpacked")
+        archive.extractall(folder)
+
+
+def _check_size(sizes: Iterable[int]) -> None:
+    total = sum(sizes)
+    if total > _MOST_BYTES:
+        raise ValueError(
+            f"unpacked it would take {total / 2**30:.1f} GiB, more than the {_MOST_BYTES / 2**30:.0f} allowed"
+        )
+
+
+def _find_run(folder: str) -> str:
+    """Returns the one folder that holds a run, or a checkpoint of one."""
+    found = []
+    for path, folders, _ in os.walk(folder):
+        if "checkpoints" in folders or "meta" in folders:
+            found.append(path)
+            folders.clear()  # What is below belongs to it.
+        folders.sort()
+    if len(found) != 1:
+        names = ", ".join(os.path.relpath(path, folder) for path in found)
+        raise ValueError(f"it holds {len(found)} runs{': ' * bool(found)}{names}; it must hold one run directory")
+    return found[0]
