@@ -5,26 +5,18 @@ Builders apply it once and store the result losslessly; the scorer applies the v
 
 import dataclasses
 import os
-import struct
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
+
+from blur_jax import pictures
+from blur_jax.pictures import Picture
 
 Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
 
-# What Pillow can turn into 8-bit RGB without losing range; 16-bit and float pictures are refused, not clipped.
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-# EXIF orientation -> what turns the stored pixels upright; 1 and anything unknown leave them.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+MIN_SIDE = 16  # Pixels of a crop; of fewer nobody can say whether they are blurred.
+MAX_ASPECT = 4  # Longer over shorter side of a whole picture; of a longer one the central square shows too little.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,48 +67,6 @@ class Preprocessing:
         return cls(**fields)
 
 
-def read_image(path: str | os.PathLike, *, upright: bool) -> Image.Image:
-    """Reads and fully decodes a picture file as 8-bit RGB.
-
-    Args:
-        path: the file.
-        upright: see `Preprocessing`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not a readable 8-bit picture (damaged, cut short, 16-bit, not a picture).
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in _MODES:
-                raise ValueError(f"{path}: {_unsupported(image)}")
-            return to_rgb(image, upright=upright)
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a readable picture ({error}); replace the file or remove it") from error
-
-
-def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
-    """Returns an image as 8-bit RGB; `upright` is that of `Preprocessing`.
-
-    Raises:
-        ValueError: its mode cannot become 8-bit RGB without losing range.
-    """
-    if image.mode not in _MODES:
-        raise ValueError(_unsupported(image))
-    rgb = image.convert("RGB")
-    try:
-        turn = _TURNS.get(rgb.getexif().get(ExifTags.Base.Orientation)) if upright else None
-    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        turn = None  # The EXIF block is damaged, the pixels are not: they stay as they are stored.
-    return rgb if turn is None else rgb.transpose(turn)
-
-
-def _unsupported(image: Image.Image) -> str:
-    return f"pictures of mode {image.mode!r} are not supported; save it as 8-bit RGB"
-
-
 def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple[int, int, int]:
     """Returns the square that is cut out, as (left, top, side) in whole pixels.
 
@@ -145,7 +95,7 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
     """Cuts the face out and brings it to the working resolution.
 
     Args:
-        image: an RGB picture, as from `read_image`.
+        image: an RGB picture, as from `pictures.read_image`.
         box: (x, y, width, height) in pixels; None means the whole picture.
         preprocessing: the protocol.
 
@@ -162,3 +112,48 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
     # Bicubic, antialiased: its support grows with the reduction.
     crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
     return np.asarray(crop, np.uint8)
+
+
+def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
+    """Does to a new picture what was done to the training pictures.
+
+    Args:
+        picture: a path, the bytes of a file, a PIL image (see `pictures.to_rgb`) or an array (see
+            `pictures.from_array`).
+        box: (x, y, width, height) in pixels of the upright picture; None means the whole picture.
+        preprocessing: the protocol.
+
+    Returns:
+        uint8 [image_size, image_size, 3].
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is unreadable, or too small or too long to judge, or the box leaves it. The message does not
+            name the picture.
+    """
+    if isinstance(picture, np.ndarray):
+        image = pictures.from_array(picture)
+    elif isinstance(picture, Image.Image):
+        image = pictures.to_rgb(picture, upright=preprocessing.upright)
+    elif isinstance(picture, (str, os.PathLike, bytes)):
+        image = pictures.decode(picture, upright=preprocessing.upright)
+    else:
+        raise ValueError(f"a picture must be a path, bytes, a PIL image or an array, not {type(picture).__name__}")
+    check_judgeable(image.size, box, preprocessing)
+    return crop_and_resize(image, box, preprocessing)
+
+
+def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Preprocessing) -> None:
+    """Raises ValueError for a picture of `size` (width, height) whose crop would show too little to judge its blur."""
+    width, height = size
+    side = crop_square(size, box, preprocessing.context)[2]
+    if side < MIN_SIDE:
+        what = "the picture" if box is None else f"the crop around the box of {box[2]} x {box[3]}"
+        raise ValueError(
+            f"{what} is too small to judge: {side} pixels of {width} x {height} count, at least {MIN_SIDE} are needed"
+        )
+    if box is None and max(size) > MAX_ASPECT * min(size):
+        raise ValueError(
+            f"the picture of {width} x {height} pixels is too long to judge as a whole: one side is more than"
+            f" {MAX_ASPECT} times the other; give the box of the face"
+        )

@@ -1,5 +1,7 @@
 """A function of images over all devices: every image once, in order, whatever the batches."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -31,8 +33,10 @@ def test_results_may_have_any_shape():
     ("count", "batch_size", "expected"),
     [
         (11, 4, {4}),  # The last three are filled up.
-        (3, 256, {4}),  # Few images do not fill a large batch.
-        (1, 256, {1}),
+        (3, 256, {8}),  # On a CPU batches are small,
+        (1, 256, {8}),
+        (300, 256, {8}),  # whatever was asked for,
+        (9, 7, {7}),  # unless that was less.
     ],
 )
 def test_few_batch_sizes_are_compiled(count, batch_size, expected):
@@ -49,3 +53,18 @@ def test_few_batch_sizes_are_compiled(count, batch_size, expected):
 def test_images_are_scaled_to_one():
     found = inference.make_map(lambda _, batch: batch.max((1, 2, 3)))(None, np.full((1, 2, 2, 3), 255, np.uint8))
     np.testing.assert_array_equal(found, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "devices", "expected"),
+    [
+        (100, 64, 1, [(0, 64), (64, 64)]),  # Half full,
+        (68, 64, 1, [(0, 64), (64, 8)]),  # but a few fill a small batch.
+        (5, 64, 4, [(0, 32)]),
+        (5, 3, 4, [(0, 4), (4, 4)]),  # A multiple of the devices.
+    ],
+)
+def test_an_accelerator_has_two_batch_sizes(monkeypatch, count, batch_size, devices, expected):
+    monkeypatch.setattr(inference.jax, "device_count", lambda: devices)
+    monkeypatch.setattr(inference.jax, "local_devices", lambda: [types.SimpleNamespace(platform="gpu")])
+    assert inference._plan(count, batch_size) == expected

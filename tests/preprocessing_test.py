@@ -1,10 +1,9 @@
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from blur_jax.preprocessing import Preprocessing, crop_and_resize, crop_square, read_image, to_rgb
+from blur_jax.pictures import read_image
+from blur_jax.preprocessing import Preprocessing, check_judgeable, crop_and_resize, crop_square, prepare
 
 
 @pytest.mark.parametrize(
@@ -97,35 +96,6 @@ def test_bad_protocols_name_the_field(field, value):
         Preprocessing(**{field: value})
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA", "CMYK", "1"])
-def test_every_8_bit_mode_becomes_rgb(tmp_path, mode):
-    path = tmp_path / "picture.tif"
-    Image.new("RGB", (4, 3), (255, 255, 255)).convert(mode).save(path)
-    image = read_image(path, upright=True)
-    assert image.mode == "RGB"
-    assert image.size == (4, 3)
-    assert np.asarray(image).min() == 255
-
-
-def test_pictures_that_would_lose_range_are_refused(tmp_path):
-    path = tmp_path / "deep.png"
-    Image.fromarray(np.full((4, 4), 40000, np.uint16)).save(path)
-    with pytest.raises(ValueError, match=r"deep\.png.*I;16.*8-bit"):
-        read_image(path, upright=True)
-
-
-def test_damaged_pictures_name_the_file(tmp_path):
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(buffer, "JPEG")
-    whole = buffer.getvalue()
-    for name, content in [("cut.jpg", whole[: len(whole) // 2]), ("text.jpg", b"not a picture"), ("empty.jpg", b"")]:
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name}: not a readable picture"):
-            read_image(tmp_path / name, upright=True)
-    with pytest.raises(FileNotFoundError):
-        read_image(tmp_path / "nowhere.jpg", upright=True)
-
-
 def test_a_crop_saved_on_its_own_gives_the_same_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     image, protocol = Image.fromarray(pixels), Preprocessing(image_size=32)
@@ -134,44 +104,11 @@ def test_a_crop_saved_on_its_own_gives_the_same_pixels():
     np.testing.assert_array_equal(whole, alone)
 
 
-# EXIF orientation -> the corner of the shown picture that holds the first stored pixel (row, column of 0 or -1), and
-# whether rows and columns change places; from the table of the EXIF standard (JEITA CP-3451, tag 0x0112).
-ORIENTATIONS = {
-    1: ((0, 0), False),
-    2: ((0, -1), False),
-    3: ((-1, -1), False),
-    4: ((-1, 0), False),
-    5: ((0, 0), True),
-    6: ((0, -1), True),
-    7: ((-1, -1), True),
-    8: ((-1, 0), True),
-}
-
-
-def oriented(path, orientation):
-    """Saves 16 x 32 black pixels (width x height), whose first 8 x 8 are white, as a JPEG of an orientation."""
-    pixels = np.zeros((32, 16, 3), np.uint8)
-    pixels[:8, :8] = 255
-    exif = Image.Exif()
-    exif[274] = orientation
-    Image.fromarray(pixels).save(path, quality=95, exif=exif)
-    return path
-
-
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_an_upright_picture_is_as_it_is_shown(tmp_path, orientation):
-    path = oriented(tmp_path / "picture.jpg", orientation)
-    corner, turned = ORIENTATIONS[orientation]
-    shown = read_image(path, upright=True)
-    assert shown.size == ((32, 16) if turned else (16, 32))
-    pixels = np.asarray(shown)
-    assert [place for place in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if pixels[place].min() > 200] == [corner]
-    stored = read_image(path, upright=False)
-    assert stored.size == (16, 32) and np.asarray(stored)[0, 0].min() > 200
-
-
 def test_a_box_cuts_the_face_where_it_is_shown(tmp_path):
-    path = oriented(tmp_path / "picture.jpg", 6)  # The white square is shown at the top right: x 24 to 32, y 0 to 8.
+    stored, exif = np.zeros((32, 16, 3), np.uint8), Image.Exif()
+    stored[:8, :8], exif[274] = 255, 6  # Orientation 6 shows the white square at the top right: x 24 to 32, y 0 to 8.
+    path = tmp_path / "picture.jpg"
+    Image.fromarray(stored).save(path, quality=95, exif=exif)
     protocol = Preprocessing(image_size=16)
     face = crop_and_resize(read_image(path, upright=protocol.upright), (24, 0, 8, 8), protocol)
     assert face.min() > 200
@@ -180,18 +117,48 @@ def test_a_box_cuts_the_face_where_it_is_shown(tmp_path):
     assert face.min() > 200
 
 
-def test_pictures_in_memory_are_turned_too(tmp_path):
-    with Image.open(oriented(tmp_path / "picture.jpg", 8)) as picture:
-        assert to_rgb(picture, upright=True).size == (32, 16)
-        assert to_rgb(picture, upright=False).size == (16, 32)
-    assert to_rgb(Image.new("L", (5, 7)), upright=True).mode == "RGB"
+@pytest.mark.parametrize(
+    ("size", "box", "reason"),
+    [
+        ((1, 1), None, "the picture is too small to judge: 1 pixels of 1 x 1 count, at least 16 are needed"),
+        ((15, 40), None, "15 pixels of 15 x 40 count"),
+        ((20000, 1), None, "1 pixels of 20000 x 1 count"),
+        ((161, 40), None, "the picture of 161 x 40 pixels is too long to judge as a whole"),
+        ((40, 161), None, "one side is more than 4 times the other; give the box of the face"),
+        ((100, 80), (10, 10, 15, 8), "the crop around the box of 15 x 8 is too small to judge: 15 pixels of 100 x 80"),
+        ((100, 80), (90, 10, 15, 8), "leaves the picture"),
+    ],
+)
+def test_what_shows_too_little_is_refused(size, box, reason):
+    with pytest.raises(ValueError, match=reason):
+        check_judgeable(size, box, Preprocessing(image_size=64))
+    with pytest.raises(ValueError, match=reason):
+        prepare(Image.new("RGB", size), box, Preprocessing(image_size=64))
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning", "ignore:Truncated File Read:UserWarning")
-@pytest.mark.parametrize("damage", [b"XX", b"\xff\xff"])
-def test_a_damaged_exif_block_does_not_lose_the_picture(tmp_path, damage):
-    path = oriented(tmp_path / "picture.jpg", 6)
-    content = path.read_bytes()
-    start = content.index(b"Exif") + 6
-    path.write_bytes(content[:start] + damage + content[start + 2 :])
-    assert read_image(path, upright=True).size == (16, 32)
+@pytest.mark.parametrize(
+    ("size", "box", "context"),
+    [
+        ((16, 16), None, 1.0),
+        ((160, 40), None, 1.0),
+        ((40, 160), None, 1.0),
+        ((20000, 40), (500, 0, 20, 20), 1.0),  # A box says where the face is, however long the picture.
+        ((100, 80), (10, 10, 8, 8), 2.0),  # Context counts.
+    ],
+)
+def test_what_shows_enough_is_taken(size, box, context):
+    check_judgeable(size, box, Preprocessing(image_size=64, context=context))
+
+
+def test_a_picture_is_prepared_alike_as_path_image_and_array(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    path = tmp_path / "a.png"
+    for picture in (str(path), path, path.read_bytes(), Image.fromarray(pixels), pixels):
+        found = prepare(picture, (7, 3, 32, 32), Preprocessing(image_size=32))
+        np.testing.assert_array_equal(found, pixels[3:35, 7:39])
+
+
+def test_what_is_no_picture_is_refused():
+    with pytest.raises(ValueError, match="must be a path, bytes, a PIL image or an array, not int"):
+        prepare(7, None, Preprocessing())

@@ -1,0 +1,89 @@
+"""A folder of JPEGs of which one in a hundred is corrupted, in ten ways: for benchmarks.scoring."""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+# Ways to corrupt a file that leave a picture that can be scored.
+READABLE = ("16-bit",)
+
+
+def make(folder: str, count: int, side: int) -> tuple[list[str], dict[str, str]]:
+    """Makes `count` files in `folder`/pictures, in subfolders of 1,000.
+
+    Args:
+        folder: the folder.
+        count: the number of files.
+        side: of the pictures, in pixels.
+
+    Returns:
+        the paths of the good ones, and {path within the folder: kind} of the corrupted ones.
+    """
+    jpegs = [_jpeg(index, side) for index in range(64)]
+    good, bad, kinds = [], {}, list(KINDS)
+    for index in range(count):
+        name = f"pictures/{index // 1000:03}/{index:06}.jpg"
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if index % 100 == 50:
+            bad[name] = kinds[index // 100 % len(kinds)]
+            KINDS[bad[name]](path, jpegs[index % len(jpegs)])
+        else:
+            good.append(path)
+            _write(path, jpegs[index % len(jpegs)])
+    return good, bad
+
+
+def _jpeg(index: int, side: int) -> bytes:
+    """Smooth shapes under fine noise: about as many bytes as a photograph has."""
+    rng = np.random.default_rng(index)
+    shapes = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    noise = Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).filter(ImageFilter.GaussianBlur(1))
+    return _encode(Image.blend(shapes, noise, 0.3), "JPEG", quality=90)
+
+
+def _encode(image: Image.Image, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def _no_permission(path: str, jpeg: bytes) -> None:
+    _write(path, jpeg)
+    os.chmod(path, 0)
+
+
+def _bomb(path: str, _: bytes) -> None:
+    """A PNG of 30,000 x 30,000 pixels, by its header."""
+    png = _encode(Image.new("L", (1, 1)), "PNG")
+    header = b"IHDR" + struct.pack(">II", 30000, 30000) + png[24:29]
+    _write(path, png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:])
+
+
+def _deep(path: str, jpeg: bytes) -> None:
+    gray = np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"), np.uint16) * 257
+    _write(path, _encode(Image.fromarray(gray), "PNG"))
+
+
+KINDS: dict[str, Callable[[str, bytes], None]] = {
+    "truncated": lambda path, jpeg: _write(path, jpeg[: len(jpeg) // 2]),
+    "empty": lambda path, _: _write(path, b""),
+    "text": lambda path, _: _write(path, b"not a picture\n"),
+    "a folder": lambda path, _: os.mkdir(path),
+    "no permission": _no_permission,
+    "bomb": _bomb,
+    "link loop": lambda path, _: os.symlink(os.path.basename(path), path),
+    "1 x 1": lambda path, _: _write(path, _encode(Image.new("RGB", (1, 1)), "JPEG")),
+    "20,000 x 1": lambda path, _: _write(path, _encode(Image.new("RGB", (20000, 1)), "JPEG")),
+    "16-bit": _deep,
+}

@@ -1,0 +1,179 @@
+"""The scoring command against what decoding and the bare forward pass would allow, with 1% of the files corrupted.
+
+    python -m benchmarks.scoring --checkpoint=RUN --pictures=10000
+
+Makes JPEGs. Measures how many per second the command's threads decode and prepare with nothing else to do, how many
+prepared images per second the network alone scores, before and after the command, and how many pictures per second the
+command scores. Both use all cores, so together they allow 1 / (1 / decode + 1 / forward). Prints the share of that; the
+same in processor time, which other programs on the machine disturb less; the memory on the way; and the reasons of the
+failures. Stops where a good file has failed or a bad one has not. With --kills=N, kills the command N times on its way
+(SIGKILL) and compares the table with that of the run left alone.
+
+Root may read everything, so root's command runs without that right (setpriv, of util-linux).
+"""
+
+import collections
+import csv
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from benchmarks import corrupted, timing
+from blur_jax import scorer
+from blur_jax.scoring import journal, pipeline
+
+_SAMPLE = 1024  # Pictures that are decoded, and images that are scored, alone.
+_BATCH = 64
+
+
+class Cost(NamedTuple):
+    """What a picture costs, in seconds: of the clock, and of all processors together."""
+
+    clock: float
+    processor: float
+
+
+def _timed(function: Callable[[], Any], count: int) -> tuple[Any, Cost]:
+    clock, processor = time.perf_counter(), time.process_time()
+    result = function()
+    return result, Cost((time.perf_counter() - clock) / count, (time.process_time() - processor) / count)
+
+
+def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
+    """Returns what decoding and the network cost with nothing else to do."""
+    files = files[:_SAMPLE]
+    with ThreadPoolExecutor(pipeline.available_cores()) as pool:
+        images, decode = _timed(lambda: np.stack(list(pool.map(loaded.prepare, files))), len(files))
+    loaded.score_images(images[:_BATCH], batch_size=_BATCH)  # Compiles.
+    _, forward = _timed(lambda: loaded.score_images(images, batch_size=_BATCH), len(images))
+    return decode, forward
+
+
+class Sample(NamedTuple):
+    """A command on its way: seconds of the clock and of the processors, rows put down, megabytes of memory."""
+
+    clock: float
+    processor: float
+    rows: int
+    memory: int
+
+
+class _Command:
+    """The scoring command in a process of its own."""
+
+    def __init__(self, folder: str, output: str) -> None:
+        arguments = [f"--checkpoint={flags.FLAGS.checkpoint}", "pictures", f"--output={output}"]
+        self._journal = journal.path_of(os.path.join(folder, output))
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "blur_jax.score", *arguments],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": root},
+        )
+
+    def rows(self) -> int:
+        """How many rows have been put down."""
+        try:
+            with open(self._journal, "rb") as file:
+                return max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
+        except FileNotFoundError:
+            return 0
+
+    def watch(self, every: float = 0.25) -> Iterator[Sample]:
+        """Yields samples until the command ends."""
+        while self.process.poll() is None:
+            with open(f"/proc/{self.process.pid}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()  # See proc(5): from the third on.
+            processor = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+            yield Sample(time.perf_counter(), processor, self.rows(), memory)
+            time.sleep(every)
+
+
+def _run(folder: str) -> Cost:
+    """Runs the command, prints its memory, and returns what a picture costs from the first batch to the last."""
+    start = time.perf_counter()
+    command = _Command(folder, "scores.csv")
+    found = [sample for sample in command.watch() if sample.rows]
+    if command.process.wait() not in (0, 1) or len(found) < 2:
+        raise ValueError(f"the command ended with status {command.process.returncode} after {len(found)} samples")
+    points = {f"{share}%": found[int(share / 100 * (len(found) - 1))].memory for share in (5, 25, 50, 75, 100)}
+    seconds = time.perf_counter() - start
+    print(f"command: {seconds:.1f} s with start and compilation; memory in MB on the way: {points}", flush=True)
+    first, last = found[0], found[-1]
+    rows = last.rows - first.rows
+    return Cost((last.clock - first.clock) / rows, (last.processor - first.processor) / rows)
+
+
+def _check(folder: str, bad: dict[str, str]) -> None:
+    """Prints the reasons of the failures.
+
+    Raises:
+        ValueError: another file than those of `bad` has failed, or one of them has not.
+    """
+    with open(os.path.join(folder, "scores.csv"), newline="") as file:
+        failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
+    for kind, reason in sorted({(bad.get(name, "good"), reason) for name, reason in failed.items()}):
+        print(f"  {kind:14} {reason[:100]}")
+    expected = {name for name, kind in bad.items() if kind not in corrupted.READABLE}
+    if failed.keys() != expected:
+        raise ValueError(f"failed without need: {failed.keys() - expected}; not failed: {expected - failed.keys()}")
+    print(f"failed: {dict(collections.Counter(bad[name] for name in failed))}, and no other file")
+
+
+def _kill(folder: str, count: int, kills: int) -> None:
+    """Kills the command at `kills` places, and compares its table with that of the run left alone."""
+    for index in range(kills):
+        command, wanted = _Command(folder, "killed.csv"), (index + 1) * count // (kills + 2)
+        while command.rows() < wanted:
+            time.sleep(0.005 * np.random.default_rng(index).random())
+        command.process.send_signal(signal.SIGKILL)
+        if command.process.wait() != -signal.SIGKILL:
+            raise ValueError("the command ended before it could be killed; make more --pictures")
+    _Command(folder, "killed.csv").process.wait()
+    tables = [open(os.path.join(folder, name), "rb").read() for name in ("scores.csv", "killed.csv")]
+    if tables[0] != tables[1]:
+        raise ValueError(f"after {kills} kills the table is another: see {folder}")
+    print(f"after {kills} kills (SIGKILL) and the same command again: {len(tables[0]):,} bytes, the same")
+
+
+def run() -> None:
+    """Prints rates, shares, memory and failures."""
+    options = flags.FLAGS
+    loaded = scorer.load_scorer(options.checkpoint)
+    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+        good, bad = corrupted.make(folder, options.pictures, options.side)
+        print(f"{len(good)} JPEGs of {options.side} px and {len(bad)} corrupted files, in {folder}", flush=True)
+        rounds = [_alone(loaded, good)]
+        command = _run(folder)
+        rounds.append(_alone(loaded, good))
+        for unit in Cost._fields:
+            decode, forward = (statistics.mean(getattr(part, unit) for part in parts) for parts in zip(*rounds))
+            whole = getattr(command, unit)
+            print(
+                f"{unit}: decode {1e3 * decode:.2f} ms, forward {1e3 * forward:.2f} ms, command {1e3 * whole:.2f} ms a"
+                f" picture ({1 / whole:.0f}/s); decode and forward are {100 * (decode + forward) / whole:.0f}% of it"
+            )
+        _check(folder, bad)
+        if options.kills:
+            _kill(folder, options.pictures, options.kills)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("checkpoint", None, "Run directory.", required=True)
+    flags.DEFINE_integer("pictures", 2000, "Files, a hundredth of them corrupted.", lower_bound=1000)
+    flags.DEFINE_integer("side", 256, "Side of the pictures in pixels.", lower_bound=64)
+    flags.DEFINE_integer("kills", 0, "How often to kill the command.", lower_bound=0)
+    flags.DEFINE_string("scratch", None, "Folder for the pictures; none takes the system's.")
+    timing.main(run)

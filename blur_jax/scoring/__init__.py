@@ -1,0 +1,1 @@
+"""Scoring of many pictures: which ones, through threads and devices, into a table and onto a page."""

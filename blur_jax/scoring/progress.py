@@ -1,0 +1,46 @@
+"""How far scoring is, on a terminal: done, rate and time left."""
+
+import sys
+import threading
+from collections.abc import Iterable
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A bar on standard error, where that is a terminal.
+
+    It appears with the first batch: what was compiled before does not slow the rate. The total is counted in a thread.
+    """
+
+    def __init__(self, inputs: Iterable) -> None:
+        """Starts to count the inputs."""
+        self._before, self._done, self._total, self._bar = None, 0, None, None
+        self._shown = sys.stderr.isatty()
+        if self._shown:
+            print("compiling ...", end="\r", file=sys.stderr, flush=True)
+            threading.Thread(target=self._count, args=(inputs,), name="count", daemon=True).start()
+
+    def _count(self, inputs: Iterable) -> None:
+        self._total = sum(1 for _ in inputs)
+
+    def __call__(self, done: int) -> None:
+        """Shows that `done` inputs are through; the first call tells how many were before."""
+        self._done = done
+        if self._before is None:
+            self._before = done
+        elif self._shown and self._bar is None:
+            self._bar = tqdm(initial=done, total=self._total, desc="scoring", unit="picture", smoothing=0.1)
+        elif self._shown:
+            self._bar.total = self._total
+            self._bar.update(done - self._bar.n)
+
+    @property
+    def fresh(self) -> int:
+        """How many inputs are through that were not before."""
+        return self._done - (self._before or 0)
+
+    def close(self) -> None:
+        """Ends the bar."""
+        if self._bar is not None:
+            self._bar.close()
