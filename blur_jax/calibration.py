@@ -42,6 +42,9 @@ class Calibration:
             raise ValueError("the quantiles of a calibration must not decrease")
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
             raise ValueError(f"the scale of a calibration must be above 0, not {self.scale}")
+        interval = self.scale_interval
+        if interval is not None and not (len(interval) == 2 and interval[0] <= interval[1]):
+            raise ValueError(f"the scale_interval of a calibration must be two numbers, low and high, not {interval}")
 
     @property
     def median(self) -> float:
@@ -59,7 +62,11 @@ class Calibration:
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a calibration must have the fields {sorted(known)}, found {fields!r}")
         interval = fields["scale_interval"]
-        return cls(**fields | {"quantiles": tuple(fields["quantiles"]), "scale_interval": interval and tuple(interval)})
+        try:
+            tuples = {"quantiles": tuple(fields["quantiles"]), "scale_interval": interval and tuple(interval)}
+            return cls(**fields | tuples)
+        except TypeError as error:
+            raise ValueError(f"a calibration holds something else than numbers ({error})") from error
 
 
 def to_columns(
@@ -81,7 +88,7 @@ def to_columns(
     if calibration is not None:
         columns["blur_percentile"] = percentile(blur, calibration.quantiles, xp=xp)
         if calibration.scale is not None:
-            anchor = calibration.median if anchor is None else anchor
+            anchor = xp.asarray(calibration.median if anchor is None else anchor, blur.dtype)
             columns["p_blurrier_than_anchor"] = probability_blurrier(blur, anchor, calibration.scale, xp=xp)
     return columns
 
@@ -96,10 +103,10 @@ def percentile(blur: Any, quantiles: tuple[float, ...], *, xp: ModuleType = np) 
 
     Each step between two quantiles adds the part of it that a score has covered.
     """
-    low, high = np.asarray(quantiles[:-1], np.float32), np.asarray(quantiles[1:], np.float32)
+    low, high = np.asarray([quantiles[:-1], quantiles[1:]], np.float32)[:, None]
     width = np.maximum(high - low, np.float32(1e-9))  # Quantiles that are equal are stepped over as a whole.
     covered = xp.clip((blur[..., None] - xp.asarray(low)) / xp.asarray(width), 0.0, 1.0)
-    return covered.sum(axis=-1) * (100.0 / len(low))
+    return covered.sum(axis=-1) * (100.0 / low.shape[-1])
 
 
 def probability_blurrier(blur: Any, anchor: Any, scale: float, *, xp: ModuleType = np) -> Any:

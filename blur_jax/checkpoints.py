@@ -1,14 +1,15 @@
 """Saving, resuming and loading of runs on any topology: the only file that knows Orbax.
 
 A run directory holds `checkpoints/<step>/`, each with the parameters, the optimizer's state and a `meta` record
-(step, config, preprocessing, validation accuracy), so that one checkpoint is all that scoring needs. Arrays are saved
-as plain host arrays: a checkpoint says nothing of the devices that wrote it.
+(step, config, preprocessing, validation, calibration), so that one checkpoint is all that scoring needs. Arrays are
+saved as plain host arrays: a checkpoint says nothing of the devices that wrote it.
 """
 
 import dataclasses
+import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +25,7 @@ from blur_jax.train_state import TrainState
 
 _FOLDER = "checkpoints"
 _METRIC = "validation_accuracy"
+ENOUGH_PAIRS = 50  # Validation pairs with an order below which their accuracy does not choose a checkpoint.
 
 
 class CheckpointError(ValueError):
@@ -67,7 +69,9 @@ class Checkpoints:
         config: dict[str, Any],
         preprocessing: Preprocessing,
         validation_accuracy: float | None,
+        validation_pairs: int | None = None,
         calibration: Calibration | None = None,
+        unlogged: Sequence[Mapping[str, float]] = (),
     ) -> None:
         """Starts to save a state and returns; the arrays have been copied by then, so the state may be donated.
 
@@ -76,7 +80,9 @@ class Checkpoints:
             config: the run's config, JSON-serializable.
             preprocessing: what scoring must do to a new picture.
             validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
+            validation_pairs: the number of pairs it was measured on; None where it is not known.
             calibration: what the scores of this state mean; None where it was not fitted.
+            unlogged: metrics of the last steps, which are in no row of the history yet.
 
         Raises:
             FloatingPointError: the state holds a number that is not finite; nothing is saved.
@@ -84,7 +90,9 @@ class Checkpoints:
         train_state.check_finite(state)
         step = int(state.step)
         meta = {"step": step, "config": config, "preprocessing": preprocessing.to_dict(), _METRIC: validation_accuracy}
+        meta["validation_pairs"] = validation_pairs
         meta["calibration"] = None if calibration is None else calibration.to_dict()
+        meta["unlogged"] = list(unlogged)
         items = {"params": state.params, "ema_params": state.ema_params, "opt_state": state.opt_state}
         arrays = {name: ocp.args.StandardSave(item) for name, item in items.items() if item is not None}
         metrics = None if validation_accuracy is None else {_METRIC: validation_accuracy}
@@ -113,9 +121,18 @@ class Checkpoints:
             ema_params=restored["ema_params"] if template.ema_params is not None else None,
         )
 
-    def close(self) -> None:
+    def latest_unlogged(self) -> list[dict[str, float]]:
+        """Returns what was saved as `unlogged` with the newest state; checkpoints of older versions have none."""
+        folder = self._manager.directory / str(self._manager.latest_step())
+        return _read_json(folder).get("unlogged", [])
+
+    def wait(self) -> None:
         """Waits until everything has been written."""
         self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits until everything has been written."""
+        self.wait()
         self._manager.close()
 
 
@@ -129,6 +146,7 @@ class Saved:
         config: the config of the run, in today's fields.
         preprocessing: the crop and resize protocol.
         validation_accuracy: of this checkpoint; None where it was not measured.
+        validation_pairs: the number of pairs it was measured on; None where it is not known, as in older versions.
         calibration: what its scores mean; None where it was not fitted, as in older versions.
     """
 
@@ -137,6 +155,7 @@ class Saved:
     config: ml_collections.ConfigDict
     preprocessing: Preprocessing
     validation_accuracy: float | None
+    validation_pairs: int | None
     calibration: Calibration | None
 
     def load_params(self, template: Any) -> Any:
@@ -166,6 +185,8 @@ def latest_step(workdir: str | os.PathLike) -> int | None:
 def find(path: str | os.PathLike) -> Saved:
     """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
 
+    Where validation has fewer than `ENOUGH_PAIRS` pairs, the last checkpoint that was validated is taken for the best.
+
     Raises:
         CheckpointError: there is none, or its record is damaged.
     """
@@ -178,11 +199,24 @@ def find(path: str | os.PathLike) -> Saved:
             f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
         )
     # The later of equals: it has seen more data.
-    return max(map(_read_meta, steps), key=lambda saved: (_comparable(saved.validation_accuracy), saved.step))
+    return max(map(_read_meta, steps), key=lambda saved: (_comparable(saved), saved.step))
 
 
-def _comparable(accuracy: float | None) -> float:
-    return -1.0 if accuracy is None or math.isnan(accuracy) else accuracy
+def _comparable(saved: Saved) -> float:
+    if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
+        return -1.0
+    few = saved.validation_pairs is not None and saved.validation_pairs < ENOUGH_PAIRS
+    return 0.0 if few else saved.validation_accuracy
+
+
+def fingerprint(params: Any) -> str:
+    """Returns 16 hex digits of the SHA-256 of parameters, a pytree of arrays: of their names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, leaf in jax.tree_util.tree_leaves_with_path(params):
+        array, text = np.asarray(leaf), jax.tree_util.keystr(name, simple=True, separator="/")
+        digest.update(f"{text} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _steps(folder: epath.Path) -> list[epath.Path]:
@@ -191,9 +225,13 @@ def _steps(folder: epath.Path) -> list[epath.Path]:
     return [path for path in found if (path / "meta").is_dir() and ocp.utils.is_checkpoint_finalized(path)]
 
 
-def _read_meta(path: epath.Path) -> Saved:
+def _read_json(path: epath.Path) -> dict[str, Any]:
     with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
-        meta = _guarded(path, lambda: checkpointer.restore(path / "meta"))
+        return _guarded(path, lambda: checkpointer.restore(path / "meta"))
+
+
+def _read_meta(path: epath.Path) -> Saved:
+    meta = _read_json(path)
     try:
         return Saved(
             path=os.fspath(path),
@@ -202,6 +240,7 @@ def _read_meta(path: epath.Path) -> Saved:
             config=ml_collections.ConfigDict(legacy.upgrade(meta["config"])),
             preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
             validation_accuracy=meta[_METRIC],
+            validation_pairs=meta.get("validation_pairs"),
             calibration=Calibration.from_dict(meta["calibration"]) if meta.get("calibration") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

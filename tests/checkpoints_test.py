@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import optax
 import pytest
 
 from blur_jax import checkpoints, train_state
+from blur_jax.calibration import Calibration
 from blur_jax.preprocessing import Preprocessing
 
 PROTOCOL = Preprocessing(image_size=48, context=1.25)
@@ -175,3 +177,71 @@ def test_an_unfinished_save_is_not_seen(tmp_path):
     shutil.copytree(tmp_path / "checkpoints" / "4", unfinished)
     assert checkpoints.find(tmp_path).step == 4
     assert checkpoints.Checkpoints(str(tmp_path), keep=2).latest_step == 4
+
+
+CALIBRATION = Calibration("100 faces", tuple(np.linspace(0, 1, 101).tolist()), 2.0, (1.5, 2.5), 60)
+
+
+def write_validated(folder, accuracies, pairs, calibration=None):
+    saver = checkpoints.Checkpoints(str(folder), keep=5)
+    for step, accuracy in accuracies.items():
+        saver.save(
+            state_of(step),
+            config=CONFIG,
+            preprocessing=PROTOCOL,
+            validation_accuracy=accuracy,
+            validation_pairs=pairs,
+            calibration=calibration,
+        )
+    saver.close()
+
+
+@pytest.mark.parametrize(("pairs", "step"), [(49, 3), (50, 2), (None, 2)])
+def test_too_few_validation_pairs_choose_nothing(tmp_path, pairs, step):
+    """The last is taken that was validated, not one that a preempted run left."""
+    write_validated(tmp_path, {1: 0.5, 2: 0.9, 3: 0.7, 4: None}, pairs)
+    found = checkpoints.find(tmp_path)
+    assert (found.step, found.validation_pairs) == (step, pairs)
+
+
+def test_a_calibration_travels_with_the_checkpoint(tmp_path):
+    write_validated(tmp_path, {4: 0.9}, 60, CALIBRATION)
+    assert checkpoints.find(tmp_path).calibration == CALIBRATION
+
+
+@pytest.mark.parametrize("change", [{"quantiles": [0.5]}, {"scale": -1}, {"quantiles": None}, {"scale_interval": 3}])
+def test_a_damaged_calibration_is_refused(tmp_path, change):
+    write_validated(tmp_path, {4: 0.9}, 60, CALIBRATION)
+    (record,) = (tmp_path / "checkpoints" / "4" / "meta").glob("metadata")
+    meta = json.loads(record.read_text())
+    meta["calibration"] |= change
+    record.write_text(json.dumps(meta))
+    with pytest.raises(checkpoints.CheckpointError, match="4: .*damaged"):
+        checkpoints.find(tmp_path)
+
+
+def test_a_record_of_an_older_version_has_neither(tmp_path):
+    write_validated(tmp_path, {1: 0.9, 2: 0.5}, 10, CALIBRATION)
+    for record in (tmp_path / "checkpoints").glob("*/meta/metadata"):
+        meta = json.loads(record.read_text())
+        del meta["calibration"], meta["validation_pairs"]
+        record.write_text(json.dumps(meta))
+    found = checkpoints.find(tmp_path)
+    assert (found.step, found.calibration, found.validation_pairs) == (1, None, None)
+
+
+def test_a_fingerprint_names_parameters():
+    params = state_of(3).params
+    found = checkpoints.fingerprint(params)
+    assert len(found) == 16 and int(found, 16) >= 0
+    assert found == checkpoints.fingerprint(jax.tree.map(jax.numpy.asarray, params))
+    other_value = {"layer": params["layer"] | {"bias": params["layer"]["bias"] + np.float32(1e-6)}}
+    other_name = {"other": params["layer"]}
+    other_shape = {"layer": params["layer"] | {"kernel": params["layer"]["kernel"].reshape(3, 2)}}
+    assert len({found, *map(checkpoints.fingerprint, (other_value, other_name, other_shape))}) == 4
+
+
+def test_a_fingerprint_stays_the_same_in_all_versions():
+    """By hand: SHA-256 of "a/b <f4 (2,)\\n" and the eight bytes."""
+    digest = hashlib.sha256(b"a/b <f4 (2,)\n" + np.array([1, 2], "<f4").tobytes()).hexdigest()
+    assert checkpoints.fingerprint({"a": {"b": np.array([1, 2], np.float32)}}) == digest[:16]
