@@ -1,91 +1,118 @@
-"""Trains or evaluates a blur scorer.
+"""Trains a blur scorer and evaluates it.
 
-    python launch.py --workdir=runs/demo
+    python launch.py --workdir=RUN                                         the demo of configs/default.py
+    python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, and one field of it changed
+    python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
 
-With no --config it trains the demo of configs/default.py. Fields are set as --config.steps=800 or
---config.consistency.quadruplet_weight=0. Rerun the same command to resume a run that was stopped.
+configs/default.py documents every field. The same command again resumes a run that was stopped. Exit status: 0 done,
+1 failed, 2 wrong command line, 75 stopped by SIGTERM or Ctrl-C and saved, 130 ended by Ctrl-C with nothing to save.
 """
 
 import os
 import sys
 from typing import NoReturn
 
-import jax
-import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import checkpoints, config_check, distributed
-from blur_jax.evaluate import evaluate, summary_text
-from blur_jax.train import train
-from tfds_builders.prepare import prepare_configured
+from blur_jax import flag_errors, interrupt
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
-# What config_flags raises for a wrong field, type or file; for the default config it does so here already.
-_CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEMPFAIL: to be tried again.
+_DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
+_INTERRUPTED = "launch.py: interrupted; run the same command again to go on"
 
 
-def refuse(error: Exception) -> NoReturn:
-    """Exits with one sentence about a wrong config."""
-    text = error.args[0] if isinstance(error, KeyError) else error
-    sys.exit(f"launch.py: --config: {' '.join(str(text).split())} (fields and types: configs/default.py)")
+def refuse(mistake: str) -> NoReturn:
+    """Exits with one sentence about what is wrong with the command line."""
+    print(f"launch.py: {mistake} (see --help and configs/default.py)", file=sys.stderr)
+    sys.exit(USAGE)
 
 
 try:
-    _CONFIG = config_flags.DEFINE_config_file(
-        "config", os.path.join(_HERE, "configs", "default.py"), "Config file, see configs/.", lock_config=True
-    )
-except _CONFIG_ERRORS as error:
-    refuse(error)
+    _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file, see configs/.", lock_config=True)
+except Exception as error:  # A wrong field of the default config is found here; other config files may raise anything.
+    refuse(flag_errors.sentence(error))
 _WORKDIR = flags.DEFINE_string(
-    "workdir",
-    None,
-    "Run directory: checkpoints, metrics and the report go here. A local path, gs:// or s3://.",
-    required=True,
+    "workdir", None, "Run directory: checkpoints, metrics and the report go here. A local path, gs:// or s3://."
 )
 _MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "evaluate"], "Train and then evaluate, or only evaluate the run's best checkpoint."
+    "mode",
+    "train",
+    ["train", "evaluate"],
+    "Train and then evaluate; or only evaluate the best checkpoint of a run, or that of --workdir=RUN/checkpoints/STEP,"
+    " on the run's own data unless --config.data.<field> names others.",
 )
+_OUTPUT = flags.DEFINE_string("output", None, "Where --mode=evaluate writes its results; default the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Join the other processes of a pod with jax.distributed.initialize()."
 )
 
 
-def run(config: ml_collections.ConfigDict, workdir: str, mode: str) -> None:
-    """Prepares the data where needed, trains, evaluates and says where the results are."""
-    # What can be refused at once is refused before minutes go into preparing the data.
-    if mode == "train":
-        config_check.check(config)
-    else:
-        distributed.everywhere(checkpoints.find, workdir)
-    config.data.sources = distributed.on_process_zero(prepare_configured, config.data)
-    if mode == "train" and not train(config, workdir):
-        return
-    distributed.say(summary_text(evaluate(config, workdir), workdir))
+def run(mode: str, workdir: str, output: str | None) -> int:
+    """Prepares the data where needed, trains, evaluates and says where the results are; returns the exit status."""
+    # Imported here, so that --help and mistakes on the command line are answered at once.
+    import jax
 
-
-def main(argv: list[str]) -> None:
-    """Runs what the flags ask for; errors that a user can fix become one sentence."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)  # The libraries log much that only debugging needs.
     if _DISTRIBUTED.value:
         jax.distributed.initialize()
+    from blur_jax import checkpoints, config_check, distributed, evaluation_config
+    from blur_jax.evaluate import evaluate, summary_text
+    from blur_jax.train import train
+    from tfds_builders.prepare import prepare_configured, required_parts
+
+    config, flag = _CONFIG.value, flags.FLAGS["config"]
+    # What can be refused at once is refused before minutes go into preparing the data.
+    if mode == "train":
+        config_check.check(config, workdir)
+    else:
+        own = distributed.everywhere(checkpoints.find, workdir).config
+        given = config_flags.get_override_values(flag)
+        config = evaluation_config.merge(own, given, config, chosen=flag.present > 0)
+        evaluation_config.check_output(own.data, config.data, output)
+    required = required_parts(config, mode)
+    config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
+    if mode == "evaluate":
+        evaluation_config.check_output(own.data, config.data, output)
+    elif not train(config, workdir):
+        return STOPPED
+    distributed.say(summary_text(evaluate(config, workdir, output), workdir, output))
+    return DONE
+
+
+def main(argv: list[str]) -> int:
+    """Runs what the flags ask for; errors that a user can fix become one sentence."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # The libraries log much that only debugging needs.
+    # Orbax misses the validation accuracy of a checkpoint between validations, as when the run is stopped.
+    logging.get_absl_logger().addFilter(lambda record: "tracked_metric" not in str(record.msg))
+    interrupt.watch(_INTERRUPTED)
     try:
-        run(_CONFIG.value, _WORKDIR.value, _MODE.value)
+        return run(_MODE.value, _WORKDIR.value, _OUTPUT.value)
     except (ValueError, OSError, FloatingPointError) as error:
         if logging.get_verbosity() >= logging.DEBUG:
             raise
-        sys.exit(f"launch.py: {error}\n(--verbosity=1 shows where)")
+        print(f"launch.py: {error}\n(--verbosity=1 shows where)", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        interrupt.leave(_INTERRUPTED)
 
 
 def parse(argv: list[str]) -> list[str]:
     """Reads the flags, and with them the config."""
     try:
-        return app.parse_flags_with_usage(argv)
-    except _CONFIG_ERRORS as error:
-        refuse(error)
+        rest = flags.FLAGS(argv)
+        _CONFIG.value.lock()  # Fails where the config file could not be read.
+    except SystemExit:  # --help, which absl ends with 1.
+        sys.exit(DONE)
+    except Exception as error:
+        refuse(flag_errors.sentence(error))
+    if len(rest) > 1:
+        refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
+    if not _WORKDIR.value:
+        refuse("--workdir=RUN is missing: the folder where the run is kept")
+    if _OUTPUT.value and _MODE.value == "train":
+        refuse("--output is for --mode=evaluate; a run that trains writes to --workdir")
+    return rest
 
 
 if __name__ == "__main__":

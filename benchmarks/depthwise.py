@@ -2,7 +2,7 @@
 
     python -m benchmarks.depthwise
 
-Backs the choice in blur_jax/backbones.py; the ratio is what counts.
+Backs the choice in blur_jax/depthwise.py; the ratio is what counts.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ import jax.numpy as jnp
 from absl import flags
 
 from benchmarks import timing
-from blur_jax import backbones
+from blur_jax import depthwise
 
 # (batch, side, channels, kernel size, strides), as EfficientNet-Lite0 meets them at 64 px.
 CASES = [(16, 32, 32, 3, 1), (16, 32, 96, 3, 2), (16, 16, 144, 5, 2), (16, 4, 672, 5, 1)]
 
 
-def _call(depthwise: Callable, x: jax.Array, kernel: jax.Array, *, strides: int, with_gradient: bool) -> Callable:
-    function = partial(depthwise, strides=strides)
+def _call(convolve: Callable, x: jax.Array, kernel: jax.Array, *, strides: int, with_gradient: bool) -> Callable:
+    function = partial(convolve, strides=strides)
     if with_gradient:
         run = jax.jit(jax.grad(lambda x, kernel: jnp.sum(jnp.square(function(x, kernel))), (0, 1)))
     else:
@@ -37,7 +37,7 @@ def run(*, repeats: int) -> None:
         kernel = jax.random.normal(keys[1], (size, size, 1, channels))
         cells = []
         for with_gradient in (False, True):
-            ways = {"conv": backbones.depthwise_by_convolution, "shifts": backbones.depthwise_by_shifts}
+            ways = {"conv": depthwise.by_convolution, "shifts": depthwise.by_shifts}
             calls = {
                 name: _call(way, x, kernel, strides=strides, with_gradient=with_gradient) for name, way in ways.items()
             }

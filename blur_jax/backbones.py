@@ -4,15 +4,15 @@ They are fully convolutional, for any S >= 32, and treat each image on its own: 
 normalization folded into the convolutions. Parameters are float32; computation is in `dtype`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
+
+from blur_jax import depthwise
 
 # A convolution followed by a rectifier keeps its variance with a gain of 2, a linear one with 1.
 _RECTIFIED = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
@@ -75,13 +75,14 @@ class ResNet(nn.Module):
     stage_sizes: tuple[int, ...]
     bottleneck: bool
     dtype: Any = jnp.float32
+    max_pool: Callable = partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding="SAME")
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
         """Returns the maps of the stages, S / 4 to S / 32 pixels wide."""
         x = ((images - 0.5) / 0.25).astype(self.dtype)
         x = nn.relu(ConvNorm(64, 7, 2, dtype=self.dtype, name="stem")(x))
-        x = nn.max_pool(x, (3, 3), (2, 2), padding="SAME")
+        x = self.max_pool(x)
         maps = []
         for stage, size in enumerate(self.stage_sizes):
             for block in range(size):
@@ -130,6 +131,7 @@ class EfficientNetLite0(nn.Module):
 
     blocks: int = 16
     dtype: Any = jnp.float32
+    depthwise_conv: Callable = depthwise.fastest  # Or another function of depthwise.py: all give the same.
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
@@ -139,7 +141,7 @@ class EfficientNetLite0(nn.Module):
         x = _relu6(conv(x))
         maps = []
         for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
-            x = InvertedResidual(*block, dtype=self.dtype, name=f"block{index:02d}")(x)
+            x = InvertedResidual(*block, self.dtype, self.depthwise_conv, name=f"block{index:02d}")(x)
             # ImageNet's activations deviate by 3 to 14; brought near one, a head on them bears the
             # learning rates that networks trained from scratch are used to.
             maps.append(x / 8.0)
@@ -166,6 +168,7 @@ class InvertedResidual(nn.Module):
     strides: int
     expansion: int
     dtype: Any
+    depthwise_conv: Callable
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -175,7 +178,7 @@ class InvertedResidual(nn.Module):
         if self.expansion > 1:
             expand = pointwise(x.shape[-1] * self.expansion, kernel_init=_RECTIFIED, name="expand")
             y = _relu6(expand(y))
-        y = DepthwiseConv(self.kernel_size, self.strides, self.dtype, name="depthwise")(y)
+        y = DepthwiseConv(self.kernel_size, self.strides, self.dtype, self.depthwise_conv, name="depthwise")(y)
         y = pointwise(self.features, kernel_init=_LINEAR, name="project")(_relu6(y))
         return x + y if x.shape == y.shape else y
 
@@ -183,13 +186,13 @@ class InvertedResidual(nn.Module):
 class DepthwiseConv(nn.Module):
     """Depthwise convolution with bias and SAME padding.
 
-    The parameters are those of `nn.Conv(channels, feature_group_count=channels)`. On CPU, where XLA's grouped
-    convolution is many times slower (benchmarks/depthwise.py), the result is summed from shifted products.
+    The parameters are those of `nn.Conv(channels, feature_group_count=channels)`.
     """
 
     kernel_size: int
     strides: int
     dtype: Any
+    convolve: Callable = depthwise.fastest
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -199,99 +202,7 @@ class DepthwiseConv(nn.Module):
         kernel = self.param("kernel", _RECTIFIED, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
         x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
-        y = lax.platform_dependent(
-            x,
-            kernel,
-            cpu=partial(depthwise_by_shifts, strides=self.strides),
-            default=partial(depthwise_by_convolution, strides=self.strides),
-        )
-        return y + bias[None, None, None, :]
-
-
-def depthwise_by_convolution(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Convolves [b, h, w, c] depthwise with [k, k, 1, c], with SAME padding, by XLA's own convolution."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(strides, strides),
-        padding="SAME",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1],
-    )
-
-
-def depthwise_by_shifts(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Does the same as `depthwise_by_convolution`, as a sum of k x k shifted products."""
-    return _by_shifts(x, kernel, strides)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _by_shifts(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
-    padded, taps = _pad(x, kernel, strides), kernel[:, :, 0]
-    height, width = (-(-length // strides) for length in x.shape[1:3])
-    total = 0.0
-    for row, column in np.ndindex(*taps.shape[:2]):
-        rows = slice(row, row + strides * (height - 1) + 1, strides)
-        columns = slice(column, column + strides * (width - 1) + 1, strides)
-        total += padded[:, rows, columns] * taps[row, column][None, None, None, :]
-    return total
-
-
-def _pad(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
-    return jnp.pad(x, ((0, 0), *_pads(x, kernel, strides), (0, 0)))
-
-
-def _pads(x: jax.Array, kernel: jax.Array, strides: int) -> Sequence[tuple[int, int]]:
-    return lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], (strides, strides), "SAME")
-
-
-def _by_shifts_forward(x: jax.Array, kernel: jax.Array, strides: int) -> tuple[jax.Array, tuple]:
-    return _by_shifts(x, kernel, strides), (x, kernel)
-
-
-def _by_shifts_backward(strides: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = saved
-    return _gradient_of_x(x, kernel, strides, gradient), _gradient_of_kernel(x, kernel, strides, gradient)
-
-
-def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
-    """Transposes the convolution: the gradient, spread out by the stride, under the kernel turned by half a circle."""
-    size = kernel.shape[:2]
-    spread = [
-        (length - 1 - before, full + before - 1 - strides * (count - 1), strides - 1)
-        for length, (before, _), full, count in zip(
-            size, _pads(x, kernel, strides), x.shape[1:3], gradient.shape[1:3], strict=True
-        )
-    ]
-    spread = lax.pad(gradient, jnp.zeros((), gradient.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
-    total = 0.0
-    for row, column in np.ndindex(*size):
-        tap = kernel[size[0] - 1 - row, size[1] - 1 - column, 0]
-        total += spread[:, row : row + x.shape[1], column : column + x.shape[2]] * tap[None, None, None, :]
-    return total
-
-
-def _gradient_of_kernel(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
-    """Sums over images and positions, row by row: XLA's own sum over them is 3 to 15 times slower on a CPU."""
-    padded = _pad(x, kernel, strides).astype(jnp.float32)
-    batch, height, width, channels = gradient.shape
-    size = kernel.shape[:2]
-
-    def add_row(index: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        image, row = index // height, index % height
-        slope = lax.dynamic_slice(gradient, (image, row, 0, 0), (1, 1, width, channels))[0, 0]
-        band = lax.dynamic_slice(padded, (image, row * strides, 0, 0), (1, size[0], *padded.shape[2:]))[0]
-        windows = (
-            band[row, column : column + strides * (width - 1) + 1 : strides] for row, column in np.ndindex(*size)
-        )
-        return tuple(total + window * slope for total, window in zip(sums, windows, strict=True))
-
-    zeros = jnp.zeros((width, channels), jnp.float32)
-    sums = lax.fori_loop(0, batch * height, add_row, (zeros,) * (size[0] * size[1]))
-    return jnp.stack(sums).sum(axis=1).reshape(kernel.shape).astype(kernel.dtype)
-
-
-_by_shifts.defvjp(_by_shifts_forward, _by_shifts_backward)
+        return self.convolve(x, kernel, strides=self.strides) + bias[None, None, None, :]
 
 
 def _relu6(x: jax.Array) -> jax.Array:

@@ -4,11 +4,17 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from blur_jax import augment, degradations, distributed, models, optimizer, train_step
+from blur_jax import augment, checkpoints, degradations, distributed, models, optimizer, train_step, warm_start
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-    """Raises ValueError, naming the field, for a config that cannot work."""
+def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
+    """Raises ValueError, naming the field, for a config that cannot work; all processes must call it together.
+
+    Args:
+        config: the run's config.
+        workdir: the run directory; None is one that does not exist yet. Once a run has saved something there, what it
+            started from is not asked for again.
+    """
     for field in ("steps", "log_every", "checkpoint_every", "keep", "evaluation.batch_size", "evaluation.resamples"):
         value = _field(config, field)
         if value < 1:
@@ -32,6 +38,9 @@ def check(config: ml_collections.ConfigDict) -> None:
         jax.eval_shape(lambda key, image: augment.augment(key, image, **config.augment), key, image)
     except ValueError as error:
         raise ValueError(f"config.degradation or config.augment: {error}") from error
+    fresh = workdir is None or distributed.on_process_zero(checkpoints.latest_step, workdir) is None
+    if fresh and config.start_from is not None:
+        distributed.everywhere(warm_start.find, config)
 
 
 def _field(config: ml_collections.ConfigDict, name: str) -> float | None:

@@ -7,6 +7,7 @@ local replicas.
 
 import concurrent.futures
 import json
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -151,23 +152,48 @@ def _gather_texts(text: str) -> list[str]:
 
 
 class Preemption:
-    """Notices that the machine is about to be taken away (SIGTERM), on all processes at the same step."""
+    """Notices SIGTERM (the machine is about to be taken away) and Ctrl-C, on all processes at the same step.
+
+    It does from the first call of `reached` on. Before, while the first step compiles, there is nothing to save, and
+    both signals end the process as they do anywhere else.
+
+    Attributes:
+        reason: what asked to stop, for people; meaningful once `reached` has returned True.
+    """
 
     def __enter__(self) -> "Preemption":
+        self.reason = "SIGTERM"
         self._asked = False
         self._alone = jax.process_count() == 1
-        if self._alone:
-            self._before = signal.signal(signal.SIGTERM, self._ask)
+        self._before = None
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._alone:
-            signal.signal(signal.SIGTERM, self._before)
+        if self._before is not None:
+            handlers, wakeup = self._before
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
 
-    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
+    def _listen(self) -> None:
+        # With several processes JAX's coordinator catches SIGTERM, and sees to it that all stop at the same step.
+        numbers = [signal.SIGTERM] if self._alone else []
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # As shells have it for jobs in the background.
+            numbers.append(signal.SIGINT)
+        handlers = {number: signal.signal(number, self._ask) for number in numbers}
+        self._before = (handlers, signal.set_wakeup_fd(-1))  # What ends the process on Ctrl-C elsewhere, interrupt.py.
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
+        if number == signal.SIGINT:
+            self.reason = "Ctrl-C"
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.write(2, b"\nstopping after this step, to save it; Ctrl-C again ends the run at once\n")
+            if not self._alone:
+                signal.raise_signal(signal.SIGTERM)
 
     def reached(self, step: int) -> bool:
         """Returns whether to save and stop after `step`."""
-        # Several processes must agree on the step; JAX's coordinator, which catches the signal there, sees to it.
+        if self._before is None:
+            self._listen()
         return self._asked if self._alone else multihost_utils.reached_preemption_sync_point(step)

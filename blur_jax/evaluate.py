@@ -128,7 +128,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str, output: str | None
 
 def results_folder(workdir: str, output: str | None = None) -> epath.Path:
     """Returns where the results go: `output`, or the run directory, which is above the folder of a checkpoint."""
-    return decisions.threshold_path(workdir).parent if output is None else run_dir.resolve(output)
+    return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
 
 
 def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:

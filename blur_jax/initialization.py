@@ -7,7 +7,18 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from blur_jax import data, distributed, inference, models, optimizer, pretrained, probe, train_state, train_step
+from blur_jax import (
+    data,
+    distributed,
+    inference,
+    models,
+    optimizer,
+    pretrained,
+    probe,
+    train_state,
+    train_step,
+    warm_start,
+)
 
 
 class Pairs(NamedTuple):
@@ -53,21 +64,32 @@ def initial_state(
         config: the run's config.
         model: the network.
         tx: the optimizer.
-        labeled: the pairs that a linear probe is fitted to; None leaves out pretrained weights and probe, for a state
+        labeled: the pairs that a linear probe is fitted to; None leaves out what the parameters start from, for a state
             of which only structure and shapes matter.
 
     Raises:
         FileNotFoundError: the package with the pretrained weights is not installed.
-        ValueError: there are no such weights, or no pair to fit the probe to.
+        ValueError: there are no such weights, no pair to fit the probe to, or `config.start_from` does not fit.
     """
     params = initial_params(config, model)
-    if labeled is not None and config.model.pretrained:
+    if labeled is not None:
+        params = _starting_params(config, model, params, labeled)
+    ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
+    return jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema))
+
+
+def _starting_params(
+    config: ml_collections.ConfigDict, model: models.Network, params: models.Params, labeled: data.Split
+) -> models.Params:
+    """Replaces drawn parameters by those of another run, or else by pretrained ones and a fitted head."""
+    if config.start_from is not None:
+        return distributed.everywhere(warm_start.load, config, params)
+    if config.model.pretrained:
         params = distributed.everywhere(pretrained.load, config.model.backbone, params)
-    if labeled is not None and config.model.linear_probe:
+    if config.model.linear_probe:
         rows, pairs = data.used_faces(labeled)
         images = distributed.everywhere(labeled.faces.stack, rows)
         features_of = inference.make_features(model)
         features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
         params |= {"head": probe.fit_head(features, pairs, labeled.labels, strength=config.model.linear_probe)}
-    ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
-    return jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema))
+    return params

@@ -13,6 +13,7 @@ from etils import epath
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "metrics.jsonl"
+VALIDATION_FILE = "validation.jsonl"
 LOCK_FILE = ".lock"
 
 # What the state after a step does not depend on: a run may resume with other values of these.
@@ -41,6 +42,13 @@ def resolve(workdir: str | os.PathLike) -> epath.Path:
     return path
 
 
+def run_of(path: str | os.PathLike) -> epath.Path:
+    """Returns the run directory of a path that is one, or one of its folders checkpoints/<step>, or checkpoints."""
+    path = resolve(path)
+    path = path.parent if (path / "meta").is_dir() else path  # Orbax's folder is not ours to write in.
+    return path.parent if path.name == "checkpoints" else path
+
+
 def is_local(path: epath.Path) -> bool:
     """Whether a path is on a file system, where files can be appended to, rather than in a bucket."""
     return "://" not in os.fspath(path)
@@ -61,8 +69,16 @@ def write_atomically(path: str | os.PathLike, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def claim(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> contextlib.AbstractContextManager:
+def claim(
+    config: ml_collections.ConfigDict, workdir: str | os.PathLike, *, fresh: bool = False
+) -> contextlib.AbstractContextManager:
     """Makes `workdir` the run directory of `config`, or checks that it is.
+
+    Args:
+        config: of the run.
+        workdir: the run directory, created where needed.
+        fresh: nothing has been saved there, so that a run of another config, which failed or was stopped before its
+            first checkpoint, gives way.
 
     Returns:
         a context manager that keeps other processes from claiming it while it is open. It does not in a bucket, where
@@ -78,7 +94,7 @@ def claim(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> cont
     try:
         path = folder / CONFIG_FILE
         wanted = json.loads(config.to_json())
-        if not path.exists():
+        if fresh or not path.exists():
             write_atomically(path, json.dumps(wanted, indent=2) + "\n")
             return lock
         try:
@@ -86,8 +102,10 @@ def claim(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> cont
         except (ValueError, AttributeError) as error:
             raise ValueError(f"{path}: damaged ({error}); move the folder away or give another --workdir") from error
         if different:
+            longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
             raise ValueError(
                 f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
+                + longer * ("config.steps is" in different)
             )
     except BaseException:
         lock.__exit__(None, None, None)
@@ -134,8 +152,17 @@ def _flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
-    """Returns the rows of a run's metrics, oldest first; a row cut short by a kill is left out."""
-    path = resolve(workdir) / HISTORY_FILE
+    """Returns the rows of a run's metrics, of training and of validation, by step; a step's training comes first.
+
+    Older versions wrote rows of both kinds to one file.
+    """
+    folder = resolve(workdir)
+    rows = [row for name in (HISTORY_FILE, VALIDATION_FILE) for row in _read_rows(folder / name)]
+    return sorted(rows, key=lambda row: row["step"])
+
+
+def _read_rows(path: epath.Path) -> list[dict[str, float]]:
+    """Returns the rows of a file, none where it is missing; a row cut short by a kill is left out."""
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -146,12 +173,12 @@ def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
 
 
 class History:
-    """The metrics of a run, a JSON line for each row, on disk as soon as they are written."""
+    """A file of metrics of a run, a JSON line for each row, on disk as soon as they are written."""
 
-    def __init__(self, workdir: str | os.PathLike, *, first_step: int) -> None:
-        """Opens the history, without the rows past `first_step` of a run that was killed: they will come again."""
-        self._path = resolve(workdir) / HISTORY_FILE
-        self._lines = [json.dumps(row) + "\n" for row in read_history(workdir) if row["step"] <= first_step]
+    def __init__(self, workdir: str | os.PathLike, name: str, *, first_step: int) -> None:
+        """Opens the file, without the rows past `first_step` of a run that was killed: they will come again."""
+        self._path = resolve(workdir) / name
+        self._lines = [json.dumps(row) + "\n" for row in _read_rows(self._path) if row["step"] <= first_step]
         write_atomically(self._path, "".join(self._lines))
         self._file = open(self._path, "a", encoding="utf-8") if is_local(self._path) else None
 

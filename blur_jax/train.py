@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import ml_collections
 
-from blur_jax import checkpoints, config_check, data, distributed, initialization, run_dir, validation
+from blur_jax import checkpoints, config_check, data, distributed, initialization, provenance, run_dir, validation
 from blur_jax.train_state import TrainState, check_finite
 from blur_jax.train_step import train_step
 from blur_jax.writers import StepLog, Writer, is_due
@@ -18,7 +18,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     """Trains a scorer, or resumes a run that was stopped.
 
     The state after any step is a function of the config and the data alone, so a run that was killed and started again
-    ends where an uninterrupted one does. SIGTERM saves and returns early.
+    ends where an uninterrupted one does. SIGTERM and Ctrl-C save and return early.
 
     Args:
         config: see configs/default.py.
@@ -32,28 +32,35 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
     """
-    config_check.check(config)
+    config_check.check(config, workdir)
     pairs = distributed.everywhere(initialization.open_pairs, config)
     model, tx = initialization.build(config)
     fresh = distributed.on_process_zero(checkpoints.latest_step, workdir) is None
     state = initialization.initial_state(config, model, tx, pairs.labeled if fresh else None)
     # Claimed only now that everything a config can get wrong has been tried: a typo leaves no claim behind.
     with (
-        distributed.everywhere(_claim, config, workdir),
+        distributed.everywhere(_claim, config, workdir, fresh),
         contextlib.closing(checkpoints.Checkpoints(workdir, keep=config.keep)) as saver,
     ):
         newest = distributed.on_process_zero(lambda: saver.latest_step)
         distributed.everywhere(_check_newest, workdir, newest, saver.latest_step, fresh)
         state = state if newest is None else saver.restore(state)
         if state.step >= config.steps:
-            distributed.say(f"{workdir}: this run has made its {config.steps} steps; train in another --workdir")
+            distributed.say(
+                f"{workdir}: this run has made its {config.steps} steps; to train on from it, give another --workdir"
+                f" and --config.start_from={workdir}"
+            )
             return True
+        unlogged = [] if newest is None else distributed.everywhere(saver.latest_unlogged)
         if state.step:
             distributed.say(f"{workdir}: resuming from step {state.step}")
+        distributed.on_process_zero(provenance.record_start, workdir, int(state.step))
         step = functools.partial(train_step, model=model, tx=tx, config=config)
-        validate = distributed.everywhere(validation.make_validate, config, model, pairs.validation)
+        others = [split for split in (pairs.labeled, pairs.unlabeled) if split]
+        validate = distributed.everywhere(validation.make_validate, config, model, pairs.validation, others)
+        validation.warn_of_few_pairs(pairs.validation, pairs.labeled)
         try:
-            return _loop(config, workdir, state, step, pairs, validate, saver)
+            return _loop(config, workdir, state, step, pairs, validate, saver, unlogged)
         except FloatingPointError as error:
             good = saver.latest_step
             kept = "no checkpoint was saved" if good is None else f"the last good checkpoint (step {good}) is kept"
@@ -63,8 +70,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
             ) from error
 
 
-def _claim(config: ml_collections.ConfigDict, workdir: str) -> contextlib.AbstractContextManager:
-    return run_dir.claim(config, workdir) if distributed.is_process_zero() else contextlib.nullcontext()
+def _claim(config: ml_collections.ConfigDict, workdir: str, fresh: bool) -> contextlib.AbstractContextManager:
+    return run_dir.claim(config, workdir, fresh=fresh) if distributed.is_process_zero() else contextlib.nullcontext()
 
 
 def _check_newest(workdir: str, newest: int | None, newest_here: int | None, fresh: bool) -> None:
@@ -85,6 +92,7 @@ def _loop(
     pairs: initialization.Pairs,
     validate: Callable,
     saver: checkpoints.Checkpoints,
+    unlogged: list[dict[str, float]],
 ) -> bool:
     """Makes the steps that are left; returns whether it got to the last."""
     first_step = int(state.step)
@@ -103,7 +111,7 @@ def _loop(
     writer = distributed.everywhere(
         Writer, workdir, first_step=first_step, steps=config.steps, images_per_step=images_per_step
     )
-    log = StepLog(config, writer)
+    log = StepLog(config, writer, unlogged)
     state = distributed.replicate(state)
     with contextlib.closing(writer), distributed.Preemption() as preemption:
         for step in range(first_step + 1, config.steps + 1):
@@ -115,17 +123,22 @@ def _loop(
                 log.catch_up()
                 host_state = jax.device_get(state)
                 check_finite(host_state)
-                found = validate(state.scoring_params) if due else {}
+                found, calibration = validate(state.scoring_params) if due else ({}, None)
                 if due:
-                    distributed.everywhere(writer.write, step, found)
+                    distributed.everywhere(writer.write_validation, step, found)
                     validation.warn_of_collapse(step, found["score_spread"])
                 saver.save(
                     host_state,
                     config=json.loads(config.to_json()),
                     preprocessing=pairs.validation.preprocessing,
                     validation_accuracy=found.get("validation_accuracy"),
+                    validation_pairs=validation.count_ordered(pairs.validation),
+                    calibration=calibration,
+                    unlogged=log.unlogged,
                 )
-            if stop and not last:
-                distributed.say(f"{workdir}: stopped by SIGTERM and saved at step {step}; rerun the command to resume")
+            if stop:
+                saver.wait()
+                reason = preemption.reason
+                distributed.say(f"{workdir}: stopped by {reason} and saved at step {step}; rerun the command to resume")
                 return False
     return True

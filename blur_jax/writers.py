@@ -6,7 +6,6 @@ import time
 
 import jax
 import ml_collections
-import numpy as np
 import tensorboardX
 from tqdm import tqdm
 
@@ -35,69 +34,88 @@ class Writer:
         self._active = distributed.is_process_zero()
         if not self._active:
             return
-        self._history = run_dir.History(workdir, first_step=first_step)
+        files = (run_dir.HISTORY_FILE, run_dir.VALIDATION_FILE)
+        self._training, self._validation = (run_dir.History(workdir, file, first_step=first_step) for file in files)
         path = run_dir.resolve(workdir)
         self._tensorboard = None
         if run_dir.is_local(path):
             self._tensorboard = tensorboardX.SummaryWriter(str(path / "tensorboard"), purge_step=first_step + 1)
-        self._images, self._steps = images_per_step, steps
-        self._last = (time.monotonic(), first_step)
-        self._shown = {}
-        self._bar = tqdm(
-            total=steps * images_per_step, initial=first_step * images_per_step, unit="image", unit_scale=True,
-            disable=None, dynamic_ncols=True, mininterval=0.5, smoothing=0.1,
-        )  # fmt: skip
+        self._images, self._steps, self._first_step = images_per_step, steps, first_step
+        self._bar, self._shown = None, {}
+        print(f"step {first_step}/{steps}  compiling the training step", file=sys.stderr, flush=True)
+
+    def start(self) -> None:
+        """Starts the clock: the training step has been compiled, which is no part of the rate and the time left."""
+        if self._active:
+            self._last = (time.monotonic(), self._first_step)
+            self._bar = tqdm(
+                desc="training", total=self._steps, initial=self._first_step, unit="step",
+                disable=None, dynamic_ncols=True, mininterval=0.5, smoothing=0.1,
+            )  # fmt: skip
 
     def advance(self, step: int) -> None:
         """Moves the progress bar on; `step` updates have been made."""
-        if self._active and not self._bar.disable:
-            self._bar.set_description(f"step {step}/{self._steps}", refresh=False)
-            self._bar.update(step * self._images - self._bar.n)
+        if self._active:
+            self._bar.update(step - self._bar.n)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Records named metrics of one step."""
-        if not self._active:
-            return
-        self._history.write({"step": step, **values})
+        """Records named metrics of training at one step."""
+        if self._active:
+            self._record(self._training, step, values, pace=self._pace(step))
+
+    def write_validation(self, step: int, values: dict[str, float]) -> None:
+        """Records named metrics of validation at one step; the time it took is no part of the rate either."""
+        if self._active:
+            self._record(self._validation, step, values, pace="")
+            self._last = (time.monotonic(), step)
+            self._bar.unpause()
+
+    def _record(self, history: run_dir.History, step: int, values: dict[str, float], *, pace: str) -> None:
+        history.write({"step": step, **values})
         for name, value in values.items() if self._tensorboard else ():
             self._tensorboard.add_scalar(name, value, step)
         shown = {name: values[name] for name in _SHOWN if name in values}
-        if self._bar.disable:
-            self._print_line(step, _text(shown))
+        if self._bar.disable:  # In logs and pipes a bar cannot redraw itself.
+            print(f"step {step}/{self._steps}{pace}  {_text(shown)}", file=sys.stderr, flush=True)
         else:
             self._shown |= shown
             self._bar.set_postfix_str(_text(self._shown), refresh=False)
 
-    def _print_line(self, step: int, text: str) -> None:
-        """Prints one line of progress, for logs and pipes, where a bar cannot redraw itself."""
+    def _pace(self, step: int) -> str:
+        """Says how fast the steps since the last row or validation went, and how long the rest takes at that rate."""
         now, (then, before) = time.monotonic(), self._last
-        pace = ""
-        if step > before:
-            rate = (step - before) / max(now - then, 1e-9)
-            left = round((self._steps - step) / rate)
-            pace = f"  {rate * self._images:.0f} images/s  {left // 60}:{left % 60:02d} left"
-            self._last = (now, step)
-        print(f"step {step}/{self._steps}{pace}  {text}", file=sys.stderr, flush=True)
+        self._last = (now, step)
+        rate = (step - before) / max(now - then, 1e-9)
+        left = round((self._steps - step) / rate)
+        return f"  {rate * self._images:.0f} images/s  {left // 60}:{left % 60:02d} left"
 
     def close(self) -> None:
         """Flushes and closes all files."""
         if self._active:
-            self._bar.close()
-            self._history.close()
+            if self._bar:
+                self._bar.close()
+            self._training.close()
+            self._validation.close()
             if self._tensorboard:
                 self._tensorboard.close()
 
 
 class StepLog:
-    """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host."""
+    """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host.
 
-    def __init__(self, config: ml_collections.ConfigDict, writer: Writer) -> None:
-        """Starts a log of a run of this config."""
+    A row of the history is the mean over the steps since the row before.
+    """
+
+    def __init__(self, config: ml_collections.ConfigDict, writer: Writer, unlogged: list[dict[str, float]]) -> None:
+        """Starts the log of a run of this config; `unlogged` is what a log of its earlier steps had left."""
         self._config, self._writer = config, writer
-        self._pending, self._window = None, []
+        self._pending, self._started, self.unlogged = None, False, list(unlogged)
 
     def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
         """Takes the metrics of the step just dispatched, and records those of the one before."""
+        if not self._started:  # The first step has been compiled once it has been dispatched.
+            self._writer.start()
+            self._started = True
         self.catch_up()
         self._pending = (step, metrics)
 
@@ -111,12 +129,12 @@ class StepLog:
             raise FloatingPointError(
                 f"step {step}: the loss is {metrics['loss']} and its gradient's norm {metrics['gradient_norm']}"
             )
-        self._window.append(metrics)
+        self.unlogged.append(metrics)
         self._writer.advance(step)
         if is_due(step, self._config.log_every) or step == self._config.steps:
-            means = {name: float(np.mean([row[name] for row in self._window])) for name in metrics}
+            means = {name: math.fsum(row[name] for row in self.unlogged) / len(self.unlogged) for name in metrics}
             distributed.everywhere(self._writer.write, step, means)
-            self._window = []
+            self.unlogged = []
 
 
 def _text(values: dict[str, float]) -> str:

@@ -17,6 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialization, data order and every random draw.
     config.steps = 600  # Updates in the run.
+    config.start_from = placeholder(str)  # A run, or its checkpoints/<step>, whose parameters training starts from.
     config.data = _data()
     config.batch = ml_collections.ConfigDict()
     config.batch.labeled = 32  # Labeled pairs in a global batch.
@@ -35,8 +36,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalization are spared.
     config.optimizer.clip_norm = 1.0  # Largest global gradient norm; unset it to clip nothing.
     config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, which then does the scoring.
-    config.log_every = 20  # Steps between rows of metrics.jsonl.
-    config.checkpoint_every = 100  # Steps between validations, each followed by a checkpoint.
+    config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean of so many steps.
+    config.checkpoint_every = 100  # Steps between validations, each a row of validation.jsonl and a checkpoint.
     config.keep = 2  # Newest checkpoints kept, beside the best by validation.
     config.evaluation = ml_collections.ConfigDict()
     config.evaluation.batch_size = 256  # Images in a global batch.

@@ -9,6 +9,8 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from blur_jax import flag_errors
+
 flags.disclaim_key_flags()  # `--help` lists the flags defined here as those of the experiment.
 
 _CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
@@ -67,8 +69,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    text = error.args[0] if isinstance(error, KeyError) else error
-    sys.exit(f"{_name()}: --config: {' '.join(str(text).split())} (fields and types: configs/default.py)")
+    sys.exit(f"{_name()}: --config: {flag_errors.sentence(error)} (fields and types: configs/default.py)")
 
 
 def _name() -> str:

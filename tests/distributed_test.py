@@ -125,19 +125,18 @@ def test_an_error_on_one_process_reaches_all_at_once(trained, subprocess_env, tm
     assert f"error: process {who} failed: OSError: the disk of this host is full" in outputs[1 - who]
 
 
-def test_a_workdir_of_another_config_is_refused_on_every_process(trained, subprocess_env, tmp_path):
-    config, _ = trained
+def test_a_workdir_of_another_config_is_refused_on_every_process(trained, subprocess_env):
+    config, folders = trained
     other = config.copy_and_resolve_references()
     other.seed = 9
-    with run_dir.claim(other, tmp_path):
-        pass
-    processes = runs.start(config, tmp_path, subprocess_env, processes=2)
+    processes = runs.start(other, folders["1"], subprocess_env, processes=2)
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [1, 1]
-    assert all("config.seed is 9 there, 0 here" in output for output in outputs)
+    assert all("config.seed is 0 there, 9 here" in output for output in outputs)
 
 
-def test_sigterm_on_one_process_stops_all_at_the_same_step(trained, subprocess_env, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_one_process_stops_all_at_the_same_step(trained, subprocess_env, tmp_path, sent):
     config, _ = trained
     config = config.copy_and_resolve_references()
     config.steps, config.checkpoint_every, config.log_every = 2000, 1000, 1
@@ -145,7 +144,7 @@ def test_sigterm_on_one_process_stops_all_at_the_same_step(trained, subprocess_e
     deadline = time.monotonic() + 90
     while len(run_dir.read_history(tmp_path)) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
-    processes[1].send_signal(signal.SIGTERM)
+    processes[1].send_signal(sent)
     output = runs.finish(processes)
     step = checkpoints.latest_step(tmp_path)
     assert 3 <= step < 1000

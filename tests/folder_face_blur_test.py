@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 import numpy as np
-import photos
 import pytest
-from photos import SMALL, configured, files, picture, prepare, save, write
 
+import photos
 from blur_jax import data
 from blur_jax.preprocessing import crop_and_resize
+from photos import SMALL, configured, files, picture, prepare, save, write
 from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
 

@@ -4,11 +4,11 @@ import io
 import os
 import pathlib
 
-import photos
 import pytest
-from photos import SMALL, picture, save, write
 from PIL import Image, ImageEnhance, ImageOps
 
+import photos
+from photos import SMALL, picture, save, write
 from tfds_builders.folder_face_blur import likeness
 from tfds_builders.folder_face_blur.findings import examine
 from tfds_builders.folder_face_blur.sources import Sources

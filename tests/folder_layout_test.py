@@ -1,8 +1,8 @@
 import os
 
 import pytest
-from photos import save
 
+from photos import save
 from tfds_builders.folder_face_blur.layout import read_layout
 
 

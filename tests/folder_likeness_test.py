@@ -3,9 +3,9 @@ import pathlib
 
 import numpy as np
 import pytest
-from photos import picture
 from PIL import Image, ImageEnhance, ImageFilter
 
+from photos import picture
 from tfds_builders.folder_face_blur import likeness
 
 CELEBA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "celeba_blur"

@@ -3,10 +3,10 @@
 import random
 import time
 
-import photos
 import pytest
-from photos import write
 
+import photos
+from photos import write
 from tfds_builders.folder_face_blur.layout import read_layout
 from tfds_builders.folder_face_blur.tables import Boxed, Ranked, Vote, read_tables
 from tfds_builders.problems import KINDS

@@ -4,9 +4,9 @@ import base64
 import csv
 import json
 
-import photos
 import pytest
 
+import photos
 from tfds_builders.label_studio.__main__ import main
 
 CONFIG = """<View>

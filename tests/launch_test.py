@@ -2,12 +2,17 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 import releases
+from blur_jax import run_dir, train
+from configs import default
+from conftest import flattened, shrink
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -24,9 +29,6 @@ def launch(env, *arguments):
 def arguments(config):
     """The default config shrunk, as flags."""
     config.data.dir = str(config.data.dir)
-    from configs import default
-    from conftest import flattened
-
     before = flattened(default.get_config())
     after = flattened(config)
     return [f"--config.{name}={value}" for name, value in after.items() if before[name] != value]
@@ -46,9 +48,9 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
     code, out, _ = launch(subprocess_env, *arguments, f"--workdir={workdir}")
     assert code == 0
     assert "has made its 6 steps" in out
-    # And evaluation alone gives the same metrics.
+    # And evaluation alone, on the data that the run knows, gives the same metrics.
     (workdir / "metrics.json").unlink()
-    code, out, err = launch(subprocess_env, *arguments, f"--workdir={workdir}", "--mode=evaluate")
+    code, out, err = launch(subprocess_env, f"--workdir={workdir}", "--mode=evaluate")
     assert code == 0, err
     assert json.loads((workdir / "metrics.json").read_text())["splits"]["test"] == metrics
     # Another config may not take over its folder.
@@ -58,11 +60,103 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.fixture(scope="module")
+def trained(demo_dir, tmp_path_factory):
+    """A run of six steps that has not been evaluated."""
+    folder = tmp_path_factory.mktemp("trained")
+    assert train.train(shrink(default.get_config(), demo_dir), str(folder))
+    return folder
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_one_checkpoint_is_evaluated_into_the_run_and_not_into_orbax_folder(trained, subprocess_env):
+    before = files(trained / "checkpoints")
+    code, out, err = launch(subprocess_env, f"--workdir={trained}/checkpoints/4", "--mode=evaluate")
+    assert code == 0, err
+    assert f"{trained}/checkpoints/4\n" in out
+    assert json.loads((trained / "metrics.json").read_text())["step"] == 4
+    assert files(trained / "checkpoints") == before
+
+
+def test_results_on_other_data_go_elsewhere(trained, subprocess_env, tmp_path):
+    before = files(trained)
+    other = ["--mode=evaluate", f"--workdir={trained}", "--config.data.name=ssranking_face_blur"]
+    other += [f"--config.data.manual_dir={releases.make(tmp_path)}", f"--config.data.dir={tmp_path}/data"]
+    code, _, err = launch(subprocess_env, *other)
+    assert code == 1
+    assert "--output=DIR" in err
+    assert not (tmp_path / "data").exists()  # It is said before anything is prepared.
+    code, out, err = launch(subprocess_env, *other, f"--output={tmp_path}/results")
+    assert code == 0, err
+    assert f"{tmp_path}/results/report.html" in out
+    assert set(json.loads((tmp_path / "results" / "metrics.json").read_text())["splits"]) == {"test1"}
+    assert files(trained) == before
+
+
+def test_a_failed_start_leaves_the_directory_free(arguments, subprocess_env, tmp_path):
+    folder = tmp_path / "run"
+    code, _, err = launch(subprocess_env, *arguments, "--config.model.backbone=resnet34", f"--workdir={folder}")
+    assert code == 1
+    assert "resnet34" in err
+    assert not folder.exists()
+
+
+def start(env, *arguments):
+    """Starts launch.py as a shell does in the foreground: with Ctrl-C turned on."""
+    command = [sys.executable, "-c", f"import signal, runpy, sys\n{_FOREGROUND}", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=-1, stderr=-1, text=True)
+
+
+_FOREGROUND = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "launch.py"
+sys.path.insert(0, "")
+runpy.run_path("launch.py", run_name="__main__")
+"""
+
+
+def wait_for(process, happened):
+    deadline = time.monotonic() + 120
+    while not happened() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+
+
+def test_ctrl_c_while_data_are_prepared_is_one_sentence(subprocess_env, tmp_path):
+    with start(subprocess_env, f"--config.data.dir={tmp_path}/data", f"--workdir={tmp_path}/run") as process:
+        wait_for(process, lambda: list(tmp_path.glob("data/demo_face_blur/*/*")))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.endswith("\nlaunch.py: interrupted; run the same command again to go on\n")
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, subprocess_env, tmp_path):
+    """So that a scheduler can tell it from one that is done, and from one that failed."""
+    arguments = [*arguments, "--config.steps=3000", "--config.checkpoint_every=1000", f"--workdir={tmp_path}/run"]
+    with start(subprocess_env, *arguments) as process:
+        wait_for(process, lambda: len(run_dir.read_history(tmp_path / "run")) > 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "stopped by Ctrl-C and saved at step" in out
+    assert "Traceback" not in err
+    assert "metric" not in err  # What Orbax says of a checkpoint without validation.
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "--workdir"),
-        (["--workdir=x", "--config.stepz=5"], "stepz"),
+        ([], "--workdir=RUN is missing"),
+        (["--workdir=x", "--output=y"], "--output is for --mode=evaluate"),
+        (["--workdir=x", "--config.step=5"], "no field step; did you mean steps?"),
+        (["--workdir=x", "--mode=evaluate"], "no checkpoint here"),
         (["--workdir=x", "--config.steps=many"], "steps"),
         (["--workdir=x", "--config.model.depth=5"], "depth"),
         (["--workdir=x", "--config=nowhere.py"], "nowhere.py"),
@@ -75,8 +169,9 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
 def test_mistakes_on_the_command_line_get_one_clear_sentence(subprocess_env, tmp_path, flags, message):
     flags = [flag.replace("=x", f"={tmp_path}/x") for flag in flags]
     code, _, err = launch(subprocess_env, *flags)
-    assert code != 0
+    assert code in (1, 2)
     assert message in err
+    assert err.count("\n") <= 2
     assert "Traceback" not in err
 
 
@@ -89,9 +184,11 @@ def test_an_unwritable_workdir_is_named(arguments, subprocess_env, tmp_path):
 
 
 def test_help_names_every_flag(subprocess_env):
-    _, out, err = launch(subprocess_env, "--help")
-    for flag in ("--config", "--workdir", "--mode", "--[no]distributed"):
-        assert flag in out + err
+    code, out, _ = launch(subprocess_env, "--help")
+    assert code == 0
+    for flag in ("--config", "--workdir", "--mode", "--output", "--[no]distributed"):
+        assert flag in out
+    assert "configs/default.py documents every field" in out
 
 
 def test_errors_of_distributed_initialization_are_not_swallowed(arguments, subprocess_env, tmp_path):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from blur_jax import backbones, models
+from blur_jax import backbones, depthwise, models
 from configs import default
 
 SIZE = 32
@@ -211,14 +211,14 @@ def test_depthwise_convolutions_agree_in_values_and_gradients(kernel_size, strid
     kernel = jax.random.normal(keys[1], (kernel_size, kernel_size, 1, 6))
 
     @functools.partial(jax.jit, static_argnums=0)
-    def run(depthwise):
+    def run(convolve):
         def loss(x, kernel):
-            return jnp.sum(jnp.sin(depthwise(x, kernel, strides=strides)))
+            return jnp.sum(jnp.sin(convolve(x, kernel, strides=strides)))
 
-        return depthwise(x, kernel, strides=strides), *jax.grad(loss, (0, 1))(x, kernel)
+        return convolve(x, kernel, strides=strides), *jax.grad(loss, (0, 1))(x, kernel)
 
-    shifted = run(backbones.depthwise_by_shifts)
-    direct = run(backbones.depthwise_by_convolution)
+    shifted = run(depthwise.by_shifts)
+    direct = run(depthwise.by_convolution)
     for one, other in zip(shifted, direct, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
@@ -228,7 +228,7 @@ def test_depthwise_by_shifts_by_hand():
     kernel = jnp.arange(9.0).reshape(3, 3, 1, 1)
     # At the center the sum of n * (n + 1) for n = 0..8, which is 204 + 36; at the top left corner
     # the kernel's 4, 5, 7, 8 meet the image's 1, 2, 4, 5.
-    y = backbones.depthwise_by_shifts(x, kernel, strides=1)
+    y = depthwise.by_shifts(x, kernel, strides=1)
     assert y[0, 1, 1, 0] == 240
     assert y[0, 0, 0, 0] == 4 + 10 + 28 + 40
 

@@ -4,11 +4,11 @@ import io
 import os
 import sys
 
-import bad_pictures
 import numpy as np
 import pytest
 from PIL import Image
 
+import bad_pictures
 from blur_jax.pictures import from_array, read_image, to_rgb
 
 GRAY = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)

@@ -66,6 +66,19 @@ def test_a_damaged_record_is_named(config, tmp_path, content):
         run_dir.claim(config, tmp_path)
 
 
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_run_that_saved_nothing_gives_way(config, tmp_path, content):
+    """As after a start that failed, or was stopped while it compiled."""
+    claim(config, tmp_path)
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    config.seed = 5
+    with run_dir.claim(config, tmp_path, fresh=True):
+        assert json.loads((tmp_path / "config.json").read_text())["seed"] == 5
+        with pytest.raises(ValueError, match="another process"):  # It does not while it trains.
+            run_dir.claim(config, tmp_path, fresh=True)
+
+
 def test_two_processes_cannot_train_in_one_directory(config, tmp_path):
     with run_dir.claim(config, tmp_path), pytest.raises(ValueError, match="another process is training in it"):
         run_dir.claim(config, tmp_path)
@@ -93,14 +106,14 @@ def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, subprocess_env
 
 
 def test_history_holds_each_row_once_after_a_kill(tmp_path):
-    history = run_dir.History(tmp_path, first_step=0)
+    history = run_dir.History(tmp_path, "metrics.jsonl", first_step=0)
     for step in (1, 2, 3):
         history.write({"step": step, "loss": 0.5})
     history.close()
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 4, "lo')
     assert [row["step"] for row in run_dir.read_history(tmp_path)] == [1, 2, 3]
-    resumed = run_dir.History(tmp_path, first_step=2)
+    resumed = run_dir.History(tmp_path, "metrics.jsonl", first_step=2)
     resumed.write({"step": 3, "loss": 0.25})
     resumed.close()
     assert run_dir.read_history(tmp_path) == [
@@ -108,6 +121,22 @@ def test_history_holds_each_row_once_after_a_kill(tmp_path):
         {"step": 2, "loss": 0.5},
         {"step": 3, "loss": 0.25},
     ]
+
+
+def test_rows_of_both_kinds_are_read_by_step_from_new_files_and_from_old(tmp_path):
+    """Old runs have all in one file."""
+    rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}, {"step": 2, "validation_accuracy": 0.75}]
+    for name, kept in {"old": {"metrics": rows}, "new": {"metrics": rows[:2], "validation": rows[2:]}}.items():
+        for file, lines in kept.items():
+            text = "".join(json.dumps(row) + "\n" for row in lines)
+            run_dir.write_atomically(tmp_path / name / f"{file}.jsonl", text)
+        assert run_dir.read_history(tmp_path / name) == rows
+
+
+@pytest.mark.parametrize("path", ["run", "run/checkpoints", "run/checkpoints/200"])
+def test_the_run_of_a_checkpoint(tmp_path, path):
+    (tmp_path / "run" / "checkpoints" / "200" / "meta").mkdir(parents=True)
+    assert os.fspath(run_dir.run_of(tmp_path / path)) == str(tmp_path / "run")
 
 
 def test_a_run_without_history_has_none(tmp_path):

@@ -7,12 +7,12 @@ import sys
 import time
 
 import pytest
-import scored
 from PIL import Image
-from scored import command, open_text
 
 import blur_jax
+import scored
 from blur_jax.scoring import journal, session
+from scored import command, open_text
 
 
 @pytest.fixture(scope="module")

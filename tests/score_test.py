@@ -6,16 +6,16 @@ import os
 import subprocess
 import sys
 
-import bad_pictures
 import numpy as np
 import pytest
-import scored
 from PIL import Image
 from pyarrow import parquet
-from scored import blur_of, command, open_text, read
 
+import bad_pictures
 import blur_jax
+import scored
 from blur_jax import decisions
+from scored import blur_of, command, open_text, read
 
 
 @pytest.fixture(scope="module")

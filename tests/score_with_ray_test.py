@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-import scored
 from pyarrow import parquet
 
 import blur_jax
+import scored
 
 pytest.importorskip("ray", reason="needs Ray: pip install blur_jax[ray]")
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-import scored
 from PIL import Image
 
 import blur_jax
+import scored
 from blur_jax import decisions
 from blur_jax.decisions import Threshold
 

@@ -51,15 +51,33 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(long_con
     assert straight == killed
 
 
-def test_sigterm_saves_and_exits_with_0(long_config, subprocess_env, tmp_path):
+@pytest.mark.parametrize(("sent", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
+def test_a_run_that_is_asked_to_stop_saves(long_config, subprocess_env, tmp_path, sent, name):
     long_config.steps, long_config.checkpoint_every = 2000, 1000
     (process,) = runs.start(long_config, tmp_path, subprocess_env)
     wait_for_row(tmp_path, 3, process)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(sent)
     output = runs.finish([process])
     saved = checkpoints.latest_step(tmp_path)
     assert 0 < saved < 1000
-    assert f"saved at step {saved}" in output
+    assert f"stopped by {name} and saved at step {saved}; rerun the command to resume" in output
+    assert ("Ctrl-C again ends the run at once" in output) == (name == "Ctrl-C")
+    assert "Traceback" not in output
+
+
+def test_ctrl_c_again_ends_a_run_at_once(long_config, subprocess_env, tmp_path):
+    long_config.steps, long_config.checkpoint_every = 2000, 1000
+    (process,) = runs.start(long_config, tmp_path, subprocess_env, do=("save slowly", "train"))
+    wait_for_row(tmp_path, 3, process)
+    process.send_signal(signal.SIGINT)
+    output = process.stdout.readline()
+    while "Ctrl-C again" not in output:
+        output = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=20)[0]
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in output
+    assert checkpoints.latest_step(tmp_path) is None
 
 
 def sigterm_at(monkeypatch, step):
@@ -69,7 +87,8 @@ def sigterm_at(monkeypatch, step):
 
 @pytest.mark.parametrize("at", [2, 3])
 def test_sigterm_changes_neither_the_record_nor_the_best_checkpoint(config, tmp_path, monkeypatch, at):
-    """At a step where validation is due, too: it must not be skipped for good."""
+    """At a step where validation is due, too: it must not be skipped for good; and in the middle of a row."""
+    config.log_every = 4
     assert train.train(config, str(tmp_path / "straight"))
     with monkeypatch.context() as patch:
         sigterm_at(patch, at)
@@ -87,6 +106,7 @@ def test_sigterm_in_the_last_step_still_validates(config, tmp_path, monkeypatch)
     """Though neither logging nor validation is due at that step by its number."""
     config.steps, config.checkpoint_every, config.log_every = 5, 2, 3
     sigterm_at(monkeypatch, 5)
+    assert not train.train(config, str(tmp_path))  # What follows a run, such as its evaluation, takes time, too.
     assert train.train(config, str(tmp_path))
     rows = run_dir.read_history(tmp_path)
     assert [row["step"] for row in rows if "loss" in row] == [3, 5]
@@ -228,6 +248,15 @@ def test_a_typo_leaves_no_claim_behind(config, tmp_path):
         train.train(config, str(tmp_path / "run"))
     config.data.labeled_split = "train"
     assert train.train(config, str(tmp_path / "run"))
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_gives_way(config, tmp_path):
+    other = config.copy_and_resolve_references()
+    other.seed = 5
+    with run_dir.claim(other, tmp_path):
+        pass
+    assert train.train(config, str(tmp_path))
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 0
 
 
 def test_a_run_resumes_with_other_logging_and_evaluation(config, tmp_path, monkeypatch):

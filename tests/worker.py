@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import signal
 import sys
+import time
 
 import jax
 import ml_collections
@@ -11,15 +13,18 @@ import numpy as np
 
 def main():
     task = json.loads(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background start with Ctrl-C turned off.
     jax.config.update("jax_num_cpu_devices", task["devices"])
     if task.get("processes", 1) > 1:
         jax.distributed.initialize(f"localhost:{task['port']}", task["processes"], task["index"])
 
-    from blur_jax import evaluate, train
+    from blur_jax import checkpoints, evaluate, train
 
     config = ml_collections.ConfigDict(task["config"])
     if "fit another probe on each" in task["do"]:
         fit_another_probe(task["index"])
+    if "save slowly" in task["do"]:
+        checkpoints.Checkpoints.save = lambda *_, **__: time.sleep(60)
     for action in task["do"]:
         if action.startswith(f"fail on {task['index']} in "):
             fail_in(action.split()[-1])
