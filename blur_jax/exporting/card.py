@@ -1,0 +1,188 @@
+"""The model card beside an exported file: YAML front matter and Markdown, as README.md on Hugging Face has it."""
+
+from typing import Any
+
+import yaml
+
+# What a card quotes of metrics.json: its name there -> (its name on Hugging Face, in words).
+_METRICS = {
+    "spearman": ("spearmanr", "Spearman correlation with the true rank"),
+    "pairwise_accuracy": ("accuracy", "share of pairs in the right order"),
+    "auc": ("roc_auc", "AUC, clear against blurred"),
+}
+_TASK = {"type": "image-classification", "name": "ranking by blur"}  # Hugging Face has no task nearer to it.
+_LIBRARIES = {"onnx": "onnx", "stablehlo": "jax", "safetensors": "jax"}
+
+_PREPARE = """import numpy as np
+from PIL import Image, ImageOps
+
+def prepare(path, box=None):  # For pictures of 8 bits without transparency; box: x, y, width, height of the face.
+    image = {opened}.convert("RGB")
+    width, height = image.size
+    x, y, w, h = box or (0, 0, width, height)
+    side = max(1, min(round({context:g} * max(w, h)), width, height))
+    left = min(max(round(x + w / 2 - side / 2), 0), width - side)
+    top = min(max(round(y + h / 2 - side / 2), 0), height - side)
+    square = image.crop((left, top, left + side, top + side))
+    return np.asarray(square.resize(({size}, {size}), Image.Resampling.BICUBIC))
+
+images = np.stack([prepare(path) for path in ["a.jpg", "b.jpg"]])
+"""
+_RUN = {
+    "onnx": """import onnxruntime
+
+session = onnxruntime.InferenceSession("{file}")
+names = [output.name for output in session.get_outputs()]
+columns = dict(zip(names, session.run(names, {{"images": images}})))
+""",
+    "stablehlo": """import pathlib
+import jax
+
+columns = jax.export.deserialize(pathlib.Path("{file}").read_bytes()).call(images)
+""",
+    "safetensors": """import jax
+from blur_jax.exporting import formats
+
+graph, metadata = formats.load_safetensors("{file}")
+columns = jax.jit(graph.columns)(images)
+""",
+}
+
+_BODY = """# Blur scorer
+
+Scores how blurred a picture of a face (or of another object, if it was trained on such pictures) is. `{file}` was
+exported by blur_jax {version}, an implementation of the idea of
+[Semi-supervised Ranking for Object Image Blur Assessment](https://arxiv.org/abs/2207.06085), from step {step} of a run
+on `{data}`; checkpoint `{fingerprint}`.
+
+## Input and output
+
+Input `images`: uint8 [n, {size}, {size}, 3], RGB, any n. Scaling and calibration are inside the file. A score depends
+on its image alone.
+
+| output, float32 [n] | range | larger is |
+|---|---|---|
+{outputs}
+
+## Crop and resize
+
+{protocol} Another crop or filter gives other scores.
+
+## Calibration and threshold
+
+{calibration} {threshold}
+
+## Run it
+
+```python
+{run}```
+
+## Intended use and limits
+
+It puts pictures of one kind in the order of their blur, and finds the most blurred ones to leave out. It has learned
+from the pictures of `{data}`: on other cameras, subjects or crops a score may mean something else, so look at pictures
+on both sides of a threshold before relying on it. It judges blur alone, not pose, light or identity, and says nothing
+about people. Scores of different checkpoints cannot be compared; percentiles in the same reference set can.
+
+## Results
+
+{results}
+
+## License
+
+{license}
+"""
+
+Results = list[tuple[str, str, str, dict[str, float]]]  # (split, " of matched size" or "", metric, value and interval)
+
+
+def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
+    """Returns the card.
+
+    Args:
+        described: the metadata of the export, see metadata.py.
+        file: name of the exported file.
+        format: its format.
+        metrics: the run's metrics.json where it is about this checkpoint.
+    """
+    protocol, checkpoint, results = described["preprocessing"], described["checkpoint"], _results(metrics)
+    opened = "ImageOps.exif_transpose(Image.open(path))" if protocol["upright"] else "Image.open(path)"
+    code = f"{_PREPARE}\n{_RUN[format]}"
+    body = _BODY.format(
+        file=file,
+        size=protocol["image_size"],
+        version=described["version"],
+        step=checkpoint["step"],
+        fingerprint=checkpoint["fingerprint"],
+        data=described["data"],
+        outputs="\n".join(
+            f"| {name} | {row['range'][0]} to {row['range'][1]} | {row['larger_is']} |"
+            for name, row in described["outputs"].items()
+        ),
+        protocol=protocol["description"],
+        calibration=_calibration(described["calibration"]),
+        threshold=_threshold(described["threshold"]),
+        run=code.format(file=file, size=protocol["image_size"], context=protocol["context"], opened=opened),
+        results=_table(results) if results else "There are no test results of this checkpoint.",
+        license=described["license"]["note"],
+    )
+    front = yaml.safe_dump(_front(described, format, results), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n{body}"
+
+
+def _front(described: dict[str, Any], format: str, results: Results) -> dict[str, Any]:
+    front = {
+        "license": described["license"]["id"],
+        "library_name": _LIBRARIES[format],
+        "pipeline_tag": _TASK["type"],
+        "tags": ["blur", "image-quality", "face-image-quality", "ranking", "blur_jax", format],
+    }
+    if not results:
+        return front
+    entries = [
+        {
+            "task": _TASK,
+            "dataset": {"name": f"{described['data']}{matched}", "type": described["data"], "split": split},
+            "metrics": [{"type": _METRICS[metric][0], "name": _METRICS[metric][1], "value": round(value["value"], 4)}],
+        }
+        for split, matched, metric, value in results
+    ]
+    front["metrics"] = sorted({_METRICS[metric][0] for _, _, metric, _ in results})
+    front["model-index"] = [{"name": f"blur_jax {described['checkpoint']['fingerprint']}", "results": entries}]
+    return front
+
+
+def _results(metrics: dict[str, Any] | None) -> Results:
+    """Picks what a card quotes; the metrics within bins of face size where the run has them, which are fairer."""
+    found = []
+    for split, values in (metrics or {}).get("splits", {}).items():
+        matched = " of matched size" if "size_matched" in values else ""
+        values = values["size_matched"] if matched else values
+        found += [(split, matched, name, values[name]) for name in _METRICS if isinstance(values.get(name), dict)]
+    return found
+
+
+def _table(results: Results) -> str:
+    lines = ["| test faces | metric | value [95% interval] |", "|---|---|---|"]
+    for split, matched, name, value in results:
+        numbers = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+        lines.append(f"| {split}{matched} | {_METRICS[name][1]} | {numbers} |")
+    return "\n".join(lines)
+
+
+def _calibration(calibration: dict[str, Any] | None) -> str:
+    if calibration is None:
+        return "The checkpoint carries no calibration: scores put pictures in order and have no unit."
+    sentence = f"Percentiles are among {calibration['reference']}."
+    if calibration["scale"] is None:
+        return sentence
+    return (
+        f"{sentence} The anchor is their median, blur {calibration['quantiles'][50]:.4f}; the probability of being"
+        f" called blurrier than it was fitted to {calibration['pairs']} labeled pairs."
+    )
+
+
+def _threshold(threshold: dict[str, Any] | None) -> str:
+    if threshold is None:
+        return "No threshold was chosen for it."
+    return f"Keep a picture where `blur < {threshold['keep_below']:.6g}`. This threshold: {threshold['source']}"
