@@ -12,18 +12,8 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from blur_jax import (
-    bootstrap,
-    checkpoints,
-    data,
-    data_summary,
-    decisions,
-    distributed,
-    labeled_pairs,
-    provenance,
-    report,
-    run_dir,
-)
+from blur_jax import bootstrap, checkpoints, data, data_summary, distributed, labeled_pairs, provenance, report, run_dir
+from blur_jax.decisions import read_threshold
 from blur_jax.labeled_pairs import LabeledPairs
 from blur_jax.ranking import Evaluation
 from blur_jax.scorer import Scorer
@@ -166,7 +156,7 @@ def _write_results(
         run_dir.write_atomically(folder / SCORES_FILE, _csv(ranked))
     if pairs:
         run_dir.write_atomically(folder / PAIRS_FILE, _pairs_csv(pairs))
-    threshold = decisions.read_threshold(run)
+    threshold = read_threshold(run)
     report.write_report(
         folder / REPORT_FILE,
         title=f"blur_jax: {run.name} on {config.data.name}",

@@ -7,18 +7,8 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from blur_jax import (
-    data,
-    distributed,
-    inference,
-    models,
-    optimizer,
-    pretrained,
-    probe,
-    train_state,
-    train_step,
-    warm_start,
-)
+from blur_jax import data, distributed, inference, models, optimizer, pretrained, probe, train_state, train_step
+from blur_jax.warm_start import load as load_start
 
 
 class Pairs(NamedTuple):
@@ -83,7 +73,7 @@ def _starting_params(
 ) -> models.Params:
     """Replaces drawn parameters by those of another run, or else by pretrained ones and a fitted head."""
     if config.start_from is not None:
-        return distributed.everywhere(warm_start.load, config, params)
+        return distributed.everywhere(load_start, config, params)
     if config.model.pretrained:
         params = distributed.everywhere(pretrained.load, config.model.backbone, params)
     if config.model.linear_probe:

@@ -37,7 +37,70 @@ def test_a_sound_folder_has_nothing_to_report(root):
     assert found(root) == ([], [])
 
 
-def test_every_planted_fault_is_reported_with_file_and_line_and_nothing_else(tmp_path):
+# What annotators wrote, from line 2 of pairs.csv on.
+VOTES = [
+    "p0.png,p1.png,1,ann,",  # 2
+    "p1.png,p2.png,1,ann,",
+    "p0.png,p2.png,-1,ann,",  # 4: p0 < p1 < p2 < p0
+    "p1.png,p0.png,-1,ann,",  # 5: the same as line 2
+    "p13.png,p14.png,-1,bob,",  # 6
+    "p3.png,p4.png,1,ann,",
+    "p4.png,p3.png,1,ann,",  # 8: contradicts line 7
+    "p5.png,p5.png,0,ann,",  # 9
+    "p5.png,nobody.png,1,ann,",  # 10
+    "p5.png,T.PNG,1,ann,",  # 11
+    "p5.png,../outside.png,1,ann,",  # 12
+    "p5.png,link.png,1,ann,",  # 13
+    "p5.png,p6.png,2,ann,",  # 14
+    "p5.png,p6.png,1",  # 15
+    "p5.png,broken.jpg,1,ann,",  # 16
+    "p5.png,small.png,1,ann,",  # 17
+    "p5.png,long.png,1,ann,",  # 18: long, but it has a box
+    "p5.png,p6.png,1,ann,",
+    "p6.png,copy-of-p7.jpg,1,ann,",  # 20: p7 is a test picture
+    "p10.png,p6.png,1,ann,",  # 21: a test picture
+    "mirrored-p9.png,p6.png,1,ann,",  # 22: p9 is a test picture
+    "p11.png,p6.png,1,ann,",  # 23: has no box
+    "p12.png,p6.png,1,ann,",  # 24: its box leaves the picture
+    "p13.png,p14.png,1,bob,",  # 25: bob contradicts his own line 6
+]
+# Lines of boxes.csv count from the first of the faulty ones.
+PROBLEMS = [
+    ("ambiguous name", "unlabeled/p15.png", 0),
+    ("contradictory pair", "pairs.csv", 8),
+    ("contradictory pair", "pairs.csv", 25),
+    ("pair with itself", "pairs.csv", 9),
+    ("unknown picture", "pairs.csv", 10),
+    ("unknown picture", "pairs.csv", 11),
+    ("unsafe path", "pairs.csv", 12),
+    ("unsafe path", "pairs.csv", 13),
+    ("malformed line", "pairs.csv", 14),
+    ("malformed line", "pairs.csv", 15),
+    ("unreadable image", "pairs.csv", 16),
+    ("too small", "pairs.csv", 17),
+    ("train and test, by content", "ranked.csv", 2),
+    ("train and test", "ranked.csv", 5),
+    ("train and test, by content", "ranked.csv", 4),
+    ("missing box", "pairs.csv", 23),
+    ("box outside", "boxes.csv", +0),
+    ("repeated line", "boxes.csv", +2),
+    ("malformed line", "boxes.csv", +3),
+    ("repeated line", "ranked.csv", 6),
+    ("malformed line", "ranked.csv", 7),
+]
+WARNINGS = [
+    ("cycle", "pairs.csv", 2),
+    ("repeated vote", "pairs.csv", 5),
+    ("left out", "images/link.png", 0),
+    ("left out", "images/empty.jpg", 0),
+    ("test and unlabeled", "ranked.csv", 3),
+    ("same picture", "pairs.csv", 7),
+    ("unused box", "boxes.csv", +1),
+]
+
+
+def plant_pictures(tmp_path):
+    """Saves sound pictures, unusable ones and copies; returns the folder."""
     root = tmp_path / "photos"
     for seed in range(16):
         save(root, f"images/p{seed}.png", seed)
@@ -55,33 +118,12 @@ def test_every_planted_fault_is_reported_with_file_and_line_and_nothing_else(tmp
     picture(8).resize((30, 24)).save(root / "unlabeled" / "copy-of-p8.png")
     ImageOps.mirror(picture(9)).save(root / "images" / "mirrored-p9.png")
     picture(3).save(root / "images" / "copy-of-p3.webp", quality=90)
-    votes = [
-        "p0.png,p1.png,1,ann,",  # 2
-        "p1.png,p2.png,1,ann,",
-        "p0.png,p2.png,-1,ann,",  # 4: p0 < p1 < p2 < p0
-        "p1.png,p0.png,-1,ann,",  # 5: the same as line 2
-        "p13.png,p14.png,-1,bob,",  # 6
-        "p3.png,p4.png,1,ann,",
-        "p4.png,p3.png,1,ann,",  # 8: contradicts line 7
-        "p5.png,p5.png,0,ann,",  # 9
-        "p5.png,nobody.png,1,ann,",  # 10
-        "p5.png,T.PNG,1,ann,",  # 11
-        "p5.png,../outside.png,1,ann,",  # 12
-        "p5.png,link.png,1,ann,",  # 13
-        "p5.png,p6.png,2,ann,",  # 14
-        "p5.png,p6.png,1",  # 15
-        "p5.png,broken.jpg,1,ann,",  # 16
-        "p5.png,small.png,1,ann,",  # 17
-        "p5.png,long.png,1,ann,",  # 18: long, but it has a box
-        "p5.png,p6.png,1,ann,",
-        "p6.png,copy-of-p7.jpg,1,ann,",  # 20: p7 is a test picture
-        "p10.png,p6.png,1,ann,",  # 21: a test picture
-        "mirrored-p9.png,p6.png,1,ann,",  # 22: p9 is a test picture
-        "p11.png,p6.png,1,ann,",  # 23: has no box
-        "p12.png,p6.png,1,ann,",  # 24: its box leaves the picture
-        "p13.png,p14.png,1,bob,",  # 25: bob contradicts his own line 6
-    ]
-    write(root, "pairs.csv", "left,right,order,annotator,time", *votes)
+    return root
+
+
+def plant_tables(root):
+    """Writes the tables; returns the line of the first faulty box."""
+    write(root, "pairs.csv", "left,right,order,annotator,time", *VOTES)
     write(root, "ranked.csv", "name,rank", "p7.png,1", "p8.png,2", "p9.png,0", "p10.png,1", "p7.png,2", "p13.png,high")
     boxed = [f"p{i}.png" for i in range(16) if i not in (11, 12)]
     boxed += ["trip/t.png", "small.png", "u0.png", "broken.jpg", "empty.jpg", "copy-of-p7.jpg", "copy-of-p8.png"]
@@ -96,44 +138,19 @@ def test_every_planted_fault_is_reported_with_file_and_line_and_nothing_else(tmp
         "long.png,0,0,20,20",
     ]
     write(root, "boxes.csv", "name,x,y,width,height", *boxes)
-    at = len(boxed) + 2
+    return len(boxed) + 2
+
+
+def test_every_planted_fault_is_reported_with_file_and_line_and_nothing_else(tmp_path):
+    root = plant_pictures(tmp_path)
+    at = plant_tables(root)
+
+    def placed(expected):
+        return sorted((kind, file, at + line if file == "boxes.csv" else line) for kind, file, line in expected)
+
     problems, warnings = found(root)
-    assert problems == sorted(
-        [
-            ("ambiguous name", "unlabeled/p15.png", 0),
-            ("contradictory pair", "pairs.csv", 8),
-            ("contradictory pair", "pairs.csv", 25),
-            ("pair with itself", "pairs.csv", 9),
-            ("unknown picture", "pairs.csv", 10),
-            ("unknown picture", "pairs.csv", 11),
-            ("unsafe path", "pairs.csv", 12),
-            ("unsafe path", "pairs.csv", 13),
-            ("malformed line", "pairs.csv", 14),
-            ("malformed line", "pairs.csv", 15),
-            ("unreadable image", "pairs.csv", 16),
-            ("too small", "pairs.csv", 17),
-            ("train and test, by content", "ranked.csv", 2),
-            ("train and test", "ranked.csv", 5),
-            ("train and test, by content", "ranked.csv", 4),
-            ("missing box", "pairs.csv", 23),
-            ("box outside", "boxes.csv", at),
-            ("repeated line", "boxes.csv", at + 2),
-            ("malformed line", "boxes.csv", at + 3),
-            ("repeated line", "ranked.csv", 6),
-            ("malformed line", "ranked.csv", 7),
-        ]
-    )
-    assert warnings == sorted(
-        [
-            ("cycle", "pairs.csv", 2),
-            ("repeated vote", "pairs.csv", 5),
-            ("left out", "images/link.png", 0),
-            ("left out", "images/empty.jpg", 0),
-            ("test and unlabeled", "ranked.csv", 3),
-            ("same picture", "pairs.csv", 7),
-            ("unused box", "boxes.csv", at + 1),
-        ]
-    )
+    assert problems == placed(PROBLEMS)
+    assert warnings == placed(WARNINGS)
 
 
 def copies():

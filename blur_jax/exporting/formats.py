@@ -66,8 +66,8 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
     # Its own layers rely on rank promotion.
     with jax.numpy_rank_promotion("allow"), _quiet():
         if graph.has_group_norm:
-            # jax2onnx 0.13 writes Flax's GroupNorm wrongly where the batch size is free, and cannot read jax 0.12's jit:
-            # let it see arithmetic alone.
+            # jax2onnx 0.13 writes Flax's GroupNorm wrongly where the batch size is free, and cannot read the jit of
+            # jax 0.12: let it see arithmetic alone.
             shape = graph.input_shape(*jax.export.symbolic_shape("n"))
             with jax.disable_jit():
                 function = jaxpr_as_fun(jax.make_jaxpr(function)(shape))

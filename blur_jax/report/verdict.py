@@ -12,7 +12,7 @@ from blur_jax.ranking import Evaluation
 from blur_jax.report.html_parts import percent
 from blur_jax.report.tables import MIN_INTERVAL
 
-_WIDE = 0.1  # Width of a 95% interval from which a metric is told to be uncertain.
+_WIDE = 0.1  # Width of a 95% interval from which a metric is called uncertain.
 # From which pairwise accuracy on what to say, and what to do next.
 _JUDGMENTS = (
     (

@@ -60,7 +60,7 @@ class Journal:
             found = json.loads(line)
             different = [key for key in self._header if found.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: damaged; remove it to start anew") from error
+            raise ValueError(f"{self.path}: damaged; remove it to start again") from error
         if different:
             differences = "; ".join(f"{key}: {found.get(key)} there, {self._header[key]} here" for key in different)
             raise ValueError(
