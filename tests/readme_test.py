@@ -107,7 +107,7 @@ def test_fields_that_are_named_exist(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_are_named_exist(page):
     for name in re.findall(r"\]\((?!http|#)([^)]+)\)", PAGES[page]):
-        assert (ROOT / page).parent.joinpath(name).exists(), name
+        assert (ROOT / page).parent.joinpath(name.partition("#")[0]).exists(), name
     for name in re.findall(rf"(?:`|=)((?:{ROOMS})/[\w/.]+\b/?)", PAGES[page]):
         assert (ROOT / name).exists(), name
 

@@ -68,6 +68,13 @@ def test_the_batch_size_and_the_threads_change_no_score(run, scorer, photos, bat
     np.testing.assert_allclose(list(blur_of().values()), expected, atol=1e-5)
 
 
+def test_eight_devices_change_no_score(run, scorer, photos, subprocess_env):
+    command = [sys.executable, "-m", "blur_jax.score", f"--checkpoint={run}", "photos", "--output=scores.csv"]
+    subprocess.run(command, env=subprocess_env | {"JAX_NUM_CPU_DEVICES": "8"}, check=True, timeout=120)
+    expected = scorer.score(sorted(f"photos/{name}" for name in os.listdir("photos")))
+    np.testing.assert_allclose(list(blur_of().values()), expected, atol=1e-5)
+
+
 def test_every_bad_file_is_a_row_with_its_reason_and_the_others_are_scored(run, photos, capsys):
     command(run, "photos", output="good.csv")
     bad = [*bad_pictures.make(photos), "gone.jpg", "dot.png", "long.png", "wide.png"]
