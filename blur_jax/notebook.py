@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import ml_collections
 import numpy as np
 
-from blur_jax import data, figures, report, threshold_rules
+from blur_jax import calibration, data, figures, report, threshold_rules
 from blur_jax.labeled_pairs import LabeledPairs
 from blur_jax.preprocessing import Box
 from blur_jax.ranking import Evaluation
@@ -101,7 +101,7 @@ def table_text(scorer: Scorer, found: ScoredPictures, keep_below: float | None =
     """
     if not found.names and not found.failed:
         return "No picture was given."
-    columns = scorer.columns(found.blur, keep_below=keep_below)
+    columns = _columns(scorer, found.blur, keep_below)
     lines = ["  ".join([*(f"{name:>{_width(name)}}" for name in columns), "name"])]
     for index in np.argsort(found.blur, kind="stable")[:most]:
         cells = [_cell(name, values[index]) for name, values in columns.items()]
@@ -110,6 +110,14 @@ def table_text(scorer: Scorer, found: ScoredPictures, keep_below: float | None =
         lines.append(f"... {len(found.names) - most} more")
     lines += [f"not scored: {name}: {reason}" for name, reason in list(found.failed.items())[:most]]
     return "\n".join(lines)
+
+
+def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict[str, np.ndarray]:
+    """As `Scorer.columns`, but without "keep" where the threshold of the run is of another of its checkpoints."""
+    try:
+        return scorer.columns(blur, keep_below=keep_below)
+    except ValueError:
+        return calibration.to_columns(blur, scorer.calibration)
 
 
 def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, str]:
@@ -124,7 +132,7 @@ def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, st
 
 def notes(scorer: Scorer, found: ScoredPictures, keep_below: float | None = None) -> Sequence[str]:
     """Returns what to write below each picture: "keep" or "discard" where there is a threshold, else its file name."""
-    columns = scorer.columns(found.blur, keep_below=keep_below)
+    columns = _columns(scorer, found.blur, keep_below)
     return list(columns["keep"]) if "keep" in columns else [os.path.basename(name) for name in found.names]
 
 
@@ -144,12 +152,14 @@ def compare(
         (what to say; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
     """
     if len(pictures.names) > 1:
-        blur = pictures.blur, second.score(pictures.names, boxes=pictures.boxes)
+        others = list(second.score_each(zip(pictures.names, pictures.boxes)))
+        both = np.array([other.error is None for other in others])  # Another protocol may refuse a picture.
+        blur = pictures.blur[both], np.array([other.blur for other in others if other.error is None], np.float32)
     elif splits and first.preprocessing == second.preprocessing:
         blur = tuple(np.concatenate(each) for each in zip(*((s.scores, second.score_images(s.images)) for s in splits)))
     else:
         return "There is nothing to compare on: give two pictures, or prepare the data of the first run.", []
-    columns = first.columns(blur[0]), second.columns(blur[1])
+    columns = [calibration.to_columns(each, scorer.calibration) for each, scorer in zip(blur, (first, second))]
     lines, drawn = [], []
     for column in ("blur", "blur_percentile"):
         if all(column in of_one for of_one in columns):

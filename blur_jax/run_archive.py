@@ -1,5 +1,6 @@
 """A run as one file: a zip or tar archive of a run directory, on disk or behind a URL."""
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -58,9 +59,11 @@ def _unpack(path: str, into: str, source: str) -> str:
             run = _find_run(folder)
         except (ValueError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
             raise ValueError(f"{source}: {error}") from error
-        target = os.path.join(into, os.path.basename(run) if run != folder else "run")
+        # The name says from where it came: what it replaces is of an earlier call.
+        name = os.path.basename(run) if run != folder else "run"
+        target = os.path.join(into, f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}")
         if os.path.lexists(target):
-            shutil.rmtree(target)  # Of an earlier call.
+            shutil.rmtree(target)
         shutil.move(run, target) if run != folder else shutil.copytree(run, target)
     return target
 
@@ -88,6 +91,7 @@ def _find_run(folder: str) -> str:
     """Returns the one folder that holds a run, or a checkpoint of one."""
     found = []
     for path, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__MACOSX"]  # Finder's copy of the names.
         if "checkpoints" in folders or "meta" in folders:
             found.append(path)
             folders.clear()  # What is below belongs to it.

@@ -39,14 +39,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _unit(text: str) -> float:
-    if not 0 <= float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"must be a score from 0 to 1, not {text}")
-    return float(text)
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a score from 0 to 1, not {text!r}")
 
 
 def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text!r}")
     return int(text)
 
 
@@ -67,10 +68,16 @@ def _score(arguments: argparse.Namespace) -> int:
     from blur_jax.scoring import inputs, progress, session, tables
 
     tables.check_ending(arguments.output)
+    if arguments.sheet and not arguments.sheet.lower().endswith((".html", ".htm")):
+        raise ValueError(f"{arguments.sheet}: --sheet is a page; its name ends in .html")
     found = inputs.Inputs(arguments.paths, shard=arguments.shard, standard_input=sys.stdin.buffer)
     # Rows say what is wrong with a picture; Pillow's own words would come between the progress.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
+    if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
+        raise ValueError(
+            f"{scorer.path} has no calibration for --anchor: it had too few validation pairs, or is of an older version"
+        )
     threshold = scorer.threshold if arguments.keep_below is None else None
     job = session.Job(
         output=arguments.output,

@@ -1,4 +1,4 @@
-"""Scores a folder or a bucket on all machines of a Ray cluster: score_with_ray.py RUN PICTURES OUTPUT.
+"""Scores a folder or a bucket on all machines of a Ray cluster: score_with_ray.py RUN PICTURES OUTPUT [WORKERS].
 
 PICTURES and OUTPUT are folders or addresses (s3://, gs://); OUTPUT gets Parquet files. Every machine needs
 blur_jax[ray].
@@ -35,4 +35,6 @@ def main(run: str, pictures: str, output: str, workers: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    if len(sys.argv) not in (4, 5):
+        sys.exit(__doc__)
+    main(*sys.argv[1:4], *map(int, sys.argv[4:]))

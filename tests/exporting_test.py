@@ -218,6 +218,15 @@ def test_a_card_without_results_threshold_and_calibration(described):
         assert part in body
 
 
+def test_a_card_leaves_out_what_is_undefined(described):
+    undefined, lone = {"value": None, "low": None, "high": None}, {"value": 0.75, "low": None, "high": None}
+    metrics = {"splits": {"test": {"spearman": undefined, "pairwise_accuracy": lone}}}
+    _, front, body = card.text(described, file="scorer.onnx", format="onnx", metrics=metrics).split("---\n", 2)
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    assert [metric["value"] for metric in result["metrics"]] == [0.75]
+    assert "| 0.750 |" in body
+
+
 def test_a_card_is_one_that_hugging_face_reads(described):
     hub = pytest.importorskip("huggingface_hub")
     metrics = {"splits": {"test": {"spearman": INTERVAL}}}

@@ -134,6 +134,16 @@ def test_two_scorers_are_compared_on_the_pictures_or_else_on_test_faces(scorer, 
     assert "(25 faces)" in notebook.metrics_text(splits, pairs) and "(10 pairs)" in notebook.metrics_text(splits, pairs)
 
 
+def test_a_threshold_of_another_checkpoint_is_left_out(scorer, pictures, monkeypatch):
+    def columns(*_, **__):
+        raise ValueError("was chosen for the scores of another checkpoint")
+
+    monkeypatch.setattr(type(scorer), "columns", columns)
+    found = notebook.score_pictures(scorer, str(pictures))
+    assert "keep" not in notebook.table_text(scorer, found)
+    assert len(notebook.notes(scorer, found)) == len(found.names)
+
+
 def test_uploads_of_colab_are_collected(tmp_path, monkeypatch):
     assert notebook.collect_pictures(None) is None and notebook.collect_pictures("a/b") == "a/b"
     colab, files = types.ModuleType("google.colab"), types.ModuleType("google.colab.files")

@@ -35,16 +35,25 @@ def pack(run, path, *, above="runs/"):
 def test_an_archive_becomes_a_run_directory(run, tmp_path, name, from_url):
     path = pack(run, tmp_path / name)
     found = run_archive.fetch_run(f"file://{path}" if from_url else path, tmp_path / "new" / "here")
-    assert found == str(tmp_path / "new" / "here" / "mine")
-    assert os.path.exists(f"{found}/checkpoints/4/meta/metadata") and os.listdir(tmp_path / "new" / "here") == ["mine"]
-    assert run_archive.fetch_run(path, tmp_path / "new" / "here") == found  # Again, over the first.
+    assert os.path.dirname(found) == str(tmp_path / "new" / "here") and os.path.basename(found).startswith("mine-")
+    assert os.path.exists(f"{found}/checkpoints/4/meta/metadata")
+    again = run_archive.fetch_run(f"file://{path}" if from_url else path, tmp_path / "new" / "here")
+    assert again == found  # Over the first.
+    assert os.listdir(tmp_path / "new" / "here") == [os.path.basename(found)]
+
+
+def test_a_run_of_the_same_name_is_left_alone(run, tmp_path):
+    (tmp_path / "here" / "mine").mkdir(parents=True)
+    found = run_archive.fetch_run(pack(run, tmp_path / "run.zip"), tmp_path / "here")
+    assert found != str(tmp_path / "here" / "mine")
+    assert sorted(os.listdir(tmp_path / "here")) == sorted(["mine", os.path.basename(found)])
 
 
 def test_an_archive_of_the_contents_alone_will_do(run, tmp_path):
     with tarfile.open(tmp_path / "run.tar", "w") as archive:
         archive.add(run / "checkpoints", "checkpoints")
     found = run_archive.fetch_run(tmp_path / "run.tar", tmp_path / "here")
-    assert found == str(tmp_path / "here" / "run") and os.listdir(found) == ["checkpoints"]
+    assert os.path.basename(found).startswith("run-") and os.listdir(found) == ["checkpoints"]
 
 
 def test_folders_and_buckets_are_taken_as_they_are(run, tmp_path):

@@ -68,7 +68,22 @@ def test_new_pictures_in_a_folder_are_not_passed_over(run, photos, capsys):
     command(run, "photos")
     Image.new("RGB", (40, 40)).save(photos / "new.png")
     assert command(run, "photos") == 2
-    assert "with 20 rows, and there are 21 inputs now; give --overwrite" in capsys.readouterr().err
+    assert "with 20 rows, and there are 21 other inputs now; give --overwrite" in capsys.readouterr().err
+
+
+def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsys):
+    command(run, "photos")
+    os.rename(photos / "00.png", photos / "renamed.png")
+    assert command(run, "photos") == 2
+    assert "there are 20 other inputs now" in capsys.readouterr().err
+
+
+def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):
+    command(run, "photos")
+    assert command(run, "photos", "--sheet=sheet.html") == 2
+    assert "sheet.html, which is written with it, is not; give --overwrite" in capsys.readouterr().err
+    assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
+    assert os.path.exists("sheet.html")
 
 
 def outputs():

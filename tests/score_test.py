@@ -58,7 +58,9 @@ def test_the_statement_says_what_the_table_holds(run, scorer, photos):
     assert stated["checkpoint"]["fingerprint"] == scorer.fingerprint
     assert stated["calibration"]["reference"] == "a test"
     assert stated["keep_below"] == 0.5
-    assert stated["summary"] == {"rows": 20, "failed": 0, "with_boxes": False}
+    assert {key: stated["summary"][key] for key in ("rows", "failed", "with_boxes")} == {
+        "rows": 20, "failed": 0, "with_boxes": False,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
@@ -168,8 +170,8 @@ def test_a_sheet(run, photos):
     ("arguments", "message"),
     [
         (["photos", "--output=scores.txt"], "the ending of --output says the format"),
-        (["photos", "--keep-below=2"], "must be a score from 0 to 1, not 2"),
-        (["photos", "--anchor=x"], "--anchor: invalid"),
+        (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
+        (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
         (["photos", "--batch-size=0"], "must be 1 or more"),
         (["photos", "--shard=3/3"], "must be I/N with I from 0 to N - 1"),
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),

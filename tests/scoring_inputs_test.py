@@ -59,6 +59,8 @@ def test_a_file_that_is_named_is_taken_whatever_its_ending(folder):
 def test_a_glob_gives_pictures_and_folders(folder):
     assert names("photos/*") == ["photos/a.PNG", "photos/b.jpg", "photos/deep/er/c.webp"]
     assert names("photos/**/*.webp") == ["photos/deep/er/c.webp"]
+    # "**" matches folders, whose pictures come, and these pictures, too.
+    assert sorted(names("photos/**")) == ["photos/a.PNG", "photos/b.jpg", "photos/deep/er/c.webp"]
     with pytest.raises(ValueError, match=r"photos/\*\.tif: matches no file"):
         names("photos/*.tif")
 

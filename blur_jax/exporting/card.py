@@ -158,14 +158,17 @@ def _results(metrics: dict[str, Any] | None) -> Results:
     for split, values in (metrics or {}).get("splits", {}).items():
         matched = " of matched size" if "size_matched" in values else ""
         values = values["size_matched"] if matched else values
-        found += [(split, matched, name, values[name]) for name in _METRICS if isinstance(values.get(name), dict)]
+        known = [name for name in _METRICS if isinstance(values.get(name), dict)]
+        found += [(split, matched, name, values[name]) for name in known if values[name]["value"] is not None]
     return found
 
 
 def _table(results: Results) -> str:
     lines = ["| test faces | metric | value [95% interval] |", "|---|---|---|"]
     for split, matched, name, value in results:
-        numbers = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+        numbers = f"{value['value']:.3f}"
+        if value["low"] is not None and value["high"] is not None:
+            numbers += f" [{value['low']:.3f}, {value['high']:.3f}]"
         lines.append(f"| {split}{matched} | {_METRICS[name][1]} | {numbers} |")
     return "\n".join(lines)
 

@@ -79,10 +79,9 @@ class Inputs:
         """
         nothing = True
         with contextlib.closing(_Seen()) as seen:
-            alone = len(self._paths) == 1 and not is_list(self._paths[0])  # A folder gives no file twice.
             for found in self._all():
                 nothing = False
-                if self._is_ours(found.name) and (alone or seen.add(found)):
+                if self._is_ours(found.name) and seen.add(found):
                     yield found
         if nothing:
             raise ValueError(f"there are no pictures in {', '.join(self._paths)}; pictures end in {_ENDINGS}")
@@ -93,7 +92,7 @@ class Inputs:
 
     def _is_ours(self, name: str) -> bool:
         index, count = self._shard
-        digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
+        digest = hashlib.blake2b(os.fsencode(os.path.normpath(name)), digest_size=8).digest()
         return int.from_bytes(digest, "big") % count == index
 
     def _all(self) -> Iterator[Input]:

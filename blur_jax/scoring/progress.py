@@ -1,5 +1,6 @@
 """How far scoring is, on a terminal: done, rate and time left."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Iterable
@@ -22,7 +23,9 @@ class Progress:
             threading.Thread(target=self._count, args=(inputs,), name="count", daemon=True).start()
 
     def _count(self, inputs: Iterable) -> None:
-        self._total = sum(1 for _ in inputs)
+        # What is wrong with the inputs is said where they are scored.
+        with contextlib.suppress(ValueError, OSError):
+            self._total = sum(1 for _ in inputs)
 
     def __call__(self, done: int) -> None:
         """Shows that `done` inputs are through; the first call tells how many were before."""

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import hashlib
 import itertools
 import json
 import os
@@ -68,11 +69,13 @@ class Summary:
         rows: the number of inputs.
         failed: how many of them have no score.
         with_boxes: whether any has a box.
+        inputs: a hash of names and boxes, in order.
     """
 
     rows: int
     failed: int
     with_boxes: bool
+    inputs: str
 
 
 def statement_path(output: str) -> str:
@@ -84,7 +87,7 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
     """Returns the summary of a job whose table is there already; None where there is something to do.
 
     Raises:
-        ValueError: there is a table of another job, or of fewer or more inputs.
+        ValueError: there is a table of another job or of other inputs, or one without the sheet that is asked for.
     """
     if not os.path.lexists(job.output) or os.path.exists(path_of(job.output)):
         return None
@@ -103,12 +106,27 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
             f"{job.output} is there already, with another {', '.join(different)} (see {statement_path(job.output)});"
             " give --overwrite to replace it, or another --output"
         )
-    if (count := sum(1 for _ in inputs)) != summary.rows:
+    count, found = _count_and_hash(inputs)
+    if found != summary.inputs:
         raise ValueError(
-            f"{job.output} is there already, with {summary.rows:,} rows, and there are {count:,} inputs now; give"
-            " --overwrite to score them all again, or another --output"
+            f"{job.output} is there already, with {summary.rows:,} rows, and there are {count:,} other inputs now;"
+            " give --overwrite to score them all again, or another --output"
+        )
+    if job.sheet and not os.path.exists(job.sheet):
+        raise ValueError(
+            f"{job.output} is there already, and {job.sheet}, which is written with it, is not; give --overwrite"
+            " to score again, or another --output"
         )
     return summary
+
+
+def _count_and_hash(inputs: Iterable[Input | Row]) -> tuple[int, str]:
+    """Returns the number of inputs and a hash of their names and boxes."""
+    count, digest = 0, hashlib.sha256()
+    for name, box, *_ in inputs:
+        count += 1
+        digest.update(json.dumps([name, box]).encode())
+    return count, digest.hexdigest()[:16]
 
 
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
@@ -165,4 +183,4 @@ def _summarize(journal: Iterable[Row]) -> Summary:
     rows = failed = boxes = 0
     for row in journal:
         rows, failed, boxes = rows + 1, failed + (row.error is not None), boxes + (row.box is not None)
-    return Summary(rows, failed, with_boxes=boxes > 0)
+    return Summary(rows, failed, with_boxes=boxes > 0, inputs=_count_and_hash(journal)[1])

@@ -1,5 +1,6 @@
 """Tables of scores as CSV, JSON lines or Parquet, row after row, and what states their meaning."""
 
+import contextlib
 import csv
 import io
 import itertools
@@ -90,11 +91,17 @@ def write(path: str, columns: Sequence[str], found: Iterable[Mapping[str, Any]],
     ending = os.path.splitext(path)[1].lower()
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.tmp")
-    with open(temporary, "wb") as file:
-        {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending](file, columns, found, metadata)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
+    try:
+        with open(temporary, "wb") as file:
+            writer(file, columns, found, metadata)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _write_csv(file: IO[bytes], columns: Sequence[str], found: Iterable[Mapping], _: Mapping) -> None:
