@@ -93,8 +93,7 @@ class Checkpoints:
         meta["validation_pairs"] = validation_pairs
         meta["calibration"] = None if calibration is None else calibration.to_dict()
         meta["unlogged"] = list(unlogged)
-        items = {"params": state.params, "ema_params": state.ema_params, "opt_state": state.opt_state}
-        arrays = {name: ocp.args.StandardSave(item) for name, item in items.items() if item is not None}
+        arrays = {name: ocp.args.StandardSave(item) for name, item in _items(state).items()}
         metrics = None if validation_accuracy is None else {_METRIC: validation_accuracy}
         self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **arrays), metrics=metrics)
 
@@ -108,18 +107,12 @@ class Checkpoints:
             CheckpointError: it is damaged, or does not fit the template.
         """
         step = self._manager.latest_step()
-        items = {"params": template.params, "ema_params": template.ema_params, "opt_state": template.opt_state}
-        items = {name: item for name, item in items.items() if item is not None}
+        items = _items(template)
         wanted = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
         folder = f"{self._manager.directory}/{step}"
         restored = _guarded(folder, lambda: self._manager.restore(step, args=ocp.args.Composite(**wanted)))
         _check_shapes(folder, items, {name: restored[name] for name in items})
-        return TrainState(
-            step=np.int32(step),
-            params=restored["params"],
-            opt_state=restored["opt_state"],
-            ema_params=restored["ema_params"] if template.ema_params is not None else None,
-        )
+        return template.replace(step=np.int32(step), **{name: restored[name] for name in items})
 
     def latest_unlogged(self) -> list[dict[str, float]]:
         """Returns what was saved as `unlogged` with the newest state; checkpoints of older versions have none."""
@@ -245,6 +238,12 @@ def _read_meta(path: epath.Path) -> Saved:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+    """The pytrees of a state that are saved, those left out that the run does without."""
+    items = {name: getattr(state, name) for name in ("params", "ema_params", "opt_state", "teacher_params")}
+    return {name: item for name, item in items.items() if item is not None}
 
 
 def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:

@@ -22,6 +22,7 @@ def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None
     distributed.check_batch_size(config.batch.labeled, "batch.labeled")
     if train_step.uses_unlabeled(config):
         distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
+        _check_groups(config)
     for field in ("model.linear_probe", "optimizer.clip_norm"):
         value = _field(config, field)
         if value is not None and not value > 0:
@@ -41,6 +42,20 @@ def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None
     fresh = workdir is None or distributed.on_process_zero(checkpoints.latest_step, workdir) is None
     if fresh and config.start_from is not None:
         distributed.everywhere(warm_start.find, config)
+
+
+def _check_groups(config: ml_collections.ConfigDict) -> None:
+    group, weight = config.consistency.group, config.consistency.distillation_weight
+    share = config.batch.unlabeled // jax.device_count()
+    if group < 1 or share % group:
+        raise ValueError(f"config.consistency.group={group} must divide the {share} unlabeled pairs of each device")
+    if weight > 0 and not config.consistency.temperature > 0:
+        raise ValueError(f"config.consistency.temperature={config.consistency.temperature} must be above 0")
+    if weight > 0 and config.model.linear_probe is None and config.start_from is None:
+        raise ValueError(
+            f"config.consistency.distillation_weight={weight} distills what training starts from, and that is a random"
+            " network: set config.model.linear_probe or config.start_from, or a weight of 0"
+        )
 
 
 def _field(config: ml_collections.ConfigDict, name: str) -> float | None:

@@ -64,8 +64,9 @@ def initial_state(
     params = initial_params(config, model)
     if labeled is not None:
         params = _starting_params(config, model, params, labeled)
-    ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
-    return jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema))
+    ema, teacher = config.ema_decay is not None, config.consistency.distillation_weight > 0
+    frozen_blocks = config.model.frozen_blocks
+    return jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher))
 
 
 def _starting_params(

@@ -22,13 +22,19 @@ _OFF = {
     "data.dir": "",
     "data.manual_dir": "",
 }
+# Fields that older versions did without -> what they did.
+_ADDED = {"consistency.distillation_weight": 0.0, "consistency.temperature": 0.2, "consistency.group": 1}
 
 
 def upgrade(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a recorded config in today's fields; one of today comes back as it is."""
-    if "schedule" not in config.get("optimizer", {}):  # All older versions had this field.
-        return config
     config = copy.deepcopy(config)
+    for name, value in _ADDED.items():
+        group, field = name.split(".")
+        if group in config:
+            config[group].setdefault(field, value)
+    if "schedule" not in config.get("optimizer", {}):  # Fields were renamed when this one went.
+        return config
     for name, renamed in _RENAMED.items():
         group, field = name.split(".")
         if field in config.get(group, {}):

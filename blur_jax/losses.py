@@ -1,4 +1,4 @@
-"""Margin ranking and ranking consistency: the losses of arXiv 2207.06085.
+"""Margin ranking and ranking consistency, the losses of arXiv 2207.06085, and distillation of pair probabilities.
 
 Scores lie in [0, 1] and larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only
 and returns one value per pair; `mean` reduces last. `where` marks the pairs that count: a pair that does not gives
@@ -115,6 +115,43 @@ def pairwise_consistency(
     return margin_ranking(left=clean, right=degraded, order=jnp.ones_like(clean), margin=margin, where=where)
 
 
+def pair_distillation(
+    *,
+    teacher_left: jax.Array,
+    teacher_right: jax.Array,
+    left: jax.Array,
+    right: jax.Array,
+    temperature: float,
+    where: jax.Array | None = None,
+) -> jax.Array:
+    r"""Distillation of a teacher's pair probabilities: a soft pseudo-label, weighted by how sure the teacher is.
+
+    With :math:`p = \sigma((l_{right} - l_{left}) / temperature)` of the teacher's and :math:`q` of the scorer's own
+    scores, :math:`l` being the logit of a score:
+
+    .. math:: -|2p - 1| \, (p \log q + (1 - p) \log(1 - q))
+
+    The cross-entropy is RankNet's with soft targets (Burges et al., ICML 2005, section 3). The weight leaves out pairs
+    that the teacher cannot tell apart, and needs no confidence threshold. No gradient passes through the teacher.
+
+    Args:
+        teacher_left: float [batch], the teacher's scores of the left images.
+        teacher_right: float [batch], its scores of the right images.
+        left: float [batch], scores of the left images, which may be other views of them.
+        right: float [batch], scores of the right images.
+        temperature: difference of logits at which an order has a probability of 0.73; above 0.
+        where: bool [batch], the pairs that count; None means all.
+
+    Returns:
+        float [batch], 0 or more.
+    """
+    teacher_left, teacher_right, left, right = _mask(where, teacher_left, teacher_right, left, right)
+    target = jax.lax.stop_gradient(jax.nn.sigmoid((_logit(teacher_right) - _logit(teacher_left)) / temperature))
+    difference = (_logit(right) - _logit(left)) / temperature
+    cross_entropy = target * jax.nn.softplus(-difference) + (1 - target) * jax.nn.softplus(difference)
+    return _keep(where, jnp.abs(2 * target - 1) * cross_entropy)
+
+
 def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
     """Returns the mean over the entries that count; 0, with gradient 0, when none does.
 
@@ -124,6 +161,11 @@ def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
     """
     count = values.size if where is None else jnp.sum(where)
     return jnp.sum(_keep(where, values)) / jnp.maximum(count, 1)
+
+
+def _logit(scores: jax.Array) -> jax.Array:
+    """Logits of scores in [0, 1], bounded where they saturate."""
+    return jax.scipy.special.logit(jnp.clip(scores, 1e-6, 1 - 1e-6))
 
 
 def _mask(where: jax.Array | None, *scores: jax.Array) -> tuple[jax.Array, ...]:

@@ -20,12 +20,14 @@ class TrainState:
         params: float32 pytree, the network's parameters.
         opt_state: the optax state of the parameters that are trained.
         ema_params: float32 pytree, exponential moving average of `params`; None when it is off.
+        teacher_params: float32 pytree, the parameters that training started from; None where no loss asks for them.
     """
 
     step: jax.Array
     params: Any
     opt_state: optax.OptState
     ema_params: Any
+    teacher_params: Any = None
 
     @property
     def scoring_params(self) -> Any:
@@ -33,7 +35,9 @@ class TrainState:
         return self.params if self.ema_params is None else self.ema_params
 
 
-def create(params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int = 0, ema: bool = False) -> TrainState:
+def create(
+    params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int = 0, ema: bool = False, teacher: bool = False
+) -> TrainState:
     """Returns the state before the first update.
 
     Args:
@@ -41,6 +45,7 @@ def create(params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int 
         tx: the optimizer.
         frozen_blocks: `config.model.frozen_blocks`; the optimizer keeps no state for what is frozen.
         ema: whether to keep a moving average.
+        teacher: whether to keep the initial parameters.
     """
     trained, _ = models.partition(params, frozen_blocks)
     return TrainState(
@@ -48,6 +53,7 @@ def create(params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int 
         params=params,
         opt_state=tx.init(trained),
         ema_params=jax.tree.map(jnp.copy, params) if ema else None,
+        teacher_params=jax.tree.map(jnp.copy, params) if teacher else None,
     )
 
 

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import optax
 
 from blur_jax import augment, degradations, distributed, losses, models
@@ -21,6 +22,9 @@ from blur_jax.train_state import TrainState
 # Named random streams: every draw of a step comes from fold_in(fold_in(key(seed), step), stream).
 STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
 
+# The losses on unlabeled pairs; config.consistency.<name>_weight weighs each.
+UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
+
 
 class Views(NamedTuple):
     """All that the losses need and no gradient passes through, for n labeled and m unlabeled pairs.
@@ -28,9 +32,10 @@ class Views(NamedTuple):
     Attributes:
         labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
         order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
-        clean: float32 [m, 2, S, S, 3], augmented unlabeled pairs; None where no loss uses them, as the next two.
-        degraded: float32 [m, 2, S, S, 3], the same, both images of a pair with the same degradation.
-        clean_scores: float32 [m, 2], scores of `clean`.
+        clean: float32 [m, 2, S, S, 3], augmented unlabeled pairs; None where no loss uses them, as all that follow.
+        degraded: float32 [m, 2, S, S, 3], the same, degraded: each `config.consistency.group` pairs alike.
+        clean_scores: float32 [m, 2], the network's scores of `clean`.
+        teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
     """
 
     labeled: jax.Array
@@ -38,6 +43,7 @@ class Views(NamedTuple):
     clean: jax.Array | None = None
     degraded: jax.Array | None = None
     clean_scores: jax.Array | None = None
+    teacher_scores: jax.Array | None = None
 
 
 def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
@@ -47,6 +53,10 @@ def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
 
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
     """Returns whether the configured losses need unlabeled pairs at all."""
+    return _uses_own_labels(config) or config.consistency.distillation_weight > 0
+
+
+def _uses_own_labels(config: ml_collections.ConfigDict) -> bool:
     return config.consistency.quadruplet_weight > 0 or config.consistency.pairwise_weight > 0
 
 
@@ -70,7 +80,7 @@ def train_step(
     Returns:
         the new state, and metrics: float32 scalars; both are equal on every replica.
     """
-    views = make_views(state.params, batch, state.step, model=model, config=config)
+    views = make_views(state.params, batch, state.step, model=model, config=config, teacher_params=state.teacher_params)
     ramp = jnp.minimum(1.0, (state.step + 1) / max(1, config.consistency.warmup_steps))
     trained, frozen = models.partition(state.params, config.model.frozen_blocks)
 
@@ -85,11 +95,18 @@ def train_step(
     if ema_params is not None:
         ema_params = optax.incremental_update(params, ema_params, 1.0 - config.ema_decay)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
-    return TrainState(step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params), metrics
+    state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params)
+    return state, metrics
 
 
 def make_views(
-    params: Any, batch: Batch, step: jax.Array, *, model: nn.Module, config: ml_collections.ConfigDict
+    params: Any,
+    batch: Batch,
+    step: jax.Array,
+    *,
+    model: nn.Module,
+    config: ml_collections.ConfigDict,
+    teacher_params: Any = None,
 ) -> Views:
     """Augments, degrades and scores the clean pairs; arguments as of `train_step`, `step` fixes the draws."""
     labeled = _augmented(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
@@ -97,8 +114,12 @@ def make_views(
     if not uses_unlabeled(config):
         return Views(labeled, order)
     clean = _augmented(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
-    degraded = _degraded(clean, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation)
-    return Views(labeled, order, clean, degraded, _score(model, params, clean))
+    key = stream_key(config.seed, step, STREAM_DEGRADATION)
+    degraded = _degraded(clean, key, config.degradation, config.consistency.group)
+    clean_scores = _score(model, params, clean) if _uses_own_labels(config) else None
+    distills = config.consistency.distillation_weight > 0
+    teacher_scores = _score(model, teacher_params, to_float(batch.unlabeled)) if distills else None
+    return Views(labeled, order, clean, degraded, clean_scores, teacher_scores)
 
 
 def losses_of(
@@ -130,11 +151,9 @@ def losses_of(
     metrics = _labeled_losses(labeled, views.order, config.ranking)
     loss = config.ranking.weight * metrics["ranking"]
     if unlabeled:
-        metrics |= _unlabeled_losses(views.clean_scores, *unlabeled, options=weights)
-        consistency = weights.quadruplet_weight * metrics["quadruplet"]
-        if weights.pairwise_weight > 0:
-            consistency += weights.pairwise_weight * metrics["pairwise"]
-        loss += ramp * consistency
+        found = _unlabeled_losses(views, *unlabeled, options=weights)
+        loss += ramp * sum(weights[f"{name}_weight"] * found[name] for name in UNLABELED_LOSSES if name in found)
+        metrics |= found
     return metrics | {"loss": loss}
 
 
@@ -148,13 +167,27 @@ def _labeled_losses(scores: jax.Array, order: jax.Array, config: ml_collections.
 
 
 def _unlabeled_losses(
-    clean_scores: jax.Array,
+    views: Views,
     degraded_scores: jax.Array,
     clean_scores_with_gradient: jax.Array | None = None,
     *,
     options: ml_collections.ConfigDict,
 ) -> dict[str, jax.Array]:
-    clean_left, clean_right = clean_scores.T
+    metrics = {}
+    if views.teacher_scores is not None:
+        teacher_left, teacher_right = _pairs_in_groups(views.teacher_scores, options.group)
+        left, right = _pairs_in_groups(degraded_scores, options.group)
+        distillation = losses.pair_distillation(
+            teacher_left=teacher_left,
+            teacher_right=teacher_right,
+            left=left,
+            right=right,
+            temperature=options.temperature,
+        )
+        metrics["distillation"] = _share(distillation)
+    if views.clean_scores is None:
+        return metrics
+    clean_left, clean_right = views.clean_scores.T
     degraded_left, degraded_right = degraded_scores.T
     quadruplet = losses.quadruplet_consistency(
         clean_left=clean_left,
@@ -165,13 +198,20 @@ def _unlabeled_losses(
         confidence_threshold=options.confidence_threshold,
     )
     labels = losses.pseudo_label(left=clean_left, right=clean_right, confidence_threshold=options.confidence_threshold)
-    metrics = {"quadruplet": _share(quadruplet), "confident": _share(jnp.abs(labels))}
+    metrics |= {"quadruplet": _share(quadruplet), "confident": _share(jnp.abs(labels))}
     if clean_scores_with_gradient is not None:
         pairwise = losses.pairwise_consistency(
             clean=clean_scores_with_gradient, degraded=degraded_scores, margin=options.margin
         )
         metrics["pairwise"] = _share(jnp.mean(pairwise, axis=1))
     return metrics
+
+
+def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Array]:
+    """float32 [m, 2] -> two of [m * (2 * group - 1)]: each image against every other whose degradation it shares."""
+    first, second = np.triu_indices(2 * group, k=1)
+    scores = scores.reshape(-1, 2 * group)
+    return scores[:, first].ravel(), scores[:, second].ravel()
 
 
 def _share(values: jax.Array, where: jax.Array | None = None) -> jax.Array:
@@ -193,9 +233,9 @@ def _augmented(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigD
     return jax.vmap(jax.vmap(lambda key, image: augment.augment(key, image, **options)))(keys, to_float(pairs))
 
 
-def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> the same, with one degradation for each pair, shared by both of its images."""
+def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, group: int) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> the same, with one degradation for all images of each `group` pairs."""
     fixed = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
-    keys = distributed.example_keys(key, len(pairs))
+    keys = distributed.example_keys(key, len(pairs) // group)
     draws = jax.vmap(lambda key: degradations.sample(key, **fixed))(keys)
-    return jax.vmap(degradations.apply)(draws, pairs)
+    return jax.vmap(degradations.apply)(draws, pairs.reshape(-1, 2 * group, *pairs.shape[2:])).reshape(pairs.shape)

@@ -77,7 +77,10 @@ def _consistency() -> ml_collections.ConfigDict:
     consistency = ml_collections.ConfigDict()
     consistency.quadruplet_weight = 1.0  # Weight of quadruplet ranking consistency; 0 turns it off.
     consistency.pairwise_weight = 0.0  # Weight of pairwise ranking consistency; 0 turns it off.
-    consistency.margin = 0.05  # Margin of both.
+    consistency.distillation_weight = 0.0  # Weight of distilling the order that the run's start gives; 0 turns it off.
+    consistency.margin = 0.05  # Margin of quadruplet and pairwise consistency.
+    consistency.temperature = 0.2  # Difference of logits at which distillation takes an order for 73% sure.
+    consistency.group = 1  # Unlabeled pairs that share a degradation; distillation compares all of their images.
     consistency.warmup_steps = 100  # The weights rise from 0 over so many steps: early pseudo-labels are noise.
     consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less do not count.
     return consistency

@@ -117,8 +117,42 @@ def test_pairwise_consistency_by_hand():
     np.testing.assert_array_equal(by_degraded, [0, -1, -1])
 
 
+def test_distillation_by_hand():
+    # Logits: teacher 0 and log 3 (scores 0.5 and 0.75), so at temperature 1 p = 3 / 4 and the weight is 1 / 2. Scorer
+    # log 3 and 0: q = 1 / 4. -(3/4 log 1/4 + 1/4 log 3/4) / 2 = 0.55582. At temperature 0.5 differences double: p =
+    # 9 / 10, weight 8 / 10, q = 1 / 10: -(9/10 log 1/10 + 1/10 log 9/10) * 8 / 10 = 1.66629.
+    scores = {"teacher_left": array(0.5), "teacher_right": array(0.75), "left": array(0.75), "right": array(0.5)}
+    np.testing.assert_allclose(losses.pair_distillation(**scores, temperature=1.0), [0.55582], atol=1e-5)
+    np.testing.assert_allclose(losses.pair_distillation(**scores, temperature=0.5), [1.66629], atol=1e-5)
+
+
+def test_distillation_leaves_out_what_the_teacher_cannot_tell_and_bounds_what_saturates():
+    loss = losses.pair_distillation(
+        teacher_left=array(0.6, 0.0), teacher_right=array(0.6, 1.0), left=array(0.1, 0.0), right=array(0.9, 1.0),
+        temperature=1.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(loss, [0.0, 0.0], atol=1e-6)
+    # Logits are bounded at log((1 - 1e-6) / 1e-6) = 13.8155: the wrong way around costs twice that.
+    loss = losses.pair_distillation(
+        teacher_left=array(0.0), teacher_right=array(1.0), left=array(1.0), right=array(0.0), temperature=1.0
+    )
+    np.testing.assert_allclose(loss, [27.631], atol=2e-2)
+
+
+def test_the_gradient_of_distillation_by_hand():
+    def total(teacher_left, teacher_right, left, right):
+        return losses.pair_distillation(
+            teacher_left=teacher_left, teacher_right=teacher_right, left=left, right=right, temperature=1.0
+        ).sum()
+
+    gradients = jax.grad(total, argnums=(0, 1, 2, 3))(array(0.5), array(0.75), array(0.5), array(0.5))
+    # By the difference of logits it is weight * (q - p) = 0.5 * (0.5 - 0.75) = -0.125; a logit has the slope
+    # 1 / (s (1 - s)) = 4. The teacher gets none.
+    np.testing.assert_allclose(jnp.concatenate(gradients), [0.0, 0.0, 0.5, -0.5], atol=1e-6)
+
+
 def masked_losses(scores, where):
-    """All three losses of scores [2], each as a function of the same numbers."""
+    """All losses of scores [2], each as a function of the same numbers."""
     order = array(1, 1)
     return {
         "ranking": losses.margin_ranking(left=scores, right=scores - 0.3, order=order, margin=0.1, where=where),
@@ -132,10 +166,18 @@ def masked_losses(scores, where):
             where=where,
         ),
         "pairwise": losses.pairwise_consistency(clean=scores, degraded=scores * 0.5, margin=0.1, where=where),
+        "distillation": losses.pair_distillation(
+            teacher_left=scores * 0.5,
+            teacher_right=scores,
+            left=scores,
+            right=scores * 0.5,
+            temperature=0.5,
+            where=where,
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["ranking", "tie", "quadruplet", "pairwise"])
+@pytest.mark.parametrize("name", ["ranking", "tie", "quadruplet", "pairwise", "distillation"])
 def test_masked_pairs_cost_nothing_even_when_they_hold_nan(name):
     where = jnp.array([True, False])
     full = masked_losses(array(0.8, 0.8), None)[name]
@@ -147,7 +189,7 @@ def test_masked_pairs_cost_nothing_even_when_they_hold_nan(name):
     assert gradient[1] == 0
 
 
-@pytest.mark.parametrize("name", ["ranking", "tie", "quadruplet", "pairwise"])
+@pytest.mark.parametrize("name", ["ranking", "tie", "quadruplet", "pairwise", "distillation"])
 def test_an_all_masked_batch_is_zero_with_zero_gradient(name):
     where = jnp.zeros(2, bool)
     value, gradient = jax.value_and_grad(lambda s: losses.mean(masked_losses(s, where)[name], where=where))(

@@ -26,12 +26,13 @@ def draw_batch(config):
     return next(data.train_batches(pairs.labeled, 8, pairs.unlabeled, 8, seed=0, first_step=0))
 
 
-def update(config, *, model=None, params=None, tx=None):
+def update(config, *, model=None, params=None, tx=None, teacher_params=None):
     """Makes one update on one device; returns state before, batch, metrics and state after."""
     model, tx = model or models.from_config(config.model), tx or optax.sgd(1.0)
     params = params or initialization.initial_params(config, model)
     ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
     state = jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema))
+    state = state.replace(teacher_params=teacher_params)
     batch = draw_batch(config)
     step = distributed.pmap(functools.partial(train_step.train_step, model=model, tx=tx, config=config))
     after, metrics = jax.device_get(step(state, distributed.shard(batch)))
@@ -103,6 +104,32 @@ def test_the_gradient_of_the_consistency_losses_by_hand(plain, monkeypatch, loss
     assert costs.any()
     assert abs(gradient) > 1e-4
     assert before.params["w"] - after.params["w"] == pytest.approx(gradient, rel=1e-3)
+
+
+def test_distillation_by_hand(plain, monkeypatch):
+    """Of 8 pairs in groups of 2: the teacher sees them as they are, and all images of a group meet one degradation."""
+    plain.ranking.weight = plain.consistency.quadruplet_weight = 0.0
+    plain.consistency.update(distillation_weight=3.0, group=2, temperature=0.5)
+    shapes = []
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or abs(images - 0.5))
+    plain.augment.flip = True  # No matter to means; the teacher's pictures are not augmented.
+    student, teacher = {"w": np.float32(2.0)}, {"w": np.float32(-5.0)}
+    _, batch, metrics, after = update(plain, model=MeanNetwork(), params=student, teacher_params=teacher)
+    assert shapes == [(4, 32, 32, 3)]
+    clean = (batch.unlabeled / 255).reshape(2 * 2, 4, -1).mean(2, dtype=np.float64)
+    degraded = abs(batch.unlabeled / 255 - 0.5).reshape(2 * 2, 4, -1).mean(2, dtype=np.float64)
+    costs = []
+    for group in range(4):
+        for i in range(4):
+            for j in range(i + 1, 4):
+                p = 1 / (1 + np.exp(5.0 * (clean[group, j] - clean[group, i]) / 0.5))
+                q = 1 / (1 + np.exp(-2.0 * (degraded[group, j] - degraded[group, i]) / 0.5))
+                costs.append(-abs(2 * p - 1) * (p * np.log(q) + (1 - p) * np.log(1 - q)))
+    assert len(costs) == 24
+    assert metrics["distillation"] == pytest.approx(np.mean(costs), rel=1e-4)
+    assert metrics["loss"] == pytest.approx(3 * np.mean(costs), rel=1e-4)
+    assert "quadruplet" not in metrics
+    assert after.teacher_params == teacher
 
 
 def test_the_average_follows_the_parameters(plain):

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN = "#2563a8", "#d9662b", "#3b8a5a"
+BLUE, ORANGE, GREEN, PURPLE = "#2563a8", "#d9662b", "#3b8a5a", "#7a4fa3"
 INK, FAINT = "#22262b", "#c9ced6"
 BLUR_COLORS = matplotlib.colormaps["cividis"]  # true blur as a color: dark = sharp, light = blurred
 _STYLE = {

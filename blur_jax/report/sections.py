@@ -17,7 +17,7 @@ _SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 _SHOWN_FIELDS = (
     "model.backbone", "model.pretrained", "start_from", "steps", "batch.labeled", "batch.unlabeled", "ranking.weight",
     "ranking.margin", "ranking.tie_margin", "consistency.quadruplet_weight", "consistency.pairwise_weight",
-    "consistency.margin", "optimizer.learning_rate", "seed",
+    "consistency.distillation_weight", "consistency.margin", "optimizer.learning_rate", "seed",
 )  # fmt: skip
 
 
