@@ -6,8 +6,10 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from experiments import label_efficiency
+from blur_jax import data
+from experiments import label_efficiency, label_efficiency_summary, linear_ranker
 from experiments.configs import label_efficiency as frozen
 
 
@@ -19,78 +21,126 @@ def test_cells_are_the_whole_grid_and_the_first_seed_comes_first():
 
 def test_a_cell_changes_seed_labels_and_weights_only():
     config = frozen.get_config()
-    config.consistency.quadruplet_weight, config.consistency.pairwise_weight = 4.0, 2.0
-    weights = {"none": (0.0, 0.0), "pairwise": (0.0, 2.0), "quadruplet": (4.0, 0.0), "both": (4.0, 2.0)}
+    config.consistency.update(quadruplet_weight=4.0, pairwise_weight=2.0, distillation_weight=8.0)
+    weights = {"none": (0, 0, 0), "pairwise": (0, 2, 0), "quadruplet": (4, 0, 0), "distillation": (0, 0, 8)}
+    names = [f"{name}_weight" for name in ("quadruplet", "pairwise", "distillation")]
     for loss, expected in weights.items():
         cell = label_efficiency.cell_config(config, (loss, 300, 2), 8816)
-        assert (cell.consistency.quadruplet_weight, cell.consistency.pairwise_weight) == expected
+        assert tuple(cell.consistency[name] for name in names) == expected
         assert (cell.seed, cell.data.labeled_count) == (2, 300)
     assert label_efficiency.cell_config(config, ("none", 10000, 0), 8816).data.labeled_count is None  # all
     for each in (cell, config):
         each.seed = each.data.labeled_count = 0
-        each.consistency.quadruplet_weight = each.consistency.pairwise_weight = 0.0
+        each.consistency.update(dict.fromkeys(names, 0.0))
     assert cell.to_json() == config.to_json()
 
 
 def test_over_seeds_keeps_the_mean_and_resamples_runs():
     # Three runs without any spread over faces: what varies is the runs alone.
     values = np.repeat([[0.1], [0.2], [0.6]], 2001, axis=1)
-    found = label_efficiency.over_seeds(values)
+    found = label_efficiency_summary.over_seeds(values)
     assert found[0] == pytest.approx(0.3)
     # All three draws alike has probability 1 / 27 each: the extremes are single runs.
     assert (found[1:].min(), found[1:].max()) == pytest.approx((0.1, 0.6))
     assert found[1:].mean() == pytest.approx(0.3, abs=0.01)
 
 
-def test_gains_are_paired_by_seed():
-    """Runs differ widely from seed to seed, and always by 0.05 between losses: the gain is sure."""
-    base = {0: 0.6, 1: 0.7, 2: 0.8}
+def test_gains_are_paired_by_seed_and_shares_of_the_gap_follow():
+    """Runs differ widely from seed to seed, and always by the same between scorers: the gain is sure."""
+    better = {"none": 0.0, "pairwise": 0.0, "quadruplet": 0.02, "distillation": 0.06, "linear ranker": 0.01}
     metrics = {
-        (loss, 100, seed): {"mean": {"auc": np.full(101, value + (0.05 if loss == "both" else 0.0))}}
-        for loss in label_efficiency.LOSSES
-        for seed, value in base.items()
+        (scorer, count, seed): {"mean": {"auc": np.full(101, value + more + (0.08 if count == 1000 else 0.0))}}
+        for scorer, more in better.items()
+        for count in (100, 1000)
+        for seed, value in enumerate((0.6, 0.7, 0.8))
     }
-    summary = label_efficiency.summarize(metrics, (100,), 3)
-    assert summary["both"]["100"]["gain"] == pytest.approx({"value": 0.05, "low": 0.05, "high": 0.05})
-    assert summary["quadruplet"]["100"]["gain"] == pytest.approx({"value": 0.0, "low": 0.0, "high": 0.0})
-    assert summary["none"]["100"]["auc"]["value"] == pytest.approx(0.7)
-    assert summary["none"]["100"]["auc"]["low"] < 0.65
-    assert "| gain of both | +0.050 [+0.050, +0.050] |" in label_efficiency.table(summary, (100,))
+    found = label_efficiency_summary.summarize(metrics, (100, 1000), 3)
+
+    def sure(value):
+        return pytest.approx({"value": value, "low": value, "high": value})
+
+    assert found["distillation"]["100"]["gain"] == sure(0.06)
+    assert found["distillation"]["100"]["closed"] == sure(0.75)
+    assert found["distillation"]["100"]["to_all"] == sure(-0.02)
+    assert found["pairwise"]["1000"]["gain"] == sure(0.0)
+    assert "closed" not in found["pairwise"]["1000"]
+    assert found["none"]["100"]["auc"]["value"] == pytest.approx(0.7)
+    assert found["none"]["100"]["auc"]["low"] < 0.65
+    text = label_efficiency_summary.table(found, (100, 1000))
+    assert "| gain of distillation | +0.060 [+0.060, +0.060] | +0.060 [+0.060, +0.060] |" in text
+    assert "| gap closed by quadruplet | 0.250 [0.250, 0.250] |  |" in text
+    assert "| distillation less all labels alone | -0.020 [-0.020, -0.020] | +0.060 [+0.060, +0.060] |" in text
+
+
+def test_the_linear_ranker_is_fitted_to_the_pairs_that_a_run_draws(config, monkeypatch):
+    """Its features here are the mean brightness: the score follows it, up or down as the drawn pairs say."""
+    monkeypatch.setattr(
+        linear_ranker.baseline_features,
+        "imagenet_features",
+        lambda images: images.reshape(len(images), -1).mean(1)[:, None],
+    )
+    config.data.labeled_count = 8
+    split = data.open_split(config.data, "labeled", "train", count=8, seed=3)
+    test = data.open_split(config.data, "ranked", "test")
+    found = linear_ranker.score({(8, 3): config.data}, {"near": {"test": test}}, 1.0)
+    means = split.images(range(8)).reshape(8, 2, -1).mean(2)
+    _, brightness = split, test.faces.stack(test.rows).reshape(len(test), -1).mean(1)
+    rising = np.sum((means[:, 1] - means[:, 0]) * split.labels)
+    correlation = np.corrcoef(found[8, 3]["near"]["test"], brightness)[0, 1]
+    assert correlation == pytest.approx(np.sign(rising), abs=1e-5)
+
+
+@pytest.fixture
+def far(tmp_path):
+    """Six ranked pictures of another kind."""
+    folder = tmp_path / "far"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    names = [f"{index}.png" for index in range(6)]
+    for name in names:
+        Image.fromarray(rng.integers(256, size=(40, 40, 3), dtype=np.uint8)).save(folder / name)
+    (folder / "ranked.csv").write_text("name,rank\n" + "".join(f"{n},{i % 2}\n" for i, n in enumerate(names)))
+    return str(folder)
 
 
 def test_the_experiment_trains_the_grid_once_and_writes_its_results(
-    config, tmp_path, monkeypatch, capsys, subprocess_env
+    config, tmp_path, far, monkeypatch, capsys, subprocess_env
 ):
     for name, value in subprocess_env.items():  # For the processes that the grid starts.
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(label_efficiency, "LOSSES", {"none": (), "quadruplet": ("quadruplet_weight",)})
+    monkeypatch.setattr(label_efficiency, "LOSSES", ("none", "distillation"))
+    monkeypatch.setattr(label_efficiency_summary, "LOSSES", ("none", "distillation"))
     config.steps = config.checkpoint_every = 3
-    config.consistency.pairwise_weight = 1.0
-    options = {"workdir": str(tmp_path), "seeds": 1, "counts": ["1000", "8"], "workers": 1}
+    config.model.linear_probe = 1e-2
+    config.consistency.distillation_weight = 1.0
+    config.consistency.quadruplet_weight = 0.0
+    options = {"workdir": str(tmp_path / "grid"), "far": far, "seeds": 1, "counts": ["1000", "8"], "workers": 1}
     label_efficiency.run(config, **options)
     printed = capsys.readouterr().out
-    assert "| gain of quadruplet |" in printed
+    assert "| gap closed by distillation |" in printed
     assert "4 runs" in printed
-    with open(tmp_path / "rows.csv", encoding="utf-8") as file:
+    with open(tmp_path / "grid/rows.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["loss"], row["labeled_pairs"]) for row in rows] == [
+    assert [(row["scorer"], row["labeled_pairs"]) for row in rows] == [
         ("none", "8"),
-        ("quadruplet", "8"),
+        ("distillation", "8"),
         ("none", "1000"),
-        ("quadruplet", "1000"),
+        ("distillation", "1000"),
+        ("linear ranker", "8"),
+        ("linear ranker", "1000"),
     ]
-    assert all(0 <= float(row["mean_auc"]) <= 1 and 0 <= float(row["pseudo_label_accuracy"]) <= 1 for row in rows)
-    summary = json.loads((tmp_path / "label_efficiency.json").read_text())
-    assert summary["none"]["8"]["auc"]["value"] == pytest.approx(float(rows[0]["mean_auc"]), abs=1e-4)
-    assert os.path.getsize(tmp_path / "label_efficiency.webp") > 1000
+    assert all(0 <= float(row[f"{axis}_mean_auc"]) <= 1 for row in rows for axis in ("near", "far"))
+    summary = json.loads((tmp_path / "grid/label_efficiency.json").read_text())
+    assert summary["near"]["none"]["8"]["auc"]["value"] == pytest.approx(float(rows[0]["near_mean_auc"]), abs=1e-4)
+    assert os.path.getsize(tmp_path / "grid/label_efficiency.webp") > 1000
 
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*.json")}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("grid/*/*.json")}
     label_efficiency.run(config, **options)
     assert capsys.readouterr().out == printed
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*.json")} == before  # nothing was trained again
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("grid/*/*.json")} == before  # nothing again
 
 
 def test_a_loss_that_would_be_none_is_reported(config, tmp_path):
     config.consistency.pairwise_weight = 0.0
     with pytest.raises(ValueError, match=r"config\.consistency\.pairwise_weight=0\.0 must be above 0 to be compared"):
-        label_efficiency.run(config, workdir=str(tmp_path), seeds=1, counts=["8"], workers=1)
+        label_efficiency.run(config, workdir=str(tmp_path), far=None, seeds=1, counts=["8"], workers=1)

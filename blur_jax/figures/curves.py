@@ -31,7 +31,9 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     axes = iter(figure.subplots(1, panels, squeeze=False)[0])
     if losses:
         ax = next(axes)
-        for (key, (steps, values)), color in zip(losses.items(), (style.INK, style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)):
+        for (key, (steps, values)), color in zip(
+            losses.items(), (style.INK, style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
+        ):
             window = max(1, len(values) // 25)
             smooth = np.convolve(values, np.full(window, 1 / window), "valid")
             middle = steps[(window - 1) // 2 :][: len(smooth)]

@@ -1,0 +1,127 @@
+"""What experiments/label_efficiency.py makes of its runs: intervals over runs and faces, tables, the figure."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from blur_jax import bootstrap
+from experiments import tables
+
+# Losses on unlabeled pairs, each with its config.consistency.<name>_weight.
+LOSSES = ("none", "pairwise", "quadruplet", "distillation")
+LINEAR = "linear ranker"
+MONITORED = ("validation_accuracy", "pseudo_label_share", "pseudo_label_accuracy", "score_spread", "confident")
+LABELS = {"none": "labels alone", LINEAR: "linear ranker, frozen features"}
+_COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", "distillation": "C0"}
+
+Cell = tuple[str, int, int]  # Unlabeled loss or LINEAR, number of labeled pairs, seed.
+Interval = dict[str, float | None]
+# {scorer: {count: {"auc", "gain" over labels alone, "closed" of the gap to all labels, "to_all": intervals}}}
+Summary = dict[str, dict[str, dict[str, Interval]]]
+
+
+def over_seeds(values: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+    """Averages over runs [seeds, 1 + resamples] with resamples of the runs, too: [1 + resamples].
+
+    Its interval allows for other faces and for other labels and draws; with three seeds the latter is a rough guess.
+    """
+    values = np.asarray(values)
+    seeds, columns = values.shape
+    drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, columns))
+    drawn[:, 0] = np.arange(seeds)
+    return np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+
+
+def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -> Summary:
+    """Returns size-matched AUC over seeds and what it is compared with, paired by faces and seeds.
+
+    "gain" is over labels alone with as many pairs; "closed" the share of the gap between these and labels alone with
+    the most pairs that the scorer closes; "to_all" its distance from labels alone with the most pairs.
+    """
+
+    def auc(scorer: str, count: int) -> np.ndarray:
+        return np.array([metrics[scorer, count, seed]["mean"]["auc"] for seed in range(seeds)])
+
+    summary, most = {}, max(counts)
+    for scorer in (*LOSSES[:1], LINEAR, *LOSSES[1:]):
+        summary[scorer] = {}
+        for count in counts:
+            ours, alone, all_labels = (
+                over_seeds(auc(*cell)) for cell in ((scorer, count), ("none", count), ("none", most))
+            )
+            values = {"auc": ours, "gain": ours - alone, "to_all": ours - all_labels}
+            if count < most:
+                gap = all_labels - alone
+                values["closed"] = (ours - alone) / np.where(np.abs(gap) < 1e-6, np.nan, gap)
+            summary[scorer][str(count)] = {name: bootstrap.interval(each) for name, each in values.items()}
+    return summary
+
+
+def table(summary: Summary, counts: Sequence[int]) -> str:
+    """Returns a row of AUC for each scorer, and below it what it gains and how it compares with all labels alone."""
+    rows = []
+    for scorer, groups in summary.items():
+        label = LABELS.get(scorer, scorer)
+        parts = {label: ("auc", "")}
+        if scorer != "none":
+            parts[f"gain of {label}"] = ("gain", "+")
+        if scorer in LOSSES[1:]:
+            parts[f"gap closed by {label}"] = ("closed", "")
+            parts[f"{label} less all labels alone"] = ("to_all", "+")
+        for name, (part, sign) in parts.items():
+            cells = (groups[str(count)].get(part) for count in counts)
+            rows.append([name, *("" if cell is None else bootstrap.interval_text(cell, sign) for cell in cells)])
+    return tables.markdown(["scorer", *(f"{count:,} pairs" for count in counts)], rows)
+
+
+def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:
+    """Returns a row for each scorer: what it was, what was monitored, and its size-matched metrics on each axis."""
+    columns = [
+        (axis, split, name)
+        for axis, found in metrics.items()
+        for split in sorted(next(iter(found.values())))
+        for name in ("auc", "pairwise_accuracy", "spearman", "kendall")
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["scorer", "labeled_pairs", "seed", *MONITORED, "seconds", *map("_".join, columns)])
+    for cell, row in rows.items():
+        monitored = [f"{row[name]:.4f}" if name in row else "" for name in MONITORED]
+        values = [f"{metrics[axis][cell][split][name][0]:.4f}" for axis, split, name in columns]
+        writer.writerow([*cell, *monitored, f"{row['seconds']:.0f}", *values])
+    return text.getvalue()
+
+
+def draw(summaries: Mapping[str, Summary], counts: Sequence[int]) -> Figure:
+    """Draws AUC against the number of labeled pairs, a panel for each axis and a line for each scorer."""
+    figure = Figure(figsize=(5.5 * len(summaries), 4.2), layout="constrained")
+    panels = figure.subplots(1, len(summaries), squeeze=False)[0]
+    for axes, (axis, summary) in zip(panels, summaries.items()):
+        for place, (scorer, groups) in enumerate(summary.items()):
+            found = [groups[str(count)]["auc"] for count in counts]
+            value, low, high = (np.array([each[key] for each in found]) for key in ("value", "low", "high"))
+            axes.errorbar(
+                np.array(counts) * 1.05 ** (place - 2),
+                value,
+                (value - low, high - value),
+                marker="o",
+                markersize=4,
+                capsize=2,
+                elinewidth=0.7,
+                linestyle="--" if scorer == LINEAR else "-",
+                label=LABELS.get(scorer, f"and unlabeled: {scorer}"),
+                color=_COLORS[scorer],
+            )
+        axes.set_title(axis, loc="left")
+        axes.set_xscale("log")
+        axes.set_xticks(counts, [f"{count:,}" for count in counts])
+        axes.minorticks_off()
+        axes.set_xlabel("labeled pairs")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("size-matched AUC")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    return figure
