@@ -84,7 +84,7 @@ def test_the_linear_ranker_is_fitted_to_the_pairs_that_a_run_draws(config, monke
     test = data.open_split(config.data, "ranked", "test")
     found = linear_ranker.score({(8, 3): config.data}, {"near": {"test": test}}, 1.0)
     means = split.images(range(8)).reshape(8, 2, -1).mean(2)
-    _, brightness = split, test.faces.stack(test.rows).reshape(len(test), -1).mean(1)
+    brightness = test.faces.stack(test.rows).reshape(len(test), -1).mean(1)
     rising = np.sum((means[:, 1] - means[:, 0]) * split.labels)
     correlation = np.corrcoef(found[8, 3]["near"]["test"], brightness)[0, 1]
     assert correlation == pytest.approx(np.sign(rising), abs=1e-5)

@@ -10,6 +10,13 @@ from blur_jax import ranking
 from blur_jax.figures import style
 from blur_jax.ranking import Evaluation
 
+_LOSS_COLORS = {
+    "loss": style.INK,
+    "ranking": style.BLUE,
+    "quadruplet": style.ORANGE,
+    "pairwise": style.GREEN,
+    "distillation": style.PURPLE,
+}
 _MAX_PANELS = 11  # groups drawn, largest first; there are hundreds where each person has a folder
 
 
@@ -18,10 +25,11 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draws the losses and the validation accuracy against the step.
 
     Args:
-        history: rows {"step": int, "loss", "ranking", "quadruplet", "pairwise", "distillation", "validation_accuracy"}, others are
-            ignored; all but the step are optional in each row, and a step logged twice (a resumed run) counts once.
+        history: rows {"step": int, "loss", "ranking", "quadruplet", "pairwise", "distillation",
+            "validation_accuracy"}, others are ignored; all but the step are optional in each row, and a step logged
+            twice (a resumed run) counts once.
     """
-    losses = {key: _curve(history, key) for key in ("loss", "ranking", "quadruplet", "pairwise", "distillation")}
+    losses = {key: _curve(history, key) for key in _LOSS_COLORS}
     losses = {key: points for key, points in losses.items() if points.size and points[1].any()}
     accuracy = _curve(history, "validation_accuracy")
     panels = bool(losses) + bool(accuracy.size)
@@ -31,9 +39,8 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     axes = iter(figure.subplots(1, panels, squeeze=False)[0])
     if losses:
         ax = next(axes)
-        for (key, (steps, values)), color in zip(
-            losses.items(), (style.INK, style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
-        ):
+        for key, (steps, values) in losses.items():
+            color = _LOSS_COLORS[key]
             window = max(1, len(values) // 25)
             smooth = np.convolve(values, np.full(window, 1 / window), "valid")
             middle = steps[(window - 1) // 2 :][: len(smooth)]

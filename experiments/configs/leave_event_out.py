@@ -40,9 +40,12 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.consistency.quadruplet_weight = 4.0
     config.consistency.pairwise_weight = 0.0
+    config.consistency.distillation_weight = 0.0
     config.consistency.margin = 0.05
     config.consistency.warmup_steps = 100
     config.consistency.confidence_threshold = 0.0
+    config.consistency.temperature = 0.2
+    config.consistency.group = 1
 
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
     config.degradation.rms_min = 0.005

@@ -41,9 +41,12 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.consistency.quadruplet_weight = 0.0
     config.consistency.pairwise_weight = 1.0
+    config.consistency.distillation_weight = 0.0
     config.consistency.margin = 0.3
     config.consistency.warmup_steps = 100
     config.consistency.confidence_threshold = 0.0
+    config.consistency.temperature = 0.2
+    config.consistency.group = 1
 
     # With no label to learn from, a wide range of blur, up to no more than a shape.
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
