@@ -23,7 +23,12 @@ _OFF = {
     "data.manual_dir": "",
 }
 # Fields that older versions did without -> what they did.
-_ADDED = {"consistency.distillation_weight": 0.0, "consistency.temperature": 0.2, "consistency.group": 1}
+_ADDED = {
+    "consistency.distillation_weight": 0.0,
+    "consistency.temperature": 0.2,
+    "consistency.group": 1,
+    "consistency.shared": True,
+}
 
 
 def upgrade(config: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Views(NamedTuple):
         labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
         order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
         clean: float32 [m, 2, S, S, 3], augmented unlabeled pairs; None where no loss uses them, as all that follow.
-        degraded: float32 [m, 2, S, S, 3], the same, degraded: each `config.consistency.group` pairs alike.
+        degraded: float32 [m, 2, S, S, 3], the same, degraded, each `config.consistency.group` pairs alike.
         clean_scores: float32 [m, 2], the network's scores of `clean`.
         teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
     """
@@ -115,7 +115,8 @@ def make_views(
         return Views(labeled, order)
     clean = _augmented(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
     key = stream_key(config.seed, step, STREAM_DEGRADATION)
-    degraded = _degraded(clean, key, config.degradation, config.consistency.group)
+    alike = 2 * config.consistency.group if config.consistency.shared else 1
+    degraded = _degraded(clean, key, config.degradation, alike)
     clean_scores = _score(model, params, clean) if _uses_own_labels(config) else None
     distills = config.consistency.distillation_weight > 0
     teacher_scores = _score(model, teacher_params, to_float(batch.unlabeled)) if distills else None
@@ -233,9 +234,9 @@ def _augmented(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigD
     return jax.vmap(jax.vmap(lambda key, image: augment.augment(key, image, **options)))(keys, to_float(pairs))
 
 
-def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, group: int) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> the same, with one degradation for all images of each `group` pairs."""
+def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `alike` images in a row."""
     fixed = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
-    keys = distributed.example_keys(key, len(pairs) // group)
+    keys = distributed.example_keys(key, 2 * len(pairs) // alike)
     draws = jax.vmap(lambda key: degradations.sample(key, **fixed))(keys)
-    return jax.vmap(degradations.apply)(draws, pairs.reshape(-1, 2 * group, *pairs.shape[2:])).reshape(pairs.shape)
+    return jax.vmap(degradations.apply)(draws, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)

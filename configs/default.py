@@ -81,6 +81,7 @@ def _consistency() -> ml_collections.ConfigDict:
     consistency.margin = 0.05  # Margin of quadruplet and pairwise consistency.
     consistency.temperature = 0.2  # Difference of logits at which distillation takes an order for 73% sure.
     consistency.group = 1  # Unlabeled pairs that share a degradation; distillation compares all of their images.
+    consistency.shared = True  # False gives each image a degradation of its own, which the paper argues against.
     consistency.warmup_steps = 100  # The weights rise from 0 over so many steps: early pseudo-labels are noise.
     consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less do not count.
     return consistency

@@ -18,7 +18,13 @@ NEW = {
     "model": {"backbone": "small", "blocks": None, "center": True, "linear_probe": None},
     "augment": {"color": 0.1},
     "optimizer": {"clip_norm": None},
-    "consistency": {"confidence_threshold": 0.2, "distillation_weight": 0.0, "temperature": 0.2, "group": 1},
+    "consistency": {
+        "confidence_threshold": 0.2,
+        "distillation_weight": 0.0,
+        "temperature": 0.2,
+        "group": 1,
+        "shared": True,
+    },
     "degradation": {"jpeg_min_quality": None},
     "data": {"dir": None, "manual_dir": None, "leave_out": None, "labeled_count": None, "name": "demo_face_blur"},
 }

@@ -67,6 +67,14 @@ def test_both_images_of_an_unlabeled_pair_meet_one_degradation(plain, monkeypatc
     assert shapes == [(2, 32, 32, 3)]
 
 
+def test_each_image_may_meet_a_degradation_of_its_own(plain, monkeypatch):
+    shapes = []
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or images)
+    plain.consistency.shared = False
+    update(plain)
+    assert shapes == [(1, 32, 32, 3)]
+
+
 class MeanNetwork(nn.Module):
     """Scores an image as the sigmoid of w times the mean of its values."""
 

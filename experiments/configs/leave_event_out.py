@@ -46,6 +46,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.confidence_threshold = 0.0
     config.consistency.temperature = 0.2
     config.consistency.group = 1
+    config.consistency.shared = True
 
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
     config.degradation.rms_min = 0.005

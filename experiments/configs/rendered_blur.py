@@ -47,6 +47,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.confidence_threshold = 0.0
     config.consistency.temperature = 0.2
     config.consistency.group = 1
+    config.consistency.shared = True
 
     # With no label to learn from, a wide range of blur, up to no more than a shape.
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
