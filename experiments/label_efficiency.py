@@ -1,12 +1,13 @@
 """How many labels, and what are unlabeled pictures worth, near and far? The comparison that decides, in one command.
 
-    python -m experiments.label_efficiency --config.data.manual_dir=LISTS --far=PHOTOS --workers=2
+    python -m experiments.label_efficiency --config.data.manual_dir=LISTS --far=PHOTOS --target --workers=2
 
 Trains the config once for each unlabeled loss (none, pairwise and quadruplet consistency, distillation), number of
 labeled pairs and seed, and fits a linear ranker on frozen ImageNet features to the same pairs. A seed draws the pairs,
 the same for every scorer, so scorers are compared in pairs. *Near* are the test faces of the config's data set; *far*
 those of PHOTOS, another data set in the layout of the user's own pictures (docs/data.md), of which nothing is trained
-on. On an accelerator, use more: --seeds=10 --config.steps=2000. A stopped grid resumes.
+on; but with --target one more scorer learns from its unlabeled pictures, too. On an accelerator, use more: --seeds=10
+--config.steps=2000. A stopped grid resumes.
 
 Writes to the workdir: `rows.csv` (a row for each scorer), `label_efficiency.json` (all metrics), `label_efficiency.md`
 (the tables), `label_efficiency.webp` (the figure).
@@ -22,21 +23,22 @@ import ml_collections
 from absl import flags
 
 from blur_jax import data, evaluate, run_dir
-from experiments import command, grid, label_efficiency_summary, linear_ranker, ranked, tables
-from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
+from experiments import command, grid, label_efficiency_summary, linear_ranker, ranked, tables, target_pictures
+from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, TARGET, Cell
 from tfds_builders.prepare import prepare_configured
 
 COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all of them.
 
 
-def cells(counts: Sequence[int], seeds: int) -> list[Cell]:
+def cells(arms: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
     """Returns all cells, the first seed of everything first, which gives an early look at the whole."""
-    return [(loss, count, seed) for seed in range(seeds) for count in counts for loss in LOSSES]
+    return [(arm, count, seed) for seed in range(seeds) for count in counts for arm in arms]
 
 
 def cell_config(config: ml_collections.ConfigDict, cell: Cell, available: int) -> ml_collections.ConfigDict:
     """Returns the config of one cell; `available` is the number of labeled pairs that there are."""
-    loss, count, seed = cell
+    arm, count, seed = cell
+    loss = "distillation" if arm == TARGET else arm
     config = config.copy_and_resolve_references()
     config.seed = seed
     config.data.labeled_count = count if count < available else None
@@ -51,6 +53,30 @@ def far_data(config: ml_collections.ConfigDict, far: str) -> ml_collections.Conf
     found = config.data.copy_and_resolve_references()
     found.update(name="folder_face_blur", manual_dir=far, sources=None, partial=False)
     found.sources = prepare_configured(found, required=("ranked",))
+    return found
+
+
+def target_data(
+    config: ml_collections.ConfigDict, far: ml_collections.ConfigDict, folder: str
+) -> ml_collections.ConfigDict:
+    """Prepares `config.data` with the unlabeled pairs of `far` beside its own and returns that `config.data`.
+
+    Args:
+        config: of a run, whose data come from the release's lists in `config.data.manual_dir`.
+        far: what `far_data` returns.
+        folder: where the lists of both go.
+
+    Raises:
+        ValueError: the data are of another kind, or as `target_pictures.add`.
+        FileNotFoundError: `far` has no unlabeled pictures.
+    """
+    if config.data.name != "ssranking_face_blur" or config.data.manual_dir is None:
+        raise ValueError("--target adds pictures to the release's lists; say where they are: --config.data.manual_dir=")
+    pairs = data.open_split(far, "unlabeled", "train").names
+    target_pictures.add(config.data.manual_dir, far.manual_dir, pairs, folder)
+    found = config.data.copy_and_resolve_references()
+    found.update(manual_dir=folder, sources=None)
+    found.sources = prepare_configured(found)
     return found
 
 
@@ -70,7 +96,13 @@ def read(config: ml_collections.ConfigDict, folder: str, *, far: dict[str, Any] 
 
 
 def run(
-    config: ml_collections.ConfigDict, workdir: str, far: str | None, seeds: int, counts: Sequence[str], workers: int
+    config: ml_collections.ConfigDict,
+    workdir: str,
+    far: str | None,
+    target: bool,
+    seeds: int,
+    counts: Sequence[str],
+    workers: int,
 ) -> None:
     """Makes the runs that have not been made, writes the results and prints the tables.
 
@@ -78,24 +110,33 @@ def run(
         config: of a cell; the grid sets seed, number of labels and which weights are 0.
         workdir: where runs and results go.
         far: a folder of ranked pictures of another kind; None measures near alone.
+        target: let one more scorer learn from the unlabeled pictures of `far`, too.
         seeds: number of seeds of each cell.
         counts: numbers of labeled pairs.
         workers: runs at a time.
 
     Raises:
-        ValueError: a weight that the grid turns on and off is 0; or as `grid.rows`.
+        ValueError: a weight that the grid turns on and off is 0, or a target without `far`; or as `grid.rows`.
         OSError: something to prepare from is missing.
     """
     for name in LOSSES[1:]:
         weight = config.consistency[f"{name}_weight"]
         if weight <= 0:
             raise ValueError(f"config.consistency.{name}_weight={weight} must be above 0 to be compared")
+    if target and far is None:
+        raise ValueError("--target needs the folder of the target's pictures, --far=")
     counts = sorted(map(int, counts))
     ranked.prepare(config.data)
     of_axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
     far_fields = of_axes["far"].to_dict() if "far" in of_axes else None
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split))
-    configs = {cell: cell_config(config, cell, available) for cell in cells(counts, seeds)}
+    arms = (*LOSSES, TARGET) if target else LOSSES
+    configs = {cell: cell_config(config, cell, available) for cell in cells(arms, counts, seeds)}
+    if target:
+        of_target = target_data(config, of_axes["far"], os.path.join(os.path.abspath(workdir), "with_target"))
+        for arm, count, seed in configs:
+            if arm == TARGET:
+                configs[arm, count, seed].data.update(manual_dir=of_target.manual_dir, sources=of_target.sources)
     names = {cell: "{}_{}_{}".format(*cell) for cell in configs}
     runs = {name: grid.Run(configs[cell], partial(read, far=far_fields)) for cell, name in names.items()}
     found = grid.rows(runs, workdir=workdir, workers=workers)
@@ -141,5 +182,6 @@ if __name__ == "__main__":
     command.define_workdir("runs/label_efficiency")
     command.define_grid(seeds=3)
     flags.DEFINE_string("far", None, "A folder of ranked pictures of another kind, with ranked.csv.")
+    flags.DEFINE_bool("target", False, "Let one more scorer learn from the unlabeled pictures of --far, too.")
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labeled pairs.")
     command.main(run)

@@ -14,15 +14,16 @@ from experiments.configs import label_efficiency as frozen
 
 
 def test_cells_are_the_whole_grid_and_the_first_seed_comes_first():
-    cells = label_efficiency.cells((100, 300), 2)
-    assert len(set(cells)) == len(cells) == 4 * 2 * 2
-    assert {seed for _, _, seed in cells[:8]} == {0}
+    cells = label_efficiency.cells(("none", "pairwise", "quadruplet"), (100, 300), 2)
+    assert len(set(cells)) == len(cells) == 3 * 2 * 2
+    assert {seed for _, _, seed in cells[:6]} == {0}
 
 
 def test_a_cell_changes_seed_labels_and_weights_only():
     config = frozen.get_config()
     config.consistency.update(quadruplet_weight=4.0, pairwise_weight=2.0, distillation_weight=8.0)
     weights = {"none": (0, 0, 0), "pairwise": (0, 2, 0), "quadruplet": (4, 0, 0), "distillation": (0, 0, 8)}
+    weights["target"] = weights["distillation"]  # Other data.
     names = [f"{name}_weight" for name in ("quadruplet", "pairwise", "distillation")]
     for loss, expected in weights.items():
         cell = label_efficiency.cell_config(config, (loss, 300, 2), 8816)
@@ -114,7 +115,7 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
     config.model.linear_probe = 1e-2
     config.consistency.distillation_weight = 1.0
     config.consistency.quadruplet_weight = 0.0
-    options = {"workdir": str(tmp_path / "grid"), "far": far, "seeds": 1, "counts": ["1000", "8"], "workers": 1}
+    options = {"workdir": str(tmp_path / "grid"), "far": far, "target": False, "seeds": 1, "counts": ["1000", "8"], "workers": 1}
     label_efficiency.run(config, **options)
     printed = capsys.readouterr().out
     assert "| gap closed by distillation |" in printed
@@ -140,7 +141,11 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("grid/*/*.json")} == before  # nothing again
 
 
-def test_a_loss_that_would_be_none_is_reported(config, tmp_path):
+def test_what_cannot_be_compared_is_reported(config, tmp_path):
     config.consistency.pairwise_weight = 0.0
+    options = {"workdir": str(tmp_path), "far": None, "seeds": 1, "counts": ["8"], "workers": 1}
     with pytest.raises(ValueError, match=r"config\.consistency\.pairwise_weight=0\.0 must be above 0 to be compared"):
-        label_efficiency.run(config, workdir=str(tmp_path), far=None, seeds=1, counts=["8"], workers=1)
+        label_efficiency.run(config, target=False, **options)
+    config.consistency.update(pairwise_weight=1.0, distillation_weight=1.0)
+    with pytest.raises(ValueError, match="--target needs the folder"):
+        label_efficiency.run(config, target=True, **options)

@@ -22,6 +22,7 @@ def test_is_due():
 def long_config(config):
     """Long enough to be killed in the middle."""
     config.steps, config.checkpoint_every, config.log_every, config.ema_decay = 40, 4, 2, 0.9
+    config.model.linear_probe, config.consistency.distillation_weight = 1.0, 1.0  # A teacher is part of the state.
     return config
 
 
@@ -227,6 +228,9 @@ def test_a_run_that_is_never_finite_saves_nothing(config, tmp_path):
         ("model.dtype", "float16", "float16"),
         ("model.linear_probe", -1.0, "config.model.linear_probe=-1.0"),
         ("model.frozen_blocks", 2, "config.model.frozen_blocks=2"),
+        ("consistency.group", 0, "config.consistency.group=0"),
+        ("consistency.group", 3, "config.consistency.group=3 must divide the 8 unlabeled pairs"),
+        ("consistency.distillation_weight", 1.0, "set config.model.linear_probe or config.start_from"),
         ("optimizer.clip_norm", 0.0, "config.optimizer.clip_norm=0.0"),
         ("degradation.families", ("smear",), "smear"),
         ("degradation.rms_max", 0.001, "rms_max=0.001"),
@@ -240,6 +244,22 @@ def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value,
     with pytest.raises(ValueError, match="(?s).*" + message.replace(".", r"\.")):
         train.train(config, str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()  # So that the corrected command may use it.
+
+
+def test_a_temperature_of_zero_is_refused(config, tmp_path):
+    config.model.linear_probe, config.consistency.distillation_weight, config.consistency.temperature = 1.0, 1.0, 0.0
+    with pytest.raises(ValueError, match=r"config\.consistency\.temperature=0\.0 must be above 0"):
+        train.train(config, str(tmp_path / "run"))
+
+
+def test_the_teacher_is_what_training_started_from(config, tmp_path):
+    config.model.linear_probe, config.consistency.distillation_weight = 1.0, 1.0
+    train.train(config, str(tmp_path))
+    state = runs.last_state(config, tmp_path)
+    pairs = initialization.open_pairs(config)
+    start = initialization.initial_state(config, *initialization.build(config), pairs.labeled)
+    runs.assert_states_equal(state.teacher_params, start.params)
+    assert not np.array_equal(state.params["head"]["kernel"], start.params["head"]["kernel"])
 
 
 def test_a_typo_leaves_no_claim_behind(config, tmp_path):
