@@ -43,5 +43,4 @@ def get_config() -> ml_collections.ConfigDict:
     config.degradation.families = ("downup",)
     config.degradation.rms_min = 0.01
     config.degradation.rms_max = 0.02
-    config.augment.noise = 0.0
     return config

@@ -192,16 +192,21 @@ def compare(
 
     Returns:
         {scorer: {split: {metric: interval}, "mean": {metric: interval of the mean over headline splits},
-        "first_minus_this": {metric: interval of the paired difference of the means}}}; intervals as of
+        "by_faces": the same of the mean in which a split counts by its faces, "first_minus_this" and
+        "first_minus_this_by_faces": {metric: interval of the paired difference of the means}}}; intervals as of
         `bootstrap.interval`.
     """
     bar = tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False)
     found = {scorer: ranked.headlines(of_splits, tests, resamples=resamples) for scorer, of_splits in bar}
+    counts = {name: len(tests[name]) for name in ranked.headline_names(tests)}
+    for parts in found.values():
+        weighted = {name: [count * parts[split][name] for split, count in counts.items()] for name in parts["mean"]}
+        parts["by_faces"] = {name: sum(values) / sum(counts.values()) for name, values in weighted.items()}
     if first is not None:
-        ours = found[first]["mean"]
         for scorer in found.keys() - {first}:
-            theirs = found[scorer]["mean"]
-            found[scorer]["first_minus_this"] = {name: ours[name] - theirs[name] for name in theirs}
+            for kind, name in (("mean", "first_minus_this"), ("by_faces", "first_minus_this_by_faces")):
+                ours, theirs = found[first][kind], found[scorer][kind]
+                found[scorer][name] = {metric: ours[metric] - theirs[metric] for metric in theirs}
     return {
         scorer: {part: {name: bootstrap.interval(v) for name, v in values.items()} for part, values in parts.items()}
         for scorer, parts in found.items()
@@ -217,6 +222,7 @@ def table(metrics: Mapping[str, dict], tests: Mapping[str, data.Split], first: s
     columns |= {name.replace("_", " "): ("mean", name) for name in ("spearman", "kendall", "pairwise_accuracy")}
     if first is not None:
         columns[f"AUC, {first} less this"] = ("first_minus_this", "auc")
+        columns["the same, splits weighted by faces"] = ("first_minus_this_by_faces", "auc")
     rows = []
     for scorer, found in sorted(metrics.items(), key=lambda item: -(item[1]["mean"]["auc"]["value"] or 0.0)):
         cells = (found[part][name] if part in found else None for part, name in columns.values())

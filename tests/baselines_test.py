@@ -248,6 +248,22 @@ def test_metrics_and_paired_differences(compared):
         assert metrics[name]["mean"]["auc"]["value"] > 0.8, name
 
 
+def test_splits_may_count_by_their_faces():
+    tests = {"test1": range(10), "test2": range(30), "other": range(50)}
+    values = {"test1": 0.5, "test2": 0.9, "other": 0.0}
+
+    def headlines(more, _, *, resamples):
+        found = {name: {"auc": np.full(1 + resamples, value + more)} for name, value in values.items()}
+        return found | {"mean": {"auc": np.full(1 + resamples, 0.7 + more)}}
+
+    with mock.patch.multiple(baselines.ranked, headlines=headlines, headline_names=lambda _: ["test1", "test2"]):
+        found = baselines.compare({"ours": 0.0, "worse": -0.2}, tests, "ours", 5)
+    assert found["ours"]["by_faces"]["auc"]["value"] == pytest.approx(0.8)  # (10 * 0.5 + 30 * 0.9) / 40
+    assert found["worse"]["by_faces"]["auc"]["value"] == pytest.approx(0.6)
+    assert found["worse"]["first_minus_this_by_faces"]["auc"]["low"] == pytest.approx(0.2)
+    assert "first_minus_this_by_faces" not in found["ours"]
+
+
 def test_a_second_call_takes_the_baselines_from_the_workdir(compared, capsys):
     config, out, folder = compared
     with mock.patch.object(baselines, "score_baselines", side_effect=AssertionError("computed again")):
@@ -256,10 +272,11 @@ def test_a_second_call_takes_the_baselines_from_the_workdir(compared, capsys):
     assert printed == (out / "baselines.md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
     header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:12]}
-    assert header[0] == "scorer" and header[-1] == "AUC, again less this"
+    assert header[0] == "scorer"
+    assert header[-2:] == ["AUC, again less this", "the same, splits weighted by faces"]
     assert len(rows) == 10 and next(iter(rows)) == "again"  # the best first
     assert rows["wrong"][0] == "0.000 [0.000, 0.000]" and rows["wrong"][-1] == "1.000 [1.000, 1.000]"
-    assert rows["again"][-1] == ""
+    assert rows["again"][-1] == rows["again"][-2] == ""
     settings = {cells[0]: cells[1] for cells in lines[14:]}
     assert settings["Tenengrad"] in ("16 px", "32 px")
     assert printed.count(tables.origin()) == 2

@@ -115,7 +115,14 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
     config.model.linear_probe = 1e-2
     config.consistency.distillation_weight = 1.0
     config.consistency.quadruplet_weight = 0.0
-    options = {"workdir": str(tmp_path / "grid"), "far": far, "target": False, "seeds": 1, "counts": ["1000", "8"], "workers": 1}
+    options = {
+        "workdir": str(tmp_path / "grid"),
+        "far": far,
+        "target": False,
+        "seeds": 1,
+        "counts": ["1000", "8"],
+        "workers": 1,
+    }
     label_efficiency.run(config, **options)
     printed = capsys.readouterr().out
     assert "| gap closed by distillation |" in printed

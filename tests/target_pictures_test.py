@@ -3,9 +3,9 @@
 import ml_collections
 import numpy as np
 import pytest
-import releases
 from PIL import Image
 
+import releases
 from blur_jax import data
 from experiments import label_efficiency, target_pictures
 

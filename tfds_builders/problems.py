@@ -11,7 +11,8 @@ KINDS = {
     "missing list": (
         "a file that is required is not in manual_dir.",
         "Put the lists into manual_dir, next to the pictures. Pairs are always required, unlabeled pictures where"
-        " config.consistency.quadruplet_weight or pairwise_weight is above 0, test lists where something is measured.",
+        " config.consistency.quadruplet_weight, pairwise_weight or distillation_weight is above 0, test lists where"
+        " something is measured.",
     ),
     "malformed line": (
         "the line is not in its list's format, so nothing of it can be trusted.",
