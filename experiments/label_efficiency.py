@@ -1,13 +1,13 @@
 """How many labels, and what are unlabeled pictures worth, near and far? The comparison that decides, in one command.
 
-    python -m experiments.label_efficiency --config.data.manual_dir=LISTS --far=PHOTOS --target --workers=2
+    python -m experiments.label_efficiency --config.data.manual_dir=LISTS --far=PHOTOS --workers=2
 
 Trains the config once for each unlabeled loss (none, pairwise and quadruplet consistency, distillation), number of
 labeled pairs and seed, and fits a linear ranker on frozen ImageNet features to the same pairs. A seed draws the pairs,
 the same for every scorer, so scorers are compared in pairs. *Near* are the test faces of the config's data set; *far*
 those of PHOTOS, another data set in the layout of the user's own pictures (docs/data.md), of which nothing is trained
-on; but with --target one more scorer learns from its unlabeled pictures, too. On an accelerator, use more: --seeds=10
---config.steps=2000. A stopped grid resumes.
+on, except by the scorer "target", which --scorers may name: distillation of its unlabeled pictures, too. On an
+accelerator, use more: --seeds=10 --config.steps=2000. A stopped grid resumes.
 
 Writes to the workdir: `rows.csv` (a row for each scorer), `label_efficiency.json` (all metrics), `label_efficiency.md`
 (the tables), `label_efficiency.webp` (the figure).
@@ -24,21 +24,21 @@ from absl import flags
 
 from blur_jax import data, evaluate, run_dir
 from experiments import command, grid, label_efficiency_summary, linear_ranker, ranked, tables, target_pictures
-from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, TARGET, Cell
+from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, TARGET, TRAINED, Cell
 from tfds_builders.prepare import prepare_configured
 
 COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all of them.
 
 
-def cells(arms: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
+def cells(scorers: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
     """Returns all cells, the first seed of everything first, which gives an early look at the whole."""
-    return [(arm, count, seed) for seed in range(seeds) for count in counts for arm in arms]
+    return [(scorer, count, seed) for seed in range(seeds) for count in counts for scorer in scorers]
 
 
 def cell_config(config: ml_collections.ConfigDict, cell: Cell, available: int) -> ml_collections.ConfigDict:
     """Returns the config of one cell; `available` is the number of labeled pairs that there are."""
-    arm, count, seed = cell
-    loss = "distillation" if arm == TARGET else arm
+    scorer, count, seed = cell
+    loss = "distillation" if scorer == TARGET else scorer
     config = config.copy_and_resolve_references()
     config.seed = seed
     config.data.labeled_count = count if count < available else None
@@ -71,7 +71,9 @@ def target_data(
         FileNotFoundError: `far` has no unlabeled pictures.
     """
     if config.data.name != "ssranking_face_blur" or config.data.manual_dir is None:
-        raise ValueError("--target adds pictures to the release's lists; say where they are: --config.data.manual_dir=")
+        raise ValueError(
+            "--scorers=target adds pictures to the release's lists; say where these are: --config.data.manual_dir="
+        )
     pairs = data.open_split(far, "unlabeled", "train").names
     target_pictures.add(config.data.manual_dir, far.manual_dir, pairs, folder)
     found = config.data.copy_and_resolve_references()
@@ -99,7 +101,7 @@ def run(
     config: ml_collections.ConfigDict,
     workdir: str,
     far: str | None,
-    target: bool,
+    scorers: Sequence[str],
     seeds: int,
     counts: Sequence[str],
     workers: int,
@@ -110,33 +112,27 @@ def run(
         config: of a cell; the grid sets seed, number of labels and which weights are 0.
         workdir: where runs and results go.
         far: a folder of ranked pictures of another kind; None measures near alone.
-        target: let one more scorer learn from the unlabeled pictures of `far`, too.
+        scorers: of `label_efficiency_summary.TRAINED`, labels alone among them; the linear ranker comes with them.
         seeds: number of seeds of each cell.
         counts: numbers of labeled pairs.
         workers: runs at a time.
 
     Raises:
-        ValueError: a weight that the grid turns on and off is 0, or a target without `far`; or as `grid.rows`.
+        ValueError: scorers that cannot be compared; or as `grid.rows`.
         OSError: something to prepare from is missing.
     """
-    for name in LOSSES[1:]:
-        weight = config.consistency[f"{name}_weight"]
-        if weight <= 0:
-            raise ValueError(f"config.consistency.{name}_weight={weight} must be above 0 to be compared")
-    if target and far is None:
-        raise ValueError("--target needs the folder of the target's pictures, --far=")
+    _check(config, scorers, far)
     counts = sorted(map(int, counts))
     ranked.prepare(config.data)
     of_axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
     far_fields = of_axes["far"].to_dict() if "far" in of_axes else None
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split))
-    arms = (*LOSSES, TARGET) if target else LOSSES
-    configs = {cell: cell_config(config, cell, available) for cell in cells(arms, counts, seeds)}
-    if target:
+    configs = {cell: cell_config(config, cell, available) for cell in cells(scorers, counts, seeds)}
+    if TARGET in scorers:
         of_target = target_data(config, of_axes["far"], os.path.join(os.path.abspath(workdir), "with_target"))
-        for arm, count, seed in configs:
-            if arm == TARGET:
-                configs[arm, count, seed].data.update(manual_dir=of_target.manual_dir, sources=of_target.sources)
+        for (scorer, _, _), of_cell in configs.items():
+            if scorer == TARGET:
+                of_cell.data.update(manual_dir=of_target.manual_dir, sources=of_target.sources)
     names = {cell: "{}_{}_{}".format(*cell) for cell in configs}
     runs = {name: grid.Run(configs[cell], partial(read, far=far_fields)) for cell, name in names.items()}
     found = grid.rows(runs, workdir=workdir, workers=workers)
@@ -152,6 +148,19 @@ def run(
         for axis, splits in tests.items()
     }
     _publish(config, workdir, rows, metrics, counts, seeds)
+
+
+def _check(config: ml_collections.ConfigDict, scorers: Sequence[str], far: str | None) -> None:
+    if unknown := set(scorers) - set(TRAINED):
+        raise ValueError(f"--scorers={','.join(sorted(unknown))}: there are {', '.join(TRAINED)}")
+    if "none" not in scorers:
+        raise ValueError("--scorers needs none, labels alone, which the others are compared with")
+    for name in set(LOSSES[1:]) & set(scorers):
+        weight = config.consistency[f"{name}_weight"]
+        if weight <= 0:
+            raise ValueError(f"config.consistency.{name}_weight={weight} must be above 0 to be compared")
+    if TARGET in scorers and far is None:
+        raise ValueError(f"--scorers={TARGET} needs the folder of the target's pictures, --far=")
 
 
 def _publish(
@@ -182,6 +191,6 @@ if __name__ == "__main__":
     command.define_workdir("runs/label_efficiency")
     command.define_grid(seeds=3)
     flags.DEFINE_string("far", None, "A folder of ranked pictures of another kind, with ranked.csv.")
-    flags.DEFINE_bool("target", False, "Let one more scorer learn from the unlabeled pictures of --far, too.")
+    flags.DEFINE_list("scorers", list(LOSSES), f"What to train, none (labels alone) included, of {', '.join(TRAINED)}.")
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labeled pairs.")
     command.main(run)

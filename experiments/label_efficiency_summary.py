@@ -13,7 +13,7 @@ from experiments import tables
 # Losses on unlabeled pairs, each with its config.consistency.<name>_weight.
 LOSSES = ("none", "pairwise", "quadruplet", "distillation")
 TARGET = "target"  # Distillation with unlabeled pictures of the target beside those of the training data.
-ARMS = (*LOSSES, TARGET)
+TRAINED = (*LOSSES, TARGET)
 LINEAR = "linear ranker"
 MONITORED = ("validation_accuracy", "pseudo_label_share", "pseudo_label_accuracy", "score_spread", "confident")
 LABELS = {
@@ -23,7 +23,7 @@ LABELS = {
 }
 _COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", "distillation": "C0", TARGET: "C3"}
 
-Cell = tuple[str, int, int]  # One of ARMS or LINEAR, number of labeled pairs, seed.
+Cell = tuple[str, int, int]  # One of TRAINED or LINEAR, number of labeled pairs, seed.
 Interval = dict[str, float | None]
 # {scorer: {count: {"auc", "gain" over labels alone, "closed" of the gap to all labels, "to_all": intervals}}}
 Summary = dict[str, dict[str, dict[str, Interval]]]
@@ -53,7 +53,7 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
 
     summary, most = {}, max(counts)
     measured = {scorer for scorer, _, _ in metrics}
-    for scorer in (name for name in ("none", LINEAR, *ARMS[1:]) if name in measured):
+    for scorer in (name for name in ("none", LINEAR, *TRAINED[1:]) if name in measured):
         summary[scorer] = {}
         for count in counts:
             ours, alone, all_labels = (
@@ -75,7 +75,7 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
         parts = {label: ("auc", "")}
         if scorer != "none":
             parts[f"gain of {label}"] = ("gain", "+")
-        if scorer in ARMS[1:]:
+        if scorer in TRAINED[1:]:
             parts[f"gap closed by {label}"] = ("closed", "")
             parts[f"{label} less all labels alone"] = ("to_all", "+")
         for name, (part, sign) in parts.items():

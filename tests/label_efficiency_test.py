@@ -109,8 +109,6 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
 ):
     for name, value in subprocess_env.items():  # For the processes that the grid starts.
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(label_efficiency, "LOSSES", ("none", "distillation"))
-    monkeypatch.setattr(label_efficiency_summary, "LOSSES", ("none", "distillation"))
     config.steps = config.checkpoint_every = 3
     config.model.linear_probe = 1e-2
     config.consistency.distillation_weight = 1.0
@@ -150,9 +148,14 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
 
 def test_what_cannot_be_compared_is_reported(config, tmp_path):
     config.consistency.pairwise_weight = 0.0
-    options = {"workdir": str(tmp_path), "far": None, "seeds": 1, "counts": ["8"], "workers": 1}
-    with pytest.raises(ValueError, match=r"config\.consistency\.pairwise_weight=0\.0 must be above 0 to be compared"):
-        label_efficiency.run(config, target=False, **options)
-    config.consistency.update(pairwise_weight=1.0, distillation_weight=1.0)
-    with pytest.raises(ValueError, match="--target needs the folder"):
-        label_efficiency.run(config, target=True, **options)
+
+    def refused(*scorers):
+        options = {"workdir": str(tmp_path), "far": None, "seeds": 1, "counts": ["8"], "workers": 1}
+        with pytest.raises(ValueError) as error:
+            label_efficiency.run(config, scorers=scorers, **options)
+        return str(error.value)
+
+    assert refused("none", "pairwise") == "config.consistency.pairwise_weight=0.0 must be above 0 to be compared"
+    assert refused("none", "triplet").startswith("--scorers=triplet: there are none, pairwise,")
+    assert refused("quadruplet").startswith("--scorers needs none")
+    assert refused("none", "target").startswith("--scorers=target needs the folder")

@@ -72,5 +72,5 @@ def test_what_cannot_be_added_to_is_refused(config, photos, tmp_path):
         target_pictures.add(config.data.manual_dir, str(photos), [("u0.png", "u1.png")], both)
     far = label_efficiency.far_data(config, str(photos))
     config.data.manual_dir = None
-    with pytest.raises(ValueError, match="--target adds pictures to the release's lists"):
+    with pytest.raises(ValueError, match="adds pictures to the release's lists"):
         label_efficiency.target_data(config, far, both)
