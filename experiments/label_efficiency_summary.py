@@ -25,7 +25,7 @@ _COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", 
 
 Cell = tuple[str, int, int]  # One of TRAINED or LINEAR, number of labeled pairs, seed.
 Interval = dict[str, float | None]
-# {scorer: {count: {"auc", "gain" over labels alone, "closed" of the gap to all labels, "to_all": intervals}}}
+# {scorer: {count: {"auc", "gain" over labels alone, "to_all" and "to_half" of the way to all labels: intervals}}}
 Summary = dict[str, dict[str, dict[str, Interval]]]
 
 
@@ -44,8 +44,9 @@ def over_seeds(values: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
 def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -> Summary:
     """Returns size-matched AUC over seeds and what it is compared with, paired by faces and seeds.
 
-    "gain" is over labels alone with as many pairs; "closed" the share of the gap between these and labels alone with
-    the most pairs that the scorer closes; "to_all" its distance from labels alone with the most pairs.
+    "gain" is over labels alone with as many pairs; "to_all" over labels alone with the most pairs; "to_half" over the
+    middle of the two. It is above 0 where more than half of the gap between them is closed; the share itself has no
+    useful interval, since the gap may be 0.
     """
 
     def auc(scorer: str, count: int) -> np.ndarray:
@@ -61,8 +62,7 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
             )
             values = {"auc": ours, "gain": ours - alone, "to_all": ours - all_labels}
             if count < most:
-                gap = all_labels - alone
-                values["closed"] = (ours - alone) / np.where(np.abs(gap) < 1e-6, np.nan, gap)
+                values["to_half"] = ours - (alone + all_labels) / 2
             summary[scorer][str(count)] = {name: bootstrap.interval(each) for name, each in values.items()}
     return summary
 
@@ -76,12 +76,21 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
         if scorer != "none":
             parts[f"gain of {label}"] = ("gain", "+")
         if scorer in TRAINED[1:]:
-            parts[f"gap closed by {label}"] = ("closed", "")
             parts[f"{label} less all labels alone"] = ("to_all", "+")
+            parts[f"{label} less half-way to all labels alone"] = ("to_half", "+")
         for name, (part, sign) in parts.items():
             cells = (groups[str(count)].get(part) for count in counts)
             rows.append([name, *("" if cell is None else bootstrap.interval_text(cell, sign) for cell in cells)])
+        if scorer in TRAINED[1:]:
+            shares = (_share_closed(groups[str(count)]) for count in counts)
+            rows.append([f"share of the gap closed by {label}", *shares])
     return tables.markdown(["scorer", *(f"{count:,} pairs" for count in counts)], rows)
+
+
+def _share_closed(found: Mapping[str, Interval]) -> str:
+    """Returns how much of the gap to all labels a gain is; nothing where the gap is below 0.01, as noise makes it."""
+    gap = found["gain"]["value"] - found["to_all"]["value"]
+    return f"{found['gain']['value'] / gap:.0%}" if gap >= 0.01 else ""
 
 
 def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:

@@ -61,15 +61,16 @@ def test_gains_are_paired_by_seed_and_shares_of_the_gap_follow():
         return pytest.approx({"value": value, "low": value, "high": value})
 
     assert found["distillation"]["100"]["gain"] == sure(0.06)
-    assert found["distillation"]["100"]["closed"] == sure(0.75)
+    assert found["distillation"]["100"]["to_half"] == sure(0.02)  # 0.06 of a gap of 0.08.
     assert found["distillation"]["100"]["to_all"] == sure(-0.02)
     assert found["pairwise"]["1000"]["gain"] == sure(0.0)
-    assert "closed" not in found["pairwise"]["1000"]
+    assert "to_half" not in found["pairwise"]["1000"]
     assert found["none"]["100"]["auc"]["value"] == pytest.approx(0.7)
     assert found["none"]["100"]["auc"]["low"] < 0.65
     text = label_efficiency_summary.table(found, (100, 1000))
     assert "| gain of distillation | +0.060 [+0.060, +0.060] | +0.060 [+0.060, +0.060] |" in text
-    assert "| gap closed by quadruplet | 0.250 [0.250, 0.250] |  |" in text
+    assert "| share of the gap closed by quadruplet | 25% |  |" in text  # None is left with the most pairs.
+    assert "| quadruplet less half-way to all labels alone | -0.020 [-0.020, -0.020] |  |" in text
     assert "| distillation less all labels alone | -0.020 [-0.020, -0.020] | +0.060 [+0.060, +0.060] |" in text
 
 
@@ -123,7 +124,7 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
     }
     label_efficiency.run(config, **options)
     printed = capsys.readouterr().out
-    assert "| gap closed by distillation |" in printed
+    assert "| share of the gap closed by distillation |" in printed
     assert "4 runs" in printed
     with open(tmp_path / "grid/rows.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
