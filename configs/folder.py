@@ -1,11 +1,12 @@
 """One's own pictures: a folder with pairs.csv, learned with the recipe of configs/wider_blur.py.
 
-PHOTOS holds pictures and pairs.csv, twenty pairs or more, see docs/data.md. What few pairs are worth: docs/results.md,
-"Label efficiency".
+PHOTOS holds pictures and pairs.csv, twenty pairs or more, see docs/data.md. The result is that of this recipe on WIDER
+FACE with 30 and 100 of its pairs.
 
 Command:  python launch.py --config=configs/folder.py --config.data.manual_dir=PHOTOS --workdir=RUN
 Machine:  2 CPU cores, no accelerator
 Time:     4 minutes
+Result:   size-matched AUC 0.851 and 0.864 (docs/results.md, "Label efficiency")
 """
 
 import ml_collections
