@@ -4,7 +4,7 @@ There is no validation but the one at the end, so that nothing is chosen by labe
 
 Command:  python -m experiments.label_efficiency --config.data.manual_dir=DIR --far=PHOTOS --workers=2
 Machine:  2 CPU cores, no accelerator
-Time:     2 hours for 72 runs
+Time:     90 minutes for 48 runs (--seeds=2) on a shared machine
 Result:   docs/results.md, "Label efficiency"
 """
 
