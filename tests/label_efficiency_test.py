@@ -117,7 +117,7 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
     options = {
         "workdir": str(tmp_path / "grid"),
         "far": far,
-        "target": False,
+        "scorers": ["none", "distillation"],
         "seeds": 1,
         "counts": ["1000", "8"],
         "workers": 1,
