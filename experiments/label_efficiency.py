@@ -78,7 +78,7 @@ def target_data(
     target_pictures.add(config.data.manual_dir, far.manual_dir, pairs, folder)
     found = config.data.copy_and_resolve_references()
     found.update(manual_dir=folder, sources=None)
-    found.sources = prepare_configured(found)
+    ranked.prepare(found)
     return found
 
 

@@ -1,14 +1,15 @@
 """Lists of the paper's release to which another folder's unlabeled pictures are added, as pictures of the target."""
 
-import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from blur_jax import run_dir
-from tfds_builders.folder_face_blur.layout import IMAGES, UNLABELED
+from blur_jax.preprocessing import Box
+from tfds_builders.folder_face_blur.layout import read_layout
+from tfds_builders.folder_face_blur.tables import read_tables
 from tfds_builders.ssranking_face_blur.lists import FOLDERS, UNSUPERVISED
 
 _FOLDER = "MegaFace"  # The target's pictures take the place of these: the release knows no other folder.
@@ -35,12 +36,15 @@ def add(lists: str, photos: str, pairs: Sequence[tuple[str, str]], folder: str) 
     for name in os.listdir(lists):
         if name != UNSUPERVISED:
             _link(Path(lists, name), own / name)
-    names = sorted({name for pair in pairs for name in pair})
-    paths = {name: _picture(Path(photos), name) for name in names}
-    for name, path in paths.items():
+    layout, crops = read_layout(photos), []
+    boxes = read_tables(layout).boxes
+    for name in sorted({name for pair in pairs for name in pair}):
+        if name not in layout.paths:
+            raise FileNotFoundError(f"{photos} has no picture {name!r} any more")
+        path = layout.paths[name]
         _link(path, own / pictures / name)
-    boxes = _boxes(Path(photos), paths)
-    crops = (f"{_FOLDER}>>{name}>>{' '.join(boxes[name])}>>{name}\n" for name in names)
+        box = _whole(path) if boxes is None else boxes[name].box
+        crops.append(f"{_FOLDER}>>{name}>>{' '.join(map(str, box))}>>{name}\n")
     run_dir.write_atomically(str(own / crop_list), "".join(crops))
     lines = Path(lists, UNSUPERVISED).read_text(encoding="utf-8-sig").splitlines()
     lines += [f"{_FOLDER}/{left},{_FOLDER}/{right}" for left, right in pairs]
@@ -53,22 +57,6 @@ def _link(target: Path, link: Path) -> None:
     link.symlink_to(target.resolve())
 
 
-def _picture(photos: Path, name: str) -> Path:
-    for path in (photos / UNLABELED / name, photos / IMAGES / name, photos / name):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f"{photos} has no picture {name!r} any more")
-
-
-def _boxes(photos: Path, paths: dict[str, Path]) -> dict[str, Iterable[str]]:
-    """Returns {name: x, y, width, height}, of the whole picture where there is no boxes.csv."""
-    table = photos / "boxes.csv"
-    if not table.exists():
-        return {name: _whole(path) for name, path in paths.items()}
-    with open(table, encoding="utf-8-sig", newline="") as file:
-        return {row["name"]: [row[key] for key in ("x", "y", "width", "height")] for row in csv.DictReader(file)}
-
-
-def _whole(path: Path) -> list[str]:
+def _whole(path: Path) -> Box:
     with Image.open(path) as picture:
-        return ["0", "0", *map(str, picture.size)]
+        return (0, 0, *picture.size)
