@@ -1,5 +1,6 @@
 """What a run starts from: its data, and the state before the first update."""
 
+import hashlib
 from typing import NamedTuple
 
 import jax
@@ -28,6 +29,14 @@ def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
     if train_step.uses_unlabeled(config):
         unlabeled = data.open_split(options, "unlabeled", "train", leave_out=left_out)
     return Pairs(labeled, unlabeled, data.open_split(options, "labeled", "validation"))
+
+
+def fingerprint(pairs: Pairs) -> str:
+    """Returns 16 hex digits that name all that training reads of its data: pairs, labels, and the faces' pictures."""
+    digest = hashlib.sha256()
+    for split in (pairs.labeled, pairs.unlabeled, pairs.validation):
+        digest.update(split.fingerprint.encode() if split else b"none")
+    return digest.hexdigest()[:16]
 
 
 def build(config: ml_collections.ConfigDict) -> tuple[models.Network, optax.GradientTransformation]:

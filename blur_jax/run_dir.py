@@ -70,43 +70,38 @@ def write_atomically(path: str | os.PathLike, text: str) -> None:
 
 
 def claim(
-    config: ml_collections.ConfigDict, workdir: str | os.PathLike, *, fresh: bool = False
+    config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any] | None = None
 ) -> contextlib.AbstractContextManager:
     """Makes `workdir` the run directory of `config`, or checks that it is.
 
     Args:
         config: of the run.
         workdir: the run directory, created where needed.
-        fresh: nothing has been saved there, so that a run of another config, which failed or was stopped before its
-            first checkpoint, gives way.
+        recorded: the config in the newest checkpoint there. None: nothing has been saved, so that a run of another
+            config, which failed or was stopped before its first checkpoint, gives way.
 
     Returns:
         a context manager that keeps other processes from claiming it while it is open. It does not in a bucket, where
         nothing can be locked.
 
     Raises:
-        ValueError: it belongs to another config, its record is damaged, or another process is training in it.
+        ValueError: it belongs to another config, or another process is training in it.
         OSError: it cannot be written.
     """
     folder = resolve(workdir)
     folder.mkdir(parents=True, exist_ok=True)
     lock = _locked(folder) if is_local(folder) else contextlib.nullcontext()
     try:
-        path = folder / CONFIG_FILE
         wanted = json.loads(config.to_json())
-        if fresh or not path.exists():
-            write_atomically(path, json.dumps(wanted, indent=2) + "\n")
-            return lock
-        try:
-            different = differences(json.loads(path.read_text()), wanted)
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f"{path}: damaged ({error}); move the folder away or give another --workdir") from error
+        different = "" if recorded is None else differences(recorded, wanted)
         if different:
             longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
             raise ValueError(
                 f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
                 + longer * ("config.steps is" in different)
             )
+        # For people: what counts is the record in each checkpoint.
+        write_atomically(folder / CONFIG_FILE, json.dumps(wanted if recorded is None else recorded, indent=2) + "\n")
     except BaseException:
         lock.__exit__(None, None, None)
         raise

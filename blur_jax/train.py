@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import ml_collections
@@ -28,30 +29,32 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         True when the run has made all its steps, False when it was asked to stop before.
 
     Raises:
-        ValueError: a config that cannot work, or `workdir` holds a run of another config or is in use.
+        ValueError: a config that cannot work, or `workdir` holds a run of another config or other data, or no
+            checkpoint that is whole, or is in use.
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
     """
     config_check.check(config, workdir)
     pairs = distributed.everywhere(initialization.open_pairs, config)
     model, tx = initialization.build(config)
-    fresh = distributed.on_process_zero(checkpoints.latest_step, workdir) is None
-    state = initialization.initial_state(config, model, tx, pairs.labeled if fresh else None)
+    recorded = distributed.on_process_zero(_recorded_config, workdir)
+    state = initialization.initial_state(config, model, tx, pairs.labeled if recorded is None else None)
+    fingerprint = distributed.everywhere(initialization.fingerprint, pairs)
     # Claimed only now that everything a config can get wrong has been tried: a typo leaves no claim behind.
-    with (
-        distributed.everywhere(_claim, config, workdir, fresh),
-        contextlib.closing(checkpoints.Checkpoints(workdir, keep=config.keep)) as saver,
-    ):
-        newest = distributed.on_process_zero(lambda: saver.latest_step)
-        distributed.everywhere(_check_newest, workdir, newest, saver.latest_step, fresh)
-        state = state if newest is None else saver.restore(state)
+    with distributed.everywhere(_claim, config, workdir, recorded), contextlib.ExitStack() as stack:
+        newest = distributed.on_process_zero(checkpoints.newest_whole, workdir, state)
+        _check_still_there(workdir, newest, recorded)
+        record = {}
+        if newest is not None:
+            state, record = distributed.everywhere(checkpoints.restore, workdir, newest, state)
+            distributed.everywhere(_check_data, workdir, record, fingerprint)
         if state.step >= config.steps:
             distributed.say(
                 f"{workdir}: this run has made its {config.steps} steps; to train on from it, give another --workdir"
                 f" and --config.start_from={workdir}"
             )
             return True
-        unlogged = [] if newest is None else distributed.everywhere(saver.latest_unlogged)
+        saver = stack.enter_context(contextlib.closing(checkpoints.Checkpoints(workdir, keep=config.keep)))
         if state.step:
             distributed.say(f"{workdir}: resuming from step {state.step}")
         distributed.on_process_zero(provenance.record_start, workdir, int(state.step))
@@ -60,7 +63,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         validate = distributed.everywhere(validation.make_validate, config, model, pairs.validation, others)
         validation.warn_of_few_pairs(pairs.validation, pairs.labeled)
         try:
-            return _loop(config, workdir, state, step, pairs, validate, saver, unlogged)
+            return _loop(config, workdir, state, step, pairs, validate, saver, record.get("unlogged", []), fingerprint)
         except FloatingPointError as error:
             good = saver.latest_step
             kept = "no checkpoint was saved" if good is None else f"the last good checkpoint (step {good}) is kept"
@@ -70,18 +73,29 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
             ) from error
 
 
-def _claim(config: ml_collections.ConfigDict, workdir: str, fresh: bool) -> contextlib.AbstractContextManager:
-    return run_dir.claim(config, workdir, fresh=fresh) if distributed.is_process_zero() else contextlib.nullcontext()
+def _recorded_config(workdir: str) -> dict[str, Any] | None:
+    return None if checkpoints.latest_step(workdir) is None else checkpoints.newest_config(workdir)
 
 
-def _check_newest(workdir: str, newest: int | None, newest_here: int | None, fresh: bool) -> None:
-    if newest_here != newest:
+def _claim(
+    config: ml_collections.ConfigDict, workdir: str, recorded: dict[str, Any] | None
+) -> contextlib.AbstractContextManager:
+    return run_dir.claim(config, workdir, recorded) if distributed.is_process_zero() else contextlib.nullcontext()
+
+
+def _check_still_there(workdir: str, newest: int | None, recorded: dict[str, Any] | None) -> None:
+    if (newest is None) != (recorded is None):
+        raise ValueError(f"{workdir}: its checkpoints changed while the run was starting; rerun the command")
+
+
+def _check_data(workdir: str, record: dict[str, Any], fingerprint: str) -> None:
+    """Records of older versions do not say which data they are about."""
+    if record.get("data") not in (None, fingerprint):
         raise ValueError(
-            f"{workdir}: the newest checkpoint is {newest_here} on this host and {newest} on the first; all hosts must"
-            " share --workdir"
+            f"{workdir}: the prepared data are not those that this run began with (fingerprint {fingerprint}, not"
+            f" {record['data']}); give --config.data.dir with the same data, or train on from the run on these in"
+            f" another --workdir with --config.start_from={workdir}"
         )
-    if newest is None and not fresh:
-        raise ValueError(f"{workdir}: its checkpoints disappeared while the run was starting; rerun the command")
 
 
 def _loop(
@@ -93,6 +107,7 @@ def _loop(
     validate: Callable,
     saver: checkpoints.Checkpoints,
     unlogged: list[dict[str, float]],
+    fingerprint: str,
 ) -> bool:
     """Makes the steps that are left; returns whether it got to the last."""
     first_step = int(state.step)
@@ -135,6 +150,7 @@ def _loop(
                     validation_pairs=validation.count_ordered(pairs.validation),
                     calibration=calibration,
                     unlogged=log.unlogged,
+                    data=fingerprint,
                 )
             if stop:
                 saver.wait()

@@ -12,8 +12,8 @@ from etils.epath import testing
 from blur_jax import run_dir
 
 
-def claim(config, folder):
-    with run_dir.claim(config, folder):
+def claim(config, folder, recorded=None):
+    with run_dir.claim(config, folder, recorded):
         pass
 
 
@@ -23,11 +23,11 @@ def test_the_first_claim_records_the_config(config, tmp_path):
 
 
 def test_a_run_of_another_config_is_refused_by_field(config, tmp_path):
-    claim(config, tmp_path)
+    recorded = json.loads(config.to_json())
     config.batch.labeled, config.seed = 16, 7
     message = r"config\.batch\.labeled is 8 there, 16 here; config\.seed is 0 there, 7 here"
     with pytest.raises(ValueError, match=message):
-        run_dir.claim(config, tmp_path)
+        run_dir.claim(config, tmp_path, recorded)
 
 
 @pytest.mark.parametrize(
@@ -44,26 +44,30 @@ def test_a_run_of_another_config_is_refused_by_field(config, tmp_path):
     ],
 )
 def test_what_the_state_does_not_depend_on_may_change(config, tmp_path, field, value):
-    claim(config, tmp_path)
+    recorded = json.loads(config.to_json())
     config.update_from_flattened_dict({field: value})
-    claim(config, tmp_path)
+    claim(config, tmp_path, recorded)
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("steps", 7), ("data.sources", "abc"), ("checkpoint_every", 3), ("ema_decay", 0.5)]
 )
 def test_what_the_run_depends_on_may_not(config, tmp_path, field, value):
-    claim(config, tmp_path)
+    recorded = json.loads(config.to_json())
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=f"config.{field} is .* there, {value!r} here"):
-        run_dir.claim(config, tmp_path)
+        run_dir.claim(config, tmp_path, recorded)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '"text"'])
-def test_a_damaged_record_is_named(config, tmp_path, content):
-    (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ValueError, match=r"config\.json: damaged"):
-        run_dir.claim(config, tmp_path)
+@pytest.mark.parametrize("content", ["{", "[]", None])
+def test_a_damaged_or_missing_config_json_is_written_anew_from_the_checkpoint(config, tmp_path, content):
+    claim(config, tmp_path, recorded := json.loads(config.to_json()))
+    (tmp_path / "config.json").unlink()
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    config.log_every = 77  # May change, and what the run began with stays on record.
+    claim(config, tmp_path, recorded)
+    assert json.loads((tmp_path / "config.json").read_text()) == recorded
 
 
 @pytest.mark.parametrize("content", [None, "{"])
@@ -73,10 +77,10 @@ def test_a_run_that_saved_nothing_gives_way(config, tmp_path, content):
     if content:
         (tmp_path / "config.json").write_text(content)
     config.seed = 5
-    with run_dir.claim(config, tmp_path, fresh=True):
+    with run_dir.claim(config, tmp_path):
         assert json.loads((tmp_path / "config.json").read_text())["seed"] == 5
         with pytest.raises(ValueError, match="another process"):  # It does not while it trains.
-            run_dir.claim(config, tmp_path, fresh=True)
+            run_dir.claim(config, tmp_path)
 
 
 def test_two_processes_cannot_train_in_one_directory(config, tmp_path):
@@ -86,12 +90,12 @@ def test_two_processes_cannot_train_in_one_directory(config, tmp_path):
 
 
 def test_a_refused_claim_leaves_no_lock_behind(config, tmp_path):
-    claim(config, tmp_path)
+    recorded = json.loads(config.to_json())
     config.seed = 5
     with pytest.raises(ValueError, match="another config"):
-        run_dir.claim(config, tmp_path)
+        run_dir.claim(config, tmp_path, recorded)
     config.seed = 0
-    claim(config, tmp_path)
+    claim(config, tmp_path, recorded)
 
 
 def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, subprocess_env):

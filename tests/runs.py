@@ -57,7 +57,7 @@ def last_state(config, workdir):
     """The newest state that a run saved."""
     model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     template = initialization.initial_state(config, model, tx, None)
-    return checkpoints.Checkpoints(str(workdir), keep=config.keep).restore(template)
+    return checkpoints.restore(workdir, checkpoints.latest_step(workdir), template)[0]
 
 
 def assert_states_equal(left, right):

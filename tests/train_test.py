@@ -1,5 +1,6 @@
 """The loop: resuming, being killed, being asked to stop, and what is not finite."""
 
+import dataclasses
 import json
 import random
 import signal
@@ -125,12 +126,50 @@ def test_a_run_in_a_bucket_appends_to_no_file(config, tmp_path, monkeypatch):
     assert not {".lock", "tensorboard"} & {path.name for path in tmp_path.iterdir()}
 
 
-def test_hosts_that_do_not_share_the_workdir_are_refused():
-    with pytest.raises(ValueError, match="newest checkpoint is None on this host and 4 on the first.*share --workdir"):
-        train._check_newest("runs/x", 4, None, fresh=False)
-    with pytest.raises(ValueError, match="disappeared while the run was starting"):
-        train._check_newest("runs/x", None, None, fresh=False)
-    train._check_newest("runs/x", None, None, fresh=True)
+def test_checkpoints_that_change_while_a_run_starts_are_noticed():
+    with pytest.raises(ValueError, match="changed while the run was starting"):
+        train._check_still_there("runs/x", None, {"seed": 0})
+    train._check_still_there("runs/x", None, None)
+
+
+def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(config, tmp_path, monkeypatch, capsys):
+    assert train.train(config, str(tmp_path / "straight"))
+    with monkeypatch.context() as patch:
+        sigterm_at(patch, 5)
+        train.train(config, str(tmp_path / "damaged"))
+    for path in (tmp_path / "damaged" / "checkpoints" / "5" / "params").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:9])
+    assert train.train(config, str(tmp_path / "damaged"))
+    output = capsys.readouterr()
+    assert "moved to 5.damaged, going on from step 4" in output.err
+    assert "resuming from step 4" in output.out
+    runs.assert_states_equal(*(runs.last_state(config, tmp_path / name) for name in ("straight", "damaged")))
+
+
+def test_without_config_json_the_checkpoint_says_whose_run_it_is(config, tmp_path):
+    train.train(config, str(tmp_path))
+    (tmp_path / "config.json").unlink()
+    other = config.copy_and_resolve_references()
+    other.seed = 5
+    with pytest.raises(ValueError, match="config.seed is 0 there, 5 here"):
+        train.train(other, str(tmp_path))
+
+
+def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
+    """The hash of the sources, which is in the config, does not see what happened to the prepared data since."""
+    with monkeypatch.context() as patch:
+        sigterm_at(patch, 3)
+        train.train(config, str(tmp_path / "run"))
+    open_pairs = initialization.open_pairs
+    rows = open_pairs(config).labeled.rows[::-1]
+    monkeypatch.setattr(
+        initialization,
+        "open_pairs",
+        lambda config: (p := open_pairs(config))._replace(labeled=dataclasses.replace(p.labeled, rows=rows)),
+    )
+    with pytest.raises(ValueError, match="prepared data are not those that this run began with"):
+        train.train(config, str(tmp_path / "run"))
 
 
 def test_a_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
@@ -204,8 +243,9 @@ def test_what_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(con
     assert all(np.isfinite(list(row.values())).all() for row in run_dir.read_history(tmp_path))
 
 
-def test_a_run_that_is_never_finite_saves_nothing(config, tmp_path):
-    config.checkpoint_every, config.optimizer.learning_rate, config.optimizer.warmup_steps = 1, float("nan"), 0
+def test_a_run_that_is_never_finite_saves_nothing(config, tmp_path, monkeypatch):
+    config.checkpoint_every = 1
+    poison(monkeypatch, 1, "state")
     with pytest.raises(FloatingPointError, match="step 1 .*no checkpoint was saved"):
         train.train(config, str(tmp_path))
     assert checkpoints.latest_step(tmp_path) is None

@@ -1,0 +1,25 @@
+"""Saving, resuming and loading of runs on any topology: the only folder that knows Orbax.
+
+A run directory holds `checkpoints/<step>/`, each with the parameters, the optimizer's state and a `meta` record
+(step, config, preprocessing, validation, calibration), so that one checkpoint is all that scoring needs. Arrays are
+saved as plain host arrays: a checkpoint says nothing of the devices that wrote it. The record holds checksums of the
+arrays and of itself, which everything that reads a checkpoint compares.
+"""
+
+from blur_jax.checkpoints.resume import newest_config, newest_whole, restore
+from blur_jax.checkpoints.saved import ENOUGH_PAIRS, Saved, find
+from blur_jax.checkpoints.saver import Checkpoints
+from blur_jax.checkpoints.step_folder import CheckpointError, fingerprint, latest_step
+
+__all__ = [
+    "ENOUGH_PAIRS",
+    "CheckpointError",
+    "Checkpoints",
+    "Saved",
+    "find",
+    "fingerprint",
+    "latest_step",
+    "newest_config",
+    "newest_whole",
+    "restore",
+]

@@ -1,0 +1,95 @@
+"""Resuming: the newest step that is whole, damaged ones put aside."""
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from blur_jax import legacy
+from blur_jax.checkpoints.saver import arrays_of
+from blur_jax.checkpoints.step_folder import CheckpointError, check_metrics, folders, read_arrays, read_record
+from blur_jax.train_state import TrainState
+
+
+def newest_config(workdir: str | os.PathLike) -> dict[str, Any]:
+    """Returns the config, in today's fields, in the newest record of a run that can be read.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none has a record that can be read.
+    """
+    problems = []
+    for folder in folders(workdir):
+        try:
+            return legacy.upgrade(read_record(folder)["config"])
+        except (CheckpointError, KeyError, TypeError, AttributeError) as error:
+            problems.append(error)
+    raise CheckpointError(_none_left(workdir, problems))
+
+
+def newest_whole(workdir: str | os.PathLike, template: TrainState) -> int | None:
+    """Finds the newest step to resume from; None where nothing was saved. Only one process may call it.
+
+    A damaged step is renamed to `<step>.damaged`, with a message, so that the run can make and save it again. Older
+    steps are only looked at as far as the run needs them.
+
+    Args:
+        workdir: the run directory, claimed by this run.
+        template: a state of the wanted structure and shapes, NumPy arrays.
+
+    Raises:
+        CheckpointError: there are steps, but none is whole; nothing is renamed.
+    """
+    whole, damaged = None, {}
+    for folder in folders(workdir):
+        try:
+            check_metrics(folder)
+            record = read_record(folder)
+            if record.get("step", int(folder.name)) != int(folder.name):
+                raise CheckpointError(f"{folder}: holds step {record['step']}, not that of its name")
+            if whole is None:
+                read_arrays(folder, record.get("checksums", {}), arrays_of(template))
+                whole = int(folder.name)
+        except CheckpointError as error:
+            damaged[folder] = error
+    if whole is None and damaged:
+        raise CheckpointError(_none_left(workdir, list(damaged.values())))
+    for folder, error in damaged.items():
+        aside = _put_aside(folder)
+        print(f"WARNING: {error}; moved to {aside.name}, going on from step {whole}", file=sys.stderr, flush=True)
+    return whole
+
+
+def restore(workdir: str | os.PathLike, step: int, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
+    """Restores a step that a run has saved, and returns it with its record.
+
+    Args:
+        workdir: the run directory.
+        step: to restore.
+        template: a state of the wanted structure and shapes, NumPy arrays.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or does not fit the template.
+    """
+    folder = next((folder for folder in folders(workdir) if folder.name == str(step)), None)
+    if folder is None:
+        raise CheckpointError(f"{workdir}: step {step} is not there; all hosts must share --workdir")
+    record = read_record(folder)
+    arrays = read_arrays(folder, record.get("checksums", {}), arrays_of(template))
+    return template.replace(step=np.int32(step), **arrays), record
+
+
+def _put_aside(folder: epath.Path) -> epath.Path:
+    number, aside = 1, folder.parent / f"{folder.name}.damaged"
+    while aside.exists():
+        number += 1
+        aside = folder.parent / f"{folder.name}.damaged-{number}"
+    return folder.rename(aside)
+
+
+def _none_left(workdir: str | os.PathLike, problems: list[Exception]) -> str:
+    return (
+        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; give another --workdir, or"
+        " move this folder away to train anew"
+    )

@@ -1,0 +1,122 @@
+"""A saved step as scoring sees it, and which one of a run to score with."""
+
+import contextlib
+import dataclasses
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import ml_collections
+from etils import epath
+
+from blur_jax import legacy, run_dir
+from blur_jax.calibration import Calibration
+from blur_jax.checkpoints.step_folder import (
+    FOLDER,
+    METRIC,
+    CheckpointError,
+    is_step,
+    read_arrays,
+    read_record,
+    steps_in,
+)
+from blur_jax.preprocessing import Preprocessing
+
+ENOUGH_PAIRS = 50  # Validation pairs with an order below which their accuracy does not choose a checkpoint.
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A checkpoint on disk, its record read and its arrays not yet.
+
+    Attributes:
+        path: its folder.
+        step: the number of updates behind it.
+        config: the config of the run, in today's fields.
+        preprocessing: the crop and resize protocol.
+        validation_accuracy: of this checkpoint; None where it was not measured.
+        validation_pairs: the number of pairs it was measured on; None where it is not known, as in older versions.
+        calibration: what its scores mean; None where it was not fitted, as in older versions.
+        checksums: of its arrays, {item: fingerprint}; empty in older versions.
+    """
+
+    path: str
+    step: int
+    config: ml_collections.ConfigDict
+    preprocessing: Preprocessing
+    validation_accuracy: float | None
+    validation_pairs: int | None
+    calibration: Calibration | None
+    checksums: dict[str, str]
+
+    def load_params(self, template: Any) -> Any:
+        """Reads the parameters to score with (the moving average where the run kept one).
+
+        Args:
+            template: a pytree of the same structure with the shapes and dtypes that the network expects.
+
+        Raises:
+            CheckpointError: the arrays are damaged, do not fit or are not finite.
+        """
+        folder = epath.Path(self.path)
+        name = "ema_params" if (folder / "ema_params").is_dir() else "params"
+        with _naming_others(folder):
+            return read_arrays(folder, self.checksums, {name: template})[name]
+
+
+def find(path: str | os.PathLike) -> Saved:
+    """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
+
+    Where validation has fewer than `ENOUGH_PAIRS` pairs, the last checkpoint that was validated is taken for the best.
+
+    Raises:
+        CheckpointError: there is none, or its record is damaged.
+    """
+    path = run_dir.resolve(path)
+    if is_step(path):
+        return _read(path)
+    steps = steps_in(path / FOLDER) or steps_in(path)
+    if not steps:
+        raise CheckpointError(
+            f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
+        )
+    # The later of equals: it has seen more data.
+    return max(map(_read, steps), key=lambda saved: (_comparable(saved), saved.step))
+
+
+def _comparable(saved: Saved) -> float:
+    if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
+        return -1.0
+    few = saved.validation_pairs is not None and saved.validation_pairs < ENOUGH_PAIRS
+    return 0.0 if few else saved.validation_accuracy
+
+
+def _read(path: epath.Path) -> Saved:
+    with _naming_others(path):
+        record = read_record(path)
+        try:
+            return Saved(
+                path=os.fspath(path),
+                # Before steps were recorded, only the folder's name said them.
+                step=int(record.get("step", path.name)),
+                config=ml_collections.ConfigDict(legacy.upgrade(record["config"])),
+                preprocessing=Preprocessing.from_dict(record["preprocessing"]),
+                validation_accuracy=record[METRIC],
+                validation_pairs=record.get("validation_pairs"),
+                calibration=Calibration.from_dict(record["calibration"]) if record.get("calibration") else None,
+                checksums=record.get("checksums", {}),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error
+
+
+@contextlib.contextmanager
+def _naming_others(folder: epath.Path) -> Iterator[None]:
+    """Adds to a CheckpointError which other checkpoints of the run there are: which to score with is for people."""
+    try:
+        yield
+    except CheckpointError as error:
+        others = [os.fspath(path) for path in steps_in(folder.parent) if path != folder]
+        remedy = f"; other checkpoints of the run: {', '.join(others)}" if others else ""
+        raise CheckpointError(f"{error}{remedy}") from error

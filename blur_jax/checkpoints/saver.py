@@ -1,0 +1,104 @@
+"""Saving: one folder for each step, written in the background, each whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from blur_jax import run_dir, train_state
+from blur_jax.calibration import Calibration
+from blur_jax.checkpoints.step_folder import FOLDER, METRIC, seal
+from blur_jax.preprocessing import Preprocessing
+from blur_jax.train_state import TrainState
+
+
+class Checkpoints:
+    """The checkpoints of one run, of which the newest and the best are kept."""
+
+    def __init__(self, workdir: str | os.PathLike, *, keep: int) -> None:
+        """Opens, and creates where needed, the checkpoints below `workdir`.
+
+        Args:
+            workdir: the run directory.
+            keep: how many of the newest to keep; the best by validation accuracy is kept beside them.
+        """
+        policy = ocp.checkpoint_managers.AnyPreservationPolicy(
+            [
+                ocp.checkpoint_managers.LatestN(keep),
+                ocp.checkpoint_managers.BestN(
+                    get_metric_fn=lambda metrics: metrics[METRIC], n=1, keep_checkpoints_without_metrics=False
+                ),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            best_fn=lambda metrics: metrics[METRIC],
+            preservation_policy=policy,
+            cleanup_tmp_directories=True,
+        )
+        self._manager = ocp.CheckpointManager(run_dir.resolve(workdir) / FOLDER, options=options)
+
+    @property
+    def latest_step(self) -> int | None:
+        """The newest step saved; None before the first."""
+        return self._manager.latest_step()
+
+    def save(
+        self,
+        state: TrainState,
+        *,
+        config: dict[str, Any],
+        preprocessing: Preprocessing,
+        validation_accuracy: float | None,
+        validation_pairs: int | None = None,
+        calibration: Calibration | None = None,
+        unlogged: Sequence[Mapping[str, float]] = (),
+        data: str | None = None,
+    ) -> None:
+        """Starts to save a state and returns; the arrays have been copied by then, so the state may be donated.
+
+        Args:
+            state: NumPy arrays.
+            config: the run's config, JSON-serializable.
+            preprocessing: what scoring must do to a new picture.
+            validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
+            validation_pairs: the number of pairs it was measured on; None where it is not known.
+            calibration: what the scores of this state mean; None where it was not fitted.
+            unlogged: metrics of the last steps, which are in no row of the history yet.
+            data: fingerprint of the pairs that the run learns from; None where it is not known.
+
+        Raises:
+            FloatingPointError: the state holds a number that is not finite; nothing is saved.
+        """
+        train_state.check_finite(state)
+        step, items = int(state.step), arrays_of(state)
+        record = {
+            "step": step,
+            "config": config,
+            "preprocessing": preprocessing.to_dict(),
+            METRIC: validation_accuracy,
+            "validation_pairs": validation_pairs,
+            "calibration": None if calibration is None else calibration.to_dict(),
+            "unlogged": list(unlogged),
+            "data": data,
+        }
+        record = seal(json.loads(json.dumps(record)), items)  # As it will be read again: tuples become lists.
+        arrays = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        metrics = None if validation_accuracy is None else {METRIC: validation_accuracy}
+        self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(record), **arrays), metrics=metrics)
+
+    def wait(self) -> None:
+        """Waits until everything has been written."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits until everything has been written."""
+        self.wait()
+        self._manager.close()
+
+
+def arrays_of(state: TrainState) -> dict[str, Any]:
+    """Returns the pytrees of a state that are saved, those left out that the run does without."""
+    items = {name: getattr(state, name) for name in ("params", "ema_params", "opt_state", "teacher_params")}
+    return {name: item for name, item in items.items() if item is not None}
