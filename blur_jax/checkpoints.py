@@ -224,20 +224,32 @@ def _read_json(path: epath.Path) -> dict[str, Any]:
 
 
 def _read_meta(path: epath.Path) -> Saved:
-    meta = _read_json(path)
+    return parse_meta(path, _read_json(path))
+
+
+def parse_meta(path: str | os.PathLike, meta: Any) -> Saved:
+    """Returns what the `meta` record of the checkpoint `path`, a JSON value, says.
+
+    Raises:
+        CheckpointError: it is no such record.
+    """
     try:
+        accuracy, pairs = meta[_METRIC], meta.get("validation_pairs")
         return Saved(
             path=os.fspath(path),
             # Before steps were recorded, only the folder's name said them.
-            step=int(meta.get("step", path.name)),
+            step=int(meta.get("step", os.path.basename(path))),
             config=ml_collections.ConfigDict(legacy.upgrade(meta["config"])),
             preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
-            validation_accuracy=meta[_METRIC],
-            validation_pairs=meta.get("validation_pairs"),
+            validation_accuracy=None if accuracy is None else float(accuracy),
+            validation_pairs=None if pairs is None else int(pairs),
             calibration=Calibration.from_dict(meta["calibration"]) if meta.get("calibration") else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error
+    except Exception as error:  # A record that is damaged makes nearly anything raise nearly anything.
+        raise CheckpointError(
+            f"{path}: not a checkpoint of blur_jax, or a damaged one ({type(error).__name__}: {str(error)[:300]}); use"
+            " another checkpoint of the run"
+        ) from error
 
 
 def _items(state: TrainState) -> dict[str, Any]:
