@@ -168,7 +168,7 @@ def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
 def _read_rows(path: epath.Path) -> list[dict[str, float]]:
     """Returns the rows of a file, none where it is missing; what is no row, cut short by a kill, is left out."""
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
             row = read_json(line)
         except ValueError:
