@@ -202,10 +202,9 @@ _ALLOWED_GLOBALS = {
 # What a state dict is written with, in protocol 2: containers, numbers, texts, calls of globals.
 # fmt: off
 _ALLOWED_OPCODES = frozenset((
-    "PROTO", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "STOP", "MARK", "NONE",
-    "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "EMPTY_TUPLE",
-    "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST",
-    "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+    "PROTO", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT",
+    "BININT1", "BININT2", "LONG1", "BINUNICODE", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT",
+    "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
 ))
 # fmt: on
 
