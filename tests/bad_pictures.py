@@ -38,6 +38,9 @@ def make(folder):
     (folder / "program.jpg").write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n"
     )  # Ghostscript would run.
+    (folder / "dds.jpg").write_bytes(  # Of an unknown pixel format: Pillow would raise NotImplementedError.
+        b"DDS " + struct.pack("<7I44x2I4s40x", 124, 0x1007, 8, 8, 0, 0, 0, 32, 4, b"ABCD")
+    )
     (folder / "folder.jpg").mkdir()
     (folder / "loop.jpg").symlink_to("loop.jpg")
     os.mkfifo(folder / "pipe.jpg")
@@ -51,6 +54,7 @@ def make(folder):
         "empty.jpg": "the file is empty",
         "text.jpg": "damaged, or not a picture in one of the formats JPEG",
         "program.jpg": "damaged, or not a picture",
+        "dds.jpg": "damaged, or not a picture",
         "folder.jpg": "it is a folder",
         "loop.jpg": "symbolic links go round in a loop",
         "pipe.jpg": "not a regular file",

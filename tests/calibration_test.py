@@ -85,6 +85,9 @@ def test_a_calibration_comes_back_as_it_was():
         ("quantiles", ["0.1"] * 101),
         ("quantiles", None),
         ("more", 1),
+        ("scale", 10**400),
+        ("reference", 5),
+        ("pairs", "60"),
     ],
 )
 def test_junk_is_refused(field, value):

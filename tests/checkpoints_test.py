@@ -209,6 +209,14 @@ def test_a_calibration_travels_with_the_checkpoint(tmp_path):
     assert checkpoints.find(tmp_path).calibration == CALIBRATION
 
 
+@pytest.mark.parametrize("change", [{"validation_accuracy": "x"}, {"step": 10**400, "validation_accuracy": 10**400}])
+def test_a_record_with_other_values_is_refused(change):
+    meta = {"step": 4, "config": {}, "preprocessing": PROTOCOL.to_dict(), "validation_accuracy": 0.5}
+    assert checkpoints.parse_meta("run/4", meta).step == 4
+    with pytest.raises(checkpoints.CheckpointError, match="run/4: .*damaged"):
+        checkpoints.parse_meta("run/4", meta | change)
+
+
 @pytest.mark.parametrize("change", [{"quantiles": [0.5]}, {"scale": -1}, {"quantiles": None}, {"scale_interval": 3}])
 def test_a_damaged_calibration_is_refused(tmp_path, change):
     write_validated(tmp_path, {4: 0.9}, 60, CALIBRATION)

@@ -46,7 +46,7 @@ def test_it_lies_in_the_run_for_a_path_of_its_checkpoint_too(tmp_path):
 def test_a_threshold_of_another_checkpoint_is_refused(tmp_path):
     decisions.write_threshold(tmp_path, WHOLE)
     assert decisions.read_threshold(tmp_path, checkpoint="0123456789abcdef") == WHOLE
-    with pytest.raises(ValueError, match=r"another .*\(0123456789abcdef, step 200\).*again, or give --keep-below"):
+    with pytest.raises(ValueError, match=r"another .*\('0123456789abcdef', step 200\).*again, or give --keep-below"):
         decisions.read_threshold(tmp_path, checkpoint="fedcba9876543210")
 
 
@@ -63,11 +63,16 @@ def test_a_threshold_of_another_checkpoint_is_refused(tmp_path):
         json.dumps(WHOLE.to_dict() | {"keep_below": True}),
         json.dumps(WHOLE.to_dict() | {"quantity": "sharpness"}),
         json.dumps(WHOLE.to_dict() | {"checkpoint": None}),
+        json.dumps(WHOLE.to_dict() | {"quantity": "x" * 10**6}),
         json.dumps(WHOLE.to_dict() | {"interval": 3}),
         json.dumps(WHOLE.to_dict() | {"more": 1}),
+        json.dumps(WHOLE.to_dict() | {"keep_below": 10**400}),
+        json.dumps(WHOLE.to_dict() | {"rule": 1}),
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, content):
     (tmp_path / "threshold.json").write_text(content)
-    with pytest.raises(ValueError, match=r"threshold\.json: damaged .*run blur_jax.threshold again"):
+    with pytest.raises(ValueError, match=r"threshold\.json: damaged .*run blur_jax.threshold again") as caught:
         decisions.read_threshold(tmp_path)
+    assert len(str(caught.value)) < 1000

@@ -61,6 +61,22 @@ def test_links_out_of_the_folder_are_left_out_and_told(root, tmp_path):
     assert layout.find("link.png") is None and layout.why_not("link.png")[0] == "unsafe path"
 
 
+def test_links_that_lead_nowhere_are_left_out_and_told(root):
+    save(root, "a.png", 0)
+    (root / "gone.png").symlink_to("no.png")
+    (root / "loop.png").symlink_to("loop.png")
+    layout = read_layout(root)
+    assert list(layout.paths) == ["a.png"]
+    assert sorted(left_out(layout)) == [("left out", "gone.png"), ("left out", "loop.png")]
+    assert layout.why_not("loop.png") == ("unknown picture", "'loop.png' is a link that leads to no file")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a/" * 2000 + "b.png", "a\0.png", "\ud800.png"])
+def test_a_name_that_no_file_can_have_is_an_unknown_picture(root, name):
+    save(root, "a.png", 0)
+    assert read_layout(root).why_not(name)[0] == "unknown picture"
+
+
 def test_a_name_that_is_no_text_is_left_out(root):
     save(root, "a.png", 0)
     os.rename(root / "a.png", os.fsencode(root) + b"/\xff.png")

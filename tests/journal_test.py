@@ -72,12 +72,30 @@ def test_a_journal_cut_at_any_byte_is_continued(output):
             assert list(journal) == ROWS
 
 
-@pytest.mark.parametrize("rubbish", [b"\0" * 50 + b"\n", b"{}\n", b"[1]\n", b"7\n", b"\xff\xff\n"])
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\0" * 50 + b"\n",
+        b"{}\n",
+        b"[1]\n",
+        b"7\n",
+        b"\xff\xff\n",
+        b"[" * 100_000 + b"\n",
+        b'["c.jpg", 5, 0.5, null]\n',
+    ],
+)
 def test_rubbish_at_the_end_counts_for_nothing(output, rubbish):
     path = fill(output, ROWS[:2])
     with open(path, "ab") as file:
         file.write(rubbish)
     assert resumed(output) == (2, ROWS[:2])
+
+
+@pytest.mark.parametrize("score", ['"0.25"', "null", "[0.25]"])
+def test_a_row_with_something_else_than_a_score_counts_for_nothing(output, score):
+    path = pathlib.Path(fill(output))
+    path.write_text(path.read_text().replace("0.25", score))
+    assert resumed(output) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +115,9 @@ def test_rows_are_kept_up_to_the_first_input_that_is_another(output, inputs, kep
 
 def test_a_journal_of_another_command_is_refused_with_what_to_do(output):
     fill(output)
-    with pytest.raises(ValueError, match=r"checkpoint: 1a2b there, ffff here.*Run that command again.*remove the file"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint: '1a2b' there, 'ffff' here.*Run that command again.*remove the file"
+    ):
         Journal(output, HEADER | {"checkpoint": "ffff"})
     assert resumed(output)[0] == 4  # It has been left alone.
 
@@ -110,7 +130,7 @@ def test_a_journal_of_another_version_is_refused(output):
         Journal(output, HEADER)
 
 
-@pytest.mark.parametrize("line", [b"\0\0\n", b"[]\n", b"7\n"])
+@pytest.mark.parametrize("line", [b"\0\0\n", b"[]\n", b"7\n", b"[" * 100_000 + b"\n"])
 def test_a_damaged_header_says_what_to_do(output, line):
     with open(journals.path_of(output), "wb") as file:
         file.write(line)

@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import time
 
 import pytest
 
@@ -251,6 +252,27 @@ def test_a_table_is_not_overwritten_unasked_nor_by_a_failure(root, capsys):
 def test_what_is_no_export_is_one_sentence(root, text, capsys):
     status, rows = run(root, text)
     assert status == 2 and rows is None and capsys.readouterr().err.startswith("label_studio: ")
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        "[" * 100_000,
+        json.dumps([selected("left")]).replace('"left"', "[" * 900 + "]" * 900),
+        [selected("y" * 10**6) | {"id": "x" * 10**6}],
+        [task(annotation(result({"selected": "a"})), a={"x": []})],
+        [task(annotation(result({"selected": "left"})), a="/" * 10**6)],
+        [task(annotation(result({"selected": "left"})), a=None) | {"data": dict.fromkeys(map(str, range(10**5)))}],
+    ],
+)
+def test_a_hostile_export_is_one_short_sentence_at_once(root, tasks, capsys):
+    start = time.process_time()
+    assert run(root, tasks) == (2, None) and time.process_time() - start < 2
+    assert len(capsys.readouterr().err) < 1000
+
+
+def test_choices_that_are_no_text_are_no_ties(root):
+    assert votes(root, [task(annotation(tie(5))), selected("left")]) == [("one.jpg", "two.jpg", 1)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import sys
 
 import numpy as np
@@ -141,6 +142,39 @@ def test_bad_files_say_why_and_leave_nothing_open(tmp_path):
             read_image(tmp_path / name, upright=True)
     if before is not None:
         assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+ODD_ERRORS = (
+    NotImplementedError,
+    TypeError,
+    struct.error,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    RecursionError,
+    MemoryError,
+)
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS)
+@pytest.mark.parametrize("where", ["PIL.Image.open", "PIL.PngImagePlugin.PngImageFile.load", "PIL.Image.Image.convert"])
+def test_whatever_pillow_raises_a_bad_file_is_one_kind_of_error(tmp_path, monkeypatch, where, error):
+    path = saved(tmp_path / "a.png", Image.fromarray(GRAY))
+
+    def fail(*_, **__):
+        raise error("odd")
+
+    monkeypatch.setattr(where, fail)
+    with pytest.raises(ValueError, match=r"a\.png: not a readable picture \(.*odd"):
+        read_image(path, upright=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a" * 300, "File name too long"), ("a\0b", "null byte"), ("\ud800", "surrogates not allowed")]
+)
+def test_a_name_that_no_file_can_have_is_said(name, reason):
+    with pytest.raises(ValueError, match=f"not a readable picture .*{reason}"):
+        read_image(name, upright=True)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,10 +1,14 @@
 """Whole data sets, as the command prepares them: what is rewritten, what is refused, what is found again."""
 
+import multiprocessing
+import os
+import signal
+
 import pytest
 
 import releases
 from blur_jax import data
-from releases import COLORS, FIVE, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare_all, write
+from releases import COLORS, FIVE, LFW, TEN, TEST1, UNSUPERVISED, configured, files, pair, prepare, prepare_all, write
 from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
 
@@ -29,6 +33,42 @@ def test_changed_lists_are_prepared_beside_and_rewrite_no_picture(root):
     assert len(trained) == len(old) + 1 and ["LFW/E_0001.png", "LFW/C_0001.png"] in trained.names.tolist()
     gray = [COLORS[name[4]] for name in trained.names.ravel()]
     assert trained.images(range(len(trained)))[..., 0, 0, 0].ravel().tolist() == gray
+
+
+def leftovers(root):
+    return sorted(path.name for path in (root.parent / "tfds").rglob("incomplete.*"))
+
+
+def _prepare_and_be_killed(root):
+    releases.SsrankingFaceBlur.row_splits = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+    prepare_all(root)
+
+
+def test_what_a_killed_preparation_leaves_is_removed_by_the_next(root):
+    killed = multiprocessing.get_context("spawn").Process(target=_prepare_and_be_killed, args=(root,))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL and len(leftovers(root)) == 1
+    prepare_all(root)
+    assert leftovers(root) == []
+
+
+def test_of_two_preparations_at_once_both_succeed_and_neither_removes_the_other(root, monkeypatch):
+    """The second starts, and ends, while the first is writing."""
+    facts, seen = releases.SsrankingFaceBlur.facts, []
+
+    def facts_once_another_has_prepared(self):
+        monkeypatch.setattr(releases.SsrankingFaceBlur, "facts", facts)
+        before = leftovers(root)
+        second = prepare(root, self.kind)
+        seen.append((before, leftovers(root)))
+        assert second.info.splits["faces"].num_examples == 7
+        return facts(self)
+
+    monkeypatch.setattr(releases.SsrankingFaceBlur, "facts", facts_once_another_has_prepared)
+    assert prepare(root, "faces").info.splits["faces"].num_examples == 7
+    ((before, after),) = seen
+    assert before == after and len(before) == 1 and leftovers(root) == []
 
 
 def test_another_box_is_another_face(root):

@@ -154,6 +154,14 @@ def test_held_out_is_a_stable_twentieth():
     assert len(builder.held_out(f"LFW/p{i}x_0001.jpg" for i in range(100))) == 5
 
 
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0.png"])
+def test_a_picture_whose_name_no_file_can_have_is_a_problem(root, name):
+    (root / "LFW" / "a").mkdir()
+    (root / LFW).write_text((root / LFW).read_text().replace("LFW>>A_0001.png", f"LFW>>{name}"))
+    with pytest.raises(ReleaseError, match=r"unreadable image \(1\)"):
+        prepare(root, "faces")
+
+
 def test_a_missing_image_is_reported(root):
     (root / "LFW" / "D_0001.png").unlink()
     message = error_of(root)

@@ -1,3 +1,6 @@
+import os
+import time
+
 import pytest
 
 from tfds_builders.problems import ReleaseError
@@ -257,6 +260,21 @@ def test_a_line_of_commas_is_malformed_at_once(tmp_path, monkeypatch):
 
 
 def test_a_long_bad_line_is_not_shown_whole(tmp_path):
-    problems = read(tmp_path, {FIVE: PAIR + "x" * 10_000_000 + "\n"}).problems
+    start = time.process_time()
+    long = "x" * 10_000_000 + "\n"
+    problems = read(tmp_path, {FIVE: PAIR + long, CROPS: GOOD[CROPS] + long, TEST1: GOOD[TEST1] + long}).problems
     message = str(ReleaseError(tmp_path, problems))
-    assert f"{FIVE}:2: 'xxx" in message and len(message) < 2000
+    for place in (f"{FIVE}:2", f"{CROPS}:4", f"{TEST1}:2"):
+        assert f"{place}: a line of 10000000 bytes; at most 4096 are read" in message
+    assert len(message) < 2000 and sum(len(problem.found) for problem in problems) < 1000
+    assert time.process_time() - start < 1
+
+
+def test_only_files_are_lists(tmp_path):
+    """A pipe would be waited for without end."""
+    read(tmp_path, {FIVE: None})
+    before = lists.fingerprint(tmp_path)
+    os.mkfifo(tmp_path / FIVE)
+    (tmp_path / "folder.txt").mkdir()
+    release = lists.read_release(tmp_path)
+    assert FIVE not in release.entries and lists.fingerprint(tmp_path) == before

@@ -58,6 +58,20 @@ def test_csv(tmp_path):
     assert [row["x"] for row in rows] == ["1", "", "", ""]
 
 
+@pytest.mark.parametrize("start", "=+-@\t\r")
+def test_a_name_that_a_spreadsheet_would_run_stays_exact(tmp_path, start):
+    """Rows are found by it; docs/scoring.md says what to do."""
+    write(tmp_path / "t.csv", [Row(f"{start}1+1.jpg", None, 0.25, None)])
+    assert [row["name"] for row in read_csv(tmp_path / "t.csv")] == [f"{start}1+1.jpg"]
+
+
+def test_what_cannot_be_written_leaves_no_file(tmp_path):
+    for ending in ("csv", "parquet"):
+        with pytest.raises(UnicodeEncodeError):
+            write(tmp_path / f"t.{ending}", [Row("\ud800.jpg", None, 0.25, None)])
+    assert os.listdir(tmp_path) == []
+
+
 def test_csv_keeps_the_bytes_of_a_name(tmp_path):
     write(tmp_path / "t.csv")
     assert b"\n\xff\xfe.jpg,," in (tmp_path / "t.csv").read_bytes()

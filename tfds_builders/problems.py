@@ -121,6 +121,7 @@ KINDS = {
 FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
 
+LONGEST_LINE = 4096  # Bytes of a line of a list: a longer one is no label, and is not worth parsing.
 _SHOWN = 500  # Characters of what was found that a message shows.
 
 

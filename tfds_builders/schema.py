@@ -5,9 +5,13 @@ pairs and `ranked` faces. The name of a prepared part holds the crop and resize 
 of, so that another size, or changed lists, are prepared beside it. Nothing here needs TensorFlow.
 """
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
@@ -50,6 +54,27 @@ def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
 def digest(facts: Any) -> str:
     """Returns 8 hexadecimal digits that stand for a JSON-serializable value."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@contextlib.contextmanager
+def _writing_in(folder: str) -> Iterator[None]:
+    """Marks a folder as being written in, and removes first what killed preparations have left there.
+
+    The mark is a shared lock, which ends with its process; an exclusive one can be had where nobody is writing. Where
+    the disk has no locks, nobody knows, and all stays.
+    """
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in glob.glob(os.path.join(glob.escape(folder), "incomplete.*")):  # As TFDS calls them.
+                shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -124,11 +149,12 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def download_and_prepare(self, **kwargs: Any) -> None:
         """Prepares the part, or finds it prepared, also by another process at the same time."""
-        try:
-            super().download_and_prepare(**kwargs)
-        except OSError:  # TFDS cannot rename its folder onto the one that another process has just finished.
-            if not os.path.exists(os.path.join(self.data_path, "dataset_info.json")):
-                raise
+        with _writing_in(os.path.dirname(self.data_path)):
+            try:
+                super().download_and_prepare(**kwargs)
+            except OSError:  # TFDS cannot rename its folder onto the one that another process has just finished.
+                if not os.path.exists(os.path.join(self.data_path, "dataset_info.json")):
+                    raise
 
     def prepared_metadata(self) -> dict[str, Any]:
         """Returns the metadata on disk, whichever process wrote them."""

@@ -7,7 +7,7 @@ arrays and of itself, which everything that reads a checkpoint compares.
 """
 
 from blur_jax.checkpoints.resume import newest_config, newest_whole, restore
-from blur_jax.checkpoints.saved import ENOUGH_PAIRS, Saved, find
+from blur_jax.checkpoints.saved import ENOUGH_PAIRS, Saved, find, parse_meta
 from blur_jax.checkpoints.saver import Checkpoints
 from blur_jax.checkpoints.step_folder import CheckpointError, fingerprint, latest_step
 
@@ -21,5 +21,6 @@ __all__ = [
     "latest_step",
     "newest_config",
     "newest_whole",
+    "parse_meta",
     "restore",
 ]

@@ -94,21 +94,32 @@ def _comparable(saved: Saved) -> float:
 
 def _read(path: epath.Path) -> Saved:
     with _naming_others(path):
-        record = read_record(path)
-        try:
-            return Saved(
-                path=os.fspath(path),
-                # Before steps were recorded, only the folder's name said them.
-                step=int(record.get("step", path.name)),
-                config=ml_collections.ConfigDict(legacy.upgrade(record["config"])),
-                preprocessing=Preprocessing.from_dict(record["preprocessing"]),
-                validation_accuracy=record[METRIC],
-                validation_pairs=record.get("validation_pairs"),
-                calibration=Calibration.from_dict(record["calibration"]) if record.get("calibration") else None,
-                checksums=record.get("checksums", {}),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{path}: not a checkpoint of blur_jax, or a damaged one ({error!r})") from error
+        return parse_meta(path, read_record(path))
+
+
+def parse_meta(path: str | os.PathLike, meta: Any) -> Saved:
+    """Returns what the `meta` record of the checkpoint `path`, a JSON value, says.
+
+    Raises:
+        CheckpointError: it is no such record.
+    """
+    try:
+        accuracy, pairs = meta[METRIC], meta.get("validation_pairs")
+        return Saved(
+            path=os.fspath(path),
+            # Before steps were recorded, only the folder's name said them.
+            step=int(meta.get("step", os.path.basename(path))),
+            config=ml_collections.ConfigDict(legacy.upgrade(meta["config"])),
+            preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
+            validation_accuracy=None if accuracy is None else float(accuracy),
+            validation_pairs=None if pairs is None else int(pairs),
+            calibration=Calibration.from_dict(meta["calibration"]) if meta.get("calibration") else None,
+            checksums=dict(meta.get("checksums", {})),
+        )
+    except Exception as error:  # A record that is damaged makes nearly anything raise nearly anything.
+        raise CheckpointError(
+            f"{path}: not a checkpoint of blur_jax, or a damaged one ({type(error).__name__}: {str(error)[:300]})"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import IO, Any, NamedTuple
 
 from blur_jax.preprocessing import Box
 from blur_jax.scoring.inputs import Input
+from blur_jax.untrusted import excerpt, read_json
 
 _FORMAT = 1
 
@@ -57,12 +58,14 @@ class Journal:
 
     def _check(self, line: bytes) -> None:
         try:
-            found = json.loads(line)
+            found = read_json(line)
             different = [key for key in self._header if found.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
             raise ValueError(f"{self.path}: damaged; remove it to start again") from error
         if different:
-            differences = "; ".join(f"{key}: {found.get(key)} there, {self._header[key]} here" for key in different)
+            differences = "; ".join(
+                f"{key}: {excerpt(found.get(key))} there, {excerpt(self._header[key])} here" for key in different
+            )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with other options ({differences}). Run that command"
                 " again to finish it, remove the file to give it up, or give another --output"
@@ -126,10 +129,12 @@ def path_of(output: str) -> str:
 def _parse(line: bytes) -> Row | None:
     """Returns a row; None for half a line, or one that a failing disk has spoiled."""
     try:
-        name, box, blur, error = json.loads(line) if line.endswith(b"\n") else None
+        name, box, blur, error = read_json(line) if line.endswith(b"\n") else None
+        row = Row(name, None if box is None else tuple(box), blur, error)
     except (ValueError, TypeError):
         return None
-    return Row(name, None if box is None else tuple(box), blur, error)
+    scored = isinstance(blur, float) and error is None
+    return row if isinstance(name, str) and (scored or (blur is None and isinstance(error, str))) else None
 
 
 def _lock(file: IO[bytes], path: str) -> None:

@@ -16,6 +16,7 @@ from blur_jax.preprocessing import Preprocessing
 from blur_jax.scoring import sheet, tables
 from blur_jax.scoring.inputs import Input
 from blur_jax.scoring.journal import Journal, Row, path_of
+from blur_jax.untrusted import read_json
 
 
 class Scorer(Protocol):
@@ -93,7 +94,7 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
         return None
     try:
         with open(statement_path(job.output), encoding="utf-8") as file:
-            stated = json.load(file)
+            stated = read_json(file.read())
         different = [key for key, value in job.stated().items() if stated[key] != value]
         summary = Summary(**stated["summary"])
     except (OSError, ValueError, TypeError, KeyError) as error:

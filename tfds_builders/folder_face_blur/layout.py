@@ -26,7 +26,7 @@ class Layout:
         root: the folder.
         paths: name -> path, sorted by name.
         problems: names that two pictures share.
-        warnings: links that lead out of the folder and names that are no text; both are left out.
+        warnings: links that lead out of the folder or to no file, and names that are no text; all are left out.
     """
 
     root: Path
@@ -35,7 +35,7 @@ class Layout:
     warnings: list[Problem] = dataclasses.field(default_factory=list)
     _composed: dict[str, str] = dataclasses.field(default_factory=dict)
     _alike: dict[str, str] = dataclasses.field(default_factory=dict)
-    _links: set[str] = dataclasses.field(default_factory=set)
+    _links: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     def find(self, name: str) -> str | None:
         """Returns the name of a picture as the disk has it, which may be another Unicode form; None if unknown."""
@@ -46,8 +46,9 @@ class Layout:
         if is_unsafe(name):
             return "unsafe path", repr(name)
         if name in self._links:
-            return "unsafe path", f"{name!r} is a link that leads out of the folder"
-        if any((folder / name).is_file() for folder in _tops(self.root) if "\0" not in name):
+            kind, why = self._links[name]
+            return kind, f"{name!r} is {why}"
+        if any(os.path.isfile(folder / name) for folder in _tops(self.root)):
             return "unknown picture", f"{name!r} has not the ending of a picture ({', '.join(SUFFIXES)})"
         alike = self._alike.get(name.casefold()) or self._alike.get(_base(name))
         return "unknown picture", repr(name) + (f"; is it {alike!r}?" if alike else "")
@@ -90,9 +91,16 @@ def _base(name: str) -> str:
     return name.rpartition("/")[2].casefold()
 
 
+def _bad_link(path: Path, inside: Path) -> tuple[str, str] | None:
+    """Returns the kind of problem with a link to a picture, and what it is; None where it is good."""
+    if not Path(os.path.realpath(path)).is_relative_to(inside):
+        return "unsafe path", "a link that leads out of the folder"
+    return None if os.path.exists(path) else ("unknown picture", "a link that leads to no file")
+
+
 def _walk(layout: Layout, top: Path) -> Iterator[tuple[str, Path]]:
     """Yields (name, path) of the pictures below a folder, which itself may be a link."""
-    inside = top.resolve()
+    inside = Path(os.path.realpath(top))
     for folder, subfolders, files in os.walk(top):
         subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in _NOT_OURS]
         linked = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
@@ -103,9 +111,8 @@ def _walk(layout: Layout, top: Path) -> Iterator[tuple[str, Path]]:
                 why = "a link to a folder; the pictures in it are left out"
             elif file.startswith(".") or path.suffix.lower() not in SUFFIXES:
                 continue
-            elif path.is_symlink() and not path.resolve().is_relative_to(inside):
-                layout._links.add(name)
-                why = "a link that leads out of the folder"
+            elif path.is_symlink() and (bad := _bad_link(path, inside)):
+                layout._links[name], why = bad, bad[1]
             elif not _is_text(name):
                 why = "its name is not text in UTF-8"
             if why:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from blur_jax.preprocessing import Box
 from tfds_builders.folder_face_blur.layout import Layout
-from tfds_builders.problems import Problem
+from tfds_builders.problems import LONGEST_LINE, Problem
 
 PAIRS, BOXES, RANKED = "pairs.csv", "boxes.csv", "ranked.csv"
 COLUMNS = {
@@ -23,7 +23,6 @@ COLUMNS = {
     BOXES: (("name", "x", "y", "width", "height"), ()),
     RANKED: (("name", "rank"), ()),
 }
-_LONGEST = 4096  # Bytes of a line: a longer one is no label, and is not worth parsing.
 _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
 
 
@@ -94,8 +93,8 @@ def read_tables(layout: Layout) -> Tables:
 
 def _fields(raw: bytes) -> list[str]:
     """Splits a line; raises ValueError for what is no line of a table."""
-    if len(raw) > _LONGEST:
-        raise ValueError(f"a line of {len(raw)} bytes; at most {_LONGEST} are read")
+    if len(raw) > LONGEST_LINE:
+        raise ValueError(f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read")
     try:
         (fields,) = csv.reader([raw.decode("utf-8")], strict=True)
     except UnicodeDecodeError as error:

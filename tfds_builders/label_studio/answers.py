@@ -4,10 +4,10 @@ Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in o
 with the task's data and the values of the tags side by side.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from blur_jax.untrusted import excerpt, read_json
 from tfds_builders.label_studio.interface import Interface
 
 TIES = ("tie", "equal", "same", "can't tell", "cannot tell")
@@ -47,7 +47,7 @@ def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
         ValueError: it is no export.
     """
     try:
-        tasks = json.loads(text)
+        tasks = read_json(text)
     except ValueError as error:
         raise ValueError(f"not JSON ({error}); export as JSON or JSON-MIN") from error
     tasks = [tasks] if isinstance(tasks, dict) else tasks
@@ -55,7 +55,7 @@ def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
         raise ValueError("not a list of tasks; export as JSON or JSON-MIN")
     answers, cancelled = [], 0
     for index, task in enumerate(tasks, 1):
-        name = f"task {task.get('id', f'number {index}')}"
+        name = f"task {excerpt(task['id']) if 'id' in task else f'number {index}'}"
         try:
             if not isinstance(task.get("data"), dict):
                 answers.append(_minimal(task, name, interface))
@@ -65,7 +65,7 @@ def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
                     cancelled += 1
                 else:
                     answers.append(_full(task["data"], annotation, name, interface))
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"{name} is not as Label Studio exports it ({error})") from error
     return answers, cancelled
 
@@ -75,7 +75,7 @@ def _full(data: dict[str, Any], annotation: dict[str, Any], task: str, interface
     for item in annotation.get("result") or []:
         value, tag = item.get("value") or {}, item.get("from_name")
         if "choices" in value:
-            choices += value["choices"] if interface.choices is None or tag in interface.choices else []
+            choices += map(str, value["choices"]) if interface.choices is None or tag in interface.choices else []
         elif interface.control in (None, tag):
             selected += _selected(value)
     who, time = annotation.get("completed_by"), annotation.get("created_at")
@@ -93,7 +93,7 @@ def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
             elif isinstance(each, str) and (tag == interface.control or each in ("left", "right")):
                 selected.append(each)
             elif isinstance(each, (str, dict)) and (interface.choices is None or tag in interface.choices):
-                choices += each.get("choices", []) if isinstance(each, dict) else [each]
+                choices += map(str, each.get("choices", [])) if isinstance(each, dict) else [each]
     return Answer(
         task, record, selected, choices, _annotator(record.get("annotator")), str(record.get("created_at") or "")
     )
@@ -131,12 +131,12 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
     if not answer.selected:
         return 0 if tie else None
     if len(set(answer.selected)) > 1:
-        raise ValueError(f"{answer.selected} are selected; choose one Pairwise tag with --control=NAME")
+        raise ValueError(f"{excerpt(answer.selected)} are selected; choose one Pairwise tag with --control=NAME")
     selected = answer.selected[0]
     if tie:
-        raise ValueError(f"{selected!r} is selected, and a tie is chosen as well")
+        raise ValueError(f"{excerpt(selected)} is selected, and a tie is chosen as well")
     words = {
-        side: {*names, key, f"${key}", answer.data.get(key)}
+        side: [*names, key, f"${key}", answer.data.get(key)]
         for side, names, key in (
             ("left", interface.left, interface.left_key),
             ("right", interface.right, interface.right_key),
@@ -145,7 +145,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
     sides = [selected] if selected in words else [side for side in words if selected in words[side]]
     if len(sides) != 1:
         raise ValueError(
-            f"{selected!r} is selected, which is neither 'left' nor 'right' nor the name of one picture; give the"
-            " labeling configuration as --config"
+            f"{excerpt(selected)} is selected, which is neither 'left' nor 'right' nor the name of one picture; give"
+            " the labeling configuration as --config"
         )
     return 1 if (sides[0] == "left") == (question == "sharper") else -1

@@ -6,6 +6,7 @@ import re
 import urllib.parse
 from typing import Any
 
+from blur_jax.untrusted import excerpt
 from tfds_builders.folder_face_blur.layout import read_layout
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # What Label Studio puts in front of an uploaded file's name.
@@ -23,6 +24,7 @@ class Names:
         """Looks into the folder `photos`, laid out as `folder_face_blur` reads it."""
         self._layout, self._prefix = read_layout(photos), strip_prefix
         self._uploaded, self._taken = {}, {}
+        self._deepest = 1 + max((name.count("/") for name in self._layout.paths), default=0)
         for name in self._layout.paths:
             self._uploaded.setdefault(_as_uploaded(name.rpartition("/")[2]), []).append(name)
 
@@ -39,15 +41,17 @@ class Names:
         """
         reference = data.get(key)
         if not isinstance(reference, str):
-            raise ValueError(f"the data have no picture {key!r}; they have {', '.join(map(repr, data))}")
+            raise ValueError(f"the data have no picture {key!r}; they have {excerpt(list(data))}")
         name = self._find(reference)
         if name is None:
             raise ValueError(
-                f"{reference!r} is no picture of {self._layout.root}; put it there, or give what precedes its name as"
-                " --strip-prefix"
+                f"{excerpt(reference)} is no picture of {self._layout.root}; put it there, or give what precedes its"
+                " name as --strip-prefix"
             )
         if self._taken.setdefault(name, _path(reference)) != _path(reference):
-            raise ValueError(f"{reference!r} and {self._taken[name]!r} would both be {name!r}; give --strip-prefix")
+            raise ValueError(
+                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be {name!r}; give --strip-prefix"
+            )
         return name
 
     def _find(self, reference: str) -> str | None:
@@ -57,7 +61,8 @@ class Names:
                     return self._layout.find(urllib.parse.unquote(text.removeprefix(self._prefix)).lstrip("/"))
             return None
         parts = _path(reference).strip("/").split("/")
-        for start in range(len(parts)):
+        # A reference of slashes alone must not cost their square.
+        for start in range(max(0, len(parts) - self._deepest), len(parts)):
             if found := self._layout.find("/".join(parts[start:])):
                 return found
         alike = self._uploaded.get(_UPLOAD.sub("", parts[-1]), []) if "upload" in parts else []

@@ -72,7 +72,7 @@ class Sources:
     @functools.cached_property
     def faces_fingerprint(self) -> str:
         """A hash of names, boxes and the pictures' sizes on disk, which tell versions of them apart without reading."""
-        sizes = {path: path.stat().st_size if path.is_file() else None for path in set(self.pictures.values())}
+        sizes = {path: os.path.getsize(path) if os.path.isfile(path) else None for path in set(self.pictures.values())}
         return schema.digest([[name, self.release.crop(name).box, sizes[path]] for name, path in self.pictures.items()])
 
     @functools.cached_property
@@ -267,7 +267,7 @@ def _locate(root: Path, picture: str) -> Path:
     path = root / picture
     person = re.sub(r"_\d+$", "", path.stem)
     nested = path.parent / person / path.name
-    return nested if nested.is_file() and not path.exists() else path
+    return nested if os.path.isfile(nested) and not os.path.exists(path) else path
 
 
 def _splits(release: lists.Release, kind: str) -> dict[str, list]:

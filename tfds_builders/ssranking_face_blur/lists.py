@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tfds_builders.problems import Problem, is_unsafe
+from tfds_builders.problems import LONGEST_LINE, Problem, is_unsafe
 
 # First folder of a name in the pair and test lists -> (crop list that has the rest of the name, folder of the original
 # pictures). The release documents its formats but not this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in
@@ -150,7 +150,7 @@ def lacking(release: Release, kind: str) -> list[Problem]:
 def fingerprint(manual_dir: str | os.PathLike) -> str:
     """SHA-256 over the text files of the release: which lists a data set was made of."""
     digest = hashlib.sha256()
-    for path in sorted(Path(manual_dir).glob("*.txt")):
+    for path in filter(Path.is_file, sorted(Path(manual_dir).glob("*.txt"))):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
@@ -162,11 +162,16 @@ def _lines(release: Release, file: str) -> Iterator[tuple[int, str]]:
     data = (release.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf")
     for number, raw in enumerate(data.splitlines(), 1):
         release.lines[file] += bool(raw.strip())
-        try:
-            text = raw.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            release.problems.append(Problem("malformed line", file, number, f"not UTF-8: {raw!r}"))
-            continue
+        text, found = "", None
+        if len(raw) > LONGEST_LINE:
+            found = f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read"
+        else:
+            try:
+                text = raw.decode("utf-8").strip()
+            except UnicodeDecodeError:
+                found = f"not UTF-8: {raw!r}"
+        if found:
+            release.problems.append(Problem("malformed line", file, number, found))
         if text:
             yield number, text
 

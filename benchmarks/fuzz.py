@@ -1,0 +1,163 @@
+"""Coverage-guided fuzzing of every parser with atheris: `pip install -e ".[benchmarks]"`.
+
+    python -m benchmarks.fuzz --inputs=80000 --out=found
+
+Prints for each parser of `benchmarks.fuzz_targets` how many inputs gave data, the documented error, or something else,
+and the processor seconds that took.
+Such an input, and one that crashed, hung or filled the memory, is saved in --out, and the exit status is 1.
+"""
+
+import argparse
+import atexit
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+# What may stand in the place of a JSON value.
+_ODD = [None, True, -1, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", "x", "\ud800", [], {}, [[]]]
+_INSTRUMENTED = ["blur_jax", "tfds_builders", "PIL", "pickletools"]
+
+
+def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
+    """Fuzzes one parser; libFuzzer ends the process. What came out is in `out`, as "<name>.json"."""
+    import atheris
+
+    with atheris.instrument_imports(include=_INSTRUMENTED):
+        from benchmarks import fuzz_targets
+
+        scratch, corpus = folder / "scratch", folder / "corpus"
+        scratch.mkdir(), corpus.mkdir()
+        target = fuzz_targets.TARGETS[name](scratch)
+    for index, content in enumerate(target.seeds):
+        if fuzz_targets.outcome(target, content) != "data":
+            raise ValueError(f"{name}: seed {index} is no input that gives data; correct it in benchmarks.fuzz_targets")
+        (corpus / str(index)).write_bytes(content)
+    warnings.simplefilter("ignore")
+    counts, known, start = {"data": 0, "error": 0, "other": 0}, set(), time.process_time()
+
+    def one(data: bytes) -> None:
+        try:
+            counts[fuzz_targets.outcome(target, data)] += 1
+        except Exception as error:
+            counts["other"] += 1
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__}-{Path(where.filename).stem}-{where.lineno}"
+            if kind not in known:
+                known.add(kind)
+                (out / f"{_file_name(name)}-{kind}").write_bytes(data)
+
+    @atexit.register
+    def report() -> None:
+        result = counts | {"seconds": time.process_time() - start, "kinds": sorted(known)}
+        (out / f"{_file_name(name)}.json").write_text(json.dumps(result))
+
+    limits = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=4096", f"-artifact_prefix={out / _file_name(name)}-"]
+    options = [f"-atheris_runs={inputs}", f"-seed={seed}", "-verbosity=0", *limits, str(corpus)]
+    mutator = {"custom_mutator": _mutate_json} if target.is_json else {}
+    atheris.Setup([name, *options], one, **mutator)
+    atheris.Fuzz()
+
+
+def _mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
+    """Mostly changes one value of a JSON text: few changes of its bytes leave it JSON."""
+    rng = random.Random(seed)
+    try:
+        root = [json.loads(data)]
+    except (ValueError, RecursionError):
+        return _mutate_bytes(data, rng)[:max_size]
+    containers, stack = [], [root]
+    while stack:
+        containers.append(stack.pop())
+        values = containers[-1].values() if isinstance(containers[-1], dict) else containers[-1]
+        stack += [value for value in values if isinstance(value, (list, dict)) and value]
+
+    def place() -> tuple[Any, Any]:
+        items = rng.choice(containers)
+        return items, rng.choice(list(items) if isinstance(items, dict) else range(len(items)))
+
+    (items, key), other, odd = place(), place(), json.loads(json.dumps(rng.choice(_ODD)))
+    change = rng.randrange(4)
+    if change == 0 and items is not root:
+        del items[key]
+    elif change == 1:
+        items[key] = json.loads(json.dumps(other[0][other[1]]))
+    elif change == 2 and isinstance(items, dict):
+        items[str(odd)] = items[key]
+    else:
+        items[key] = odd
+    text = json.dumps(root[0]).encode()
+    return text if len(text) <= max_size and rng.random() < 0.8 else _mutate_bytes(data, rng)[:max_size]
+
+
+def _mutate_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Puts other bytes in the place of some; atheris.Mutate cannot be called with the libFuzzer that it brings."""
+    start = rng.randrange(len(data) + 1)
+    return data[:start] + rng.randbytes(rng.randrange(4)) + data[start + rng.randrange(4) :]
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"\W+", "_", name)
+
+
+def run(names: list[str], inputs: int, seed: int, out: Path) -> bool:
+    """Fuzzes parsers one after the other, each in a process of its own; prints the table; returns whether all held."""
+    out.mkdir(parents=True, exist_ok=True)
+    columns = ("inputs", "data", "error", "other", "seconds")
+    print(f"{'parser':<30}" + "".join(f"{column:>10}" for column in columns), flush=True)
+    total, held = dict.fromkeys(columns, 0), True
+    for name in names:
+        memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        with tempfile.TemporaryDirectory(dir=memory) as folder, tempfile.TemporaryFile() as said:
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.fuzz",
+                f"--only={name}",
+                f"--inputs={inputs}",
+                f"--seed={seed}",
+            ]
+            status = subprocess.run(
+                [*command, f"--out={out}", f"--folder={folder}"], stdout=said, stderr=said
+            ).returncode
+            said.seek(0)
+            tail = said.read()[-3000:].decode(errors="replace")
+        report = out / f"{_file_name(name)}.json"
+        found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
+        report.unlink(missing_ok=True)
+        found["inputs"] = sum(found.get(kind, 0) for kind in ("data", "error", "other"))
+        print(f"{name:<30}" + "".join(f"{found.get(column, 0):>10,.0f}" for column in columns), flush=True)
+        total = {column: total[column] + found.get(column, 0) for column in columns}
+        if status or found.get("other") or found["inputs"] < inputs:
+            held = False
+            print(f"  exit status {status}, {', '.join(found.get('kinds', []))}; see {out}\n{tail if status else ''}")
+    print(f"{'all':<30}" + "".join(f"{total[column]:>10,.0f}" for column in columns))
+    return held
+
+
+def main() -> int:
+    """Runs the command; returns its exit status."""
+    from benchmarks.fuzz_targets import TARGETS
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=80_000, help="for each parser")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="where inputs that gave something else are saved")
+    parser.add_argument("--only", action="append", choices=list(TARGETS), help="a parser; may be repeated; else all")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # Of the process that fuzzes one.
+    arguments = parser.parse_args()
+    if arguments.folder:
+        fuzz(arguments.only[0], arguments.inputs, arguments.seed, arguments.folder, arguments.out)
+    return 0 if run(arguments.only or list(TARGETS), arguments.inputs, arguments.seed, arguments.out) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Every parser of what others wrote, as a function of bytes: it gives data, or raises ValueError with a short message.
+
+`benchmarks.fuzz` feeds them, and tests/fuzz_parsers_test.py does, in small. Each target imports its parser itself, so
+that whoever fuzzes one does not load the libraries of all.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.fuzz_targets import records, tables
+from benchmarks.fuzz_targets.target import Target, outcome
+
+__all__ = ["TARGETS", "Target", "outcome"]
+
+# Parser -> its target, given a folder for files.
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "lists of ssranking_face_blur": tables.release,
+    "tables of folder_face_blur": tables.tables,
+    "Label Studio answers": tables.answers,
+    "Label Studio interface": tables.interface,
+    "inputs of the scorer": tables.inputs,
+    "examples of a threshold": tables.examples,
+    "comparisons and qualities": tables.comparisons,
+    "journal": records.journal,
+    "threshold.json": records.threshold,
+    "calibration": records.calibration,
+    "checkpoint record": records.record,
+    "history of a run": records.history,
+    "weights": records.weights,
+    "pictures": records.pictures,
+}

@@ -1,0 +1,129 @@
+"""Targets that read records: of runs, checkpoints and interrupted commands; weights; pictures."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.fuzz_targets.target import Target, of_file
+
+
+def journal(root: Path) -> Target:
+    """The journal of an interrupted command."""
+    from blur_jax.scoring.inputs import Input
+    from blur_jax.scoring.journal import Journal, Row, path_of
+
+    output, header = str(root / "scores.csv"), {"checkpoint": "1a2b", "inputs": ["."]}
+    rows = [Row("a.jpg", None, 0.25, None), Row("b.jpg", (1, 2, 3, 4), None, "cut short")]
+    with Journal(output, header) as journal:
+        journal.append(rows)
+    path = Path(path_of(output))
+
+    def parse(data: bytes) -> None:
+        path.write_bytes(data)
+        with Journal(output, header) as journal:
+            kept = journal.resume([Input(row.name, row.box) for row in rows], 1)
+            found = list(journal)
+        # What is kept of a damaged journal is of its inputs, and is a score or a reason.
+        assert [(row.name, row.box) for row in found] == [(row.name, row.box) for row in rows[:kept]]
+        assert all((row.blur is None) != (row.error is None) for row in found)
+
+    return Target(parse, [path.read_bytes()])
+
+
+def threshold(root: Path) -> Target:
+    """The threshold of a run."""
+    from blur_jax.decisions import THRESHOLD_FILE, Threshold, read_threshold
+
+    whole = Threshold(0.5, "to discard 0.1", "0123456789abcdef", 200, "discard", 0.1, 100, (0.05, 0.2), "2026-11-28")
+    parse = of_file(root / THRESHOLD_FILE, lambda _: read_threshold(root, checkpoint=whole.checkpoint))
+    return Target(parse, [json.dumps(whole.to_dict()).encode()], True)
+
+
+def _whole_calibration() -> dict:
+    from blur_jax.calibration import PERCENTILES, Calibration
+
+    return Calibration("9 faces", tuple(np.linspace(0, 1, PERCENTILES).tolist()), 2.0, (1.5, 2.5), 60).to_dict()
+
+
+def calibration(root: Path) -> Target:
+    """What scores mean."""
+    del root
+    from blur_jax.calibration import Calibration, to_columns
+    from blur_jax.untrusted import read_json
+
+    def parse(data: bytes) -> None:
+        to_columns(np.array([0.0, 0.5, 1.0], np.float32), Calibration.from_dict(read_json(data)))
+
+    return Target(parse, [json.dumps(_whole_calibration()).encode()], True)
+
+
+def record(root: Path) -> Target:
+    """The record of a checkpoint."""
+    del root
+    from blur_jax.checkpoints import parse_meta
+    from blur_jax.preprocessing import Preprocessing
+    from blur_jax.untrusted import read_json
+
+    meta = {"step": 7, "config": {"model": {"backbone": "small"}}, "preprocessing": Preprocessing().to_dict()}
+    meta |= {"validation_accuracy": 0.75, "validation_pairs": 60, "calibration": _whole_calibration(), "unlogged": []}
+    old = meta | {
+        "config": {"optimizer": {"schedule": "x", "clip_norm": 0}, "consistency": {"gate": 1}, "ema_decay": 0}
+    }
+    old |= {"preprocessing": {"image_size": 64, "context": 1.0, "resample": "bicubic"}, "calibration": None}
+    seeds = [json.dumps(record).encode() for record in (meta, old)]
+    return Target(lambda data: parse_meta("run/checkpoints/7", read_json(data)) and None, seeds, True)
+
+
+def history(root: Path) -> Target:
+    """The metrics of a run."""
+    from blur_jax.run_dir import HISTORY_FILE, read_history
+
+    return Target(of_file(root / HISTORY_FILE, lambda _: read_history(root)), [b'{"step": 2, "loss": 0.5}\n{"step": 4'])
+
+
+def weights(root: Path) -> Target:
+    """A file of PyTorch's."""
+    del root
+    from blur_jax.pretrained import read_torch_file
+
+    def text(value: bytes) -> bytes:
+        return b"X" + len(value).to_bytes(4, "little") + value
+
+    storage = b"(" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"a") + text(b"cpu") + b"K\x02NtQ"
+    tensor = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR"
+    )
+    state = b"\x80\x02ccollections\nOrderedDict\n)Rq\0(" + text(b"w") + tensor + b"u}" + text(b"_metadata") + b"Nsb."
+    magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}" + text(b"little_endian") + b"\x88s."
+    data = magic + state + b"\x80\x02]" + text(b"a") + b"a." + b"\x02" + b"\0" * 7 + b"\0\0\x80?" * 2
+
+    def parse(data: bytes) -> None:
+        for array in read_torch_file(data).values():
+            array.sum()
+
+    return Target(parse, [data])
+
+
+def pictures(root: Path) -> Target:
+    """A picture of any format."""
+    del root
+    from blur_jax.pictures import decode
+    from blur_jax.preprocessing import Preprocessing, prepare
+
+    image = Image.fromarray(np.arange(20 * 24 * 3, dtype=np.uint8).reshape(20, 24, 3))
+    exif = Image.Exif()
+    exif[274] = 6  # Orientation.
+    seeds = []
+    for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF"):
+        buffer = io.BytesIO()
+        image.save(buffer, name, **{"exif": exif} if name in ("JPEG", "PNG", "WEBP", "TIFF") else {})
+        seeds.append(buffer.getvalue())
+
+    def parse(data: bytes) -> None:
+        assert decode(data, upright=True).mode == "RGB"
+        prepare(data, None, Preprocessing(image_size=16))
+
+    return Target(parse, seeds)
