@@ -211,7 +211,8 @@ def train_batches(
 
     def batches(split: Split, size: int, stream: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         indices = grain.MapDataset.range(len(split)).seed(2 * seed + stream).shuffle().repeat()
-        indices = indices.batch(size // process_count).slice(first)
+        # Else Grain rounds their endless number up, past what a length can be where a batch is one pair.
+        indices = indices.batch(size // process_count, drop_remainder=True).slice(first)
         return iter(indices.map(lambda batch: (split.images(batch), batch)).to_iter_dataset(options))
 
     of_labeled = batches(labeled, labeled_size, 0)

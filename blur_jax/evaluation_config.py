@@ -6,6 +6,8 @@ from typing import Any
 
 import ml_collections
 
+from blur_jax import config_ranges
+
 _GROUPS = ("data", "evaluation")
 _OF_THE_NETWORK = ("image_size", "context")  # Which faces a network can score is no matter of the data set.
 
@@ -30,7 +32,7 @@ def merge(
         is None, so to be found out.
 
     Raises:
-        ValueError: a field of another group is given, and is not what the run had.
+        ValueError: a field of another group is given, and is not what the run had; or a number is out of its range.
     """
     fields, settings = run.to_dict(), settings.to_dict()
     recorded, name = fields["data"], settings["data"]["name"]
@@ -51,7 +53,9 @@ def merge(
                 f"config.{name} is {_get(fields, name)!r} in the run, {value!r} here; --mode=evaluate takes only fields"
                 " of config.data and config.evaluation"
             )
-    return ml_collections.ConfigDict(fields)
+    merged = ml_collections.ConfigDict(fields)
+    config_ranges.check(merged, _GROUPS)
+    return merged
 
 
 def check_output(run: ml_collections.ConfigDict, data: ml_collections.ConfigDict, output: str | None) -> None:

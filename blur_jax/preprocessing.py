@@ -16,6 +16,8 @@ from blur_jax.untrusted import excerpt
 
 Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
 
+IMAGE_SIZES = (16, 1024)  # The least and the largest `Preprocessing.image_size`.
+CONTEXTS = (0.25, 8)  # The least and the largest `Preprocessing.context`.
 MIN_SIDE = 16  # Pixels of a crop; of fewer nobody can say whether they are blurred.
 MAX_ASPECT = 4  # Longer over shorter side of a whole picture; of a longer one the central square shows too little.
 
@@ -36,10 +38,13 @@ class Preprocessing:
     upright: bool = True
 
     def __post_init__(self) -> None:
-        if type(self.image_size) is not int or not 16 <= self.image_size <= 1024:
-            raise ValueError(f"image_size must be an integer from 16 to 1024, not {excerpt(self.image_size)}")
-        if not isinstance(self.context, (int, float)) or not 0.25 <= self.context <= 8:
-            raise ValueError(f"context must be a number from 0.25 to 8, not {excerpt(self.context)}")
+        if type(self.image_size) is not int or not IMAGE_SIZES[0] <= self.image_size <= IMAGE_SIZES[1]:
+            least, most = IMAGE_SIZES
+            raise ValueError(f"image_size must be an integer from {least} to {most}, not {excerpt(self.image_size)}")
+        if not isinstance(self.context, (int, float)) or not CONTEXTS[0] <= self.context <= CONTEXTS[1]:
+            raise ValueError(
+                f"context must be a number from {CONTEXTS[0]} to {CONTEXTS[1]}, not {excerpt(self.context)}"
+            )
         if not isinstance(self.upright, bool):
             raise ValueError(f"upright must be True or False, not {excerpt(self.upright)}")
 

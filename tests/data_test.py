@@ -104,6 +104,16 @@ def test_processes_share_the_global_batch(config):
         assert_same([np.concatenate(parts) for parts in zip(*(share[step] for share in shares))], whole[step])
 
 
+def test_a_process_may_have_one_pair_in_a_batch(config):
+    labeled = data.open_split(config.data, "labeled", "train")
+    whole, part = (
+        data.train_batches(labeled, 2, None, 0, seed=0, first_step=0, process_index=index, process_count=count)
+        for index, count in ((0, 1), (1, 2))
+    )
+    for _ in range(3):
+        np.testing.assert_array_equal(next(part).labeled, next(whole).labeled[1:])
+
+
 def test_an_epoch_holds_every_pair_once_and_the_next_has_another_order(config):
     pairs = [batch.labeled for batch in take(config, 6)]  # 24 pairs: 3 batches are an epoch
     stored = sorted(pair.tobytes() for pair in opened(config).images(range(24)))

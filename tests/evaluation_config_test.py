@@ -57,6 +57,12 @@ def test_fields_of_training_may_be_repeated_but_not_changed(run):
         evaluation_config.merge(run, {"seed": 8}, default.get_config())
 
 
+@pytest.mark.parametrize(("name", "value"), [("data.cache_mb", -1), ("evaluation.resamples", 0)])
+def test_numbers_out_of_range_are_refused(run, name, value):
+    with pytest.raises(ValueError, match=rf"config\.{name}={value} must be a whole number"):
+        evaluation_config.merge(run, {name: value}, default.get_config())
+
+
 @pytest.mark.parametrize(
     ("name", "sources", "other"),
     [
