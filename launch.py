@@ -5,7 +5,8 @@
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
 
 configs/default.py documents every field. The same command again resumes a run that was stopped. Exit status: 0 done,
-1 failed, 2 wrong command line, 75 stopped by SIGTERM or Ctrl-C and saved, 130 ended by Ctrl-C with nothing to save.
+1 failed, 2 wrong command line, 75 to be tried again (stopped by SIGTERM or Ctrl-C and saved, or another process of the
+run is gone), 130 ended by Ctrl-C with nothing to save.
 """
 
 import os
@@ -15,11 +16,15 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import flag_errors, interrupt
+from blur_jax import flag_errors, interrupt, supervisor
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEMPFAIL: to be tried again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to go on"
+_LOST = (
+    "launch.py: another process of this run is gone, so this one ends; its own output says why. Run the same command"
+    " again on all hosts, and the run goes on from its last checkpoint"
+)
 
 
 def refuse(mistake: str) -> NoReturn:
@@ -44,22 +49,23 @@ _MODE = flags.DEFINE_enum(
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Where --mode=evaluate writes its results; default the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
-    "distributed", False, "Join the other processes of a pod with jax.distributed.initialize()."
+    "distributed", False, "Be one process of several; JAX finds the others on Cloud TPU, Slurm and Open MPI."
 )
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "Elsewhere: HOST:PORT of process 0; needs the next two flags.")
+_PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0 on.", lower_bound=0)
 
 
 def run(mode: str, workdir: str, output: str | None) -> int:
     """Prepares the data where needed, trains, evaluates and says where the results are; returns the exit status."""
     # Imported here, so that --help and mistakes on the command line are answered at once.
-    import jax
-
-    if _DISTRIBUTED.value:
-        jax.distributed.initialize()
     from blur_jax import checkpoints, config_check, distributed, evaluation_config
     from blur_jax.evaluate import evaluate, summary_text
     from blur_jax.train import train
     from tfds_builders.prepare import prepare_configured, required_parts
 
+    if _DISTRIBUTED.value:
+        distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     config, flag = _CONFIG.value, flags.FLAGS["config"]
     # What can be refused at once is refused before minutes go into preparing the data.
     if mode == "train":
@@ -85,16 +91,35 @@ def main(argv: list[str]) -> int:
         logging.set_verbosity(logging.WARNING)  # The libraries log much that only debugging needs.
     # Orbax misses the validation accuracy of a checkpoint between validations, as when the run is stopped.
     logging.get_absl_logger().addFilter(lambda record: "tracked_metric" not in str(record.msg))
+    if _DISTRIBUTED.value:
+        supervisor.divide(_LOST, STOPPED)
     interrupt.watch(_INTERRUPTED)
     try:
         return run(_MODE.value, _WORKDIR.value, _OUTPUT.value)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except Exception as error:
         if logging.get_verbosity() >= logging.DEBUG:
             raise
-        print(f"launch.py: {error}\n(--verbosity=1 shows where)", file=sys.stderr)
-        return FAILED
+        status = report(error)
+        if _DISTRIBUTED.value:
+            sys.stdout.flush()
+            os._exit(status)  # Anything else waits for the other processes, which may be waiting for this one.
+        return status
     except KeyboardInterrupt:
         interrupt.leave(_INTERRUPTED)
+
+
+def report(error: Exception) -> int:
+    """Prints what went wrong and returns the exit status; raises again what no user can have caused."""
+    if _DISTRIBUTED.value:
+        from blur_jax import distributed
+
+        if distributed.is_lost(error):
+            print(_LOST, file=sys.stderr, flush=True)
+            return STOPPED
+    if not isinstance(error, (ValueError, OSError, FloatingPointError)):
+        raise error
+    print(f"launch.py: {error}\n(--verbosity=1 shows where)", file=sys.stderr, flush=True)
+    return FAILED
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -110,6 +135,11 @@ def parse(argv: list[str]) -> list[str]:
         refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
     if not _WORKDIR.value:
         refuse("--workdir=RUN is missing: the folder where the run is kept")
+    explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    if any(value is not None for value in explicit) and (None in explicit or not _DISTRIBUTED.value):
+        refuse("--coordinator, --processes and --process go together, and with --distributed")
+    if None not in explicit and _PROCESS.value >= _PROCESSES.value:
+        refuse(f"--process={_PROCESS.value} must be below --processes={_PROCESSES.value}; they count from 0 on")
     if _OUTPUT.value and _MODE.value == "train":
         refuse("--output is for --mode=evaluate; a run that trains writes to --workdir")
     return rest

@@ -21,6 +21,32 @@ from jax.experimental import multihost_utils
 AXIS = "replica"
 _MESSAGE_BYTES = 2048
 _MEETING_SECONDS = 5
+_LOST_SECONDS = 60  # After which a process that gives no sign of life is taken for gone, and all others end.
+# What the runtimes and collective libraries of JAX say when another process is gone; their exceptions have any type.
+_LOST = ("gloo", "nccl", "coordination service", "heartbeat", "socket closed", "connection reset", "connection closed")
+
+
+def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
+    """Joins the other processes of a run; must be called before anything else of JAX.
+
+    Args:
+        coordinator: HOST:PORT of process 0. None: JAX finds all three by itself, on Cloud TPU, Slurm and Open MPI.
+        processes: how many there are.
+        process: which one this is, from 0 on.
+    """
+    jax.distributed.initialize(
+        coordinator,
+        processes,
+        process,
+        heartbeat_timeout_seconds=_LOST_SECONDS,
+        shutdown_timeout_seconds=_LOST_SECONDS,
+    )
+
+
+def is_lost(error: Exception) -> bool:
+    """Returns whether an error, in a run of several processes, means that another is gone."""
+    return any(word in str(error).lower() for word in _LOST)
+
 
 # --- mapping a function over replicas ---
 

@@ -38,6 +38,7 @@ LAYERS = (
         "discard_curve",
         "threshold_rules",
         "run_archive",
+        "supervisor",
     },
     {
         "bootstrap",
