@@ -3,6 +3,7 @@
     python launch.py --workdir=RUN                                         the demo of configs/default.py
     python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, and one field of it changed
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
+    python launch.py --mode=dry_run --config=FILE                          what a run would take: memory, time a step
 
 configs/default.py documents every field. The same command again resumes a run that was stopped. Exit status: 0 done,
 1 failed, 2 wrong command line, 75 stopped by SIGTERM or Ctrl-C and saved, 130 ended by Ctrl-C with nothing to save.
@@ -38,9 +39,11 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "train",
-    ["train", "evaluate"],
+    ["train", "evaluate", "dry_run"],
     "Train and then evaluate; or only evaluate the best checkpoint of a run, or that of --workdir=RUN/checkpoints/STEP,"
-    " on the run's own data unless --config.data.<field> names others.",
+    " on the run's own data unless --config.data.<field> names others; or, before an expensive run, make a few steps"
+    " and print the memory and time it would take, writing no run: data are prepared where they are not, --workdir may"
+    " be left out, and a run that is there is only checked to be of the same config.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Where --mode=evaluate writes its results; default the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
@@ -48,21 +51,21 @@ _DISTRIBUTED = flags.DEFINE_boolean(
 )
 
 
-def run(mode: str, workdir: str, output: str | None) -> int:
-    """Prepares the data where needed, trains, evaluates and says where the results are; returns the exit status."""
+def run(mode: str, workdir: str | None, output: str | None) -> int:
+    """Prepares the data where needed, does what `mode` says and prints what came of it; returns the exit status."""
     # Imported here, so that --help and mistakes on the command line are answered at once.
     import jax
 
     if _DISTRIBUTED.value:
         jax.distributed.initialize()
-    from blur_jax import checkpoints, config_check, distributed, evaluation_config
+    from blur_jax import checkpoints, config_check, distributed, dry_run, evaluation_config
     from blur_jax.evaluate import evaluate, summary_text
     from blur_jax.train import train
     from tfds_builders.prepare import prepare_configured, required_parts
 
     config, flag = _CONFIG.value, flags.FLAGS["config"]
     # What can be refused at once is refused before minutes go into preparing the data.
-    if mode == "train":
+    if mode != "evaluate":
         config_check.check(config, workdir)
     else:
         own = distributed.everywhere(checkpoints.find, workdir).config
@@ -71,6 +74,9 @@ def run(mode: str, workdir: str, output: str | None) -> int:
         evaluation_config.check_output(own.data, config.data, output)
     required = required_parts(config, mode)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
+    if mode == "dry_run":
+        distributed.say(dry_run.text(dry_run.measure(config, workdir)))
+        return DONE
     if mode == "evaluate":
         evaluation_config.check_output(own.data, config.data, output)
     elif not train(config, workdir):
@@ -108,9 +114,9 @@ def parse(argv: list[str]) -> list[str]:
         refuse(flag_errors.sentence(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
-    if not _WORKDIR.value:
+    if not _WORKDIR.value and _MODE.value != "dry_run":
         refuse("--workdir=RUN is missing: the folder where the run is kept")
-    if _OUTPUT.value and _MODE.value == "train":
+    if _OUTPUT.value and _MODE.value != "evaluate":
         refuse("--output is for --mode=evaluate; a run that trains writes to --workdir")
     return rest
 

@@ -93,24 +93,31 @@ def claim(
     lock = _locked(folder) if is_local(folder) else contextlib.nullcontext()
     try:
         path = folder / CONFIG_FILE
-        wanted = json.loads(config.to_json())
         if fresh or not path.exists():
-            write_atomically(path, json.dumps(wanted, indent=2) + "\n")
-            return lock
-        try:
-            different = differences(json.loads(path.read_text()), wanted)
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f"{path}: damaged ({error}); move the folder away or give another --workdir") from error
-        if different:
-            longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
-            raise ValueError(
-                f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
-                + longer * ("config.steps is" in different)
-            )
+            write_atomically(path, json.dumps(json.loads(config.to_json()), indent=2) + "\n")
+        else:
+            check(config, workdir)
     except BaseException:
         lock.__exit__(None, None, None)
         raise
     return lock
+
+
+def check(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> None:
+    """Raises ValueError where `workdir` records another config, or its record is damaged; writes nothing."""
+    path = resolve(workdir) / CONFIG_FILE
+    if not path.exists():
+        return
+    try:
+        different = differences(json.loads(path.read_text()), json.loads(config.to_json()))
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); move the folder away or give another --workdir") from error
+    if different:
+        longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
+        raise ValueError(
+            f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
+            + longer * ("config.steps is" in different)
+        )
 
 
 def _locked(folder: epath.Path) -> IO:
