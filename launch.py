@@ -3,6 +3,7 @@
     python launch.py --workdir=RUN                                         the demo of configs/default.py
     python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, and one field of it changed
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
+    python launch.py --mode=dry_run --config=FILE                          what a run would take: memory, time a step
 
 configs/default.py documents every field. The same command again resumes a run that was stopped. Exit status: 0 done,
 1 failed, 2 wrong command line, 75 to be tried again (stopped by SIGTERM or Ctrl-C and saved, or another process of the
@@ -43,9 +44,11 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "train",
-    ["train", "evaluate"],
+    ["train", "evaluate", "dry_run"],
     "Train and then evaluate; or only evaluate the best checkpoint of a run, or that of --workdir=RUN/checkpoints/STEP,"
-    " on the run's own data unless --config.data.<field> names others.",
+    " on the run's own data unless --config.data.<field> names others; or, before an expensive run, make a few steps"
+    " and print the memory and time it would take, writing no run: data are prepared where they are not, --workdir may"
+    " be left out, and a run that is there is only checked to be of the same config.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Where --mode=evaluate writes its results; default the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
@@ -56,10 +59,10 @@ _PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there a
 _PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0 on.", lower_bound=0)
 
 
-def run(mode: str, workdir: str, output: str | None) -> int:
-    """Prepares the data where needed, trains, evaluates and says where the results are; returns the exit status."""
+def run(mode: str, workdir: str | None, output: str | None) -> int:
+    """Prepares the data where needed, does what `mode` says and prints what came of it; returns the exit status."""
     # Imported here, so that --help and mistakes on the command line are answered at once.
-    from blur_jax import checkpoints, config_check, distributed, evaluation_config
+    from blur_jax import checkpoints, config_check, distributed, dry_run, evaluation_config
     from blur_jax.evaluate import evaluate, summary_text
     from blur_jax.train import train
     from tfds_builders.prepare import prepare_configured, required_parts
@@ -68,7 +71,7 @@ def run(mode: str, workdir: str, output: str | None) -> int:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     config, flag = _CONFIG.value, flags.FLAGS["config"]
     # What can be refused at once is refused before minutes go into preparing the data.
-    if mode == "train":
+    if mode != "evaluate":
         config_check.check(config, workdir)
     else:
         own = distributed.everywhere(checkpoints.find, workdir).config
@@ -77,6 +80,9 @@ def run(mode: str, workdir: str, output: str | None) -> int:
         evaluation_config.check_output(own.data, config.data, output)
     required = required_parts(config, mode)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
+    if mode == "dry_run":
+        distributed.say(dry_run.text(dry_run.measure(config, workdir)))
+        return DONE
     if mode == "evaluate":
         evaluation_config.check_output(own.data, config.data, output)
     elif not train(config, workdir):
@@ -133,14 +139,14 @@ def parse(argv: list[str]) -> list[str]:
         refuse(flag_errors.sentence(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
-    if not _WORKDIR.value:
+    if not _WORKDIR.value and _MODE.value != "dry_run":
         refuse("--workdir=RUN is missing: the folder where the run is kept")
     explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     if any(value is not None for value in explicit) and (None in explicit or not _DISTRIBUTED.value):
         refuse("--coordinator, --processes and --process go together, and with --distributed")
     if None not in explicit and _PROCESS.value >= _PROCESSES.value:
         refuse(f"--process={_PROCESS.value} must be below --processes={_PROCESSES.value}; they count from 0 on")
-    if _OUTPUT.value and _MODE.value == "train":
+    if _OUTPUT.value and _MODE.value != "evaluate":
         refuse("--output is for --mode=evaluate; a run that trains writes to --workdir")
     return rest
 

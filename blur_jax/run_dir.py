@@ -95,19 +95,25 @@ def claim(
     lock = _locked(folder) if is_local(folder) else contextlib.nullcontext()
     try:
         wanted = json.loads(config.to_json())
-        different = "" if recorded is None else differences(recorded, wanted)
-        if different:
-            longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
-            raise ValueError(
-                f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
-                + longer * ("config.steps is" in different)
-            )
+        if recorded is not None:
+            check(config, workdir, recorded)
         # For people: what counts is the record in each checkpoint.
         write_atomically(folder / CONFIG_FILE, json.dumps(wanted if recorded is None else recorded, indent=2) + "\n")
     except BaseException:
         lock.__exit__(None, None, None)
         raise
     return lock
+
+
+def check(config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any]) -> None:
+    """Raises ValueError where `recorded`, the config in a checkpoint of `workdir`, is another in what counts."""
+    different = differences(recorded, json.loads(config.to_json()))
+    if different:
+        longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
+        raise ValueError(
+            f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
+            + longer * ("config.steps is" in different)
+        )
 
 
 def _locked(folder: epath.Path) -> IO:

@@ -3,15 +3,17 @@
 import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import ml_collections
+import optax
 
 from blur_jax import checkpoints, config_check, data, distributed, initialization, provenance, run_dir, validation
+from blur_jax.models import Network
 from blur_jax.train_state import TrainState, check_finite
-from blur_jax.train_step import train_step
+from blur_jax.train_step import train_step, uses_unlabeled
 from blur_jax.writers import StepLog, Writer, is_due
 
 
@@ -37,7 +39,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     config_check.check(config, workdir)
     pairs = distributed.everywhere(initialization.open_pairs, config)
     model, tx = initialization.build(config)
-    recorded = distributed.on_process_zero(_recorded_config, workdir)
+    recorded = distributed.on_process_zero(checkpoints.newest_config, workdir)
     state = initialization.initial_state(config, model, tx, pairs.labeled if recorded is None else None)
     fingerprint = distributed.everywhere(initialization.fingerprint, pairs)
     # Claimed only now that everything a config can get wrong has been tried: a typo leaves no claim behind.
@@ -58,7 +60,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         if state.step:
             distributed.say(f"{workdir}: resuming from step {state.step}")
         distributed.on_process_zero(provenance.record_start, workdir, int(state.step))
-        step = functools.partial(train_step, model=model, tx=tx, config=config)
+        step = make_step(config, model, tx)
         others = [split for split in (pairs.labeled, pairs.unlabeled) if split]
         validate = distributed.everywhere(validation.make_validate, config, model, pairs.validation, others)
         validation.warn_of_few_pairs(pairs.validation, pairs.labeled)
@@ -73,8 +75,30 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
             ) from error
 
 
-def _recorded_config(workdir: str) -> dict[str, Any] | None:
-    return None if checkpoints.latest_step(workdir) is None else checkpoints.newest_config(workdir)
+def make_step(config: ml_collections.ConfigDict, model: Network, tx: optax.GradientTransformation) -> Callable:
+    """Returns the update on all devices: (replicated state, which is donated; sharded batch) -> (state, metrics)."""
+    return distributed.pmap(functools.partial(train_step, model=model, tx=tx, config=config), donate_state=True)
+
+
+def make_batches(
+    config: ml_collections.ConfigDict, pairs: initialization.Pairs, first_step: int
+) -> Iterator[data.Batch]:
+    """Yields this process's share of the batches of the steps after `first_step`, without end."""
+    return data.train_batches(
+        pairs.labeled,
+        config.batch.labeled,
+        pairs.unlabeled,
+        config.batch.unlabeled,
+        seed=config.seed,
+        first_step=first_step,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
+def images_per_step(config: ml_collections.ConfigDict) -> int:
+    """Returns how many images a global batch has."""
+    return 2 * (config.batch.labeled + (config.batch.unlabeled if uses_unlabeled(config) else 0))
 
 
 def _claim(
@@ -102,7 +126,7 @@ def _loop(
     config: ml_collections.ConfigDict,
     workdir: str,
     state: TrainState,
-    step_of_replica: Callable,
+    run_step: Callable,
     pairs: initialization.Pairs,
     validate: Callable,
     saver: checkpoints.Checkpoints,
@@ -111,20 +135,9 @@ def _loop(
 ) -> bool:
     """Makes the steps that are left; returns whether it got to the last."""
     first_step = int(state.step)
-    run_step = distributed.pmap(step_of_replica, donate_state=True)
-    batches = data.train_batches(
-        pairs.labeled,
-        config.batch.labeled,
-        pairs.unlabeled,
-        config.batch.unlabeled,
-        seed=config.seed,
-        first_step=first_step,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    images_per_step = 2 * (config.batch.labeled + (config.batch.unlabeled if pairs.unlabeled else 0))
+    batches = make_batches(config, pairs, first_step)
     writer = distributed.everywhere(
-        Writer, workdir, first_step=first_step, steps=config.steps, images_per_step=images_per_step
+        Writer, workdir, first_step=first_step, steps=config.steps, images_per_step=images_per_step(config)
     )
     log = StepLog(config, writer, unlogged)
     state = distributed.replicate(state)

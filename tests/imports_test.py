@@ -67,7 +67,7 @@ LAYERS = (
     {"exporting", "report", "warm_start"},
     {"initialization", "scorer", "config_check", "validation"},
     {"train", "evaluate", "notebook", "export", "threshold_choice", "error_vs_discard", "score"},
-    {"threshold"},
+    {"threshold", "dry_run"},
 )
 
 

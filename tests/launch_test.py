@@ -60,6 +60,18 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
     assert "Traceback" not in err
 
 
+def test_a_dry_run_says_what_a_run_takes_and_writes_none(arguments, subprocess_env, tmp_path):
+    for flags in ([], [f"--workdir={tmp_path}/run"]):
+        code, out, err = launch(subprocess_env, *arguments, "--mode=dry_run", *flags)
+        assert code == 0, err
+        assert "parameters  71,553 trained, 0 frozen" in out
+        assert "run         6 of 6 steps to go" in out
+        assert not list(tmp_path.iterdir())
+    code, _, err = launch(subprocess_env, *arguments, "--mode=dry_run", "--config.batch.labeled=70000")
+    assert code == 1
+    assert err.startswith("launch.py: config.batch.labeled=70000 must be")
+
+
 @pytest.fixture(scope="module")
 def trained(demo_dir, tmp_path_factory):
     """A run of six steps that has not been evaluated."""
@@ -155,6 +167,7 @@ def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, subprocess_en
     [
         ([], "--workdir=RUN is missing"),
         (["--workdir=x", "--output=y"], "--output is for --mode=evaluate"),
+        (["--mode=dry_run", "--output=y"], "--output is for --mode=evaluate"),
         (["--workdir=x", "--config.step=5"], "no field step; did you mean steps?"),
         (["--workdir=x", "--mode=evaluate"], "no checkpoint here"),
         (["--workdir=x", "--config.steps=many"], "steps"),

@@ -18,7 +18,7 @@ def main():
     if task.get("processes", 1) > 1:
         jax.distributed.initialize(f"localhost:{task['port']}", task["processes"], task["index"])
 
-    from blur_jax import checkpoints, evaluate, train
+    from blur_jax import checkpoints, distributed, dry_run, evaluate, train
 
     config = ml_collections.ConfigDict(task["config"])
     if "fit another probe on each" in task["do"]:
@@ -33,6 +33,8 @@ def main():
             return
         if "evaluate" in task["do"]:
             evaluate.evaluate(config, task["workdir"])
+        if "dry run" in task["do"]:
+            distributed.say(dry_run.text(dry_run.measure(config, task["workdir"])))
     except (ValueError, OSError) as error:  # As launch.py does.
         sys.exit(f"error: {error}")
 

@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
 
 
 def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
-    """Returns the parts of the data set that a run of `config` cannot do without in `mode`, "train" or "evaluate"."""
+    """Returns the parts of the data set that a run of `config` cannot do without in `mode`, one of launch.py."""
     if mode == "evaluate":  # On test faces; on labeled pairs where there are none.
         return ()
     return ("labeled", "unlabeled") if train_step.uses_unlabeled(config) else ("labeled",)

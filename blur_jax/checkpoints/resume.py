@@ -13,8 +13,8 @@ from blur_jax.checkpoints.step_folder import CheckpointError, check_metrics, fol
 from blur_jax.train_state import TrainState
 
 
-def newest_config(workdir: str | os.PathLike) -> dict[str, Any]:
-    """Returns the config, in today's fields, in the newest record of a run that can be read.
+def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
+    """Returns the config, in today's fields, in the newest record of a run that can be read; None without checkpoints.
 
     Raises:
         CheckpointError: there are checkpoints, and none has a record that can be read.
@@ -25,7 +25,9 @@ def newest_config(workdir: str | os.PathLike) -> dict[str, Any]:
             return legacy.upgrade(read_record(folder)["config"])
         except (CheckpointError, KeyError, TypeError, AttributeError) as error:
             problems.append(error)
-    raise CheckpointError(_none_left(workdir, problems))
+    if problems:
+        raise CheckpointError(_none_left(workdir, problems))
+    return None
 
 
 def newest_whole(workdir: str | os.PathLike, template: TrainState) -> int | None:
