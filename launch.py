@@ -39,7 +39,7 @@ try:
 except Exception as error:  # A wrong field of the default config is found here; other config files may raise anything.
     refuse(flag_errors.sentence(error))
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Run directory: checkpoints, metrics and the report go here. A local path, gs:// or s3://."
+    "workdir", None, "Run directory: checkpoints, metrics and the report go here. A local path or gs://."
 )
 _MODE = flags.DEFINE_enum(
     "mode",

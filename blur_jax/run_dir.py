@@ -1,13 +1,15 @@
 """A run directory: the config it belongs to, the history of its metrics, and files that are whole or not there.
 
-Paths go through etils.epath, so a run may live in a bucket (`gs://`, `s3://`) as well as on a disk.
+Paths go through etils.epath, so a run may live in a bucket (`gs://`) as well as on a disk.
 """
 
 import contextlib
+import functools
 import json
 import os
 from typing import IO, Any
 
+import fsspec
 import ml_collections
 from etils import epath
 
@@ -17,6 +19,7 @@ CONFIG_FILE = "config.json"
 HISTORY_FILE = "metrics.jsonl"
 VALIDATION_FILE = "validation.jsonl"
 LOCK_FILE = ".lock"
+_BUCKET_SECONDS = 20
 
 # What the state after a step does not depend on: a run may resume with other values of these.
 _FREE_FIELDS = ("data.dir", "data.manual_dir", "data.partial", "data.cache_mb", "log_every", "keep")
@@ -27,21 +30,37 @@ def resolve(workdir: str | os.PathLike) -> epath.Path:
     """Returns the absolute path, or the bucket's address, of a run directory.
 
     Raises:
-        ValueError: the library that reads this kind of address is not installed, or there is none.
+        ValueError: no run can be at this kind of address, what reads it is not installed, or the bucket is missing or
+            closed to us.
     """
     text = os.fspath(workdir)
     if "://" not in text:
         return epath.Path(os.path.abspath(os.path.expanduser(text)))
-    scheme = text.partition("://")[0]
-    packages = {"gs": "gcsfs", "s3": "s3fs"}
-    if scheme not in packages:
-        raise ValueError(f"{text}: {scheme}:// is not supported; use a local path, gs:// or s3://")
-    path = epath.Path(text)
+    scheme, _, place = text.partition("://")
+    if scheme != "gs":  # Orbax writes arrays to disks and gs:// only; to s3:// it raises, or writes to a disk.
+        raise ValueError(f"{text}: {scheme}:// is not supported; use a local path, a mounted disk's too, or gs://")
+    _check_bucket(place.partition("/")[0])
+    return epath.Path(text)
+
+
+@functools.cache
+def _check_bucket(name: str) -> None:
+    """Opens a bucket, once in a process, and with a bound on the time that those who use it later do not have."""
     try:
-        path.exists()
+        import gcsfs
+        from google.cloud import storage  # What Orbax asks with.
     except ImportError as error:
-        raise ValueError(f"{text}: reading {scheme}:// needs a package: pip install {packages[scheme]}") from error
-    return path
+        raise ValueError(f"gs://{name}: reading gs:// needs a package: pip install gcsfs") from error
+    for protocol in gcsfs.GCSFileSystem.protocol:  # What other processes save must be seen.
+        fsspec.config.conf.setdefault(protocol, {})["use_listings_cache"] = False
+    try:
+        storage.Client().get_bucket(name, timeout=_BUCKET_SECONDS, retry=None)
+    except Exception as error:  # Of the credentials, the network or the server, each of which has types of its own.
+        reason = str(error).strip().splitlines() or [repr(error)]
+        raise ValueError(
+            f"gs://{name}: cannot be opened ({type(error).__name__}: {reason[0][:300]}); create the bucket, log in with"
+            " `gcloud auth application-default login`, or see docs/pods.md for the permissions that a run needs"
+        ) from error
 
 
 def run_of(path: str | os.PathLike) -> epath.Path:
@@ -62,6 +81,9 @@ def write_atomically(path: str | os.PathLike, text: str) -> None:
     A name that no encoding can hold (a lone surrogate in a file name) is written with replacement characters.
     """
     path = epath.Path(path)
+    if not is_local(path):  # An object of a bucket is whole or not there anyway.
+        path.write_bytes(text.encode("utf-8", "replace"))
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:

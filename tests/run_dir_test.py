@@ -7,7 +7,6 @@ import sys
 
 import pytest
 from etils import epath
-from etils.epath import testing
 
 from blur_jax import run_dir
 
@@ -168,8 +167,8 @@ def test_names_that_utf_8_cannot_hold_are_written_all_the_same(tmp_path):
 
 def test_an_address_of_a_bucket_is_no_local_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with testing.mock_epath(exists=lambda _, path: False):
-        path = run_dir.resolve("gs://bucket/run")
+    monkeypatch.setattr(run_dir, "_check_bucket", lambda name: None)
+    path = run_dir.resolve("gs://bucket/run")
     assert os.fspath(path / "config.json") == "gs://bucket/run/config.json"
     assert not run_dir.is_local(path)
     assert os.listdir(tmp_path) == []
@@ -178,14 +177,15 @@ def test_an_address_of_a_bucket_is_no_local_folder(tmp_path, monkeypatch):
 def test_a_bucket_without_its_library_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(ValueError, match="gs://bucket/run: .*pip install gcsfs"):
-        run_dir.resolve("gs://bucket/run")
+    with pytest.raises(ValueError, match="gs://unread: .*pip install gcsfs"):
+        run_dir.resolve("gs://unread/run")
     assert os.listdir(tmp_path) == []
 
 
-def test_an_address_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match="http:// is not supported"):
-        run_dir.resolve("http://host/run")
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_an_address_of_another_kind_is_refused(scheme):
+    with pytest.raises(ValueError, match=f"{scheme}://host/run: {scheme}:// is not supported; use .* gs://"):
+        run_dir.resolve(f"{scheme}://host/run")
 
 
 def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
