@@ -154,13 +154,15 @@ def _best(run_folder: pathlib.Path) -> tuple[int, dict]:
 
 
 def leftovers(folder: pathlib.Path) -> list[str]:
-    """Returns what a finished run must not leave behind: temporary files and folders, empty files."""
-    found = []
-    for path in [*(folder / "run").rglob("*"), *(folder / "data").rglob("*")]:
-        unfinished = re.search(r"\.tmp$|orbax-checkpoint-tmp|incomplete\.", path.name)
-        if unfinished or (path.is_file() and path.stat().st_size == 0 and path.name not in (".lock", "commit_success.txt")):
-            found.append(str(path.relative_to(folder)))
-    return found
+    """Returns what a finished run must not leave behind: temporary files and folders, and empty files.
+
+    TensorBoard's are left out: each launch writes one of its own, empty where it was killed soon.
+    """
+    paths = [*(folder / "run").rglob("*"), *(folder / "data").rglob("*")]
+    paths = [path for path in paths if path.parent.name != "tensorboard" and path.name != ".lock"]
+    unfinished = re.compile(r"\.tmp$|orbax-checkpoint-tmp|incomplete\.")
+    empty = {path for path in paths if path.is_file() and path.stat().st_size == 0}
+    return [str(path.relative_to(folder)) for path in paths if unfinished.search(path.name) or path in empty]
 
 
 def files_of_newest(folder: pathlib.Path) -> list[pathlib.Path]:

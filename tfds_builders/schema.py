@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from blur_jax import prepared
 from blur_jax.preprocessing import Preprocessing
 
 KINDS = ("faces", "labeled", "unlabeled", "ranked")
@@ -99,12 +100,15 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
         Raises:
             ValueError: there is no such part.
+            prepared.DamagedData: it lies below `data_dir`, and cannot be read.
         """
         if config not in KINDS:
             raise ValueError(f"config must be one of {KINDS}, not {config!r}")
         self.kind, self.preprocessing = config, preprocessing or self.DEFAULT
         part = tfds.core.BuilderConfig(name=self.part_name(config), description=_DESCRIPTIONS[config])
-        super().__init__(config=part, file_format="array_record", **kwargs)
+        folder = os.path.join(os.fspath(kwargs["data_dir"]), self.name, part.name)
+        with prepared.reading(folder, "its description"):  # TFDS does at once what lies there.
+            super().__init__(config=part, file_format="array_record", **kwargs)
 
     def faces_fingerprint(self) -> str:
         """Returns a hash of the pictures, as `digest`."""
@@ -158,7 +162,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def prepared_metadata(self) -> dict[str, Any]:
         """Returns the metadata on disk, whichever process wrote them."""
-        return dict(tfds.builder_from_directory(self.data_path).info.metadata)
+        return prepared.read_metadata(os.path.dirname(self.data_path))
 
     def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:
         del version

@@ -1,9 +1,13 @@
 """One folder `checkpoints/<step>`: its record and its arrays, read and compared with their checksums."""
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any
 
 import jax
@@ -16,6 +20,7 @@ from blur_jax import run_dir
 FOLDER = "checkpoints"
 METRIC = "validation_accuracy"
 _OWN_CHECKSUM = "checksum"
+_ECHOES = 0.5  # Seconds that threads of TensorStore may go on for after a failed read.
 
 
 class CheckpointError(ValueError):
@@ -124,13 +129,33 @@ def _checkpointer(handler: type[ocp.CheckpointHandler]) -> ocp.Checkpointer:
 def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
     """Orbax and TensorStore raise many types for a damaged or foreign folder; all mean the same to the user."""
     try:
-        return read()
+        with _without_echoes():
+            return read()
     except Exception as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason[0][:300]});"
             " it is damaged or from another network"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_echoes() -> Iterator[None]:
+    """When one array cannot be read, the reads of others end in an event loop that is closed, each with a traceback."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if str(error) != "Event loop is closed":
+            before(kind, error, trace)
+
+    sys.excepthook = hook
+    try:
+        yield
+    except Exception:
+        time.sleep(_ECHOES)
+        raise
+    finally:
+        sys.excepthook = before
 
 
 def _check_shapes(path: str | os.PathLike, template: Any, restored: Any) -> None:

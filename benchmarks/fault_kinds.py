@@ -1,0 +1,216 @@
+"""Faults of disk and data: how each is injected into a run that was stopped, and what is promised then."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.fault_runs import (
+    DONE,
+    FAILED,
+    ROOT,
+    STOPPED,
+    Ended,
+    Launch,
+    damage,
+    files_of_newest,
+    run,
+    said,
+    stop_in_training,
+)
+
+# (folder of the run, random numbers) -> (what is wrong, the last launch, whether the run must equal an undisturbed one)
+Injection = Callable[[pathlib.Path, random.Random], tuple[str, Ended, bool]]
+
+
+def kinds(root: pathlib.Path) -> dict[str, Injection]:
+    """Returns all faults by name; `root` holds the pictures."""
+    found: dict[str, Injection] = {
+        f"a file of the newest checkpoint {how}": partial(_checkpoint, how=how)
+        for how in ("cut short", "bit flipped", "emptied", "removed")
+    }
+    found |= {
+        "all checkpoints cut short": _no_checkpoint,
+        "config.json removed": partial(_config_json, content=None),
+        "config.json damaged": partial(_config_json, content="{"),
+        "another config": partial(_refused, fields={"seed": 5}, pattern="config.seed is 0 there, 5 here"),
+        "another network": partial(
+            _refused, fields={"model__backbone": "resnet18"}, pattern="config.model.backbone is"
+        ),
+        "two runs in one workdir": _two_at_once,
+    }
+    found |= {f"a prepared file {how}": partial(_prepared, how=how) for how in ("cut short", "bit flipped", "emptied")}
+    found |= {
+        "prepared description edited": _description,
+        "data changed since the run began": _other_data,
+        "a picture damaged": partial(_picture, root=root),
+    }
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        found |= {"disk full": _disk_full, "disk read-only": _read_only}
+    return found
+
+
+def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
+    """Makes a run that was stopped in the middle."""
+    ended = stop_in_training(folder, rng.randint(3, 8))
+    return said(ended, "stopped by SIGTERM and saved", [STOPPED])
+
+
+def _resumed(folder: pathlib.Path) -> tuple[str, Ended, bool]:
+    ended = run(folder)
+    return said(ended, "report ", [DONE]), ended, True
+
+
+def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
+    before = _stopped(folder, rng)
+    # Of all files, the large ones most often: bits flip where bits are.
+    files = [path for path in files_of_newest(folder) if path.stat().st_size]
+    (path,) = rng.choices(files, [path.stat().st_size ** 0.5 for path in files])
+    damage(path, how, rng)
+    problem, ended, _ = _resumed(folder)
+    for aside in (folder / "run" / "checkpoints").glob("*.damaged"):
+        shutil.rmtree(aside)  # Kept for people; no leftover.
+    return before or problem, ended, True
+
+
+def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+    before = _stopped(folder, rng)
+    for path in (folder / "run" / "checkpoints").rglob("*"):
+        if path.is_file():
+            damage(path, "cut short", rng)
+    ended = run(folder)
+    return before or said(ended, r"none of its \d+ checkpoint\(s\) can be used", [FAILED]), ended, False
+
+
+def _config_json(folder: pathlib.Path, rng: random.Random, content: str | None) -> tuple[str, Ended, bool]:
+    before = _stopped(folder, rng)
+    path = folder / "run" / "config.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    problem, ended, _ = _resumed(folder)
+    return before or problem, ended, True
+
+
+def _refused(
+    folder: pathlib.Path, rng: random.Random, fields: dict[str, object], pattern: str
+) -> tuple[str, Ended, bool]:
+    """A launch that is refused, after which the run goes on as if there had been none."""
+    problem = _stopped(folder, rng) or said(run(folder, **fields), pattern, [FAILED])
+    again, ended, _ = _resumed(folder)
+    return problem or again, ended, True
+
+
+def _two_at_once(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+    before = _stopped(folder, rng)
+    launches = [Launch(folder), Launch(folder)]
+    ended = [launch.end() for launch in launches]
+    codes = sorted(end.codes[0] for end in ended)
+    # Where the first is done before the second begins, that one finds nothing to do.
+    problem = "" if codes in ([DONE, FAILED], [DONE, DONE]) else f"exit status {codes}"
+    texts = "".join(end.output for end in ended)
+    if codes == [DONE, FAILED] and "another process is training in it" not in texts:
+        problem = problem or "the second does not say why it ended"
+    return before or problem, max(ended, key=lambda end: end.seconds), True
+
+
+def _prepared(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
+    """The launch says which folder is damaged; without it, the data are prepared again and the run goes on."""
+    before = _stopped(folder, rng)
+    files = [path for path in (folder / "data").rglob("*") if path.is_file() and path.stat().st_size]
+    path = rng.choice(files)
+    damage(path, how, rng)
+    ended = run(folder)
+    if ended.codes == [DONE]:  # What was hit does not matter, such as a citation.
+        return before or said(ended, "report ", [DONE]), ended, True
+    part = path.parent.parent
+    problem = before or said(ended, "delete this folder", [FAILED])
+    shutil.rmtree(part)
+    again, ended, _ = _resumed(folder)
+    return problem or again, ended, True
+
+
+def _description(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+    before = _stopped(folder, rng)
+    (path,) = (folder / "data").glob("folder_face_blur/labeled-*/*/dataset_info.json")
+    described = json.loads(path.read_text())
+    described["splits"][rng.randrange(len(described["splits"]))]["shardLengths"] = ["3"]
+    path.write_text(json.dumps(described))
+    ended = run(folder)
+    return before or said(ended, r"holds \d+ records, and should 3.*delete this folder", [FAILED]), ended, False
+
+
+def _other_data(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+    """The prepared pairs are exchanged for others: every order is turned round."""
+    before = _stopped(folder, rng)
+    other = folder / "other"
+    shutil.copytree(folder.parent / "PHOTOS", other / "PHOTOS")
+    table = other / "PHOTOS" / "pairs.csv"
+    turned = [line.replace(",-1", ",+1").replace(",1", ",-1").replace(",+1", ",1") for line in table.open()]
+    table.write_text("".join(turned))
+    command = [sys.executable, "-m", "tfds_builders.prepare", "--dataset=folder_face_blur", "--image_size=32"]
+    command += [f"--manual_dir={other / 'PHOTOS'}", f"--data_dir={other / 'data'}"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    labeled = "folder_face_blur/labeled-*/*/*.array_record*"
+    for made, kept in zip(sorted((other / "data").glob(labeled)), sorted((folder / "data").glob(labeled)), strict=True):
+        shutil.copyfile(made, kept)
+    shutil.rmtree(other)
+    ended = run(folder)
+    return before or said(ended, "not those that this run began with", [FAILED]), ended, False
+
+
+def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tuple[str, Ended, bool]:
+    """A picture that a pair names is damaged before the data are prepared."""
+    pictures = folder.parent / f"{folder.name}-PHOTOS"
+    shutil.copytree(root / "PHOTOS", pictures)
+    path = pictures / f"{rng.randrange(30)}.png"
+    damage(path, "cut short", rng)
+    ended = run(folder, pictures=str(pictures))
+    shutil.rmtree(pictures)
+    problem = said(ended, rf"{path.name}", [FAILED])
+    return problem or "a run was left" * (folder / "run").exists(), ended, False
+
+
+def _disk(folder: pathlib.Path, size: str) -> None:
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder / "run")], check=True)
+
+
+def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+    """The disk is too small; with more space the run goes on."""
+    _disk(folder, f"{rng.randint(600, 2500)}k")
+    try:
+        problem = said(run(folder), "No space left|disk is full", [FAILED])
+        subprocess.run(["mount", "-o", "remount,size=100m", str(folder / "run")], check=True)
+        again, ended, _ = _resumed(folder)
+        _take_off(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder / "run")], check=False, capture_output=True)
+    return problem or again, ended, True
+
+
+def _read_only(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+    _disk(folder, "100m")
+    try:
+        problem = _stopped(folder, rng)
+        subprocess.run(["mount", "-o", "remount,ro", str(folder / "run")], check=True)
+        problem = problem or said(run(folder), "[Rr]ead-only", [FAILED])
+        subprocess.run(["mount", "-o", "remount,rw", str(folder / "run")], check=True)
+        again, ended, _ = _resumed(folder)
+        _take_off(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder / "run")], check=False, capture_output=True)
+    return problem or again, ended, True
+
+
+def _take_off(folder: pathlib.Path) -> None:
+    """Copies a run off its disk, so that it can be compared."""
+    shutil.copytree(folder / "run", folder / "copy")
+    subprocess.run(["umount", str(folder / "run")], check=True)
+    (folder / "run").rmdir()
+    (folder / "copy").rename(folder / "run")
