@@ -96,6 +96,7 @@ RANGES = {
     "optimizer.warmup_steps": _WARMUP,
     "optimizer.weight_decay": Range(0, 10),
     "optimizer.clip_norm": Range(0, 10**6, open_below=True, optional=True),
+    "optimizer.skips": Range(0, 1000, whole=True),
     "ema_decay": Range(0, 1, open_below=True, open_above=True, optional=True),
     "log_every": _COUNT,
     "checkpoint_every": _COUNT,

@@ -23,7 +23,10 @@ _MESSAGE_BYTES = 2048
 _MEETING_SECONDS = 5
 _LOST_SECONDS = 60  # After which a process that gives no sign of life is taken for gone, and all others end.
 # What the runtimes and collective libraries of JAX say when another process is gone; their exceptions have any type.
-_LOST = ("gloo", "nccl", "coordination service", "heartbeat", "socket closed", "connection reset", "connection closed")
+_LOST = (
+    *("gloo", "nccl", "coordination service", "heartbeat", "barrier"),
+    *("socket closed", "connection reset", "connection closed", "connection refused"),
+)
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:

@@ -28,6 +28,7 @@ _ADDED = {
     "consistency.temperature": 0.2,
     "consistency.group": 1,
     "consistency.shared": True,
+    "optimizer.skips": 0,
 }
 
 

@@ -31,14 +31,21 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
     """Returns AdamW with a clipped global gradient norm; biases and normalization parameters are not decayed.
 
     Args:
-        config: `config.optimizer`: as `learning_rate`, and clip_norm (None turns clipping off), weight_decay.
+        config: `config.optimizer`: as `learning_rate`, and clip_norm (None turns clipping off), weight_decay, and
+            skips, how many updates in a row with a gradient that is not finite change nothing.
         steps: length of the run.
     """
     clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
     # With the usual 1e-8 a gradient that is nothing but rounding becomes a full-sized update, and the same run drifts
     # apart on other numbers of devices.
     adamw = optax.adamw(learning_rate(config, steps), eps=1e-6, weight_decay=config.weight_decay, mask=_is_matrix)
-    return optax.chain(clip, adamw)
+    chain = optax.chain(clip, adamw)
+    return optax.apply_if_finite(chain, config.skips) if config.skips else chain
+
+
+def skipped(state: optax.OptState, skips: int) -> jax.Array:
+    """Returns whether the last update was skipped: bool []; `skips` is that of `build`, above 0."""
+    return ~state.last_finite & (state.notfinite_count <= skips)
 
 
 def _is_matrix(params: Any) -> Any:

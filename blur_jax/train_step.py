@@ -14,7 +14,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from blur_jax import augment, degradations, distributed, losses, models
+from blur_jax import augment, degradations, distributed, losses, models, optimizer
 from blur_jax.data import Batch
 from blur_jax.inference import to_float
 from blur_jax.train_state import TrainState
@@ -95,6 +95,8 @@ def train_step(
     if ema_params is not None:
         ema_params = optax.incremental_update(params, ema_params, 1.0 - config.ema_decay)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
+    if config.optimizer.skips:
+        metrics["skipped"] = optimizer.skipped(opt_state, config.optimizer.skips).astype(jnp.float32)
     state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params)
     return state, metrics
 

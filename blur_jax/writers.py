@@ -103,7 +103,8 @@ class Writer:
 class StepLog:
     """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host.
 
-    A row of the history is the mean over the steps since the row before.
+    A row of the history is the mean over the steps since the row before; of steps whose update was skipped, only
+    "skipped", their share, is in it.
     """
 
     def __init__(self, config: ml_collections.ConfigDict, writer: Writer, unlogged: list[dict[str, float]]) -> None:
@@ -125,16 +126,22 @@ class StepLog:
             return
         (step, metrics), self._pending = self._pending, None
         metrics = {name: float(value) for name, value in metrics.items()}
-        if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["gradient_norm"])):
-            raise FloatingPointError(
-                f"step {step}: the loss is {metrics['loss']} and its gradient's norm {metrics['gradient_norm']}"
-            )
+        if metrics.get("skipped"):  # The rest of its metrics would make the means of a row no numbers.
+            metrics = {"skipped": 1.0}
+        culprits = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+        if culprits:
+            raise FloatingPointError(f"step {step}: not finite: {_text(culprits)}")
         self.unlogged.append(metrics)
         self._writer.advance(step)
         if is_due(step, self._config.log_every) or step == self._config.steps:
-            means = {name: math.fsum(row[name] for row in self.unlogged) / len(self.unlogged) for name in metrics}
+            names = dict.fromkeys(name for row in self.unlogged for name in row)
+            means = {name: _mean([row[name] for row in self.unlogged if name in row]) for name in names}
             distributed.everywhere(self._writer.write, step, means)
             self.unlogged = []
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def _text(values: dict[str, float]) -> str:

@@ -35,6 +35,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20  # Steps over which the learning rate rises to its peak.
     config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalization are spared.
     config.optimizer.clip_norm = 1.0  # Largest global gradient norm; unset it to clip nothing.
+    config.optimizer.skips = 0  # Updates in a row that are skipped where a gradient is not finite; 0 stops the run.
     config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, which then does the scoring.
     config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean of so many steps.
     config.checkpoint_every = 100  # Steps between validations, each a row of validation.jsonl and a checkpoint.

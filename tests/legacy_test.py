@@ -17,7 +17,7 @@ NEW = {
     "ema_decay": None,
     "model": {"backbone": "small", "blocks": None, "center": True, "linear_probe": None},
     "augment": {"color": 0.1},
-    "optimizer": {"clip_norm": None},
+    "optimizer": {"clip_norm": None, "skips": 0},
     "consistency": {
         "confidence_threshold": 0.2,
         "distillation_weight": 0.0,
@@ -41,7 +41,7 @@ def test_values_that_were_set_stay():
 
 
 def test_what_means_something_today_stays():
-    today = {"degradation": {"jpeg_min_quality": 100}, "optimizer": {"clip_norm": None}}
+    today = {"degradation": {"jpeg_min_quality": 100}, "optimizer": {"clip_norm": None, "skips": 0}}
     assert legacy.upgrade(today) == today
 
 

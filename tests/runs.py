@@ -55,9 +55,14 @@ def initial_params(config):
 
 def last_state(config, workdir):
     """The newest state that a run saved."""
+    return state_at(config, workdir, checkpoints.latest_step(workdir))
+
+
+def state_at(config, workdir, step):
+    """The state that a run saved at a step."""
     model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     template = initialization.initial_state(config, model, tx, None)
-    return checkpoints.restore(workdir, checkpoints.latest_step(workdir), template)[0]
+    return checkpoints.restore(workdir, step, template)[0]
 
 
 def assert_states_equal(left, right):

@@ -65,5 +65,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
     config.optimizer.clip_norm = 1.0
+    config.optimizer.skips = 0
     config.ema_decay = 0.98
     return config
