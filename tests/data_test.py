@@ -231,3 +231,18 @@ def test_the_default_folder_can_be_moved(monkeypatch, tmp_path):
     assert data.default_dir() == str(tmp_path / "blur_jax")
     monkeypatch.setenv("BLUR_JAX_DATA", "/somewhere")
     assert data.default_dir() == "/somewhere"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_in_an_epoch_the_processes_read_each_pair_once_between_them(processes):
+    """No process reads the pair of another, and none is left out: 24 pairs, 3 steps of 8."""
+    split = colored(
+        names="abcdefghijklmnopqrstuvwx", rows=[[row, row] for row in range(24)], labels=np.zeros(24, np.int8)
+    )
+    read = []
+    for index in range(processes):
+        options = {"seed": 0, "first_step": 0, "process_index": index, "process_count": processes}
+        batches = data.train_batches(split, 8, None, 0, **options)
+        read.append([image // 10 for _ in range(3) for image in next(batches).labeled[:, 0, 0, 0, 0].tolist()])
+    assert [len(rows) for rows in read] == [24 // processes] * processes
+    assert sorted(row for rows in read for row in rows) == list(range(24))

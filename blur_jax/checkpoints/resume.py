@@ -93,5 +93,5 @@ def _put_aside(folder: epath.Path) -> epath.Path:
 def _none_left(workdir: str | os.PathLike, problems: list[Exception]) -> str:
     return (
         f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; give another --workdir, or"
-        " move this folder away to train anew"
+        " move this folder away to start over"
     )

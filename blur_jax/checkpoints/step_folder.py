@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -142,20 +141,20 @@ def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
 @contextlib.contextmanager
 def _without_echoes() -> Iterator[None]:
     """When one array cannot be read, the reads of others end in an event loop that is closed, each with a traceback."""
-    before = sys.excepthook
+    before = sys.unraisablehook
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if str(error) != "Event loop is closed":
-            before(kind, error, trace)
+    def hook(dropped: "sys.UnraisableHookArgs") -> None:
+        if str(dropped.exc_value) != "Event loop is closed":
+            before(dropped)
 
-    sys.excepthook = hook
+    sys.unraisablehook = hook
     try:
         yield
     except Exception:
         time.sleep(_ECHOES)
         raise
     finally:
-        sys.excepthook = before
+        sys.unraisablehook = before
 
 
 def _check_shapes(path: str | os.PathLike, template: Any, restored: Any) -> None:
