@@ -95,8 +95,9 @@ def main(argv: list[str]) -> int:
     """Runs what the flags ask for; errors that a user can fix become one sentence."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # The libraries log much that only debugging needs.
-    # Orbax misses the validation accuracy of a checkpoint between validations, as when the run is stopped.
-    logging.get_absl_logger().addFilter(lambda record: "tracked_metric" not in str(record.msg))
+        # Threads of Orbax log what went wrong with a traceback, and then raise it where it is reported here. And it
+        # misses the validation accuracy of a checkpoint between validations, as when the run is stopped.
+        logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
         supervisor.divide(_LOST, STOPPED)
     interrupt.watch(_INTERRUPTED)
@@ -106,10 +107,9 @@ def main(argv: list[str]) -> int:
         if logging.get_verbosity() >= logging.DEBUG:
             raise
         status = report(error)
-        if _DISTRIBUTED.value:
-            sys.stdout.flush()
-            os._exit(status)  # Anything else waits for the other processes, which may be waiting for this one.
-        return status
+        sys.stdout.flush()
+        # Anything else waits for other processes, which may be waiting for this one, and for threads that hit the same.
+        os._exit(status)
     except KeyboardInterrupt:
         interrupt.leave(_INTERRUPTED)
 

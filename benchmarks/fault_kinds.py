@@ -151,8 +151,9 @@ def _other_data(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, b
     other = folder / "other"
     shutil.copytree(folder.parent / "PHOTOS", other / "PHOTOS")
     table = other / "PHOTOS" / "pairs.csv"
-    turned = [line.replace(",-1", ",+1").replace(",1", ",-1").replace(",+1", ",1") for line in table.open()]
-    table.write_text("".join(turned))
+    header, *lines = table.read_text().splitlines()
+    pairs = [line.rsplit(",", 1) for line in lines]
+    table.write_text("\n".join([header, *(f"{names},{-int(order)}" for names, order in pairs)]) + "\n")
     command = [sys.executable, "-m", "tfds_builders.prepare", "--dataset=folder_face_blur", "--image_size=32"]
     command += [f"--manual_dir={other / 'PHOTOS'}", f"--data_dir={other / 'data'}"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -185,7 +186,7 @@ def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bo
     """The disk is too small; with more space the run goes on."""
     _disk(folder, f"{rng.randint(600, 2500)}k")
     try:
-        problem = said(run(folder), "No space left|disk is full", [FAILED])
+        problem = said(run(folder), "[Nn]o space left", [FAILED])
         subprocess.run(["mount", "-o", "remount,size=100m", str(folder / "run")], check=True)
         again, ended, _ = _resumed(folder)
         _take_off(folder)

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import json
 import os
+from collections.abc import Iterator
 from typing import IO, Any
 
 import fsspec
@@ -87,10 +88,22 @@ def write_atomically(path: str | os.PathLike, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        temporary.write_bytes(text.encode("utf-8", "replace"))
-        temporary.replace(path)
+        with _naming(path):
+            temporary.write_bytes(text.encode("utf-8", "replace"))
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _naming(path: epath.Path) -> Iterator[None]:
+    """Adds the file to an OSError that names none, as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def claim(
@@ -214,8 +227,9 @@ class History:
         """Adds a row."""
         line = json.dumps(row) + "\n"
         if self._file:
-            self._file.write(line)
-            self._file.flush()
+            with _naming(self._path):
+                self._file.write(line)
+                self._file.flush()
         else:  # A bucket cannot append.
             self._lines.append(line)
             write_atomically(self._path, "".join(self._lines))
@@ -223,4 +237,5 @@ class History:
     def close(self) -> None:
         """Closes the file."""
         if self._file:
-            self._file.close()
+            with _naming(self._path):  # Which tries again what could not be written.
+                self._file.close()

@@ -1,15 +1,16 @@
 """Saving: one folder for each step, written in the background, each whole or not at all."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orbax.checkpoint as ocp
 
 from blur_jax import run_dir, train_state
 from blur_jax.calibration import Calibration
-from blur_jax.checkpoints.step_folder import FOLDER, METRIC, seal
+from blur_jax.checkpoints.step_folder import FOLDER, METRIC, seal, without_echoes
 from blur_jax.preprocessing import Preprocessing
 from blur_jax.train_state import TrainState
 
@@ -37,6 +38,8 @@ class Checkpoints:
             preservation_policy=policy,
             cleanup_tmp_directories=True,
         )
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(without_echoes())
         self._manager = ocp.CheckpointManager(run_dir.resolve(workdir) / FOLDER, options=options)
 
     @property
@@ -70,6 +73,7 @@ class Checkpoints:
 
         Raises:
             FloatingPointError: the state holds a number that is not finite; nothing is saved.
+            OSError: this save, or the one before, could not be written.
         """
         train_state.check_finite(state)
         step, items = int(state.step), arrays_of(state)
@@ -86,16 +90,35 @@ class Checkpoints:
         record = seal(json.loads(json.dumps(record)), items)  # As it will be read again: tuples become lists.
         arrays = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         metrics = None if validation_accuracy is None else {METRIC: validation_accuracy}
-        self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(record), **arrays), metrics=metrics)
+        together = ocp.args.Composite(meta=ocp.args.JsonSave(record), **arrays)
+        with _saving(self._manager.directory):
+            self._manager.save(step, args=together, metrics=metrics)
 
     def wait(self) -> None:
-        """Waits until everything has been written."""
-        self._manager.wait_until_finished()
+        """Waits until everything has been written; raises OSError where it could not be."""
+        with _saving(self._manager.directory):
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits until everything has been written."""
-        self.wait()
-        self._manager.close()
+        """As `wait`."""
+        with self._quiet:
+            self.wait()
+            self._manager.close()
+
+
+@contextlib.contextmanager
+def _saving(folder: os.PathLike) -> Iterator[None]:
+    """Orbax raises, at the next call, many types for a save that failed in the background."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0][:300]
+        if "No space left" in str(error):
+            reason = "no space left on its disk"
+        raise OSError(
+            f"{folder}: a checkpoint could not be saved ({reason}); once that is mended, the same command goes on from"
+            " the checkpoint before"
+        ) from error
 
 
 def arrays_of(state: TrainState) -> dict[str, Any]:

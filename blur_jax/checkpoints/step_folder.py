@@ -128,7 +128,7 @@ def _checkpointer(handler: type[ocp.CheckpointHandler]) -> ocp.Checkpointer:
 def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
     """Orbax and TensorStore raise many types for a damaged or foreign folder; all mean the same to the user."""
     try:
-        with _without_echoes():
+        with without_echoes():
             return read()
     except Exception as error:
         reason = str(error).strip().splitlines() or [repr(error)]
@@ -139,8 +139,11 @@ def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
 
 
 @contextlib.contextmanager
-def _without_echoes() -> Iterator[None]:
-    """When one array cannot be read, the reads of others end in an event loop that is closed, each with a traceback."""
+def without_echoes() -> Iterator[None]:
+    """Keeps quiet about what follows a failed read or save.
+
+    The reads or writes of other arrays then end in an event loop that Orbax has closed, each with a traceback.
+    """
     before = sys.unraisablehook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:
