@@ -108,3 +108,15 @@ def test_a_record_with_a_changed_number_is_refused(tmp_path):
     record.write_text(record.read_text().replace("0.9", "0.8"))
     with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: it is not the record that was saved"):
         checkpoints.find(tmp_path)
+
+
+def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
+    saver = checkpoints.Checkpoints(tmp_path, keep=2)
+
+    def full(*_, **__):
+        raise ValueError("RESOURCE_EXHAUSTED: ... [OS error 28: ENOSPC No space left on device]")
+
+    monkeypatch.setattr(saver._manager, "save", full)
+    with pytest.raises(OSError, match=r"checkpoints: a checkpoint could not be saved \(no space left on its disk\)"):
+        saver.save(state_of(4), config=CONFIG, preprocessing=PROTOCOL, validation_accuracy=0.9)
+    saver.close()

@@ -191,3 +191,14 @@ def test_an_address_of_another_kind_is_refused(scheme):
 def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert os.fspath(run_dir.resolve("runs/demo")) == str(tmp_path / "runs" / "demo")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a file that is always full")
+def test_a_full_disk_names_the_file(tmp_path):
+    history = run_dir.History(tmp_path, "metrics.jsonl", first_step=0)
+    history._file.close()
+    history._file = open("/dev/full", "a")
+    with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
+        history.write({"step": 1})
+    with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
+        history.close()
