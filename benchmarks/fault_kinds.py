@@ -56,9 +56,15 @@ def kinds(root: pathlib.Path) -> dict[str, Injection]:
 
 
 def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
-    """Makes a run that was stopped in the middle."""
-    ended = stop_in_training(folder, rng.randint(3, 8))
-    return said(ended, "stopped by SIGTERM and saved", [STOPPED])
+    """Copies a run that was stopped in the middle, one of a few; returns what is wrong with it."""
+    rows = rng.choice((3, 5, 7))
+    made = folder.parent / f"stopped-{rows}"
+    if not made.exists():
+        ended = stop_in_training(made, rows)
+        if problem := said(ended, "stopped by SIGTERM and saved", [STOPPED]):
+            return problem
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    return ""
 
 
 def _resumed(folder: pathlib.Path) -> tuple[str, Ended, bool]:
