@@ -68,6 +68,12 @@ def test_a_run_in_a_bucket_equals_one_on_disk_bit_for_bit_also_when_stopped_or_k
     assert train.train(config, workdir)
     assert_same_run(config, tmp_path, workdir)
 
+    # Damage is put aside there, too.
+    (run_dir.resolve(workdir) / "checkpoints" / "6" / "meta" / "metadata").write_text("{")
+    assert train.train(config, workdir)
+    assert_same_run(config, tmp_path, workdir)
+    assert (run_dir.resolve(workdir) / "checkpoints" / "6.damaged" / "params").is_dir()
+
     for place in (str(tmp_path), workdir):
         evaluate.evaluate(config, place)
     metrics = (run_dir.resolve(workdir) / "metrics.json").read_text()

@@ -71,8 +71,10 @@ def read_record(folder: epath.Path) -> dict[str, Any]:
 def check_metrics(folder: epath.Path) -> None:
     """Raises CheckpointError where Orbax could not read its own metrics of a step: it then opens no step of the run."""
     path = folder / "metrics" / "metrics"
-    found = _guarded(path, lambda: json.loads(path.read_text())) if path.parent.exists() else {METRIC: None}
-    if not isinstance(found, dict) or METRIC not in found:
+    if not path.parent.exists():  # As where no validation was due.
+        return
+    found = _guarded(path, lambda: json.loads(path.read_text()))
+    if not isinstance(found, dict) or not isinstance(found.get(METRIC), (int, float)):
         raise CheckpointError(f"{path}: damaged: it does not hold the {METRIC}")
 
 
