@@ -23,8 +23,8 @@ DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEM
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to go on"
 _LOST = (
-    "launch.py: another process of this run is gone, so this one ends; its own output says why. Run the same command"
-    " again on all hosts, and the run goes on from its last checkpoint"
+    "launch.py: another process of this run is gone, or never came, so this one ends; its own output says why. Run the"
+    " same command again on all hosts, and the run goes on from its last checkpoint"
 )
 
 

@@ -5,7 +5,7 @@
 Runs are `launch.py` on a small folder of drawn pictures, in processes of their own. After kills and preemptions the run
 must end bit for bit as an undisturbed one does, with the same history and metrics and nothing half-written. After a
 fault of disk or data it must do so as well, or end with a sentence. No process may take more than two minutes to end.
-Prints a table and exits with 1 where anything else happened; faults that need a disk of their own are injected only as
+Prints a table, which grows in the workdir as `faults.md`, and exits with 1 where anything else happened; faults that need a disk of their own are injected only as
 root. Workdirs of what went wrong are kept.
 """
 
@@ -57,6 +57,7 @@ class Campaign:
             tqdm.write(self._problems[-1])
         elif folder is not None:
             shutil.rmtree(folder)
+        (self.root / "faults.md").write_text(self.table())  # Hours of kills should not be lost to one more.
 
     def differs(self, folder: pathlib.Path, processes: int = 1) -> str:
         """Says what of a finished run is not as in the undisturbed one."""
@@ -65,12 +66,16 @@ class Campaign:
         left = leftovers(folder)
         return f"other {different}" * bool(different) + f"left behind: {left}" * bool(left)
 
-    def report(self) -> int:
-        """Prints the table; returns the exit status."""
-        print("| fault | injected | as promised | otherwise | slowest end, s |\n| --- | --- | --- | --- | --- |")
+    def table(self) -> str:
+        """Returns what was counted so far, a line for each fault."""
+        lines = ["| fault | injected | as promised | otherwise | slowest end, s |", "| --- | --- | --- | --- | --- |"]
         for fault, (good, bad) in self.rows.items():
-            print(f"| {fault} | {good + bad} | {good} | {bad} | {self.slowest[fault]:.0f} |")
-        print("\n".join(self._problems))
+            lines.append(f"| {fault} | {good + bad} | {good} | {bad} | {self.slowest[fault]:.0f} |")
+        return "\n".join(lines) + "\n"
+
+    def report(self) -> int:
+        """Prints the table and what went wrong; returns the exit status."""
+        print(self.table() + "\n".join(self._problems))
         return int(bool(self._problems))
 
 

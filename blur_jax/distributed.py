@@ -21,10 +21,11 @@ from jax.experimental import multihost_utils
 AXIS = "replica"
 _MESSAGE_BYTES = 2048
 _MEETING_SECONDS = 5
+_JOIN_SECONDS = 90  # That all processes may take to start.
 _LOST_SECONDS = 60  # After which a process that gives no sign of life is taken for gone, and all others end.
 # What the runtimes and collective libraries of JAX say when another process is gone; their exceptions have any type.
 _LOST = (
-    *("gloo", "nccl", "coordination service", "heartbeat", "barrier"),
+    *("gloo", "nccl", "coordination service", "heartbeat", "barrier", "deadline_exceeded"),
     *("socket closed", "connection reset", "connection closed", "connection refused"),
 )
 
@@ -41,6 +42,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
         coordinator,
         processes,
         process,
+        initialization_timeout=_JOIN_SECONDS,
         heartbeat_timeout_seconds=_LOST_SECONDS,
         shutdown_timeout_seconds=_LOST_SECONDS,
     )
