@@ -5,8 +5,8 @@
 Runs are `launch.py` on a small folder of drawn pictures, in processes of their own. After kills and preemptions the run
 must end bit for bit as an undisturbed one does, with the same history and metrics and nothing half-written. After a
 fault of disk or data it must do so as well, or end with a sentence. No process may take more than two minutes to end.
-Prints a table, which grows in the workdir as `faults.md`, and exits with 1 where anything else happened; faults that need a disk of their own are injected only as
-root. Workdirs of what went wrong are kept.
+Prints a table, which grows in the workdir as `faults.md`, and exits with 1 where anything else happened. Faults that
+need a disk of their own are injected only as root. Workdirs of what went wrong are kept.
 """
 
 import pathlib

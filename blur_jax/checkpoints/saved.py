@@ -48,7 +48,7 @@ class Saved:
     validation_accuracy: float | None
     validation_pairs: int | None
     calibration: Calibration | None
-    checksums: dict[str, str]
+    checksums: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def load_params(self, template: Any) -> Any:
         """Reads the parameters to score with (the moving average where the run kept one).
