@@ -1,5 +1,6 @@
 """Faults of disk and data: how each is injected into a run that was stopped, and what is promised then."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,7 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.fault_runs import (
@@ -67,9 +68,9 @@ def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
     return ""
 
 
-def _resumed(folder: pathlib.Path) -> tuple[str, Ended, bool]:
+def _resumed(folder: pathlib.Path) -> tuple[str, Ended]:
     ended = run(folder)
-    return said(ended, "report ", [DONE]), ended, True
+    return said(ended, "report ", [DONE]), ended
 
 
 def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
@@ -78,7 +79,7 @@ def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str
     files = [path for path in files_of_newest(folder) if path.stat().st_size]
     (path,) = rng.choices(files, [path.stat().st_size ** 0.5 for path in files])
     damage(path, how, rng)
-    problem, ended, _ = _resumed(folder)
+    problem, ended = _resumed(folder)
     for aside in (folder / "run" / "checkpoints").glob("*.damaged"):
         shutil.rmtree(aside)  # Kept for people; no leftover.
     return before or problem, ended, True
@@ -99,7 +100,7 @@ def _config_json(folder: pathlib.Path, rng: random.Random, content: str | None) 
     path.unlink()
     if content is not None:
         path.write_text(content)
-    problem, ended, _ = _resumed(folder)
+    problem, ended = _resumed(folder)
     return before or problem, ended, True
 
 
@@ -108,7 +109,7 @@ def _refused(
 ) -> tuple[str, Ended, bool]:
     """A launch that is refused, after which the run goes on as if there had been none."""
     problem = _stopped(folder, rng) or said(run(folder, **fields), pattern, [FAILED])
-    again, ended, _ = _resumed(folder)
+    again, ended = _resumed(folder)
     return problem or again, ended, True
 
 
@@ -137,7 +138,7 @@ def _prepared(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, 
     part = path.parent.parent
     problem = before or said(ended, "delete this folder", [FAILED])
     shutil.rmtree(part)
-    again, ended, _ = _resumed(folder)
+    again, ended = _resumed(folder)
     return problem or again, ended, True
 
 
@@ -183,41 +184,39 @@ def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tu
     return problem or "a run was left" * (folder / "run").exists(), ended, False
 
 
-def _disk(folder: pathlib.Path, size: str) -> None:
-    (folder / "run").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder / "run")], check=True)
+@contextlib.contextmanager
+def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], None]]:
+    """Has the run on a disk of its own, and at the end copies it off, so that it can be compared.
+
+    Yields:
+        what mounts the disk again, with another option.
+    """
+    place, copy = folder / "run", folder / "copy"
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+    try:
+        yield lambda option: subprocess.run(["mount", "-o", f"remount,{option}", str(place)], check=True)
+        shutil.copytree(place, copy)
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+    place.rmdir()
+    copy.rename(place)
 
 
 def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
     """The disk is too small; with more space the run goes on."""
-    _disk(folder, f"{rng.randint(600, 2500)}k")
-    try:
+    with _disk(folder, f"{rng.randint(600, 2500)}k") as remount:
         problem = said(run(folder), "[Nn]o space left", [FAILED])
-        subprocess.run(["mount", "-o", "remount,size=100m", str(folder / "run")], check=True)
-        again, ended, _ = _resumed(folder)
-        _take_off(folder)
-    finally:
-        subprocess.run(["umount", "-l", str(folder / "run")], check=False, capture_output=True)
+        remount("size=100m")
+        again, ended = _resumed(folder)
     return problem or again, ended, True
 
 
 def _read_only(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    _disk(folder, "100m")
-    try:
+    with _disk(folder, "100m") as remount:
         problem = _stopped(folder, rng)
-        subprocess.run(["mount", "-o", "remount,ro", str(folder / "run")], check=True)
+        remount("ro")
         problem = problem or said(run(folder), "[Rr]ead-only", [FAILED])
-        subprocess.run(["mount", "-o", "remount,rw", str(folder / "run")], check=True)
-        again, ended, _ = _resumed(folder)
-        _take_off(folder)
-    finally:
-        subprocess.run(["umount", "-l", str(folder / "run")], check=False, capture_output=True)
+        remount("rw")
+        again, ended = _resumed(folder)
     return problem or again, ended, True
-
-
-def _take_off(folder: pathlib.Path) -> None:
-    """Copies a run off its disk, so that it can be compared."""
-    shutil.copytree(folder / "run", folder / "copy")
-    subprocess.run(["umount", str(folder / "run")], check=True)
-    (folder / "run").rmdir()
-    (folder / "copy").rename(folder / "run")

@@ -9,7 +9,6 @@ import ctypes
 import os
 import signal
 import sys
-from types import FrameType
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _PR_SET_PDEATHSIG = 1  # prctl(2).
@@ -30,17 +29,13 @@ def divide(lost: str, status: int) -> None:
         _follow(parent)
         return
     for number in _PASSED_ON:
-        signal.signal(number, lambda number, _frame: _pass_on(child, number, _frame))
+        signal.signal(number, lambda number, _frame: os.kill(child, number))
     _, ended = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(ended)
     if code == -signal.SIGABRT:
         print(lost, file=sys.stderr, flush=True)
         code = status
     os._exit(code if code >= 0 else 128 - code)
-
-
-def _pass_on(child: int, number: int, _frame: FrameType | None) -> None:
-    os.kill(child, number)
 
 
 def _follow(parent: int) -> None:

@@ -63,7 +63,7 @@ def read_record(folder: epath.Path) -> dict[str, Any]:
     """
     with _checkpointer(ocp.JsonCheckpointHandler) as checkpointer:
         record = _guarded(folder / "meta", lambda: checkpointer.restore(folder / "meta"))
-    if not isinstance(record, dict) or record.get(_OWN_CHECKSUM, _of_record(record)) != _of_record(record):
+    if not isinstance(record, dict) or (_OWN_CHECKSUM in record and record[_OWN_CHECKSUM] != _of_record(record)):
         raise CheckpointError(f"{folder / 'meta'}: damaged: it is not the record that was saved")
     return record
 
