@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 
 from blur_jax.preprocessing import Preprocessing
+from blur_jax.untrusted import reason
 
 _PARTS = ("labeled", "unlabeled", "ranked")
 _LABELS = {"labeled": ("order", np.int8), "ranked": ("rank", np.float32)}
@@ -91,10 +92,9 @@ def reading(folder: str, what: str) -> Iterator[None]:
     except DamagedData:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0][:300]
         raise DamagedData(
-            f"{folder}: {what} cannot be read ({type(error).__name__}: {reason}); delete this folder, and the data are"
-            " prepared again"
+            f"{folder}: {what} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder, and the data"
+            " are prepared again"
         ) from error
 
 

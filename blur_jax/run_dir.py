@@ -14,7 +14,7 @@ import fsspec
 import ml_collections
 from etils import epath
 
-from blur_jax.untrusted import excerpt, read_json
+from blur_jax.untrusted import excerpt, read_json, reason
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "metrics.jsonl"
@@ -57,9 +57,8 @@ def _check_bucket(name: str) -> None:
     try:
         storage.Client().get_bucket(name, timeout=_BUCKET_SECONDS, retry=None)
     except Exception as error:  # Of the credentials, the network or the server, each of which has types of its own.
-        reason = str(error).strip().splitlines() or [repr(error)]
         raise ValueError(
-            f"gs://{name}: cannot be opened ({type(error).__name__}: {reason[0][:300]}); create the bucket, log in with"
+            f"gs://{name}: cannot be opened ({type(error).__name__}: {reason(error)}); create the bucket, log in with"
             " `gcloud auth application-default login`, or see docs/pods.md for the permissions that a run needs"
         ) from error
 

@@ -20,6 +20,11 @@ def excerpt(value: Any) -> str:
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
 
 
+def reason(error: Exception) -> str:
+    """Returns the first line of what an error of a library says, at most 300 characters; never an empty text."""
+    return (str(error).strip().splitlines() or [repr(error)])[0][:300]
+
+
 def read_json(text: str | bytes) -> Any:
     """Parses JSON; raises ValueError for anything else, also for what Python's parser gives up on."""
     try:

@@ -13,6 +13,7 @@ from blur_jax.calibration import Calibration
 from blur_jax.checkpoints.step_folder import FOLDER, METRIC, seal, without_echoes
 from blur_jax.preprocessing import Preprocessing
 from blur_jax.train_state import TrainState
+from blur_jax.untrusted import reason
 
 
 class Checkpoints:
@@ -112,11 +113,9 @@ def _saving(folder: os.PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0][:300]
-        if "No space left" in str(error):
-            reason = "no space left on its disk"
+        why = "no space left on its disk" if "No space left" in str(error) else reason(error)
         raise OSError(
-            f"{folder}: a checkpoint could not be saved ({reason}); once that is mended, the same command goes on from"
+            f"{folder}: a checkpoint could not be saved ({why}); once that is mended, the same command goes on from"
             " the checkpoint before"
         ) from error
 

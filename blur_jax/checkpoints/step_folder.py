@@ -15,6 +15,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from blur_jax import run_dir
+from blur_jax.untrusted import reason
 
 FOLDER = "checkpoints"
 METRIC = "validation_accuracy"
@@ -133,9 +134,8 @@ def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
         with without_echoes():
             return read()
     except Exception as error:
-        reason = str(error).strip().splitlines() or [repr(error)]
         raise CheckpointError(
-            f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason[0][:300]});"
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason(error)});"
             " it is damaged or from another network"
         ) from error
 
