@@ -93,8 +93,8 @@ def reading(folder: str, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise DamagedData(
-            f"{folder}: {what} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder, and the data"
-            " are prepared again"
+            f"{folder}: {what} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder, and the"
+            " data are prepared again"
         ) from error
 
 
