@@ -2,9 +2,10 @@
 
     python -m experiments.robustness --run=runs/wider_blur --data_dir=DIR --workdir=runs/robustness
 
-DIR holds the run's data set, prepared as for the run. Nothing is trained or chosen here. Writes to the workdir:
-`robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (of the run, a panel for each
-change).
+DIR holds the run's data set, prepared as for the run. Nothing is trained or chosen here. With `--against=RUN`, another
+run reads the same changed faces, and a table says how the first one's AUC differs under each change. Writes to the
+workdir: `robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (of the run, a panel for
+each change).
 
 A run reads a face as the logit of its score, clipped to [1e-6, 1 - 1e-6], so that saturation hides nothing; a baseline
 as minus the logarithm of its measure. Shifts of the readings are reported as *shares of the gap* between the mean
@@ -36,6 +37,7 @@ _TINY = 1e-6
 _BATCH = 8  # Faces scored at a time: what fits a CPU's caches takes half the time of 256.
 
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
+Aucs = dict[tuple[str, float | None], np.ndarray]  # (change, strength) -> AUC [1 + resamples].
 
 
 def read_by_run(scorer: Scorer, images: np.ndarray) -> np.ndarray:
@@ -55,7 +57,9 @@ def clear_faces(splits: Mapping[str, data.Split]) -> np.ndarray:
     return np.concatenate([split.labels == split.labels.min() for split in splits.values()])
 
 
-def measure(read: Reading, splits: Mapping[str, data.Split], *, resamples: int, label: str = "") -> dict[str, Any]:
+def measure(
+    read: Reading, splits: Mapping[str, data.Split], *, resamples: int, label: str = ""
+) -> tuple[dict[str, Any], Aucs]:
     """Reads the faces under every change at every strength.
 
     Args:
@@ -65,10 +69,12 @@ def measure(read: Reading, splits: Mapping[str, data.Split], *, resamples: int, 
         label: who reads.
 
     Returns:
-        {"clear", "blurred", "all": mean reading, "auc": interval, all of the unchanged faces; "changes": {change: [row
-        of each strength but the neutral one]}}. A row is {"strength"; "clear", "blurred", "all": mean shift of these
-        faces, "rms": r.m.s. shift of a single face, in shares of the gap; "auc": interval; "auc_change": interval of
-        the paired difference to the neutral strength}. AUCs are size-matched and means over splits.
+        First {"clear", "blurred", "all": mean reading, "auc": interval, all of the unchanged faces; "changes": {change:
+        [row of each strength but the neutral one]}}. A row is {"strength"; "clear", "blurred", "all": mean shift of
+        these faces, "rms": r.m.s. shift of a single face, in shares of the gap; "auc": interval; "auc_change": interval
+        of the paired difference to the neutral strength}. Then the AUC of each change and strength, the neutral one
+        included, on all faces and in each resample, which are the same for all that read the same splits. AUCs are
+        size-matched and means over splits.
 
     Raises:
         ValueError: there is nothing to compare, or blurred faces do not read blurrier than clear ones.
@@ -97,16 +103,48 @@ def measure(read: Reading, splits: Mapping[str, data.Split], *, resamples: int, 
             f"{label}: blurred faces read {means['blurred']:.3f} on average, clear ones {means['clear']:.3f}, but"
             " shifts are shares of this gap, which must be above 0: train for longer, or look at the data"
         )
-    changes = {}
+    changes, aucs = {}, {}
     for name, change in tqdm(CHANGES.items(), desc=label, unit="change", disable=None, leave=False):
         judged = {s: judge(np.stack([change.apply(face, s) for face in faces])) for s in change.strengths}
+        aucs |= {(name, s): auc for s, (_, auc) in judged.items()}
         (neutral, neutral_auc), changes[name] = judged.pop(change.neutral), []
         for strength, (changed, changed_auc) in judged.items():
             shifts = (changed - neutral) / gap
             row = {"strength": strength, **{key: float(shifts[group].mean()) for key, group in groups.items()}}
             row |= {"rms": float(np.sqrt(np.square(shifts).mean())), "auc": bootstrap.interval(changed_auc)}
             changes[name].append(row | {"auc_change": bootstrap.interval(changed_auc - neutral_auc)})
-    return means | {"auc": bootstrap.interval(unchanged_auc), "changes": changes}
+    return means | {"auc": bootstrap.interval(unchanged_auc), "changes": changes}, aucs
+
+
+def difference(aucs: Aucs, against: Aucs) -> list[dict[str, Any]]:
+    """Compares what `measure` found for two scorers on the same splits.
+
+    Returns:
+        A row for each change and strength: {"change"; "strength"; "auc": interval of the AUC less the other's under
+        the same change; "auc_change": interval of what the change costs, less what it costs the other}.
+    """
+    rows = []
+    for (name, strength), auc in aucs.items():
+        less, neutral = auc - against[name, strength], (name, CHANGES[name].neutral)
+        cost = less - (aucs[neutral] - against[neutral])
+        row = {"change": name, "strength": strength, "auc": bootstrap.interval(less)}
+        rows.append(row | {"auc_change": bootstrap.interval(cost)})
+    return rows
+
+
+def table_of_difference(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the table of what `difference` returns."""
+
+    def cells(interval: Mapping[str, float]) -> str:
+        words = {-1: " **worse**", 0: "", 1: " better"}
+        sure = int(interval["low"] > 0) - int(interval["high"] < 0)
+        return bootstrap.interval_text(interval, "+") + words[sure]
+
+    header = ["change", "strength", "AUC, difference", "AUC, change, difference"]
+    strengths = ["none" if row["strength"] is None else f"{row['strength']:g}" for row in rows]
+    return tables.markdown(
+        header, [[row["change"], s, cells(row["auc"]), cells(row["auc_change"])] for row, s in zip(rows, strengths)]
+    )
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
@@ -167,6 +205,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
 
 def run(
     run: str,
+    against: str | None,
     data_dir: str | None,
     baseline: Sequence[str],
     splits: Sequence[str] | None,
@@ -177,6 +216,7 @@ def run(
 
     Args:
         run: a trained run, or one of its checkpoints.
+        against: another, which takes faces of the same size; None: nothing to compare with.
         data_dir: where the run's data set is prepared; None: where the run found it.
         baseline: names in `baselines.CLOSED_FORM`, to compare with.
         splits: ranked splits; None: the headline splits of the data set.
@@ -194,10 +234,15 @@ def run(
     if splits is None:
         opened = {name: opened[name] for name in ranked.headline_names(opened)}
     reads = {run: partial(read_by_run, scorer)}
+    if against is not None:
+        reads[against] = partial(read_by_run, load_scorer(against))
     reads |= {name: partial(read_by_baseline, CLOSED_FORM[name]) for name in baseline}
-    found = {name: measure(read, opened, resamples=resamples, label=name) for name, read in reads.items()}
+    measured = {name: measure(read, opened, resamples=resamples, label=name) for name, read in reads.items()}
+    found = {name: each for name, (each, _) in measured.items()}
     clear = clear_faces(opened)
     results = {"splits": list(opened), "faces": len(clear), "clear": int(clear.sum()), "scorers": found}
+    if against is not None:
+        results["difference"] = difference(measured[run][1], measured[against][1])
     run_dir.write_atomically(os.path.join(workdir, "robustness.json"), json.dumps(results, indent=1) + "\n")
     draw(found[run]).savefig(os.path.join(workdir, "robustness.webp"))
     published = {}
@@ -205,11 +250,14 @@ def run(
         brief, full = tables_of(each)
         published[f"{name}: AUC of the unchanged faces {bootstrap.interval_text(each['auc'])}"] = brief
         published[f"{name}: every strength"] = full
+    if against is not None:
+        published[f"{run} less {against}: every strength"] = table_of_difference(results["difference"])
     tables.publish(workdir, "robustness", published)
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "A trained run, or one of its checkpoints.", required=True)
+    flags.DEFINE_string("against", None, "Another run, or checkpoint, to compare with under the same changes.")
     flags.DEFINE_string("data_dir", None, "Where the run's data set is prepared, if not where the run found it.")
     flags.DEFINE_multi_enum("baseline", [], list(CLOSED_FORM), "To compare with; repeatable.")
     flags.DEFINE_list("splits", None, "Ranked splits; by default the headline splits of the data set.")

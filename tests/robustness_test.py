@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import types
 
 import jax
@@ -86,7 +87,7 @@ def test_shifts_are_shares_of_the_gap(monkeypatch):
     turned = Change(lambda face, strength: 255 - face if strength else face, (False, True), False)
     later = Change(lambda face, strength: face + np.uint8(strength), (10, 20), 10)
     monkeypatch.setattr(robustness, "CHANGES", {"lighter": lighter, "turned": turned, "later": later})
-    found = robustness.measure(mean_gray, splits, resamples=20)
+    found, _ = robustness.measure(mean_gray, splits, resamples=20)
     assert (found["clear"], found["blurred"], found["auc"]["value"]) == (100, 140, 1)
 
     (row,) = found["changes"]["lighter"]
@@ -102,12 +103,35 @@ def test_shifts_are_shares_of_the_gap(monkeypatch):
     assert row["strength"] == 20 and row["clear"] == 0.25
 
 
+def test_two_scorers_are_compared_under_the_same_change(monkeypatch):
+    """The first gains 0.2 on unchanged faces and 0.1 on changed ones, so that the change costs it 0.1 more."""
+    monkeypatch.setattr(robustness, "CHANGES", {"JPEG": Change(lambda face, strength: face, (None, 90), None)})
+    mine = {("JPEG", None): np.array([0.9, 0.8, 1.0]), ("JPEG", 90): np.array([0.8, 0.7, 0.9])}
+    other = {("JPEG", None): np.array([0.7, 0.6, 0.8]), ("JPEG", 90): np.array([0.7, 0.6, 0.8])}
+    neutral, changed = rows = robustness.difference(mine, other)
+    assert (neutral["strength"], changed["strength"]) == (None, 90)
+    for key in ("value", "low", "high"):
+        assert neutral["auc"][key] == pytest.approx(0.2) and neutral["auc_change"][key] == 0
+        assert changed["auc"][key] == pytest.approx(0.1) and changed["auc_change"][key] == pytest.approx(-0.1)
+    lines = robustness.table_of_difference(rows).splitlines()
+    assert lines[2] == "| JPEG | none | +0.200 [+0.200, +0.200] better | +0.000 [+0.000, +0.000] |"
+    assert lines[3] == "| JPEG | 90 | +0.100 [+0.100, +0.100] better | -0.100 [-0.100, -0.100] **worse** |"
+
+
+def test_every_strength_has_its_auc(monkeypatch):
+    turned = Change(lambda face, strength: 255 - face if strength else face, (False, True), False)
+    monkeypatch.setattr(robustness, "CHANGES", {"turned": turned})
+    _, aucs = robustness.measure(mean_gray, {"test": gray_split([100, 140], [0.0, 1.0])}, resamples=5)
+    assert {key: auc[0] for key, auc in aucs.items()} == {("turned", False): 1, ("turned", True): 0}
+    assert all(auc.shape == (6,) for auc in aucs.values())
+
+
 def test_images_alike_are_read_once(monkeypatch):
     splits = {"test": gray_split([100, 140], [0.0, 1.0])}
     change = Change(lambda face, strength: face + np.uint8(strength), (0, 10), 0)
     monkeypatch.setattr(robustness, "CHANGES", {"once": change, "again": change})
     seen = []
-    found = robustness.measure(lambda images: seen.append(images) or mean_gray(images), splits, resamples=5)
+    found, _ = robustness.measure(lambda images: seen.append(images) or mean_gray(images), splits, resamples=5)
     assert [int(images[0, 0, 0, 0]) for images in seen] == [100, 110]
     assert found["changes"]["once"] == found["changes"]["again"]
 
@@ -116,7 +140,7 @@ def test_auc_is_the_mean_over_splits(monkeypatch):
     monkeypatch.setattr(robustness, "CHANGES", {})
     splits = {"test1": gray_split([100, 140], [0.0, 1.0]), "test2": gray_split([120, 110], [0.0, 1.0])}
     # Right in the first, wrong in the second; over all at once it would be 3 of 4.
-    assert robustness.measure(mean_gray, splits, resamples=20)["auc"]["value"] == 0.5
+    assert robustness.measure(mean_gray, splits, resamples=20)[0]["auc"]["value"] == 0.5
 
 
 def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
@@ -128,7 +152,7 @@ def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
     def gradient(image):
         return float(np.abs(np.diff(image.astype(float), axis=1)).mean())
 
-    found = robustness.measure(lambda images: robustness.read_by_baseline(gradient, images), splits, resamples=20)
+    found, _ = robustness.measure(lambda images: robustness.read_by_baseline(gradient, images), splits, resamples=20)
     said = {name: robustness.verdict(rows, blurs=CHANGES[name].blurs) for name, rows in found["changes"].items()}
     starts = {name.split(" (")[0]: words for name, words in said.items()}
     assert starts["Gaussian blur"].startswith("blurrier at every step, +")
@@ -224,11 +248,15 @@ def run_dirs(tmp_path_factory, demo_dir):
 
 def test_the_experiment_writes_and_prints_its_results(run_dirs, tmp_path, capsys):
     baseline, run, out = "variance of the Laplacian", run_dirs[0], tmp_path / "out"
-    robustness.run(run, None, [baseline], None, 10, str(out))
+    copied = str(shutil.copytree(run, tmp_path / "copied"))
+    robustness.run(run, copied, None, [baseline], None, 10, str(out))
 
     results = json.loads((out / "robustness.json").read_text())
     assert results["splits"] == ["test"] and results["faces"] == 25 and 0 < results["clear"] < 25
-    assert list(results["scorers"]) == [run, baseline]
+    assert list(results["scorers"]) == [run, copied, baseline]
+    assert results["scorers"][run] == results["scorers"][copied]
+    assert len(results["difference"]) == sum(len(change.strengths) for change in CHANGES.values())
+    assert all(set(row["auc"].values()) == {0} for row in results["difference"])
     for found in results["scorers"].values():
         for name, rows in found["changes"].items():
             assert len(rows) == len(CHANGES[name].strengths) - 1
@@ -240,7 +268,7 @@ def test_the_experiment_writes_and_prints_its_results(run_dirs, tmp_path, capsys
 
     printed = capsys.readouterr().out
     assert printed == (out / "robustness.md").read_text()
-    assert printed.count("\n| JPEG (quality) | ") == 2 * (1 + 4)
+    assert printed.count("\n| JPEG (quality) | ") == 3 * (1 + 4) + 5
     assert f"**{baseline}: AUC" in printed and f"**{run}: AUC" in printed
     with Image.open(out / "robustness.webp") as image:
         assert image.format == "WEBP" and image.size == (1100, 770)
@@ -263,7 +291,7 @@ def test_a_panel_for_each_change(monkeypatch):
 
 def test_what_cannot_be_measured_is_reported(run_dirs, demo_dir, tmp_path):
     def run(folder, data_dir=demo_dir, splits=None):
-        robustness.run(str(folder), str(data_dir), [], splits, 10, str(tmp_path / "out"))
+        robustness.run(str(folder), None, str(data_dir), [], splits, 10, str(tmp_path / "out"))
 
     with pytest.raises(ValueError, match="blurred faces read .* must be above 0"):
         run(run_dirs[1])
