@@ -5,8 +5,13 @@ Nothing here moves light from one pixel to another (a mirror image aside). Image
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from scipy.special import ndtri
 
 _DISPLAY_GAMMA = 2.2  # sRGB, to a power law: a gain g in light is g ** (1 / 2.2) in encoded values
+_LEVELS = ndtri((np.arange(256) + 0.5) / 256)  # Of noise: quantiles of the normal distribution.
+_LEVELS = np.float32(_LEVELS / _LEVELS.std())
 
 
 def augment(
@@ -42,5 +47,14 @@ def augment(
     if noise:
         deviation_key, field_key = jax.random.split(noise_key)
         deviation = jax.random.uniform(deviation_key, maxval=noise)
-        image = image + deviation * jax.random.normal(field_key, image.shape)
+        image = image + deviation * _grain(field_key, *image.shape[:2])
     return jnp.clip(image, 0.0, 1.0)
+
+
+def _grain(key: jax.Array, height: int, width: int) -> jax.Array:
+    """Returns normal noise of 256 levels, float32 [height, width, 3], of mean 0 and standard deviation 1.
+
+    A random word for each pixel gives all of its channels, a byte each: words are what noise costs.
+    """
+    levels = lax.bitcast_convert_type(jax.random.bits(key, (height, width)), jnp.uint8)[..., :3]
+    return jnp.asarray(_LEVELS)[levels]

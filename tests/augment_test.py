@@ -83,6 +83,17 @@ def test_noise_is_white_and_of_a_deviation_of_its_own_in_each_image():
     assert np.abs((fields[..., 1:] * fields[..., :-1]).mean()) < bound
 
 
+def test_noise_is_normal():
+    image = np.full((64, 64, 3), 0.5, np.float32)
+    fields = many(image, noise=0.05) - image
+    deviations = fields.std((1, 2, 3), keepdims=True)
+    fields = (fields / deviations)[deviations[:, 0, 0, 0] > 0.01]
+    shares = [0.001, 0.02, 0.16, 0.5, 0.84, 0.98, 0.999]
+    expected = [-2.89, -2.05, -0.994, 0.0, 0.994, 2.05, 2.89]  # The normal distribution's, but for the outermost.
+    np.testing.assert_allclose(np.quantile(fields, shares), expected, atol=0.03)
+    assert 200 < len(np.unique(np.round(fields[0], 3))) <= 256
+
+
 def test_output_stays_in_range():
     results = many(texture(low=0, high=1), exposure=2.0, contrast=0.9, color=0.5)
     assert results.min() == 0 and results.max() == 1
