@@ -26,9 +26,10 @@ class Scores(NamedTuple):
 def loss_of(scores: Scores, order: torch.Tensor, ramp: float, config: ml_collections.ConfigDict) -> torch.Tensor:
     """Returns the loss of `blur_jax.train_step.losses_of`; `order` is float32 [n], `ramp` in [0, 1]."""
     ranking, weights = config.ranking, config.consistency
-    loss = ranking.weight * losses.margin_ranking(
-        *scores.labeled.T, order, margin=ranking.margin, tie_margin=ranking.tie_margin
-    ).mean()
+    loss = (
+        ranking.weight
+        * losses.margin_ranking(*scores.labeled.T, order, margin=ranking.margin, tie_margin=ranking.tie_margin).mean()
+    )
     if scores.clean is not None:
         quadruplet = losses.quadruplet_consistency(
             scores.clean, scores.degraded, margin=weights.margin, confidence_threshold=weights.confidence_threshold
@@ -48,8 +49,9 @@ class Trainer:
     Args:
         config: of the run; `config.consistency.pairwise_weight` must be 0.
         params: the Flax parameters to start from.
-        device: to train on; on a GPU the network is compiled.
+        device: to train on.
         memory_format: of images and network.
+        is_compiled: whether `torch.compile` compiles the network.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Trainer:
         params: Mapping[str, Any],
         device: torch.device,
         memory_format: torch.memory_format = torch.contiguous_format,
+        *,
+        is_compiled: bool = False,
     ) -> None:
         if config.consistency.pairwise_weight > 0:
             raise ValueError("config.consistency.pairwise_weight must be 0: pairwise consistency has no counterpart")
@@ -76,7 +80,7 @@ class Trainer:
         rates = np.asarray([rate(step) for step in range(config.steps + 1)]) / peak
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rates[step])
         self.step = 0
-        compiled = torch.compile if device.type == "cuda" else lambda network: network
+        compiled = torch.compile if is_compiled else lambda network: network
         self.score, self.teacher_score = compiled(self.network), self.teacher and compiled(self.teacher)
 
     def update(self, batch: Batch, *, changes: bool = True) -> torch.Tensor:
@@ -93,9 +97,9 @@ class Trainer:
                 alike = 2 * weights.group if weights.shared else 1
                 degraded = views.degrade(pictures, config.degradation, alike)
             if weights.quadruplet_weight > 0:
-                clean = self._scores_without_gradient(self.score, pictures)
+                clean = self.scores_without_gradient(self.score, pictures)
             if self.teacher is not None:
-                teacher = self._scores_without_gradient(self.teacher_score, original)
+                teacher = self.scores_without_gradient(self.teacher_score, original)
         with self.autocast():
             images = labeled if degraded is None else torch.cat([labeled, degraded])
             found = self.score(images.contiguous(memory_format=self.memory_format)).unflatten(0, (-1, 2))
@@ -124,15 +128,16 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
+    @torch.no_grad()
+    def scores_without_gradient(self, score: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """Scores [2n, 3, S, S] by `self.score` or `self.teacher_score`: float32 [n, 2]."""
+        with self.autocast():
+            return score(images).unflatten(0, (-1, 2))
+
     def _images(self, pairs: np.ndarray) -> torch.Tensor:
         """uint8 [n, 2, S, S, 3] -> float32 [2n, 3, S, S] in [0, 1]."""
         images = torch.from_numpy(pairs).to(self.device, non_blocking=True).flatten(0, 1).permute(0, 3, 1, 2)
         return images.to(torch.float32, memory_format=self.memory_format).div_(255)
-
-    @torch.no_grad()
-    def _scores_without_gradient(self, score: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        with self.autocast():
-            return score(images).unflatten(0, (-1, 2))
 
 
 def build_optimizer(network: torch.nn.Module, config: ml_collections.ConfigDict) -> torch.optim.AdamW:

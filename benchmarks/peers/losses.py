@@ -23,9 +23,7 @@ def quadruplet_consistency(
     return torch.where(order == 0, 0.0, loss)
 
 
-def pair_distillation(
-    teacher: torch.Tensor, scores: torch.Tensor, *, group: int, temperature: float
-) -> torch.Tensor:
+def pair_distillation(teacher: torch.Tensor, scores: torch.Tensor, *, group: int, temperature: float) -> torch.Tensor:
     """See `blur_jax.losses.pair_distillation`.
 
     Args:
