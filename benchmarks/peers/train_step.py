@@ -41,10 +41,8 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # As JAX has it there.
-    batch, params = (
-        train_step.draw_batch(config),
-        initialization.initial_params(config, models.from_config(config.model)),
-    )
+    batch = train_step.draw_batch(config)
+    params = initialization.initial_params(config, models.from_config(config.model))
     ours, operations = _ours(config, batch, params)
     theirs, memory_format = _expert(config, batch, params, device, cpu)
     product, product_operations = peak.matrix_product(config.model.dtype)
@@ -59,7 +57,8 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     )
     print(table(times))
     rate = product_operations / np.median(times[_PEAK])
-    print(f"A matrix product reaches {rate / 1e9:.0f} G operations/s. A step takes {operations / 1e9:.2f} G:")
+    second = "CPU second" if cpu else "second"
+    print(f"A matrix product makes {rate / 1e9:.0f} G operations a {second}. A step takes {operations / 1e9:.2f} G:")
     for name in (JAX, EXPERT, DRAWN):
         print(f"{name}: {100 * operations / np.median(times[name, STEP]) / rate:.0f}% of that rate")
 
