@@ -200,8 +200,11 @@ def _central_half(maps: torch.Tensor) -> torch.Tensor:
 
 
 def _mean_and_std(maps: torch.Tensor) -> torch.Tensor:
-    variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
-    return torch.cat([mean, (variance + 1e-6).sqrt()], dim=1)
+    maps = maps.flatten(2)
+    mean = maps.mean(dim=2, keepdim=True)
+    # Half the time of torch.var_mean on a CPU.
+    variance = torch.linalg.vector_norm(maps - mean, dim=2) ** 2 / maps.shape[2]
+    return torch.cat([mean[:, :, 0], (variance + 1e-6).sqrt()], dim=1)
 
 
 def from_flax(model: models.Network, params: Mapping[str, Any]) -> Network:
