@@ -75,6 +75,7 @@ class Trainer:
         self.average = None
         if config.ema_decay is not None:
             self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+            self.average.n_averaged.fill_(1)  # Its start counts; at 0 the first update would overwrite it.
         self.optimizer = build_optimizer(self.network, config.optimizer)
         rate, peak = optimizer.learning_rate(config.optimizer, config.steps), config.optimizer.learning_rate
         rates = np.asarray([rate(step) for step in range(config.steps + 1)]) / peak

@@ -57,11 +57,11 @@ class SmallNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Returns the maps of the stem and of each stage."""
-        x = functional.relu(self.stem((images - 0.5) / 0.25))
+        x = functional.relu(self.stem((images - 0.5) / 0.25), inplace=True)
         maps = [x]
         for stage in range(1, len(self.channels)):
-            x = functional.relu(self.get_submodule(f"stage{stage}_down")(x))
-            x = x + functional.relu(self.get_submodule(f"stage{stage}_residual")(x))
+            x = functional.relu(self.get_submodule(f"stage{stage}_down")(x), inplace=True)
+            x = x + functional.relu(self.get_submodule(f"stage{stage}_residual")(x), inplace=True)
             maps.append(x)
         return maps
 
@@ -84,10 +84,10 @@ class ResNetBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps [batch, inputs, height, width] to `outputs` channels."""
-        y = self.conv1(functional.relu(self.conv0(x)))
+        y = self.conv1(functional.relu(self.conv0(x), inplace=True))
         if hasattr(self, "conv2"):
-            y = self.conv2(functional.relu(y))
-        return functional.relu(y + (self.shortcut(x) if hasattr(self, "shortcut") else x))
+            y = self.conv2(functional.relu(y, inplace=True))
+        return functional.relu(y + (self.shortcut(x) if hasattr(self, "shortcut") else x), inplace=True)
 
 
 class ResNet(nn.Module):
@@ -109,7 +109,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Returns the maps of the stages."""
-        x = functional.relu(self.stem((images - 0.5) / 0.25))
+        x = functional.relu(self.stem((images - 0.5) / 0.25), inplace=True)
         # SAME: of an even side the last window reaches beyond the end, of an odd one the first and the last.
         x = functional.max_pool2d(x, 3, 2, padding=x.shape[-1] % 2, ceil_mode=True)
         maps = []
@@ -134,8 +134,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps [batch, inputs, height, width] to `features` channels."""
-        y = functional.relu6(self.expand(x)) if hasattr(self, "expand") else x
-        y = self.project(functional.relu6(self.depthwise(y)))
+        y = functional.relu6(self.expand(x), inplace=True) if hasattr(self, "expand") else x
+        y = self.project(functional.relu6(self.depthwise(y), inplace=True))
         return x + y if self.is_residual else y
 
 
@@ -153,7 +153,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Returns the output of each block."""
-        x = functional.relu6(self.stem((images * 255.0 - 127.0) / 128.0))
+        x = functional.relu6(self.stem((images * 255.0 - 127.0) / 128.0), inplace=True)
         maps = []
         for index in range(len(self.channels)):
             x = self.get_submodule(f"block{index:02d}")(x)
