@@ -4,14 +4,15 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from absl import app, flags
 
 
-def seconds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, float]:
+def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:
     """Times functions without arguments, round after round; the first round, which compiles, does not count.
 
     Args:
@@ -20,7 +21,7 @@ def seconds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool =
         cpu: count the CPU seconds of all threads of this process, which other programs disturb less.
 
     Returns:
-        {name: median seconds}.
+        {name: seconds of each round}.
     """
     clock = time.process_time if cpu else time.perf_counter
     times = {name: [] for name in calls}
@@ -30,7 +31,19 @@ def seconds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool =
             jax.block_until_ready(call())
             if counted:
                 times[name].append(clock() - start)
+    return times
+
+
+def seconds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, float]:
+    """Returns {name: median seconds} of `rounds`."""
+    times = rounds(calls, repeats=repeats, cpu=cpu)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def spread(values: Sequence[float], decimals: int = 2) -> str:
+    """Returns the median and the quartiles of values, as "2.00 [1.50, 3.00]"."""
+    low, middle, high = (f"{value:.{decimals}f}" for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    return f"{middle} [{low}, {high}]"
 
 
 def machine() -> str:

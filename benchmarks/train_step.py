@@ -6,10 +6,10 @@ Prints images per second and milliseconds of the whole step, and of the step wit
 replaced by the identity.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 from unittest import mock
 
 import jax
@@ -24,30 +24,43 @@ from blur_jax.data import Batch
 
 CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "configs", "default.py")
 WHOLE = "whole step"
-# {variant: (module, function, what replaces it)}
-VARIANTS = {
-    WHOLE: None,
-    "without degradation": (degradations, "apply", lambda draw, images: images),
-    "without augmentation": (augment, "augment", lambda key, image, **options: image),
+# {part: (module, function, what replaces it)}
+_IDENTITY = {
+    "degradation": (degradations, "apply", lambda draw, images: images),
+    "augmentation": (augment, "augment", lambda key, image, **options: image),
 }
+# {variant: the parts that it goes without}
+VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}}
 
 
-def _step(config: ml_collections.ConfigDict, batch: Batch, replaced: tuple | None) -> Callable[[], Any]:
-    """Returns a function that makes one update, compiled with one function replaced."""
+def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence[str] = ()) -> tuple[Callable, tuple]:
+    """Returns the step, mapped over devices and compiled, and its arguments.
+
+    Args:
+        config: of a run.
+        batch: of uint8 pairs, as `draw_batch` gives it.
+        without: parts, "degradation" or "augmentation", that the identity replaces.
+    """
     model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     params = initialization.initial_params(config, model)
-    ema, frozen_blocks = config.ema_decay is not None, config.model.frozen_blocks
-    state = distributed.replicate(jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema)))
+    state = train_state.create(
+        params,
+        tx,
+        frozen_blocks=config.model.frozen_blocks,
+        ema=config.ema_decay is not None,
+        teacher=config.consistency.distillation_weight > 0,
+    )
+    arguments = distributed.replicate(jax.device_get(state)), distributed.shard(batch)
     step = distributed.pmap(partial(train_step.train_step, model=model, tx=tx, config=config))
-    if replaced is None:
-        jax.block_until_ready(step(state, batch))
-    else:
-        with mock.patch.object(*replaced):
-            jax.block_until_ready(step(state, batch))  # Traced and compiled here, with the replacement in place.
-    return lambda: step(state, batch)
+    with contextlib.ExitStack() as stack:
+        for part in without:
+            stack.enter_context(mock.patch.object(*_IDENTITY[part]))
+        jax.block_until_ready(step(*arguments))  # Traced and compiled here, with the replacements in place.
+    return step, arguments
 
 
-def _batch(config: ml_collections.ConfigDict) -> Batch:
+def draw_batch(config: ml_collections.ConfigDict) -> Batch:
+    """Draws a batch of the config's sizes: uint8 noise, each second image to be the blurrier."""
     rng, size = np.random.default_rng(0), config.data.image_size
     labeled, unlabeled = (
         rng.integers(0, 256, (config.batch[part], 2, size, size, 3), np.uint8) for part in ("labeled", "unlabeled")
@@ -64,9 +77,10 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
         config: of a run.
         repeats: rounds.
     """
-    batch = _batch(config)
+    batch = draw_batch(config)
     sizes = {"labeled": len(batch.labeled), "unlabeled": 0 if batch.unlabeled is None else len(batch.unlabeled)}
-    calls = {name: _step(config, distributed.shard(batch), replaced) for name, replaced in VARIANTS.items()}
+    steps = {name: make_step(config, batch, without) for name, without in VARIANTS.items()}
+    calls = {name: partial(step, *arguments) for name, (step, arguments) in steps.items()}
     print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {config.data.image_size} px")
     seconds = timing.seconds(calls, repeats=repeats)
     for name, median in seconds.items():

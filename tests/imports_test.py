@@ -10,6 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("blur_jax", "configs", "tfds_builders")
 PRODUCT = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")) + [ROOT / "launch.py"]
+PEERS = ROOT / "benchmarks" / "peers"  # What the project is compared with.
 WORKSHOP = sorted(path for package in ("experiments", "benchmarks") for path in (ROOT / package).rglob("*.py"))
 MODULES = sorted(path for path in (ROOT / "blur_jax").rglob("*.py") if path != ROOT / "blur_jax" / "__init__.py")
 
@@ -100,7 +101,10 @@ def test_there_is_something_to_check():
     assert "pmap" in (ROOT / "blur_jax" / "distributed.py").read_text()
 
 
-@pytest.mark.parametrize("path", PRODUCT + WORKSHOP, ids=lambda path: str(path.relative_to(ROOT)))
+OWN = [path for path in PRODUCT + WORKSHOP if PEERS not in path.parents]
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_tensorflow_and_no_pytorch(path):
     assert not roots(path) & {"tensorflow", "torch", "torchvision", "keras"}
 

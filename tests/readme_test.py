@@ -33,7 +33,8 @@ def blocks(text, language):
 def commands(text):
     """The Python commands of a page as (file or module, its flags)."""
     found = re.findall(
-        r"python (launch\.py|-m (?:blur_jax|experiments|benchmarks|tfds_builders)\.\w+)((?: +(?!&&)[^\s`|\"]+)*)", text
+        r"python (launch\.py|-m (?:blur_jax|experiments|benchmarks|tfds_builders)(?:\.\w+)+)((?: +(?!&&)[^\s`|\"]+)*)",
+        text,
     )
     return [(target.removeprefix("-m "), set(re.findall(r" --([a-z_-]+)\b(?!\.)", rest))) for target, rest in found]
 

@@ -1,0 +1,151 @@
+"""The step as an expert would write it in PyTorch: everything on whole batches, one forward pass with a gradient."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import ml_collections
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from benchmarks.peers import losses, networks, views
+from blur_jax import models, optimizer, train_step
+from blur_jax.data import Batch
+
+
+class Scores(NamedTuple):
+    """Scores of n labeled and m unlabeled pairs, float32 [n, 2] or [m, 2]; None where no loss uses them."""
+
+    labeled: torch.Tensor
+    degraded: torch.Tensor | None = None
+    clean: torch.Tensor | None = None
+    teacher: torch.Tensor | None = None
+
+
+def loss_of(scores: Scores, order: torch.Tensor, ramp: float, config: ml_collections.ConfigDict) -> torch.Tensor:
+    """Returns the loss of `blur_jax.train_step.losses_of`; `order` is float32 [n], `ramp` in [0, 1]."""
+    ranking, weights = config.ranking, config.consistency
+    loss = (
+        ranking.weight
+        * losses.margin_ranking(*scores.labeled.T, order, margin=ranking.margin, tie_margin=ranking.tie_margin).mean()
+    )
+    if scores.clean is not None:
+        quadruplet = losses.quadruplet_consistency(
+            scores.clean, scores.degraded, margin=weights.margin, confidence_threshold=weights.confidence_threshold
+        )
+        loss = loss + ramp * weights.quadruplet_weight * quadruplet.mean()
+    if scores.teacher is not None:
+        distillation = losses.pair_distillation(
+            scores.teacher, scores.degraded, group=weights.group, temperature=weights.temperature
+        )
+        loss = loss + ramp * weights.distillation_weight * distillation.mean()
+    return loss
+
+
+class Trainer:
+    """Network, optimizer and moving average of a run.
+
+    Args:
+        config: of the run; `config.consistency.pairwise_weight` must be 0.
+        params: the Flax parameters to start from.
+        device: to train on.
+        memory_format: of images and network.
+        is_compiled: whether `torch.compile` compiles the network.
+    """
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        params: Mapping[str, Any],
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        *,
+        is_compiled: bool = False,
+    ) -> None:
+        if config.consistency.pairwise_weight > 0:
+            raise ValueError("config.consistency.pairwise_weight must be 0: pairwise consistency has no counterpart")
+        self.config, self.device, self.memory_format = config, device, memory_format
+        network = networks.from_flax(models.from_config(config.model), params)
+        self.network = network.to(device, memory_format=memory_format)
+        _, frozen = models.partition(params, config.model.frozen_blocks)
+        for name in networks.state_dict(frozen):
+            self.network.get_parameter(name).requires_grad_(False)
+        self.teacher = copy.deepcopy(self.network) if config.consistency.distillation_weight > 0 else None
+        self.average = None
+        if config.ema_decay is not None:
+            self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+            self.average.n_averaged.fill_(1)  # Its start counts; at 0 the first update would overwrite it.
+        self.optimizer = build_optimizer(self.network, config.optimizer)
+        rate, peak = optimizer.learning_rate(config.optimizer, config.steps), config.optimizer.learning_rate
+        rates = np.asarray([rate(step) for step in range(config.steps + 1)]) / peak
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: rates[step])
+        self.step = 0
+        compiled = torch.compile if is_compiled else lambda network: network
+        self.score, self.teacher_score = compiled(self.network), self.teacher and compiled(self.teacher)
+
+    def update(self, batch: Batch, *, changes: bool = True) -> torch.Tensor:
+        """Makes one update with a batch of NumPy arrays and returns the loss; `changes` augments and degrades."""
+        config, weights = self.config, self.config.consistency
+        order = torch.from_numpy(batch.order).to(self.device, torch.float32)
+        labeled, degraded, clean, teacher = self._images(batch.labeled), None, None, None
+        if changes:
+            labeled = views.augment(labeled, config.augment)
+        if train_step.uses_unlabeled(config):
+            original = pictures = degraded = self._images(batch.unlabeled)
+            if changes:
+                pictures = views.augment(original, config.augment)
+                alike = 2 * weights.group if weights.shared else 1
+                degraded = views.degrade(pictures, config.degradation, alike)
+            if weights.quadruplet_weight > 0:
+                clean = self.scores_without_gradient(self.score, pictures)
+            if self.teacher is not None:
+                teacher = self.scores_without_gradient(self.teacher_score, original)
+        with self.autocast():
+            images = labeled if degraded is None else torch.cat([labeled, degraded])
+            found = self.score(images.contiguous(memory_format=self.memory_format)).unflatten(0, (-1, 2))
+        parts = found.split([len(order), len(found) - len(order)])
+        scores = Scores(parts[0], None if degraded is None else parts[1], clean, teacher)
+        return self.descend(loss_of(scores, order, self.ramp(), config))
+
+    def ramp(self) -> float:
+        """Returns what the losses on unlabeled pairs count for at this step."""
+        return min(1.0, (self.step + 1) / max(1, self.config.consistency.warmup_steps))
+
+    def autocast(self) -> torch.autocast:
+        """Returns the context in which the network computes in the config's dtype."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.model.dtype == "bfloat16")
+
+    def descend(self, loss: torch.Tensor) -> torch.Tensor:
+        """Changes the parameters by the gradient of the loss, and returns the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.config.optimizer.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimizer.clip_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        self.step += 1
+        return loss.detach()
+
+    @torch.no_grad()
+    def scores_without_gradient(self, score: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """Scores [2n, 3, S, S] by `self.score` or `self.teacher_score`: float32 [n, 2]."""
+        with self.autocast():
+            return score(images).unflatten(0, (-1, 2))
+
+    def _images(self, pairs: np.ndarray) -> torch.Tensor:
+        """uint8 [n, 2, S, S, 3] -> float32 [2n, 3, S, S] in [0, 1]."""
+        images = torch.from_numpy(pairs).to(self.device, non_blocking=True).flatten(0, 1).permute(0, 3, 1, 2)
+        return images.to(torch.float32, memory_format=self.memory_format).div_(255)
+
+
+def build_optimizer(network: torch.nn.Module, config: ml_collections.ConfigDict) -> torch.optim.AdamW:
+    """Returns AdamW as `blur_jax.optimizer.build` has it, without clipping; `config` is `config.optimizer`."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-6, fused=True)

@@ -1,0 +1,144 @@
+r"""How fast the train step is beside the same step in PyTorch, as an expert would write it and as the paper draws it.
+
+    python -m benchmarks.peers.train_step --config=configs/default.py
+
+The step, the step without augmentation and degradation, and one forward pass of the same pictures are timed in turn in
+one process, on one device: a GPU if both libraries see one, where PyTorch compiles its networks. "JAX's rate" is over
+PyTorch's, round by round; above 1 JAX is the faster. Needs `pip install -e ".[peers]"`.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import ml_collections
+import numpy as np
+import torch
+from absl import flags
+from ml_collections import config_flags
+
+from benchmarks import peak, timing, train_step
+from benchmarks.peers import as_drawn, expert
+from blur_jax import initialization, models
+from blur_jax.data import Batch
+
+JAX, EXPERT, DRAWN = "JAX", "PyTorch, expert", "PyTorch, as drawn"
+STEP, BARE, FORWARD = "step", "step without augmentation and degradation", "forward pass"
+_PEAK = "matrix product"
+_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
+    """Prints a table in Markdown, and the share of the machine's peak.
+
+    Args:
+        config: of a run.
+        repeats: rounds.
+        cpu: see `timing.rounds`.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # As JAX has it there.
+    batch = train_step.draw_batch(config)
+    params = initialization.initial_params(config, models.from_config(config.model))
+    ours, operations = _ours(config, batch, params)
+    theirs, memory_format = _expert(config, batch, params, device, cpu)
+    product, product_operations = peak.matrix_product(config.model.dtype)
+    calls = {**ours, **theirs, **_drawn(config, batch, params, device), _PEAK: product}
+    times = timing.rounds(calls, repeats=repeats, cpu=cpu)
+
+    images = sum(2 * len(pairs) for pairs in (batch.labeled, batch.unlabeled) if pairs is not None)
+    print(
+        f"{config.model.backbone} {config.model.dtype}, {images} images of {config.data.image_size} px; PyTorch "
+        f"{torch.__version__} on {device.type}, {torch.get_num_threads()} threads, {memory_format}; {repeats} rounds, "
+        f"{'CPU ' if cpu else ''}milliseconds: median [quartiles]"
+    )
+    print(table(times))
+    rate = product_operations / np.median(times[_PEAK])
+    second = "CPU second" if cpu else "second"
+    print(f"A matrix product makes {rate / 1e9:.0f} G operations a {second}. A step takes {operations / 1e9:.2f} G:")
+    for name in (JAX, EXPERT, DRAWN):
+        print(f"{name}: {100 * operations / np.median(times[name, STEP]) / rate:.0f}% of that rate")
+
+
+def table(times: dict) -> str:
+    """Returns a table in Markdown of {(who, what): seconds of each round}."""
+    lines = [f"| | {JAX} | {EXPERT} | JAX's rate | {DRAWN} | JAX's rate |", "|---|---|---|---|---|---|"]
+    for what in (STEP, BARE, FORWARD):
+        own, cells = np.asarray(times[JAX, what]), []
+        for who in (EXPERT, DRAWN):
+            other = np.asarray(times.get((who, what), []))
+            cells += [timing.spread(1e3 * other, 0), timing.spread(other / own)] if len(other) else ["", ""]
+        lines.append(f"| {' | '.join([what, timing.spread(1e3 * own, 0), *cells])} |")
+    return "\n".join(lines)
+
+
+def _ours(config: ml_collections.ConfigDict, batch: Batch, params: models.Params) -> tuple[dict, float]:
+    """The calls of JAX, and the operations of its step."""
+    calls = {}
+    for what, without in ((BARE, ("degradation", "augmentation")), (STEP, ())):
+        step, arguments = train_step.make_step(config, batch, without)
+        calls[JAX, what] = partial(step, *arguments)
+    operations = peak.operations(step, *arguments)
+    forward, images = jax.jit(models.from_config(config.model).apply), jax.device_put(_all_images(batch))
+    variables = jax.device_put({"params": params})
+    calls[JAX, FORWARD] = lambda: forward(variables, images)
+    return calls, operations
+
+
+def _expert(
+    config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device, cpu: bool
+) -> tuple[dict, str]:
+    """The calls of the expert, and the faster memory format."""
+    trainers = {
+        name: expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
+        for name, memory_format in _FORMATS.items()
+    }
+    tries = {name: _waited(partial(trainer.update, batch), device) for name, trainer in trainers.items()}
+    seconds = timing.seconds(tries, repeats=3, cpu=cpu)
+    name = min(seconds, key=seconds.get)
+    trainer = trainers[name]
+    images = torch.from_numpy(_all_images(batch)).to(device).permute(0, 3, 1, 2)
+    images = images.contiguous(memory_format=trainer.memory_format)
+    functions = {
+        STEP: partial(trainer.update, batch),
+        BARE: partial(trainer.update, batch, changes=False),
+        FORWARD: partial(trainer.scores_without_gradient, trainer.score, images),
+    }
+    return {(EXPERT, what): _waited(function, device) for what, function in functions.items()}, name
+
+
+def _drawn(config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device) -> dict:
+    trainer = expert.Trainer(config, params, device)
+    return {
+        (DRAWN, what): _waited(partial(as_drawn.update, trainer, batch, changes=changes), device)
+        for what, changes in ((STEP, True), (BARE, False))
+    }
+
+
+def _waited(function: Callable, device: torch.device) -> Callable:
+    """Returns a function that waits for what a GPU still has to do."""
+
+    def call() -> None:
+        function()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return call
+
+
+def _all_images(batch: Batch) -> np.ndarray:
+    """float32 [n, S, S, 3] in [0, 1]."""
+    parts = [pairs for pairs in (batch.labeled, batch.unlabeled) if pairs is not None]
+    return np.concatenate(parts).reshape(-1, *parts[0].shape[2:]).astype(np.float32) / 255
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch needs memory of a GPU, too.
+    config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config of the run.", lock_config=True)
+    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    timing.define_repeats(7)
+    options = flags.FLAGS
+    timing.main(lambda: run(options.config, repeats=options.repeats, cpu=options.cpu))

@@ -1,0 +1,114 @@
+"""Augmentation and degradation of a batch at once in PyTorch, in the families and ranges of a config.
+
+They do what blur_jax/augment.py and degradations.py do, as an expert would write it here, and need not draw the same.
+Images are float32 [n, 3, S, S] in [0, 1], of any memory format.
+"""
+
+import math
+
+import ml_collections
+import torch
+from scipy.fft import next_fast_len
+from torch.nn import functional
+
+_ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
+
+
+def augment(images: torch.Tensor, options: ml_collections.ConfigDict) -> torch.Tensor:
+    """Changes each image in its own way; `options` is `config.augment`."""
+
+    def uniform(reach: float, channels: int = 1) -> torch.Tensor:
+        return images.new_empty(len(images), channels, 1, 1).uniform_(-reach, reach)
+
+    if options.flip:
+        mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+        images = torch.where(mirrored, images.flip(3), images)
+    images = images * ((1 + uniform(options.color, 3)) * 2 ** (uniform(options.exposure) / 2.2))
+    images = torch.lerp(images, images.mean(dim=(1, 2, 3), keepdim=True), uniform(options.contrast))
+    if options.noise:
+        images = torch.addcmul(images, uniform(options.noise), torch.randn_like(images))
+    return images.clamp(0, 1)
+
+
+def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, alike: int) -> torch.Tensor:
+    """Blurs images, each `alike` in a row by the same draw; only the work of the families drawn is done.
+
+    Args:
+        images: float32 [n, 3, S, S], n divisible by `alike`.
+        options: `config.degradation`.
+        alike: images that share a draw.
+
+    Raises:
+        ValueError: a family, noise or JPEG that has no counterpart here.
+    """
+    unknown = set(options.families) - {"gaussian", "anisotropic", "downup"}
+    if unknown or options.noise_max or options.jpeg_min_quality is not None:
+        raise ValueError(f"no counterpart of {sorted(unknown)}, noise or JPEG; add it to benchmarks/peers/views.py")
+    draws, size, device = len(images) // alike, images.shape[-1], images.device
+    rms = size * options.rms_min * (options.rms_max / options.rms_min) ** torch.rand(draws, device=device)
+    border = math.ceil(3.5 * size * options.rms_max)
+    light = to_linear(images).unflatten(0, (draws, alike))
+    families = torch.randint(len(options.families), (draws,))  # On the host, so that a GPU need not be waited for.
+    for index, family in enumerate(options.families):
+        rows = (families == index).nonzero()[:, 0].to(device)
+        if family == "downup":
+            light[rows] = _downup(light[rows], rms[rows])
+        elif len(rows):
+            aspect = torch.empty_like(rms[rows]).uniform_(*_ASPECTS) if family == "anisotropic" else torch.tensor(1.0)
+            light[rows] = _gaussian(light[rows], rms[rows], aspect.to(device), border)
+    return to_srgb(light.flatten(0, 1).clamp(0, 1))
+
+
+def _gaussian(light: torch.Tensor, rms: torch.Tensor, aspect: torch.Tensor, border: int) -> torch.Tensor:
+    """Multiplies [draws, alike, 3, S, S] by the transfer functions of Gaussians; borders are mirrored."""
+    size = light.shape[-1]
+    period = next_fast_len(size + 2 * border, real=True)
+    after = period - size - border
+    padded = functional.pad(light.flatten(0, 1), (border, after, border, after), mode="reflect")
+    padded = padded.unflatten(0, light.shape[:2])
+    angle = math.pi * torch.rand_like(rms)
+    across, along = (function(angle)[:, None, None] for function in (torch.cos, torch.sin))
+    rows = torch.fft.fftfreq(period, device=light.device)[:, None]
+    columns = torch.fft.rfftfreq(period, device=light.device)
+    major = (across * columns + along * rows) ** 2
+    minor = (across * rows - along * columns) ** 2
+    variance = (rms**2 / (1 + aspect**2))[:, None, None]
+    aspect = aspect.expand_as(rms)[:, None, None]
+    transfer = torch.exp(-2 * math.pi**2 * variance * (major + aspect**2 * minor))
+    blurred = torch.fft.irfft2(torch.fft.rfft2(padded) * transfer[:, None, None], s=(period, period))
+    return blurred[..., border : border + size, border : border + size]
+
+
+def _downup(light: torch.Tensor, rms: torch.Tensor) -> torch.Tensor:
+    """Samples [draws, alike, 3, S, S] down by area average and up linearly, by matrix products along both axes."""
+    size = light.shape[-1]
+    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # At which the mean over phases has this width.
+    rows, columns = (_downup_operator(factor, size)[:, None, None] for _ in range(2))
+    return rows @ light @ columns.mT
+
+
+def _downup_operator(factor: torch.Tensor, size: int) -> torch.Tensor:
+    """Returns [draws, S, S]; see `blur_jax.psf.downup_operator`."""
+    pixel = torch.arange(size, device=factor.device)
+    factor = factor[:, None, None]
+    position = pixel[:, None] / factor - torch.rand_like(factor)
+    after = position - position.floor()
+    left, right = pixel - 0.5, pixel + 0.5
+    left[0], right[-1] = -math.inf, math.inf
+
+    def share(center: torch.Tensor) -> torch.Tensor:
+        start, stop = center - factor / 2, center + factor / 2
+        return (torch.minimum(stop, right) - torch.maximum(start, left)).clamp(min=0) / factor
+
+    before = pixel[:, None] - after * factor
+    return (1 - after) * share(before) + after * share(before + factor)
+
+
+def to_linear(images: torch.Tensor) -> torch.Tensor:
+    """Returns the linear light of sRGB values."""
+    return torch.where(images <= 0.04045, images / 12.92, ((images + 0.055) / 1.055) ** 2.4)
+
+
+def to_srgb(light: torch.Tensor) -> torch.Tensor:
+    """Returns the sRGB values of linear light."""
+    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
