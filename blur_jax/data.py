@@ -17,7 +17,7 @@ import ml_collections
 import numpy as np
 from PIL import Image
 
-from blur_jax import prepared
+from blur_jax import prepared, user_cache
 from blur_jax.preprocessing import Preprocessing
 
 
@@ -103,8 +103,7 @@ class Batch(NamedTuple):
 
 def default_dir() -> str:
     """Returns where prepared data live by default: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get("BLUR_JAX_DATA") or os.path.join(cache, "blur_jax")
+    return os.environ.get("BLUR_JAX_DATA") or user_cache.folder()
 
 
 def open_split(
