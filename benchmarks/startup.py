@@ -62,11 +62,10 @@ def run(arguments: Sequence[str], *, runs: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for kind in found:
                 found[kind].append(start(arguments, folder))
+    head = "".join(f"{title:>8}{'(range)':>16}" for title in ("seconds", "CPU s"))
     for kind, starts in found.items():
         programs = ", ".join(f"{count} programs {what}" for what, count in starts[-1]["programs"].items())
-        print(
-            f"{kind}: {programs}; medians of {runs}\n{'':<28}{'seconds':>8}{'(range)':>16}{'CPU s':>8}{'(range)':>16}"
-        )
+        print(f"{kind}: {programs}; medians of {runs}\n{'':<28}{head}")
         for phase in starts[-1]["phases"]:
             columns = zip(*(start["phases"][phase] for start in starts))
             print(f"{phase:<28}" + "".join(map(_spread, columns)))
