@@ -62,11 +62,10 @@ _PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0 on."
 def run(mode: str, workdir: str | None, output: str | None) -> int:
     """Prepares the data where needed, does what `mode` says and prints what came of it; returns the exit status."""
     # Imported here, so that --help and mistakes on the command line are answered at once.
-    from blur_jax import checkpoints, config_check, distributed, dry_run, evaluation_config
-    from blur_jax.evaluate import evaluate, summary_text
-    from blur_jax.train import train
+    from blur_jax import checkpoints, config_check, distributed, evaluation_config, user_cache
     from tfds_builders.prepare import prepare_configured, required_parts
 
+    user_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     config, flag = _CONFIG.value, flags.FLAGS["config"]
@@ -81,12 +80,20 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     required = required_parts(config, mode)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
     if mode == "dry_run":
+        from blur_jax import dry_run
+
         distributed.say(dry_run.text(dry_run.measure(config, workdir)))
         return DONE
     if mode == "evaluate":
         evaluation_config.check_output(own.data, config.data, output)
-    elif not train(config, workdir):
-        return STOPPED
+    else:
+        from blur_jax.train import train
+
+        if not train(config, workdir):
+            return STOPPED
+    # Only now, since drawing takes a second to import, which the first step need not wait for.
+    from blur_jax.evaluate import evaluate, summary_text
+
     distributed.say(summary_text(evaluate(config, workdir, output), workdir, output))
     return DONE
 

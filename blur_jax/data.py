@@ -17,7 +17,7 @@ import ml_collections
 import numpy as np
 from PIL import Image
 
-from blur_jax import prepared
+from blur_jax import prepared, user_cache
 from blur_jax.preprocessing import Preprocessing
 
 
@@ -103,8 +103,7 @@ class Batch(NamedTuple):
 
 def default_dir() -> str:
     """Returns where prepared data live by default: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get("BLUR_JAX_DATA") or os.path.join(cache, "blur_jax")
+    return os.environ.get("BLUR_JAX_DATA") or user_cache.folder()
 
 
 def open_split(
@@ -242,20 +241,20 @@ def _open_faces(folder: str, cache_mb: int) -> Faces:
     source, side = prepared.faces_source(folder)
     images = _Images(folder, source, cache=3 * side * side * len(source) <= cache_mb * 2**20)
     digest, names, sizes, groups = hashlib.sha256(), [], [], []
-    for example in prepared.examples(folder, source):
-        for field in ("name", "group", "image"):
-            digest.update(f"{len(example[field])} ".encode() + example[field])
-        digest.update(np.float32(example["size"]).tobytes())
-        names.append(example["name"].decode())
-        sizes.append(example["size"])
-        groups.append(example["group"].decode())
+    for name, group, image, size in prepared.examples(folder, source, "name", "group", "image", "size"):
+        for field in (name, group, image):
+            digest.update(f"{len(field)} ".encode() + field)
+        digest.update(np.float32(size).tobytes())
+        names.append(name.decode())
+        sizes.append(size)
+        groups.append(group.decode())
     return Faces(images, names, np.array(sizes, np.float32), groups, digest.hexdigest())
 
 
 class _Images(Sequence):
     """Decodes images where they are asked for; a cache keeps each, as decoding costs more than a small network."""
 
-    def __init__(self, folder: str, source: Sequence[dict[str, Any]], *, cache: bool) -> None:
+    def __init__(self, folder: str, source: Sequence[bytes], *, cache: bool) -> None:
         self._folder, self._source = folder, source
         self._kept = [None] * len(source) if cache else None
 
@@ -272,4 +271,5 @@ class _Images(Sequence):
 
     def _decode(self, row: int) -> np.ndarray:
         with prepared.reading(self._folder, f"the picture of face {row}"):
-            return np.asarray(Image.open(io.BytesIO(self._source[row]["image"])))
+            (image,) = prepared.values(self._source[row], "image")
+            return np.asarray(Image.open(io.BytesIO(image)))

@@ -34,9 +34,10 @@ def _export(arguments: argparse.Namespace) -> int:
 
     writing.check(arguments.output, arguments.format, overwrite=arguments.overwrite)
 
-    from blur_jax import checkpoints, decisions, distributed, inference, scorer
+    from blur_jax import checkpoints, decisions, distributed, inference, scorer, user_cache
     from blur_jax.exporting import graph, metadata
 
+    user_cache.keep_programs()
     saved = checkpoints.find(arguments.checkpoint)
     network, params = scorer.load_network(saved)
     exported = graph.Graph(network, params, saved.preprocessing.image_size, saved.calibration)

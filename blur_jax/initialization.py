@@ -1,5 +1,6 @@
 """What a run starts from: its data, and the state before the first update."""
 
+import functools
 import hashlib
 from typing import NamedTuple
 
@@ -75,7 +76,8 @@ def initial_state(
         params = _starting_params(config, model, params, labeled)
     ema, teacher = config.ema_decay is not None, config.consistency.distillation_weight > 0
     frozen_blocks = config.model.frozen_blocks
-    return jax.device_get(train_state.create(params, tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher))
+    create = functools.partial(train_state.create, tx=tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher)
+    return jax.device_get(jax.jit(create)(params))  # One program instead of one for each shape.
 
 
 def _starting_params(

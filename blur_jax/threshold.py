@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if rule != "discard" and (arguments.pictures or not arguments.examples):
         raise ValueError(f"--{rule} takes --examples=CSV, with good and bad pictures, and no PHOTOS")
 
-    from blur_jax import decisions, scorer, threshold_choice, threshold_rules
+    from blur_jax import decisions, scorer, threshold_choice, threshold_rules, user_cache
     from blur_jax.scoring import inputs
 
     threshold_rules.check_share(share)
@@ -47,6 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
         pictures = inputs.Inputs(arguments.pictures, standard_input=sys.stdin.buffer)
     else:
         pictures = threshold_choice.read_examples(arguments.examples)
+    user_cache.keep_programs()
     loaded = scorer.load_scorer(arguments.checkpoint)
     if rule == "discard":
         of = ", ".join(arguments.pictures[:3])

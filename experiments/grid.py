@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import ml_collections
 from tqdm import tqdm
 
-from blur_jax import run_dir
+from blur_jax import run_dir, user_cache
 from blur_jax.train import train
 
 ROW_FILE = "row.json"
@@ -53,9 +52,8 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
     todo = {name: run for name, run in runs.items() if not _is_made(run.config, folders[name])}
     # Programs compiled for a CPU are never unmapped, and after some tens of runs one process is out of mappings.
     spawn = multiprocessing.get_context("spawn")
-    cache = os.path.join(os.path.abspath(workdir), "compiled")
     with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=spawn, initializer=_share_compiled, initargs=(cache,), max_tasks_per_child=1
+        workers, mp_context=spawn, initializer=user_cache.keep_programs, max_tasks_per_child=1
     ) as pool:
         futures = [pool.submit(_make, *run, folders[name]) for name, run in todo.items()]
         try:
@@ -65,12 +63,6 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
         finally:
             pool.shutdown(cancel_futures=True)
     return {name: _read(folder) for name, folder in folders.items()}
-
-
-def _share_compiled(folder: str) -> None:
-    """Lets the process use what the runs before it have compiled: they often differ in seeds and weights only."""
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update("jax_compilation_cache_dir", folder)
 
 
 def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> bool:

@@ -1,6 +1,8 @@
-"""The timing helper, and that the benchmark of the train step follows the code it measures."""
+"""The timing helper, and that the benchmarks of training follow the code they measure."""
 
-from benchmarks import timing, train_step
+import pytest
+
+from benchmarks import scaling, scaling_child, startup, timing, train_step
 
 
 def test_functions_take_turns_and_the_round_that_compiles_does_not_count(monkeypatch):
@@ -28,3 +30,74 @@ def test_the_train_step_is_timed_with_and_without_a_part(config, capsys, monkeyp
     assert header == "small float32, {'labeled': 8, 'unlabeled': 8} pairs of 32 px"
     assert [line.split("  ")[0] for line in lines] == list(train_step.VARIANTS)
     assert ["of the step" in line for line in lines] == [False, True]
+
+
+def test_a_start_is_timed_from_the_process_to_the_first_step(config, demo_dir, subprocess_env, monkeypatch):
+    monkeypatch.setattr(startup.os, "environ", subprocess_env)
+    flags = [
+        f"--config.data.dir={demo_dir}",
+        "--config.data.image_size=32",
+        f"--config.data.sources={config.data.sources}",
+    ]
+    flags += [f"--config.batch.{part}=8" for part in ("labeled", "unlabeled")]
+    found = startup.start(flags, subprocess_env["JAX_COMPILATION_CACHE_DIR"])
+    assert list(found["phases"])[-2:] == ["first step", "start to first step"]
+    assert {"flags", "imports", "open the data", "initial state"} < set(found["phases"])
+    assert all(seconds >= 0 for seconds, _ in found["phases"].values())
+    assert sum(found["programs"].values()) > 3
+    with pytest.raises(RuntimeError, match="sources=00000000 is not prepared"):
+        startup.start([*flags, "--config.data.sources=00000000"], subprocess_env["JAX_COMPILATION_CACHE_DIR"])
+
+
+def test_cold_and_warm_starts_have_medians_and_ranges(monkeypatch, capsys):
+    seconds = iter([9.0, 2.0, 7.0, 1.0, 11.0, 3.0])
+
+    def start(arguments, folder):
+        return {"phases": {"imports": [next(seconds), 0.5]}, "programs": {"loaded": 1, "compiled": 0}}
+
+    monkeypatch.setattr(startup, "start", start)
+    startup.run([], runs=3)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("imports")]
+    assert lines == [
+        ["imports", "9.00", "(7.00-11.00)", "0.50", "(0.50-0.50)"],
+        ["imports", "2.00", "(1.00-3.00)", "0.50", "(0.50-0.50)"],
+    ]
+
+
+def test_all_reduced_bytes_are_those_of_all_results():
+    program = """
+      %all-reduce.1 = (f32[3,3,3,32]{3,2,1,0}, bf16[32]{0}, f32[]) all-reduce(%a, %b, %c), channel_id=1
+      ROOT %all-reduce-start = s32[2,5]{1,0} all-reduce-start(%d), channel_id=2
+      %add = f32[1000]{0} add(%all-reduce.1, %e)
+    """
+    assert scaling_child.all_reduced_bytes(program) == 4 * 3 * 3 * 3 * 32 + 2 * 32 + 4 + 4 * 10
+
+
+def test_a_ring_sends_nearly_twice_the_bytes():
+    assert scaling.all_reduce_seconds(4e6, 1, 1e9) == 0
+    assert scaling.all_reduce_seconds(4e6, 8, 1e9) == pytest.approx(7e-3)
+
+
+def test_a_step_reduces_the_gradients(config):
+    found = scaling_child.measure(config, repeats=1)
+    assert found["images"] == 32
+    # Beside the gradients, only a few numbers: metrics and counts.
+    assert 0 < found["all_reduced_bytes"] - found["trained_bytes"] <= 64
+    assert 0 < found["handed_over"] < 1
+
+
+def test_each_layout_has_a_line(monkeypatch, capsys):
+    seconds = {"whole": 4.0, "without collectives": 3.0}
+    found = {"seconds": seconds, "cpu": seconds, "collectives": 0.25, "handed_over": 0.01}
+    found |= {"trained_bytes": 1000, "all_reduced_bytes": 1028}
+    monkeypatch.setattr(scaling, "start", lambda processes, devices, options: found)
+    scaling.run({"pairs": 8, "image_size": 64, "backbone": "small", "repeats": 1})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[5].split() == ["1", "x", "8", "4.000", "0.500", "0.375", "25.0%", "1.0%", "1,028"]
+    assert len([line for line in lines if " x " in line]) == 1 + len(scaling.LAYOUTS)
+
+
+def test_a_layout_that_fails_says_how(subprocess_env, monkeypatch):
+    monkeypatch.setattr(scaling.os, "environ", subprocess_env)
+    with pytest.raises(RuntimeError, match="(?s)1 x 2 devices failed: .*KeyError: 'pairs'"):
+        scaling.start(1, 2, {})

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tensorflow_datasets.proto import tf_example_pb2
 
 from blur_jax import data, prepared
 
@@ -72,8 +73,20 @@ def test_rows_without_a_face_are_refused(own):
         prepared.read_rows(os.fspath(folder), "ranked", "test", 3)
 
 
+def test_a_record_without_a_field_is_named():
+    record = tf_example_pb2.Example()
+    record.features.feature["left"].int64_list.value.append(3)
+    with pytest.raises(KeyError, match="right"):
+        prepared.values(record.SerializeToString(), "left", "right")
+    record.features.feature["right"].int64_list.value.extend([1, 2])
+    with pytest.raises(ValueError, match="too many values"):
+        prepared.values(record.SerializeToString(), "left", "right")
+
+
 def test_a_picture_that_cannot_be_decoded_is_named():
-    images = data._Images("somewhere", [{"image": b"no picture"}], cache=False)
+    record = tf_example_pb2.Example()
+    record.features.feature["image"].bytes_list.value.append(b"no picture")
+    images = data._Images("somewhere", [record.SerializeToString()], cache=False)
     with pytest.raises(
         prepared.DamagedData, match="somewhere: the picture of face 0 cannot be read .*UnidentifiedImage"
     ):
