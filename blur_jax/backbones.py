@@ -11,12 +11,28 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from blur_jax import depthwise
 
 # A convolution followed by a rectifier keeps its variance with a gain of 2, a linear one with 1.
 _RECTIFIED = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 _LINEAR = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
+
+
+def convolve_folded(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any) -> jax.Array:
+    """Does what `lax.conv_general_dilated` does with [b, h, w, c] and [k, k, c, f], k even, at stride 2, padding SAME.
+
+    Blocks of 2 x 2 pixels are folded into channels, over which a convolution of stride 1 takes the same sums. XLA needs
+    half the time for it on a CPU where channels are few, as in an image.
+    """
+    x = jnp.pad(x, ((0, 0), *lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding), (0, 0)))
+    batch, height, width, channels = x.shape
+    blocks = x.reshape(batch, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
+    blocks = blocks.reshape(batch, height // 2, width // 2, 4 * channels)
+    half = len(kernel) // 2
+    kernel = kernel.reshape(half, 2, half, 2, channels, -1).swapaxes(1, 2).reshape(half, half, 4 * channels, -1)
+    return lax.conv_general_dilated(blocks, kernel, (1, 1), "VALID", **options)
 
 
 class ConvNorm(nn.Module):
@@ -27,6 +43,7 @@ class ConvNorm(nn.Module):
     strides: int = 1
     groups: int = 32
     dtype: Any = jnp.float32
+    convolve: Callable | None = None  # Instead of `lax.conv_general_dilated`.
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -38,6 +55,7 @@ class ConvNorm(nn.Module):
             use_bias=False,
             kernel_init=_RECTIFIED,
             dtype=self.dtype,
+            conv_general_dilated=self.convolve,
             name="conv",
         )(x)
         return nn.GroupNorm(self.groups, epsilon=1e-5, dtype=self.dtype, name="norm")(x)
@@ -60,7 +78,7 @@ class SmallNet(nn.Module):
         """Returns the maps of the stem and of each stage, S / 2, S / 4 and S / 8 pixels wide."""
         conv = partial(ConvNorm, groups=1, dtype=self.dtype)
         x = ((images - 0.5) / 0.25).astype(self.dtype)
-        x = nn.relu(conv(self.widths[0], 4, 2, name="stem")(x))
+        x = nn.relu(conv(self.widths[0], 4, 2, convolve=convolve_folded, name="stem")(x))
         maps = [x]
         for stage, width in enumerate(self.widths[1:], start=1):
             x = nn.relu(conv(width, 3, 2, name=f"stage{stage}_down")(x))
