@@ -72,13 +72,14 @@ class SmallNet(nn.Module):
 
     widths: tuple[int, ...] = (16, 32, 64)
     dtype: Any = jnp.float32
+    stem_conv: Callable = convolve_folded  # Or `lax.conv_general_dilated`, which gives the same.
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
         """Returns the maps of the stem and of each stage, S / 2, S / 4 and S / 8 pixels wide."""
         conv = partial(ConvNorm, groups=1, dtype=self.dtype)
         x = ((images - 0.5) / 0.25).astype(self.dtype)
-        x = nn.relu(conv(self.widths[0], 4, 2, convolve=convolve_folded, name="stem")(x))
+        x = nn.relu(conv(self.widths[0], 4, 2, convolve=self.stem_conv, name="stem")(x))
         maps = [x]
         for stage, width in enumerate(self.widths[1:], start=1):
             x = nn.relu(conv(width, 3, 2, name=f"stage{stage}_down")(x))

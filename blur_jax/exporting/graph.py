@@ -53,6 +53,8 @@ class Graph:
         backbone = self.network.backbone
         if isinstance(backbone, backbones.EfficientNetLite0):
             backbone = backbone.clone(depthwise_conv=depthwise.by_convolution)
+        elif isinstance(backbone, backbones.SmallNet):
+            backbone = backbone.clone(stem_conv=lax.conv_general_dilated)
         elif isinstance(backbone, backbones.ResNet):
             backbone = backbone.clone(max_pool=_max_pool)
         return dataclasses.replace(self, network=self.network.clone(backbone=backbone))
