@@ -140,11 +140,14 @@ def table_of_difference(rows: Sequence[Mapping[str, Any]]) -> str:
         sure = int(interval["low"] > 0) - int(interval["high"] < 0)
         return bootstrap.interval_text(interval, "+") + words[sure]
 
-    header = ["change", "strength", "AUC, difference", "AUC, change, difference"]
-    strengths = ["none" if row["strength"] is None else f"{row['strength']:g}" for row in rows]
-    return tables.markdown(
-        header, [[row["change"], s, cells(row["auc"]), cells(row["auc_change"])] for row, s in zip(rows, strengths)]
-    )
+    found = []
+    for row in rows:
+        found.append([row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])])
+    return tables.markdown(["change", "strength", "AUC, difference", "AUC, change, difference"], found)
+
+
+def _strength_text(strength: float | None) -> str:
+    return "none" if strength is None else f"{strength:g}"
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
@@ -194,7 +197,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
         for group, color in (("clear", "#2563a8"), ("blurred", "#d9662b")):
             values = [shifts[strength][group] for strength in change.strengths]
             panel.plot(values, "o-", color=color, markersize=4, label=f"{group} faces")
-        panel.set_xticks(range(len(values)), ["none" if s is None else f"{s:g}" for s in change.strengths])
+        panel.set_xticks(range(len(values)), list(map(_strength_text, change.strengths)))
         panel.set_title(name, fontsize=9.5, loc="left")
         panel.grid(color="#e9ecf0")
         panel.spines[["top", "right"]].set_visible(False)
