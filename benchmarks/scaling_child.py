@@ -3,18 +3,16 @@
 import functools
 import json
 import re
-import statistics
 import sys
-import time
-from collections.abc import Callable, Mapping
 from typing import Any
 from unittest import mock
 
 import jax
 import numpy as np
 
+from benchmarks import timing
+from benchmarks.train_step import draw_batch
 from blur_jax import distributed, initialization, models, train, train_state, train_step
-from blur_jax.data import Batch
 from configs import default
 
 WHOLE, ALONE, HANDED_OVER = "whole", "without collectives", "handed over"
@@ -35,27 +33,6 @@ def _config(pairs: int, backbone: str, size: int) -> Any:
     return config
 
 
-def _batch(config: Any) -> Batch:
-    """This process's share of a global batch of noise."""
-    rng, size = np.random.default_rng(0), config.data.image_size
-    share = config.batch.labeled // jax.process_count()
-    labeled, unlabeled = rng.integers(0, 256, (2, share, 2, size, size, 3), np.uint8)
-    return Batch(labeled, np.ones(share, np.int8), unlabeled)
-
-
-def _rounds(calls: Mapping[str, Callable[[], Any]], repeats: int) -> list[dict[str, tuple[float, float]]]:
-    """Seconds and CPU seconds of each call, round after round."""
-    rounds = []
-    for _ in range(repeats):
-        spent = {}
-        for name, call in calls.items():
-            start = (time.perf_counter(), time.process_time())
-            jax.block_until_ready(call())
-            spent[name] = (time.perf_counter() - start[0], time.process_time() - start[1])
-        rounds.append(spent)
-    return rounds
-
-
 def measure(config: Any, *, repeats: int) -> dict[str, Any]:
     """Times the step on all devices of all processes, which must call this together.
 
@@ -67,7 +44,8 @@ def measure(config: Any, *, repeats: int) -> dict[str, Any]:
     model, tx = initialization.build(config)
     params = initialization.initial_params(config, model)
     state = distributed.replicate(jax.device_get(train_state.create(params, tx)))
-    batch = _batch(config)
+    # This process's share.
+    batch = jax.tree.map(lambda part: part[: len(part) // jax.process_count()], draw_batch(config))
     step = distributed.pmap(functools.partial(train_step.train_step, model=model, tx=tx, config=config))
     alone = distributed.pmap(functools.partial(train_step.train_step, model=model, tx=tx, config=config))
     # What is left of a step without its mathematics: the batch is taken apart and sent, the state goes in and out.
@@ -80,14 +58,14 @@ def measure(config: Any, *, repeats: int) -> dict[str, Any]:
     program = step.lower(state, distributed.shard(batch)).compile().as_text()
     with mock.patch.object(distributed, "psum", lambda tree: tree):
         jax.block_until_ready(calls[ALONE]())  # Traced and compiled here, with the replacement in place.
-    _rounds(calls, 2)
-    rounds = _rounds(calls, repeats)
+    spent = {name: np.array(clocks) for name, clocks in timing.both_clocks(calls, repeats=repeats).items()}
+    cpu = {name: clocks[:, 1] for name, clocks in spent.items()}
     trained, _ = models.partition(params, config.model.frozen_blocks)
     return {
-        "seconds": {name: statistics.median(spent[name][0] for spent in rounds) for name in calls},
-        "cpu": {name: statistics.median(spent[name][1] for spent in rounds) for name in calls},
-        "collectives": statistics.median(1 - spent[ALONE][1] / spent[WHOLE][1] for spent in rounds),
-        "handed_over": statistics.median(spent[HANDED_OVER][1] / spent[WHOLE][1] for spent in rounds),
+        "seconds": {name: float(np.median(spent[name][:, 0])) for name in calls},
+        "cpu": {name: float(np.median(cpu[name])) for name in calls},
+        "collectives": float(np.median(1 - cpu[ALONE] / cpu[WHOLE])),
+        "handed_over": float(np.median(cpu[HANDED_OVER] / cpu[WHOLE])),
         "trained_bytes": sum(4 * leaf.size for leaf in jax.tree.leaves(trained)),
         "all_reduced_bytes": all_reduced_bytes(program),
         "images": train.images_per_step(config),

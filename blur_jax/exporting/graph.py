@@ -51,12 +51,7 @@ class Graph:
     def portable(self) -> "Graph":
         """Returns the same function in operations that converters of ONNX know."""
         backbone = self.network.backbone
-        if isinstance(backbone, backbones.EfficientNetLite0):
-            backbone = backbone.clone(depthwise_conv=depthwise.by_convolution)
-        elif isinstance(backbone, backbones.SmallNet):
-            backbone = backbone.clone(stem_conv=lax.conv_general_dilated)
-        elif isinstance(backbone, backbones.ResNet):
-            backbone = backbone.clone(max_pool=_max_pool)
+        backbone = backbone.clone(**_PORTABLE.get(type(backbone), {}))
         return dataclasses.replace(self, network=self.network.clone(backbone=backbone))
 
     def input_shape(self, batch: Any) -> jax.ShapeDtypeStruct:
@@ -76,3 +71,11 @@ def _max_pool(x: jax.Array) -> jax.Array:
         taps = [jnp.take(x, np.clip(places + tap, 0, length - 1), axis=axis, mode="clip") for tap in range(3)]
         x = functools.reduce(jnp.maximum, taps)
     return x
+
+
+# What the backbones compute in other operations here than where they must be fast.
+_PORTABLE = {
+    backbones.EfficientNetLite0: {"depthwise_conv": depthwise.by_convolution},
+    backbones.ResNet: {"max_pool": _max_pool},
+    backbones.SmallNet: {"stem_conv": lax.conv_general_dilated},
+}
