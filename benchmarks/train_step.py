@@ -70,19 +70,20 @@ def draw_batch(config: ml_collections.ConfigDict) -> Batch:
     return Batch(labeled, np.ones(len(labeled), np.int8), unlabeled)
 
 
-def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
+def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
     """Prints a line for each variant.
 
     Args:
         config: of a run.
         repeats: rounds.
+        cpu: see `timing.rounds`.
     """
     batch = draw_batch(config)
     sizes = {"labeled": len(batch.labeled), "unlabeled": 0 if batch.unlabeled is None else len(batch.unlabeled)}
     steps = {name: make_step(config, batch, without) for name, without in VARIANTS.items()}
     calls = {name: partial(step, *arguments) for name, (step, arguments) in steps.items()}
     print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {config.data.image_size} px")
-    seconds = timing.seconds(calls, repeats=repeats)
+    seconds = timing.seconds(calls, repeats=repeats, cpu=cpu)
     for name, median in seconds.items():
         share = "" if name == WHOLE else f"  (it takes {100 * (1 - median / seconds[WHOLE]):.0f}% of the step)"
         images = 2 * sum(sizes.values()) / median
@@ -91,5 +92,6 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
 
 if __name__ == "__main__":
     config_flags.DEFINE_config_file("config", CONFIG, "Config of the run.", lock_config=True)
+    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
     timing.define_repeats(15)
-    timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats))
+    timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

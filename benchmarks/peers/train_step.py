@@ -26,7 +26,6 @@ from blur_jax.data import Batch
 JAX, EXPERT, DRAWN = "JAX", "PyTorch, expert", "PyTorch, as drawn"
 STEP, BARE, FORWARD = "step", "step without augmentation and degradation", "forward pass"
 _PEAK = "matrix product"
-_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
@@ -44,7 +43,8 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     batch = train_step.draw_batch(config)
     params = initialization.initial_params(config, models.from_config(config.model))
     ours, operations = _ours(config, batch, params)
-    theirs, memory_format = _expert(config, batch, params, device, cpu)
+    memory_format = faster_format(config, batch, params, device, cpu=cpu)
+    theirs = _expert(config, batch, params, device, memory_format)
     product, product_operations = peak.matrix_product(config.model.dtype)
     calls = {**ours, **theirs, **_drawn(config, batch, params, device), _PEAK: product}
     times = timing.rounds(calls, repeats=repeats, cpu=cpu)
@@ -88,26 +88,33 @@ def _ours(config: ml_collections.ConfigDict, batch: Batch, params: models.Params
     return calls, operations
 
 
-def _expert(
-    config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device, cpu: bool
-) -> tuple[dict, str]:
-    """The calls of the expert, and the faster memory format."""
-    trainers = {
-        name: expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
-        for name, memory_format in _FORMATS.items()
-    }
-    tries = {name: _waited(partial(trainer.update, batch), device) for name, trainer in trainers.items()}
+def faster_format(
+    config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device, *, cpu: bool = False
+) -> torch.memory_format:
+    """Returns the memory format in which the expert's step is the faster."""
+    tries = {}
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        trainer = expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
+        tries[memory_format] = _waited(partial(trainer.update, batch), device)
     seconds = timing.seconds(tries, repeats=3, cpu=cpu)
-    name = min(seconds, key=seconds.get)
-    trainer = trainers[name]
-    images = torch.from_numpy(_all_images(batch)).to(device).permute(0, 3, 1, 2)
-    images = images.contiguous(memory_format=trainer.memory_format)
+    return min(seconds, key=seconds.get)
+
+
+def _expert(
+    config: ml_collections.ConfigDict,
+    batch: Batch,
+    params: models.Params,
+    device: torch.device,
+    memory_format: torch.memory_format,
+) -> dict:
+    trainer = expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
+    images = torch.from_numpy(_all_images(batch)).to(device).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
     functions = {
         STEP: partial(trainer.update, batch),
         BARE: partial(trainer.update, batch, changes=False),
         FORWARD: partial(trainer.scores_without_gradient, trainer.score, images),
     }
-    return {(EXPERT, what): _waited(function, device) for what, function in functions.items()}, name
+    return {(EXPERT, what): _waited(function, device) for what, function in functions.items()}
 
 
 def _drawn(config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device) -> dict:
