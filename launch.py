@@ -65,10 +65,12 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     from blur_jax import checkpoints, config_check, distributed, evaluation_config, user_cache
     from tfds_builders.prepare import prepare_configured, required_parts
 
+    config, flag = _CONFIG.value, flags.FLAGS["config"]
     user_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    config, flag = _CONFIG.value, flags.FLAGS["config"]
+    else:
+        distributed.divide_cpu(*config_check.divisible(config))
     # What can be refused at once is refused before minutes go into preparing the data.
     if mode != "evaluate":
         config_check.check(config, workdir)

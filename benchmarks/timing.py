@@ -11,6 +11,8 @@ import jax
 import numpy as np
 from absl import app, flags
 
+from blur_jax import config_check, distributed
+
 
 def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:
     """Times functions without arguments, round after round; the first round, which compiles, does not count.
@@ -58,11 +60,13 @@ def machine() -> str:
 
 
 def main(benchmark: Callable[[], None]) -> None:
-    """Parses the flags, prints the machine and runs a benchmark."""
+    """Parses the flags, prints the machine and runs a benchmark, on as many devices as launch.py would."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
+        if "config" in flags.FLAGS:
+            distributed.divide_cpu(*config_check.divisible(flags.FLAGS.config))
         print(machine())
         benchmark()
 

@@ -39,6 +39,12 @@ def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None
         distributed.everywhere(warm_start.find, config)
 
 
+def divisible(config: ml_collections.ConfigDict) -> list[int]:
+    """Returns what the number of devices must divide; works for any config, also one that `check` refuses."""
+    unlabeled = config.batch.unlabeled // max(1, config.consistency.group)
+    return [config.batch.labeled, *([unlabeled] if train_step.uses_unlabeled(config) else [])]
+
+
 def _check_groups(config: ml_collections.ConfigDict) -> None:
     group, weight = config.consistency.group, config.consistency.distillation_weight
     share = config.batch.unlabeled // jax.device_count()

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    from blur_jax import user_cache
+    from blur_jax import distributed, user_cache
     from blur_jax.scorer import load_scorer
     from blur_jax.scoring import inputs, progress, session, tables
 
@@ -75,6 +75,7 @@ def _score(arguments: argparse.Namespace) -> int:
     # Rows say what is wrong with a picture; Pillow's own words would come between the progress.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     user_cache.keep_programs()
+    distributed.divide_cpu()
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
     if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
         raise ValueError(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import ml_collections
 from tqdm import tqdm
 
-from blur_jax import run_dir, user_cache
+from blur_jax import config_check, distributed, run_dir, user_cache
 from blur_jax.train import train
 
 ROW_FILE = "row.json"
@@ -68,6 +68,7 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
 def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> bool:
     """Makes one run and leaves its row; returns whether it came to its end."""
     begin = time.monotonic()
+    distributed.divide_cpu(*config_check.divisible(config))
     # Standard output belongs to the tables.
     with contextlib.redirect_stdout(sys.stderr):
         if not train(config, folder):

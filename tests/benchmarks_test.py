@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks import scaling, scaling_child, startup, timing, train_step
+from benchmarks import input_pipeline, scaling, scaling_child, startup, timing, train_step
+from blur_jax import data
 
 
 def test_functions_take_turns_and_the_round_that_compiles_does_not_count(monkeypatch):
@@ -30,6 +31,21 @@ def test_the_train_step_is_timed_with_and_without_a_part(config, capsys, monkeyp
     assert header == "small float32, {'labeled': 8, 'unlabeled': 8} pairs of 32 px"
     assert [line.split("  ")[0] for line in lines] == list(train_step.VARIANTS)
     assert ["of the step" in line for line in lines] == [False, True]
+
+
+def test_the_loader_is_timed_beside_decoding_and_the_step(config, capsys, monkeypatch):
+    monkeypatch.setattr(input_pipeline, "_BATCHES", 3)
+    monkeypatch.setattr(input_pipeline, "_STEPS", 2)
+    decoded = []
+    decode = data._Images._decode
+    monkeypatch.setattr(data._Images, "_decode", lambda self, row: decoded.append(row) or decode(self, row))
+    input_pipeline.run(config, repeats=1)
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header == "32 images of 32 px in a batch; median [quartiles] of 1 rounds"
+    units = ["images/s"] * 3 + ["ms"] * 2 + ["%"]
+    assert [line.split()[-1] for line in lines] == units
+    assert all(float(line.split()[-4]) > 0 for line in lines[:-1])
+    assert len(decoded) >= 2 * 3 * 32  # The warm-up and the round that counts, of decoding alone.
 
 
 def test_a_start_is_timed_from_the_process_to_the_first_step(config, demo_dir, subprocess_env, monkeypatch):

@@ -44,3 +44,17 @@ def test_a_config_that_learns_nothing_is_refused(config, losses, refused):
             config_check.check(config)
     else:
         config_check.check(config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, [8, 8]),
+        ({"consistency.group": 4}, [8, 2]),
+        ({"consistency.group": 0}, [8, 8]),
+        ({"consistency.quadruplet_weight": 0.0, "batch.unlabeled": 3}, [8]),
+    ],
+)
+def test_labeled_pairs_and_groups_of_unlabeled_ones_are_divided(config, fields, expected):
+    config.update_from_flattened_dict(fields)
+    assert config_check.divisible(config) == expected

@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import jax
@@ -162,3 +164,29 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(trained, subprocess_
     step = checkpoints.latest_step(tmp_path)
     assert 3 <= step < 1000
     assert f"saved at step {step}" in output
+
+
+@pytest.mark.parametrize(
+    ("sizes", "environment", "devices"),
+    [
+        ([], {}, 4),
+        ([32, 8], {}, 4),
+        ([32, 6], {}, 2),
+        ([5], {}, 1),
+        ([32], {"JAX_NUM_CPU_DEVICES": "3"}, 3),
+        ([32], {"XLA_FLAGS": "--xla_force_host_platform_device_count=5"}, 5),
+    ],
+)
+def test_a_cpu_is_taken_for_as_many_devices_as_divide_the_batches(subprocess_env, sizes, environment, devices):
+    program = (
+        f"import jax; from blur_jax import distributed; distributed.divide_cpu(*{sizes}); print(jax.device_count())"
+    )
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, env=subprocess_env | environment, capture_output=True, text=True, check=True)
+    assert int(found.stdout) == devices
+
+
+def test_where_jax_has_been_used_its_devices_stay():
+    before = jax.devices()
+    distributed.divide_cpu(8)
+    assert jax.devices() == before

@@ -11,7 +11,7 @@ from configs import default, wider_blur
 torch = pytest.importorskip("torch", reason='the baseline needs PyTorch: pip install -e ".[peers]"')
 
 from benchmarks import train_step as benchmark  # noqa: E402
-from benchmarks.peers import as_drawn, expert, networks, views  # noqa: E402
+from benchmarks.peers import as_drawn, expert, networks, time_to_accuracy, views  # noqa: E402
 from benchmarks.peers import train_step as peers  # noqa: E402
 
 
@@ -175,3 +175,37 @@ def test_the_rate_is_that_of_jax():
     row = peers.table(own | {(peers.EXPERT, peers.STEP): [1.0, 1.0], (peers.DRAWN, peers.STEP): [2.0, 4.0]})
     expected = "1000 [1000, 1000] | 1000 [1000, 1000] | 1.00 [1.00, 1.00] | 3000 [2500, 3500] | 3.00 [2.50, 3.50] |"
     assert row.splitlines()[2] == f"| step | {expected}"
+
+
+def test_both_libraries_train_on_the_same_data_until_an_accuracy(config, capsys):
+    config.ema_decay = 0.9
+    rival = config.copy_and_resolve_references()
+    rival.model.backbone, rival.data.image_size = "resnet18", 32
+    curves = time_to_accuracy.run(config, rival, accuracies=[0.0, 2.0], steps=2, patience=1e9)
+    for curve in curves.values():
+        assert [steps for steps, _, _ in curve] == [2, 4, 6]  # All of its steps: 2.0 is out of reach.
+        seconds, accuracies = [second for _, second, _ in curve], [accuracy for *_, accuracy in curve]
+        assert seconds == sorted(seconds)
+        assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+    *_, reached, missed = capsys.readouterr().out.splitlines()
+    assert reached.startswith("| 0.0 | ")
+    assert missed.count("not in ") == 3
+
+
+def test_a_learner_that_is_late_stops(config):
+    curves = time_to_accuracy.run(config, config, accuracies=[2.0], steps=1, patience=0.0)
+    assert [len(curve) for curve in curves.values()] == [6, 6, 6]  # Nobody is late before JAX has ended.
+    curves = time_to_accuracy.run(config, config, accuracies=[0.0], steps=1, patience=0.0)
+    assert [len(curve) for curve in curves.values()] == [1, 1, 1]
+
+
+def test_the_first_time_an_accuracy_is_reached_counts():
+    curves = {
+        time_to_accuracy.OURS: [(10, 2.0, 0.7), (20, 4.0, 0.9), (30, 6.0, 0.8)],
+        time_to_accuracy.RIVAL: [(10, 20.0, 0.6), (20, 40.0, 0.8)],
+    }
+    assert time_to_accuracy.reached(curves[time_to_accuracy.OURS], 0.8) == (20, 4.0)
+    assert time_to_accuracy.reached(curves[time_to_accuracy.RIVAL], 0.9) is None
+    rows = time_to_accuracy.table(curves, [0.8, 0.9]).splitlines()[2:]
+    assert rows[0] == "| 0.8 | 4.0 (20) | 40.0 (20), 10.00 |"
+    assert rows[1] == "| 0.9 | 4.0 (20) | not in 40.0 (20), at best 0.800, over 10.00 |"

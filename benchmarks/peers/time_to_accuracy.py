@@ -4,10 +4,10 @@ r"""How long JAX and PyTorch train until they order validation pairs equally wel
 
 Three learners take turns in one process, a few steps each: the config in JAX; the same config in PyTorch, as
 `expert.Trainer` has it; and a rival in PyTorch, another config (configs/default.py where --rival names none). After
-each turn the parameters that a run would score with, the moving average, order the validation pairs. Updates and batches
-are timed, and the fit of a linear head where the config has one; start-up, compilation and validation are not. A learner
-stops at the highest of the accuracies, or when it has taken --patience times as long as JAX. Needs
-`pip install -e ".[peers]"`.
+each turn the parameters that a run would score with order the validation pairs. Updates and batches are timed, and the
+fit of a linear head where the config has one; start-up, compilation and validation are not. A learner stops at the
+highest of the accuracies, at the end of its steps, or when it has taken --patience times as long as JAX. The data must
+be prepared, as `python launch.py --mode=dry_run` with the same flags does. Needs `pip install -e ".[peers]"`.
 """
 
 import itertools
@@ -70,12 +70,15 @@ class InJax(Learner):
         self.state = distributed.replicate(self.start)
 
     def update(self, batch: data.Batch) -> None:
+        """Makes one update."""
         self.state, _ = self.step(self.state, distributed.shard(batch))
 
     def wait(self) -> None:
+        """Waits for what the device still has to do."""
         jax.block_until_ready(self.state)
 
     def score(self, images: np.ndarray) -> np.ndarray:
+        """Scores uint8 [n, S, S, 3]: float32 [n]."""
         return self.score_images(self.state.scoring_params, images)
 
 
@@ -92,18 +95,21 @@ class InTorch(Learner):
         self.trainer = expert.Trainer(config, params, self.device, self.format, is_compiled=compiled)
 
     def update(self, batch: data.Batch) -> None:
+        """Makes one update."""
         self.trainer.update(batch)
 
     def wait(self) -> None:
+        """Waits for what the device still has to do."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
     @torch.no_grad()
     def score(self, images: np.ndarray) -> np.ndarray:
+        """Scores uint8 [n, S, S, 3]: float32 [n]."""
         trainer = self.trainer
         network = trainer.network if trainer.average is None else trainer.average
         parts = [
-            network((torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2).float() / 255))
+            network(torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2).float() / 255)
             for part in np.split(images, range(64, len(images), 64))
         ]
         return torch.cat(parts).cpu().numpy()

@@ -20,7 +20,7 @@ from ml_collections import config_flags
 
 from benchmarks import peak, timing, train_step
 from benchmarks.peers import as_drawn, expert
-from blur_jax import initialization, models
+from blur_jax import distributed, initialization, models
 from blur_jax.data import Batch
 
 JAX, EXPERT, DRAWN = "JAX", "PyTorch, expert", "PyTorch, as drawn"
@@ -81,10 +81,10 @@ def _ours(config: ml_collections.ConfigDict, batch: Batch, params: models.Params
     for what, without in ((BARE, ("degradation", "augmentation")), (STEP, ())):
         step, arguments = train_step.make_step(config, batch, without)
         calls[JAX, what] = partial(step, *arguments)
-    operations = peak.operations(step, *arguments)
-    forward, images = jax.jit(models.from_config(config.model).apply), jax.device_put(_all_images(batch))
-    variables = jax.device_put({"params": params})
-    calls[JAX, FORWARD] = lambda: forward(variables, images)
+    operations = jax.local_device_count() * peak.operations(step, *arguments)
+    model = models.from_config(config.model)
+    forward = distributed.pmap(lambda params, images: distributed.all_gather(model.apply({"params": params}, images)))
+    calls[JAX, FORWARD] = partial(forward, distributed.replicate(params), distributed.shard(_all_images(batch)))
     return calls, operations
 
 

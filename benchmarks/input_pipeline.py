@@ -1,0 +1,96 @@
+"""How fast training's batches come, beside decoding alone, and how long the device waits for them.
+
+    python -m benchmarks.input_pipeline --config=configs/default.py
+
+The config's data must be prepared: `python launch.py --mode=dry_run` with the same flags does that. Prints images per
+second of decoding alone, one image after the other in as many threads as there are cores; of the loader when each image
+is decoded anew, and when all are kept (`config.data.cache_mb`); and milliseconds of the step on a batch that is there
+already, and of the step and its batch, as in training. What the latter takes longer is what the device waits.
+"""
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import ml_collections
+import numpy as np
+from absl import flags, logging
+from ml_collections import config_flags
+
+from benchmarks import timing, train_step
+from blur_jax import distributed, initialization, train
+
+_BATCHES = 20  # Of the loader, in a round; Grain reads eight ahead.
+_STEPS = 10  # In a round.
+
+
+def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
+    """Prints a line for each measurement.
+
+    Args:
+        config: of a run; its data must be prepared.
+        repeats: rounds.
+    """
+    logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets names each folder it reads.
+    images = train.images_per_step(config)
+    calls = {
+        "decoding alone": (_decoding(config, _BATCHES * images), _BATCHES * images),
+        "loader, each image decoded": (_loader(config, keep=False), _BATCHES * images),
+        "loader, images kept": (_loader(config, keep=True), _BATCHES * images),
+    }
+    print(f"{images} images of {config.data.image_size} px in a batch; median [quartiles] of {repeats} rounds")
+    times = timing.rounds({name: call for name, (call, _) in calls.items()}, repeats=repeats)
+    for name, (_, count) in calls.items():
+        print(f"{name:<30} {timing.spread(count / np.asarray(times[name]), 0)} images/s")
+    times = timing.rounds(
+        {"step": _steps(config, fed=False), "step and its batch": _steps(config, fed=True)}, repeats=repeats
+    )
+    for name, seconds in times.items():
+        print(f"{name:<30} {timing.spread(1e3 * np.asarray(seconds) / _STEPS, 1)} ms")
+    alone, fed = (np.asarray(seconds) for seconds in times.values())
+    print(f"{'share that the device waits':<30} {timing.spread(100 * (1 - alone / fed), 1)} %")
+
+
+def _open(config: ml_collections.ConfigDict, *, keep: bool) -> initialization.Pairs:
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.cache_mb = config.data.cache_mb if keep else 0
+    return initialization.open_pairs(config)
+
+
+def _decoding(config: ml_collections.ConfigDict, count: int) -> Callable[[], object]:
+    labeled = _open(config, keep=False).labeled
+    rows = list(itertools.islice(itertools.cycle(labeled.rows.ravel().tolist()), count))
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    return lambda: list(pool.map(labeled.faces.images.__getitem__, rows))
+
+
+def _loader(config: ml_collections.ConfigDict, *, keep: bool) -> Callable[[], object]:
+    pairs = _open(config, keep=keep)
+    if keep:
+        for split in (pairs.labeled, pairs.unlabeled):
+            if split:
+                split.faces.stack(np.unique(split.rows))
+    batches = train.make_batches(config, pairs, 0)
+    return lambda: list(itertools.islice(batches, _BATCHES))
+
+
+def _steps(config: ml_collections.ConfigDict, *, fed: bool) -> Callable[[], object]:
+    batches = train.make_batches(config, _open(config, keep=True), 0)
+    batch = next(batches)
+    step, (state, sharded) = train_step.make_step(config, batch)
+
+    def call() -> jax.Array:
+        for _ in range(_STEPS):
+            found = step(state, distributed.shard(next(batches)) if fed else sharded)
+        return found
+
+    return call
+
+
+if __name__ == "__main__":
+    config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config of the run.", lock_config=True)
+    timing.define_repeats(9)
+    timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats))
