@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     """Returns the default config; other config files change a few of its fields."""
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialization, data order and every random draw.
-    config.steps = 450  # Updates in the run.
+    config.steps = 600  # Updates in the run.
     config.start_from = placeholder(str)  # A run, or its checkpoints/<step>, whose parameters training starts from.
     config.data = _data()
     config.batch = ml_collections.ConfigDict()
@@ -38,7 +38,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.skips = 0  # Updates in a row that are skipped where a gradient is not finite; 0 stops the run.
     config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, which then does the scoring.
     config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean of so many steps.
-    config.checkpoint_every = 90  # Steps between validations, each a row of validation.jsonl and a checkpoint.
+    config.checkpoint_every = 100  # Steps between validations, each a row of validation.jsonl and a checkpoint.
     config.keep = 2  # Newest checkpoints kept, beside the best by validation.
     config.evaluation = ml_collections.ConfigDict()
     config.evaluation.batch_size = 256  # Images in a global batch.
