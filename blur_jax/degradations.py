@@ -43,6 +43,7 @@ class Degradation(NamedTuple):
 
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
+        is_downup: bool [], whether light is sampled down and up, or else blurred by the PSF.
         psf: float32 [K, K], odd K: optical blur; non-negative, of sum one, centered.
         rows: float32 [S, S], down-and-up sampling along the height; else the identity.
         columns: float32 [S, S], the same along the width.
@@ -51,6 +52,7 @@ class Degradation(NamedTuple):
     """
 
     rms: jax.Array
+    is_downup: jax.Array
     psf: jax.Array
     rows: jax.Array
     columns: jax.Array
@@ -112,6 +114,7 @@ def from_rms(
         jpeg_quality = jnp.asarray(jpeg_quality, jnp.float32)
     return Degradation(
         rms=rms,
+        is_downup=is_downup,
         psf=kernel,
         rows=psf.downup_operator(factor, row_phase, image_size),
         columns=psf.downup_operator(factor, column_phase, image_size),
@@ -187,7 +190,8 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
     size = degradation.rows.shape[-1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3):
         raise ValueError(f"images of shape {images.shape}: the degradation was drawn for [n, {size}, {size}, 3]")
-    light = jnp.clip(_blur(degradation, srgb_to_linear(images)), 0.0, 1.0)
+    light = lax.cond(degradation.is_downup, _sample, _blur, degradation, srgb_to_linear(images))
+    light = jnp.clip(light, 0.0, 1.0)
     if degradation.noise is not None:  # shot noise: its variance is proportional to the light
         light = jnp.clip(light + degradation.noise[None] * jnp.sqrt(light), 0.0, 1.0)
     images = linear_to_srgb(light)
@@ -196,12 +200,18 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
     return images
 
 
-def _blur(degradation: Degradation, light: jax.Array) -> jax.Array:
-    """Applies down-and-up sampling, then the PSF; [n, S, S, 3] to [n, S, S, 3]."""
-    size, half = light.shape[1], degradation.psf.shape[0] // 2
+def _sample(degradation: Degradation, light: jax.Array) -> jax.Array:
+    """Applies down-and-up sampling; [n, S, S, 3] to [n, S, S, 3]."""
     light = light.transpose(0, 3, 1, 2)
     light = jnp.matmul(degradation.rows, light, precision=lax.Precision.HIGHEST)
     light = jnp.matmul(light, degradation.columns.T, precision=lax.Precision.HIGHEST)
+    return light.transpose(0, 2, 3, 1)
+
+
+def _blur(degradation: Degradation, light: jax.Array) -> jax.Array:
+    """Applies the PSF; [n, S, S, 3] to [n, S, S, 3]."""
+    size, half = light.shape[1], degradation.psf.shape[0] // 2
+    light = light.transpose(0, 3, 1, 2)
     period = next_fast_len(size + 2 * half, real=True)
     border = (half, period - size - half)
     light = jnp.pad(light, ((0, 0), (0, 0), border, border), mode="symmetric")

@@ -5,6 +5,7 @@ state. Each function can be called by itself inside a mapped function; `functool
 config.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
+from jax import lax
 
 from blur_jax import augment, degradations, distributed, losses, models, optimizer
 from blur_jax.data import Batch
@@ -233,12 +235,23 @@ def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
 def _augmented(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> jax.Array:
     """uint8 [n, 2, S, S, 3] -> float32 of the same shape, each image with its own change that keeps its blur."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
-    return jax.vmap(jax.vmap(lambda key, image: augment.augment(key, image, **options)))(keys, to_float(pairs))
+    change = jax.vmap(lambda key, image: augment.augment(key, to_float(image), **options))
+    return _each(change, keys, pairs)
 
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:
     """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `alike` images in a row."""
     fixed = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
     keys = distributed.example_keys(key, 2 * len(pairs) // alike)
-    draws = jax.vmap(lambda key: degradations.sample(key, **fixed))(keys)
-    return jax.vmap(degradations.apply)(draws, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)
+
+    def degrade(key: jax.Array, images: jax.Array) -> jax.Array:
+        return degradations.apply(degradations.sample(key, **fixed), images)
+
+    return _each(degrade, keys, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)
+
+
+def _each(function: Callable, *arguments: Any) -> Any:
+    """`jax.vmap`, but on a CPU one after the other: what fits a core's caches takes half the time."""
+    if jax.default_backend() == "cpu":
+        return lax.map(lambda each: function(*each), arguments)
+    return jax.vmap(function)(*arguments)
