@@ -3,7 +3,7 @@
     python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 
 Prints images per second and milliseconds of the whole step, and of the step with the degradation, or the augmentation,
-replaced by the identity.
+or both, replaced by the identity.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _IDENTITY = {
     "augmentation": (augment, "augment", lambda key, image, **options: image),
 }
 # {variant: the parts that it goes without}
-VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}}
+VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "without both": tuple(_IDENTITY)}
 
 
 def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence[str] = ()) -> tuple[Callable, tuple]:
@@ -85,7 +85,7 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {config.data.image_size} px")
     seconds = timing.seconds(calls, repeats=repeats, cpu=cpu)
     for name, median in seconds.items():
-        share = "" if name == WHOLE else f"  (it takes {100 * (1 - median / seconds[WHOLE]):.0f}% of the step)"
+        share = "" if name == WHOLE else f"  ({100 * (1 - median / seconds[WHOLE]):.0f}% of the step less)"
         images = 2 * sum(sizes.values()) / median
         print(f"{name:<22} {1e3 * median:8.1f} ms  {images:8.0f} images/s{share}")
 

@@ -67,6 +67,22 @@ def test_both_images_of_an_unlabeled_pair_meet_one_degradation(plain, monkeypatc
     assert shapes == [(2, 32, 32, 3)]
 
 
+def test_one_after_the_other_and_all_at_once_give_the_same_views(config, monkeypatch):
+    """The first is how a CPU does it, the second how everything else does."""
+    model, batch = models.from_config(config.model), draw_batch(config)
+    params = initialization.initial_params(config, model)
+
+    def make(params, batch):
+        return train_step.make_views(params, batch, 3, model=model, config=config)
+
+    in_turn = distributed.pmap(make)(params, distributed.shard(batch))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    at_once = distributed.pmap(lambda *arguments: make(*arguments))(params, distributed.shard(batch))
+    for one, other in zip(jax.tree.leaves(in_turn), jax.tree.leaves(at_once)):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert np.abs(in_turn.degraded - in_turn.clean).max() > 0.1
+
+
 def test_each_image_may_meet_a_degradation_of_its_own(plain, monkeypatch):
     shapes = []
     monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or images)
