@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -128,7 +129,7 @@ def test_pmap_has_one_file():
 
 
 def test_flags_are_for_launchers():
-    users = {path.name for path in PRODUCT if "absl.flags" in imports(path) or "FLAGS" in path.read_text()}
+    users = {path.name for path in PRODUCT if "absl.flags" in imports(path) or re.search(r"\bFLAGS\b", path.read_text())}
     assert users == {"launch.py", "prepare.py"}
 
 
