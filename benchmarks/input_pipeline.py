@@ -4,7 +4,7 @@
 
 The config's data must be prepared: `python launch.py --mode=dry_run` with the same flags does that. Prints images per
 second of decoding alone, one image after the other in as many threads as there are cores; of the loader when each image
-is decoded anew, and when all are kept (`config.data.cache_mb`); and milliseconds of the step on a batch that is there
+is decoded again, and when all are kept (`config.data.cache_mb`); and milliseconds of the step on a batch that is there
 already, and of the step and its batch, as in training. What the latter takes longer is what the device waits.
 """
 

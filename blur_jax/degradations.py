@@ -110,8 +110,6 @@ def from_rms(
     factor = psf.downup_factor(jnp.where(is_downup, rms_pixels, 0.0), max_rms * image_size)
     if noise is not None:
         noise = noise * jax.random.normal(noise_key, (image_size, image_size, 3))
-    if jpeg_quality is not None:
-        jpeg_quality = jnp.asarray(jpeg_quality, jnp.float32)
     return Degradation(
         rms=rms,
         is_downup=is_downup,
@@ -119,7 +117,7 @@ def from_rms(
         rows=psf.downup_operator(factor, row_phase, image_size),
         columns=psf.downup_operator(factor, column_phase, image_size),
         noise=noise,
-        jpeg_quality=jpeg_quality,
+        jpeg_quality=None if jpeg_quality is None else jnp.asarray(jpeg_quality, jnp.float32),
     )
 
 

@@ -179,9 +179,9 @@ def test_the_rate_is_that_of_jax():
 
 def test_both_libraries_train_on_the_same_data_until_an_accuracy(config, capsys):
     config.ema_decay = 0.9
-    rival = config.copy_and_resolve_references()
-    rival.model.backbone, rival.data.image_size = "resnet18", 32
-    curves = time_to_accuracy.run(config, rival, accuracies=[0.0, 2.0], steps=2, patience=1e9)
+    baseline = config.copy_and_resolve_references()
+    baseline.model.backbone, baseline.data.image_size = "resnet18", 32
+    curves = time_to_accuracy.run(config, baseline, accuracies=[0.0, 2.0], steps=2, patience=1e9)
     for curve in curves.values():
         assert [steps for steps, _, _ in curve] == [2, 4, 6]  # All of its steps: 2.0 is out of reach.
         seconds, accuracies = [second for _, second, _ in curve], [accuracy for *_, accuracy in curve]
@@ -202,10 +202,10 @@ def test_a_learner_that_is_late_stops(config):
 def test_the_first_time_an_accuracy_is_reached_counts():
     curves = {
         time_to_accuracy.OURS: [(10, 2.0, 0.7), (20, 4.0, 0.9), (30, 6.0, 0.8)],
-        time_to_accuracy.RIVAL: [(10, 20.0, 0.6), (20, 40.0, 0.8)],
+        time_to_accuracy.BASELINE: [(10, 20.0, 0.6), (20, 40.0, 0.8)],
     }
     assert time_to_accuracy.reached(curves[time_to_accuracy.OURS], 0.8) == (20, 4.0)
-    assert time_to_accuracy.reached(curves[time_to_accuracy.RIVAL], 0.9) is None
+    assert time_to_accuracy.reached(curves[time_to_accuracy.BASELINE], 0.9) is None
     rows = time_to_accuracy.table(curves, [0.8, 0.9]).splitlines()[2:]
     assert rows[0] == "| 0.8 | 4.0 (20) | 40.0 (20), 10.00 |"
     assert rows[1] == "| 0.9 | 4.0 (20) | not in 40.0 (20), at best 0.800, over 10.00 |"

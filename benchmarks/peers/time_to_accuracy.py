@@ -1,9 +1,9 @@
 r"""How long JAX and PyTorch train until they order validation pairs equally well, on the same data.
 
-    python -m benchmarks.peers.time_to_accuracy --config=configs/default.py --rival.model.backbone=resnet18
+    python -m benchmarks.peers.time_to_accuracy --config=configs/default.py --baseline.model.backbone=resnet18
 
 Three learners take turns in one process, a few steps each: the config in JAX; the same config in PyTorch, as
-`expert.Trainer` has it; and a rival in PyTorch, another config (configs/default.py where --rival names none). After
+`expert.Trainer` has it; and a baseline in PyTorch, another config (--baseline, by default configs/default.py). After
 each turn the parameters that a run would score with order the validation pairs. Updates and batches are timed, and the
 fit of a linear head where the config has one; start-up, compilation and validation are not. A learner stops at the
 highest of the accuracies, at the end of its steps, or when it has taken --patience times as long as JAX. The data must
@@ -28,7 +28,7 @@ from benchmarks.peers.train_step import faster_format
 from blur_jax import data, distributed, inference, initialization, metrics, train
 
 Curve = list[tuple[int, float, float]]  # (steps, seconds, validation accuracy) after each turn
-OURS, SAME, RIVAL = "JAX", "PyTorch", "PyTorch, rival"
+OURS, SAME, BASELINE = "JAX", "PyTorch", "PyTorch, baseline"
 
 
 class Learner:
@@ -117,7 +117,7 @@ class InTorch(Learner):
 
 def run(
     config: ml_collections.ConfigDict,
-    rival: ml_collections.ConfigDict,
+    baseline: ml_collections.ConfigDict,
     *,
     accuracies: Sequence[float],
     steps: int,
@@ -128,7 +128,7 @@ def run(
 
     Args:
         config: of JAX and the first learner in PyTorch.
-        rival: of the second.
+        baseline: of the second.
         accuracies: of validation, to reach.
         steps: in a turn.
         patience: how many times as long as JAX the others may take.
@@ -138,7 +138,7 @@ def run(
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(config.seed)
     clock = time.process_time if cpu else time.perf_counter
-    learners = {OURS: InJax(config, clock), SAME: InTorch(config, clock), RIVAL: InTorch(rival, clock)}
+    learners = {OURS: InJax(config, clock), SAME: InTorch(config, clock), BASELINE: InTorch(baseline, clock)}
     ours = learners[OURS].curve
     unfinished = dict(learners)
     while unfinished:
@@ -182,7 +182,7 @@ def table(curves: dict[str, Curve], accuracies: Sequence[float]) -> str:
 if __name__ == "__main__":
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch needs memory of a GPU, too.
     config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config of the run.", lock_config=True)
-    config_flags.DEFINE_config_file("rival", train_step.CONFIG, "Config of the rival.", lock_config=True)
+    config_flags.DEFINE_config_file("baseline", train_step.CONFIG, "Config of the baseline.", lock_config=True)
     flags.DEFINE_list("accuracies", ["0.9", "0.93", "0.95"], "Validation accuracies to reach.")
     flags.DEFINE_integer("steps", 10, "Steps in a turn.", lower_bound=1)
     flags.DEFINE_float("patience", 4.0, "How many times as long as JAX the others may take.", lower_bound=1.0)
@@ -191,7 +191,7 @@ if __name__ == "__main__":
     timing.main(
         lambda: run(
             options.config,
-            options.rival,
+            options.baseline,
             accuracies=[float(value) for value in options.accuracies],
             steps=options.steps,
             patience=options.patience,
