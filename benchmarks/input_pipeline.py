@@ -9,18 +9,17 @@ already, and of the step and its batch, as in training. What the latter takes lo
 """
 
 import itertools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
 import ml_collections
 import numpy as np
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from benchmarks import timing, train_step
 from blur_jax import distributed, initialization, train
+from blur_jax.scoring.pipeline import available_cores
 
 _BATCHES = 20  # Of the loader, in a round; Grain reads eight ahead.
 _STEPS = 10  # In a round.
@@ -33,7 +32,6 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
         config: of a run; its data must be prepared.
         repeats: rounds.
     """
-    logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets names each folder it reads.
     images = train.images_per_step(config)
     calls = {
         "decoding alone": (_decoding(config, _BATCHES * images), _BATCHES * images),
@@ -44,9 +42,7 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
     times = timing.rounds({name: call for name, (call, _) in calls.items()}, repeats=repeats)
     for name, (_, count) in calls.items():
         print(f"{name:<30} {timing.spread(count / np.asarray(times[name]), 0)} images/s")
-    times = timing.rounds(
-        {"step": _steps(config, fed=False), "step and its batch": _steps(config, fed=True)}, repeats=repeats
-    )
+    times = timing.rounds(_steps(config), repeats=repeats)
     for name, seconds in times.items():
         print(f"{name:<30} {timing.spread(1e3 * np.asarray(seconds) / _STEPS, 1)} ms")
     alone, fed = (np.asarray(seconds) for seconds in times.values())
@@ -63,7 +59,7 @@ def _open(config: ml_collections.ConfigDict, *, keep: bool) -> initialization.Pa
 def _decoding(config: ml_collections.ConfigDict, count: int) -> Callable[[], object]:
     labeled = _open(config, keep=False).labeled
     rows = list(itertools.islice(itertools.cycle(labeled.rows.ravel().tolist()), count))
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(available_cores())
     return lambda: list(pool.map(labeled.faces.images.__getitem__, rows))
 
 
@@ -77,17 +73,17 @@ def _loader(config: ml_collections.ConfigDict, *, keep: bool) -> Callable[[], ob
     return lambda: list(itertools.islice(batches, _BATCHES))
 
 
-def _steps(config: ml_collections.ConfigDict, *, fed: bool) -> Callable[[], object]:
+def _steps(config: ml_collections.ConfigDict) -> dict[str, Callable[[], object]]:
     batches = train.make_batches(config, _open(config, keep=True), 0)
-    batch = next(batches)
-    step, (state, sharded) = train_step.make_step(config, batch)
+    step, (state, batch) = train_step.make_step(config, next(batches))
 
-    def call() -> jax.Array:
-        for _ in range(_STEPS):
-            found = step(state, distributed.shard(next(batches)) if fed else sharded)
-        return found
+    def alone() -> object:
+        return [step(state, batch) for _ in range(_STEPS)][-1]
 
-    return call
+    def fed() -> object:
+        return [step(state, distributed.shard(next(batches))) for _ in range(_STEPS)][-1]
+
+    return {"step": alone, "step and its batch": fed}
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def run(names: list[str], batches: list[int], *, repeats: int, cpu: bool) -> Non
 if __name__ == "__main__":
     flags.DEFINE_multi_enum("network", list(NETWORKS), list(NETWORKS), "Networks to time.")
     flags.DEFINE_multi_integer("batch", list(BATCHES), "Numbers of images.", lower_bound=1)
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    timing.define_cpu()
     timing.define_repeats(7)
     options = flags.FLAGS
     timing.main(lambda: run(options.network, options.batch, repeats=options.repeats, cpu=options.cpu))

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from blur_jax import config_check, distributed
 
@@ -65,12 +65,19 @@ def main(benchmark: Callable[[], None]) -> None:
     def call(argv: list[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets names each folder it reads.
         if "config" in flags.FLAGS:
             distributed.divide_cpu(*config_check.divisible(flags.FLAGS.config))
         print(machine())
         benchmark()
 
     app.run(call)
+
+
+def define_cpu() -> None:
+    """Defines --cpu."""
+    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
 
 
 def define_repeats(default: int) -> None:

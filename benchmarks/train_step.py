@@ -83,15 +83,15 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     steps = {name: make_step(config, batch, without) for name, without in VARIANTS.items()}
     calls = {name: partial(step, *arguments) for name, (step, arguments) in steps.items()}
     print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {config.data.image_size} px")
-    seconds = timing.seconds(calls, repeats=repeats, cpu=cpu)
+    seconds, unit = timing.seconds(calls, repeats=repeats, cpu=cpu), "CPU " if cpu else ""
     for name, median in seconds.items():
         share = "" if name == WHOLE else f"  ({100 * (1 - median / seconds[WHOLE]):.0f}% of the step less)"
         images = 2 * sum(sizes.values()) / median
-        print(f"{name:<22} {1e3 * median:8.1f} ms  {images:8.0f} images/s{share}")
+        print(f"{name:<22} {1e3 * median:8.1f} {unit}ms  {images:8.0f} images/{unit}s{share}")
 
 
 if __name__ == "__main__":
     config_flags.DEFINE_config_file("config", CONFIG, "Config of the run.", lock_config=True)
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    timing.define_cpu()
     timing.define_repeats(15)
     timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

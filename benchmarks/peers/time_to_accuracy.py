@@ -19,12 +19,11 @@ import jax
 import ml_collections
 import numpy as np
 import torch
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from benchmarks import timing, train_step
-from benchmarks.peers import expert
-from benchmarks.peers.train_step import faster_format
+from benchmarks.peers.train_step import choose_device, faster_trainer, wait
 from blur_jax import data, distributed, inference, initialization, metrics, train
 
 Curve = list[tuple[int, float, float]]  # (steps, seconds, validation accuracy) after each turn
@@ -37,13 +36,17 @@ class Learner:
     def __init__(self, config: ml_collections.ConfigDict, clock: Callable[[], float]) -> None:
         self.config, self.clock, self.curve = config, clock, []
         self.pairs = initialization.open_pairs(config)
-        model, tx = initialization.build(config)
+        self.model, self.tx = initialization.build(config)
         start = clock()
-        self.start = initialization.initial_state(config, model, tx, self.pairs.labeled)
+        self.start = initialization.initial_state(config, self.model, self.tx, self.pairs.labeled)
         self.seconds = clock() - start if config.model.linear_probe is not None else 0.0
         self.batches = train.make_batches(config, self.pairs, 0)
-        self.rows, self.columns = data.used_faces(self.pairs.validation)
-        self.images = self.pairs.validation.faces.stack(self.rows)
+        rows, self.columns = data.used_faces(self.pairs.validation)
+        self.images = self.pairs.validation.faces.stack(rows)
+
+    def first_batch(self) -> data.Batch:
+        """Returns the batch of the first step, to try and to compile with; the training still gets it."""
+        return next(train.make_batches(self.config, self.pairs, 0))
 
     def turn(self, steps: int) -> None:
         """Makes some updates, timed, and appends to the curve."""
@@ -63,10 +66,9 @@ class InJax(Learner):
 
     def __init__(self, config: ml_collections.ConfigDict, clock: Callable[[], float]) -> None:
         super().__init__(config, clock)
-        model, tx = initialization.build(config)
-        self.step, self.score_images = train.make_step(config, model, tx), inference.make_score(model)
-        warm_up = next(train.make_batches(config, self.pairs, 0))
-        jax.block_until_ready(self.step(distributed.replicate(self.start), distributed.shard(warm_up)))
+        self.step = train.make_step(config, self.model, self.tx)
+        self.score_images = inference.make_score(self.model)
+        jax.block_until_ready(self.step(distributed.replicate(self.start), distributed.shard(self.first_batch())))
         self.state = distributed.replicate(self.start)
 
     def update(self, batch: data.Batch) -> None:
@@ -87,12 +89,7 @@ class InTorch(Learner):
 
     def __init__(self, config: ml_collections.ConfigDict, clock: Callable[[], float]) -> None:
         super().__init__(config, clock)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        params = self.start.params
-        batch = next(train.make_batches(config, self.pairs, 0))
-        self.format = faster_format(config, batch, params, self.device)
-        compiled = self.device.type == "cuda"
-        self.trainer = expert.Trainer(config, params, self.device, self.format, is_compiled=compiled)
+        self.trainer = faster_trainer(config, self.first_batch(), self.start.params, choose_device())
 
     def update(self, batch: data.Batch) -> None:
         """Makes one update."""
@@ -100,8 +97,7 @@ class InTorch(Learner):
 
     def wait(self) -> None:
         """Waits for what the device still has to do."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        wait(self.trainer.device)
 
     @torch.no_grad()
     def score(self, images: np.ndarray) -> np.ndarray:
@@ -109,7 +105,7 @@ class InTorch(Learner):
         trainer = self.trainer
         network = trainer.network if trainer.average is None else trainer.average
         parts = [
-            network(torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2).float() / 255)
+            network(torch.from_numpy(part).to(trainer.device).permute(0, 3, 1, 2).float() / 255)
             for part in np.split(images, range(64, len(images), 64))
         ]
         return torch.cat(parts).cpu().numpy()
@@ -134,8 +130,6 @@ def run(
         patience: how many times as long as JAX the others may take.
         cpu: count the CPU seconds of all threads of this process.
     """
-    logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets names each folder it reads.
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(config.seed)
     clock = time.process_time if cpu else time.perf_counter
     learners = {OURS: InJax(config, clock), SAME: InTorch(config, clock), BASELINE: InTorch(baseline, clock)}
@@ -186,7 +180,7 @@ if __name__ == "__main__":
     flags.DEFINE_list("accuracies", ["0.9", "0.93", "0.95"], "Validation accuracies to reach.")
     flags.DEFINE_integer("steps", 10, "Steps in a turn.", lower_bound=1)
     flags.DEFINE_float("patience", 4.0, "How many times as long as JAX the others may take.", lower_bound=1.0)
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    timing.define_cpu()
     options = flags.FLAGS
     timing.main(
         lambda: run(

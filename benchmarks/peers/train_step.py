@@ -22,6 +22,7 @@ from benchmarks import peak, timing, train_step
 from benchmarks.peers import as_drawn, expert
 from blur_jax import distributed, initialization, models
 from blur_jax.data import Batch
+from blur_jax.scoring.pipeline import available_cores
 
 JAX, EXPERT, DRAWN = "JAX", "PyTorch, expert", "PyTorch, as drawn"
 STEP, BARE, FORWARD = "step", "step without augmentation and degradation", "forward pass"
@@ -36,15 +37,12 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
         repeats: rounds.
         cpu: see `timing.rounds`.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")  # As JAX has it there.
+    device = choose_device()
     batch = train_step.draw_batch(config)
     params = initialization.initial_params(config, models.from_config(config.model))
     ours, operations = _ours(config, batch, params)
-    memory_format = faster_format(config, batch, params, device, cpu=cpu)
-    theirs = _expert(config, batch, params, device, memory_format)
+    trainer = faster_trainer(config, batch, params, device, cpu=cpu)
+    theirs = _expert(trainer, batch)
     product, product_operations = peak.matrix_product(config.model.dtype)
     calls = {**ours, **theirs, **_drawn(config, batch, params, device), _PEAK: product}
     times = timing.rounds(calls, repeats=repeats, cpu=cpu)
@@ -52,8 +50,8 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     images = sum(2 * len(pairs) for pairs in (batch.labeled, batch.unlabeled) if pairs is not None)
     print(
         f"{config.model.backbone} {config.model.dtype}, {images} images of {config.data.image_size} px; PyTorch "
-        f"{torch.__version__} on {device.type}, {torch.get_num_threads()} threads, {memory_format}; {repeats} rounds, "
-        f"{'CPU ' if cpu else ''}milliseconds: median [quartiles]"
+        f"{torch.__version__} on {device.type}, {torch.get_num_threads()} threads, {trainer.memory_format}; {repeats} "
+        f"rounds, {'CPU ' if cpu else ''}milliseconds: median [quartiles]"
     )
     print(table(times))
     rate = product_operations / np.median(times[_PEAK])
@@ -88,33 +86,44 @@ def _ours(config: ml_collections.ConfigDict, batch: Batch, params: models.Params
     return calls, operations
 
 
-def faster_format(
+def choose_device() -> torch.device:
+    """Returns the device that PyTorch computes on, a GPU where there is one, with PyTorch set up as JAX is."""
+    torch.set_num_threads(available_cores())
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")  # As JAX has it there.
+    return torch.device("cuda")
+
+
+def faster_trainer(
     config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device, *, cpu: bool = False
-) -> torch.memory_format:
-    """Returns the memory format in which the expert's step is the faster."""
-    tries = {}
-    for memory_format in (torch.contiguous_format, torch.channels_last):
-        trainer = expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
-        tries[memory_format] = _waited(partial(trainer.update, batch), device)
+) -> expert.Trainer:
+    """Returns a new trainer of the expert, in the memory format in which its step is the faster."""
+
+    def build(memory_format: torch.memory_format) -> expert.Trainer:
+        return expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
+
+    formats = (torch.contiguous_format, torch.channels_last)
+    tries = {name: _waited(partial(build(name).update, batch), device) for name in formats}
     seconds = timing.seconds(tries, repeats=3, cpu=cpu)
-    return min(seconds, key=seconds.get)
+    return build(min(seconds, key=seconds.get))
 
 
-def _expert(
-    config: ml_collections.ConfigDict,
-    batch: Batch,
-    params: models.Params,
-    device: torch.device,
-    memory_format: torch.memory_format,
-) -> dict:
-    trainer = expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
-    images = torch.from_numpy(_all_images(batch)).to(device).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
+def wait(device: torch.device) -> None:
+    """Waits for what a GPU still has to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
+    images = torch.from_numpy(_all_images(batch)).to(trainer.device).permute(0, 3, 1, 2)
+    images = images.contiguous(memory_format=trainer.memory_format)
     functions = {
         STEP: partial(trainer.update, batch),
         BARE: partial(trainer.update, batch, changes=False),
         FORWARD: partial(trainer.scores_without_gradient, trainer.score, images),
     }
-    return {(EXPERT, what): _waited(function, device) for what, function in functions.items()}
+    return {(EXPERT, what): _waited(function, trainer.device) for what, function in functions.items()}
 
 
 def _drawn(config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device) -> dict:
@@ -130,8 +139,7 @@ def _waited(function: Callable, device: torch.device) -> Callable:
 
     def call() -> None:
         function()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait(device)
 
     return call
 
@@ -145,7 +153,7 @@ def _all_images(batch: Batch) -> np.ndarray:
 if __name__ == "__main__":
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch needs memory of a GPU, too.
     config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config of the run.", lock_config=True)
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    timing.define_cpu()
     timing.define_repeats(7)
     options = flags.FLAGS
     timing.main(lambda: run(options.config, repeats=options.repeats, cpu=options.cpu))
