@@ -2,7 +2,8 @@
 
     python -m benchmarks.degradations --sizes=64,128
 
-Times the module's own convolution against the alternatives, each checked to give the same image, then a whole draw.
+Times the module's own convolution against the alternatives, each checked to give the same image, then draws of all
+families and what they do.
 """
 
 from collections.abc import Callable
@@ -16,19 +17,16 @@ from jax import lax
 
 from benchmarks import timing
 from blur_jax import degradations
+from blur_jax.train_step import each
 
 PAIRS = 64
+CONVOLVED = ("defocus", "motion", "anisotropic")  # The families that are not separable.
 RANGE = {"rms_min": 0.004, "rms_max": 0.06}
 
 
 def fft(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
     """Convolves as the module does; as all alternatives do, from float32 [n, S, S, 3] to the same shape."""
-    return degradations._blur(draw, light)
-
-
-def _resample(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    light = jnp.matmul(draw.rows, light.transpose(0, 3, 1, 2), precision=lax.Precision.HIGHEST)
-    return jnp.matmul(light, draw.columns.T, precision=lax.Precision.HIGHEST)
+    return degradations._convolve(draw, light)
 
 
 def shifted_products(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
@@ -36,7 +34,7 @@ def shifted_products(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
     size, support = light.shape[1], draw.psf.shape[0]
     half = support // 2
     border = (half, half)
-    light = jnp.pad(_resample(draw, light), ((0, 0), (0, 0), border, border), mode="symmetric")
+    light = jnp.pad(light.transpose(0, 3, 1, 2), ((0, 0), (0, 0), border, border), mode="symmetric")
 
     def add_row(i: jax.Array, total: jax.Array) -> jax.Array:
         row = lax.dynamic_slice_in_dim(light, 2 * half - i, size, axis=2)
@@ -52,7 +50,7 @@ def grouped_convolution(draw: degradations.Degradation, light: jax.Array) -> jax
     """Convolves by XLA's convolution, which `vmap` turns into a grouped one."""
     size, half = light.shape[1], draw.psf.shape[0] // 2
     border = (half, half)
-    light = jnp.pad(_resample(draw, light), ((0, 0), (0, 0), border, border), mode="symmetric")
+    light = jnp.pad(light.transpose(0, 3, 1, 2), ((0, 0), (0, 0), border, border), mode="symmetric")
     planes = light.reshape(-1, 1, *light.shape[2:])
     kernel = draw.psf[None, None, ::-1, ::-1]
     planes = lax.conv_general_dilated(planes, kernel, (1, 1), "VALID", precision="highest")
@@ -72,17 +70,17 @@ def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
     def product(*factors: jax.Array) -> jax.Array:
         return jnp.linalg.multi_dot(factors, precision="highest")
 
-    rows, columns = product(forward, draw.rows), product(forward, draw.columns)
     transfer = product(taps, draw.psf, taps.T)
     planes = light.transpose(0, 3, 1, 2).reshape(-1, size, size)
-    spectrum = jnp.einsum("kh,phw,lw->pkl", rows, planes, columns, precision="highest")
+    spectrum = jnp.einsum("kh,phw,lw->pkl", forward, planes, forward, precision="highest")
     spectrum = jnp.tile(spectrum, (1, 2, 2)) * transfer[None]
     planes = jnp.einsum("kh,pkl,lw->phw", inverse, spectrum, inverse, precision="highest")
     return planes.reshape(-1, 3, size, size).transpose(0, 2, 3, 1)
 
 
-def _sampler(image_size: int, **options: float) -> Callable[[jax.Array], degradations.Degradation]:
-    return jax.jit(jax.vmap(partial(degradations.sample, image_size=image_size, **RANGE, **options)))
+def _mapped(function: Callable) -> Callable:
+    """Returns the function compiled for many draws, as the train step has it: one after the other on a CPU."""
+    return jax.jit(partial(each, function))
 
 
 def run(image_size: int, *, repeats: int) -> None:
@@ -93,23 +91,23 @@ def run(image_size: int, *, repeats: int) -> None:
     """
     keys = jax.random.split(jax.random.key(0), PAIRS)
     images = jax.random.uniform(jax.random.key(1), (PAIRS, 2, image_size, image_size, 3))
-    plain, full = _sampler(image_size), _sampler(image_size, noise_max=0.05, jpeg_min_quality=40)
-    draws, full_draws = plain(keys), full(keys)
+    sample = partial(degradations.sample, image_size=image_size, **RANGE)
+    convolved = _mapped(partial(sample, families=CONVOLVED))(keys)
 
     candidates = (fft, cosine_transform, shifted_products, grouped_convolution)
-    jitted = {candidate.__name__: jax.jit(jax.vmap(candidate)) for candidate in candidates}
-    expected = jitted["fft"](draws, images)
+    jitted = {candidate.__name__: _mapped(candidate) for candidate in candidates}
+    expected = jitted["fft"](convolved, images)
     for name, function in jitted.items():
-        error = float(jnp.max(jnp.abs(function(draws, images) - expected)))
+        error = float(jnp.max(jnp.abs(function(convolved, images) - expected)))
         if error >= 1e-4:
             raise ValueError(f"{name} differs from the module by {error}")
-    calls = {f"convolution: {name}": partial(function, draws, images) for name, function in jitted.items()}
-    apply = jax.jit(jax.vmap(degradations.apply))
-    calls["sample"] = lambda: plain(keys)
-    calls["apply (sRGB, sampling, fft, sRGB)"] = lambda: apply(draws, images)
-    calls["sample, with noise and JPEG"] = lambda: full(keys)
-    calls["apply, with noise and JPEG"] = lambda: apply(full_draws, images)
-    support = draws.psf.shape[-1]
+    calls = {f"convolution: {name}": partial(function, convolved, images) for name, function in jitted.items()}
+    apply = _mapped(degradations.apply)
+    for name, options in {"": {}, ", with noise and JPEG": {"noise_max": 0.05, "jpeg_min_quality": 40}}.items():
+        draw = _mapped(partial(sample, **options))
+        calls[f"sample{name}"] = partial(draw, keys)
+        calls[f"apply{name}"] = partial(apply, draw(keys), images)
+    support = convolved.psf.shape[-1]
     print(f"\n{2 * PAIRS} images {image_size} x {image_size} x 3, PSF {support} x {support}")
     for name, value in timing.seconds(calls, repeats=repeats).items():
         print(f"  {name:36} {1e3 * value:9.2f} ms")

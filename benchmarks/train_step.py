@@ -27,7 +27,7 @@ WHOLE = "whole step"
 # {part: (module, function, what replaces it)}
 _IDENTITY = {
     "degradation": (degradations, "apply", lambda draw, images: images),
-    "augmentation": (augment, "augment", lambda key, image, **options: image),
+    "augmentation": (augment, "apply", lambda draw, image: image),
 }
 # {variant: the parts that it goes without}
 VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "without both": tuple(_IDENTITY)}

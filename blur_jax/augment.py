@@ -1,7 +1,9 @@
 """Changes to an image that keep its blur, and so its rank: flip, exposure, contrast, color, noise.
 
-Nothing here moves light from one pixel to another (a mirror image aside). Image and key alone determine the result.
+Nothing here moves light from one pixel to another (a mirror image aside). Image and draw alone determine the result.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +16,32 @@ _LEVELS = ndtri((np.arange(256) + 0.5) / 256)  # Of noise: quantiles of the norm
 _LEVELS = np.float32(_LEVELS / _LEVELS.std())
 
 
-def augment(
-    key: jax.Array, image: jax.Array, *, flip: bool, exposure: float, contrast: float, color: float, noise: float
-) -> jax.Array:
-    """Changes one image at random; for a batch, `jax.vmap` over a key for each image.
+class Augmentation(NamedTuple):
+    """One draw, a pytree of arrays: `jax.vmap` of `sample` gives a batch of draws.
 
-    With every strength at zero and no flip this is the identity.
+    Attributes:
+        is_flipped: bool [], whether left and right are mirrored.
+        gains: float32 [3], what the channels are multiplied by.
+        stretch: float32 [], what the contrast grows by, relative to itself.
+        deviation: float32 [], standard deviation of the noise; None: no noise.
+        words: uint32 [S, S], random bits, whose low three bytes are the levels of the channels' noise; None: no noise.
+    """
+
+    is_flipped: jax.Array
+    gains: jax.Array
+    stretch: jax.Array
+    deviation: jax.Array | None = None
+    words: jax.Array | None = None
+
+
+def sample(
+    key: jax.Array, *, image_size: int, flip: bool, exposure: float, contrast: float, color: float, noise: float
+) -> Augmentation:
+    """Draws the changes of one image.
 
     Args:
         key: a `jax.random` key.
-        image: float32 [height, width, 3], sRGB in [0, 1].
+        image_size: static int S, height and width of the image in pixels.
         flip: static; mirrors left and right with probability one half.
         exposure: the light is multiplied by 2^e, e uniform in [-exposure, exposure] stops.
         contrast: differences from the image's mean are multiplied by 1 + c, c uniform in [-contrast, contrast];
@@ -33,28 +51,48 @@ def augment(
             uniform in [0, noise]. Without it a scorer comes to take grain for detail.
 
     Returns:
-        float32 [height, width, 3] in [0, 1]; values beyond are clipped, as a sensor would.
+        the draw; with every strength at zero and no flip, that of the identity.
     """
     flip_key, exposure_key, contrast_key, color_key, noise_key = jax.random.split(key, 5)
-    if flip:
-        image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
     stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)
-    gains = 1 + jax.random.uniform(color_key, (1, 1, 3), minval=-color, maxval=color)
-    image = image * (gains * 2 ** (stops / _DISPLAY_GAMMA))
+    gains = 1 + jax.random.uniform(color_key, (3,), minval=-color, maxval=color)
+    draw = Augmentation(
+        is_flipped=jax.random.bernoulli(flip_key) if flip else jnp.array(False),
+        gains=gains * 2 ** (stops / _DISPLAY_GAMMA),
+        stretch=jax.random.uniform(contrast_key, minval=-contrast, maxval=contrast),
+    )
+    if not noise:
+        return draw
+    deviation_key, field_key = jax.random.split(noise_key)
+    return draw._replace(
+        deviation=jax.random.uniform(deviation_key, maxval=noise),
+        words=jax.random.bits(field_key, (image_size, image_size)),
+    )
+
+
+def apply(augmentation: Augmentation, image: jax.Array) -> jax.Array:
+    """Changes one image as drawn; for a batch, `jax.vmap` over a draw for each image.
+
+    Args:
+        augmentation: of `sample`, for images of size S.
+        image: float32 [S, S, 3], sRGB in [0, 1].
+
+    Returns:
+        float32 [S, S, 3] in [0, 1]; values beyond are clipped, as a sensor would.
+    """
+    # Not `jnp.where`, which would mirror every image on a CPU.
+    image = lax.cond(augmentation.is_flipped, lambda image: image[:, ::-1], lambda image: image, image)
+    image = image * augmentation.gains[None, None]
     # Written as an addition so that a draw of zero leaves every bit of the image alone.
-    stretch = jax.random.uniform(contrast_key, minval=-contrast, maxval=contrast)
-    image = image + stretch * (image - jnp.mean(image))
-    if noise:
-        deviation_key, field_key = jax.random.split(noise_key)
-        deviation = jax.random.uniform(deviation_key, maxval=noise)
-        image = image + deviation * _grain(field_key, *image.shape[:2])
+    image = image + augmentation.stretch * (image - jnp.mean(image))
+    if augmentation.words is not None:
+        image = image + augmentation.deviation * _grain(augmentation.words)
     return jnp.clip(image, 0.0, 1.0)
 
 
-def _grain(key: jax.Array, height: int, width: int) -> jax.Array:
-    """Returns normal noise of 256 levels, float32 [height, width, 3], of mean 0 and standard deviation 1.
+def _grain(words: jax.Array) -> jax.Array:
+    """Returns normal noise of 256 levels, float32 [S, S, 3], of mean 0 and standard deviation 1.
 
     A random word for each pixel gives all of its channels, a byte each: words are what noise costs.
     """
-    levels = lax.bitcast_convert_type(jax.random.bits(key, (height, width)), jnp.uint8)[..., :3]
-    return jnp.asarray(_LEVELS)[levels]
+    return jnp.asarray(_LEVELS)[lax.bitcast_convert_type(words, jnp.uint8)[..., :3]]

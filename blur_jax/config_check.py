@@ -1,11 +1,19 @@
 """Whether a config can work: what can be refused at once is, before data are prepared or a run directory is claimed."""
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 
-from blur_jax import checkpoints, config_ranges, degradations, distributed, models, optimizer, train_step, warm_start
-from blur_jax.augment import augment
+from blur_jax import (
+    augment,
+    checkpoints,
+    config_ranges,
+    degradations,
+    distributed,
+    models,
+    optimizer,
+    train_step,
+    warm_start,
+)
 
 
 def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
@@ -26,12 +34,12 @@ def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None
         raise ValueError(f"config.ranking.weight, {names} are all 0, so nothing would be learned: set one above 0")
     models.from_config(config.model)
     optimizer.build(config.optimizer, config.steps)
+    key = jax.eval_shape(lambda: jax.random.key(0))
     size = config.data.image_size
-    key, image = jax.eval_shape(lambda: (jax.random.key(0), jnp.zeros((size, size, 3))))
     drawn = {**config.degradation, "image_size": size, "families": tuple(config.degradation.families)}
     try:
         jax.eval_shape(lambda key: degradations.sample(key, **drawn), key)
-        jax.eval_shape(lambda key, image: augment(key, image, **config.augment), key, image)
+        jax.eval_shape(lambda key: augment.sample(key, image_size=size, **config.augment), key)
     except ValueError as error:
         raise ValueError(f"config.degradation or config.augment: {error}") from error
     fresh = workdir is None or distributed.on_process_zero(checkpoints.latest_step, workdir) is None

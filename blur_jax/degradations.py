@@ -22,6 +22,7 @@ from blur_jax import psf
 
 FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
 
+_SEPARABLE = ("gaussian", "downup")
 _ASPECTS = (0.2, 0.6)  # minor over major axis of the anisotropic Gaussians
 
 # fmt: off
@@ -43,16 +44,16 @@ class Degradation(NamedTuple):
 
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
-        is_downup: bool [], whether light is sampled down and up, or else blurred by the PSF.
-        psf: float32 [K, K], odd K: optical blur; non-negative, of sum one, centered.
-        rows: float32 [S, S], down-and-up sampling along the height; else the identity.
+        is_separable: bool [], whether the blur is that of `rows` and `columns`, or else that of `psf`.
+        psf: float32 [K, K], odd K: a PSF; non-negative, of sum one, centered.
+        rows: float32 [S, S], what blurs along the height: Gaussian blur, or down-and-up sampling.
         columns: float32 [S, S], the same along the width.
         noise: float32 [S, S, 3], sensor noise in linear light at white; None: no noise.
         jpeg_quality: float32 [] in [1, 100]; None: no JPEG.
     """
 
     rms: jax.Array
-    is_downup: jax.Array
+    is_separable: jax.Array
     psf: jax.Array
     rows: jax.Array
     columns: jax.Array
@@ -87,38 +88,52 @@ def from_rms(
     """
     # Few calls of jax.random, since each adds a third of a second to the compilation on a CPU.
     uniform_key, motion_key, noise_key = jax.random.split(key, 3)
-    aspect, angle, row_phase, column_phase = jax.random.uniform(uniform_key, (4,))
-    aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
+    aspect, angle, *phases = jax.random.uniform(uniform_key, (4,))
     rms = jnp.minimum(jnp.asarray(rms, jnp.float32), max_rms)
-    rms_pixels = rms * image_size
-    size = psf.support(max_rms * image_size)
-    count = psf.point_count(size)
+    size, identity = psf.support(max_rms * image_size), jnp.eye(image_size)
 
-    clouds = {
-        "defocus": psf.disk_cloud(count),
-        "motion": psf.motion_cloud(motion_key, count),
-        "gaussian": psf.gaussian_cloud(count, 1.0, 0.0),
-        "anisotropic": psf.gaussian_cloud(count, aspect, math.pi * angle),
-        "downup": psf.disk_cloud(count),  # of no width: a single pixel
-    }
-    points = jnp.stack([clouds[name][0] for name in FAMILIES])[family]
-    weights = jnp.stack([clouds[name][1] for name in FAMILIES])[family]
+    def multiplied() -> tuple[jax.Array, jax.Array, jax.Array]:
+        rows, columns = _operators(family, phases, rms, image_size, max_rms)
+        return jnp.zeros((size, size)).at[size // 2, size // 2].set(1.0), rows, columns
 
-    # Strength goes to the optics or to the sampling; at strength zero either is the identity.
-    is_downup = family == FAMILIES.index("downup")
-    kernel = psf.rasterize(points, weights, jnp.where(is_downup, 0.0, rms_pixels), size)
-    factor = psf.downup_factor(jnp.where(is_downup, rms_pixels, 0.0), max_rms * image_size)
+    def convolved() -> tuple[jax.Array, jax.Array, jax.Array]:
+        cloud = _cloud(family, motion_key, aspect, angle, psf.point_count(size))
+        return psf.rasterize(*cloud, rms * image_size, size), identity, identity
+
+    is_separable = jnp.isin(family, jnp.array([FAMILIES.index(name) for name in _SEPARABLE]))
+    kernel, rows, columns = lax.cond(is_separable, multiplied, convolved)
     if noise is not None:
         noise = noise * jax.random.normal(noise_key, (image_size, image_size, 3))
     return Degradation(
         rms=rms,
-        is_downup=is_downup,
+        is_separable=is_separable,
         psf=kernel,
-        rows=psf.downup_operator(factor, row_phase, image_size),
-        columns=psf.downup_operator(factor, column_phase, image_size),
+        rows=rows,
+        columns=columns,
         noise=noise,
         jpeg_quality=None if jpeg_quality is None else jnp.asarray(jpeg_quality, jnp.float32),
     )
+
+
+def _operators(
+    family: ArrayLike, phases: Sequence[jax.Array], rms: jax.Array, image_size: int, max_rms: float
+) -> list[jax.Array]:
+    """Returns rows and columns of a separable family; widths in image widths."""
+    gaussian = psf.gaussian_operator(rms * image_size, image_size)
+    factor = psf.downup_factor(rms * image_size, max_rms * image_size)
+    is_gaussian = family == FAMILIES.index("gaussian")
+    return [jnp.where(is_gaussian, gaussian, psf.downup_operator(factor, phase, image_size)) for phase in phases]
+
+
+def _cloud(family: ArrayLike, key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int) -> psf.Cloud:
+    """Returns the cloud of a family that is not separable; `key`, `aspect` and `angle` in [0, 1) are of its draw."""
+    aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
+    clouds = {
+        "defocus": lambda: psf.disk_cloud(count),
+        "motion": lambda: psf.motion_cloud(key, count),
+        "anisotropic": lambda: psf.gaussian_cloud(count, aspect, math.pi * angle),
+    }
+    return lax.switch(family, [clouds.get(name, clouds["defocus"]) for name in FAMILIES])
 
 
 def sample(
@@ -188,7 +203,7 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
     size = degradation.rows.shape[-1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3):
         raise ValueError(f"images of shape {images.shape}: the degradation was drawn for [n, {size}, {size}, 3]")
-    light = lax.cond(degradation.is_downup, _sample, _blur, degradation, srgb_to_linear(images))
+    light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, srgb_to_linear(images))
     light = jnp.clip(light, 0.0, 1.0)
     if degradation.noise is not None:  # shot noise: its variance is proportional to the light
         light = jnp.clip(light + degradation.noise[None] * jnp.sqrt(light), 0.0, 1.0)
@@ -198,15 +213,15 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
     return images
 
 
-def _sample(degradation: Degradation, light: jax.Array) -> jax.Array:
-    """Applies down-and-up sampling; [n, S, S, 3] to [n, S, S, 3]."""
+def _multiply(degradation: Degradation, light: jax.Array) -> jax.Array:
+    """Blurs along the height, then along the width; [n, S, S, 3] to [n, S, S, 3]."""
     light = light.transpose(0, 3, 1, 2)
     light = jnp.matmul(degradation.rows, light, precision=lax.Precision.HIGHEST)
     light = jnp.matmul(light, degradation.columns.T, precision=lax.Precision.HIGHEST)
     return light.transpose(0, 2, 3, 1)
 
 
-def _blur(degradation: Degradation, light: jax.Array) -> jax.Array:
+def _convolve(degradation: Degradation, light: jax.Array) -> jax.Array:
     """Applies the PSF; [n, S, S, 3] to [n, S, S, 3]."""
     size, half = light.shape[1], degradation.psf.shape[0] // 2
     light = light.transpose(0, 3, 1, 2)

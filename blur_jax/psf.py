@@ -147,6 +147,26 @@ def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) 
     return jnp.matmul((weight * share[:, 1]).T, share[:, 0], precision=lax.Precision.HIGHEST)
 
 
+def gaussian_operator(rms: ArrayLike, size: int) -> jax.Array:
+    """Returns Gaussian blur with mirrored borders as a [size, size] matrix for an axis.
+
+    It is the discrete Gaussian (Lindeberg, 1990), heat that spreads from pixel to pixel: its variance is exact at any
+    width, and a cosine of frequency w, which has mirrored borders itself, fades to exp(variance (cos w - 1)) of it.
+
+    Args:
+        rms: float32, r.m.s. radius in pixels, over both axes.
+        size: static int, length of the axis in pixels.
+
+    Returns:
+        float32 [size, size], symmetric, non-negative within rounding; each row sums to one.
+    """
+    frequency = np.pi * np.arange(size)[:, None] / size
+    cosines = np.cos(frequency * (np.arange(size) + 0.5)) * np.sqrt(np.where(frequency, 2, 1) / size)
+    cosines = cosines.astype(np.float32)
+    fading = jnp.exp(rms**2 / 2 * (np.cos(frequency) - 1).astype(np.float32))
+    return jnp.matmul(cosines.T, fading * cosines, precision=lax.Precision.HIGHEST)
+
+
 def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array:
     """Returns down-sampling by area average, then linear up-sampling, as a [size, size] matrix for an axis.
 

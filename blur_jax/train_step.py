@@ -6,6 +6,7 @@ config.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -235,8 +236,12 @@ def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
 def _augmented(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> jax.Array:
     """uint8 [n, 2, S, S, 3] -> float32 of the same shape, each image with its own change that keeps its blur."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
-    change = jax.vmap(lambda key, image: augment.augment(key, to_float(image), **options))
-    return _each(change, keys, pairs)
+    draws = jax.vmap(partial(augment.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
+
+    def change(draw: augment.Augmentation, image: jax.Array) -> jax.Array:
+        return augment.apply(draw, to_float(image))
+
+    return each(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:
@@ -247,10 +252,10 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
     def degrade(key: jax.Array, images: jax.Array) -> jax.Array:
         return degradations.apply(degradations.sample(key, **fixed), images)
 
-    return _each(degrade, keys, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)
+    return each(degrade, keys, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)
 
 
-def _each(function: Callable, *arguments: Any) -> Any:
+def each(function: Callable, *arguments: Any) -> Any:
     """`jax.vmap`, but on a CPU one after the other: what fits a core's caches takes half the time."""
     if jax.default_backend() == "cpu":
         return lax.map(lambda each: function(*each), arguments)

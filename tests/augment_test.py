@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from blur_jax.augment import augment
+from blur_jax import augment
 
 OFF = {"flip": False, "exposure": 0.0, "contrast": 0.0, "color": 0.0, "noise": 0.0}
 ALL = {"flip": True, "exposure": 0.5, "contrast": 0.2, "color": 0.1, "noise": 0.05}
@@ -18,7 +18,8 @@ def texture(seed=0, size=24, low=0.3, high=0.6):
 
 
 def batch(keys, images, **options):
-    return np.asarray(jax.vmap(functools.partial(augment, **(OFF | options)))(keys, images))
+    sample = functools.partial(augment.sample, image_size=images.shape[1], **(OFF | options))
+    return np.asarray(jax.vmap(augment.apply)(jax.vmap(sample)(keys), images))
 
 
 def many(image, seed=0, count=32, **options):
@@ -105,7 +106,8 @@ def test_key_and_image_alone_fix_the_result():
     together = batch(keys, images, **ALL)
     np.testing.assert_array_equal(together, batch(keys, images, **ALL))
     for i in range(5):
-        np.testing.assert_allclose(together[i], augment(keys[i], images[i], **ALL), atol=1e-6)
+        alone = augment.apply(augment.sample(keys[i], image_size=24, **ALL), images[i])
+        np.testing.assert_allclose(together[i], alone, atol=1e-6)
     assert len({result.tobytes() for result in many(images[0], **ALL)}) == 32
 
 

@@ -10,7 +10,7 @@ def moments(psf):
     return np.array([np.sum(psf * x * x), np.sum(psf * y * y), np.sum(psf * x * y)])
 
 
-def downup_moments(operators):
+def operator_moments(operators):
     """Second moment of each row of `[..., S, S]` operators, about the pixel itself."""
     offset = np.arange(operators.shape[-1])
     square = (offset[None, :] - offset[:, None]) ** 2.0

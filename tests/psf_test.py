@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import ive
 
 from blur_jax import psf
-from moments import downup_moments, moments
+from moments import moments, operator_moments
 
 disk = jax.jit(psf.disk, static_argnums=1)
 gaussian = jax.jit(psf.gaussian, static_argnums=1)
@@ -94,6 +95,20 @@ def test_trajectory_does_not_depend_on_the_support_and_scales_with_the_width():
     np.testing.assert_allclose(ratio, 4, rtol=0.15)
 
 
+# --- Gaussian blur of an axis ---
+
+
+@pytest.mark.parametrize("rms", [0.0, 0.02, 0.3, 1.0, 2.5, 4.0])
+def test_gaussian_operator_is_the_discrete_gaussian_with_mirrored_borders(rms):
+    size, variance = 24, rms**2 / 2
+    taps = np.arange(-size, size + 1)
+    mirrored = np.pad(np.eye(size), ((size, size), (0, 0)), mode="symmetric")
+    expected = [ive(np.abs(taps), variance) @ mirrored[row : row + 2 * size + 1] for row in range(size)]
+    operator = np.asarray(psf.gaussian_operator(rms, size))
+    np.testing.assert_allclose(operator, expected, atol=1e-6)
+    np.testing.assert_allclose(operator_moments(operator)[size // 2], variance, rtol=2e-3, atol=2e-5)
+
+
 # --- down-and-up sampling ---
 
 
@@ -116,7 +131,7 @@ def test_downup_second_moment_averaged_over_phases(rms):
     operators = operators_of(psf.downup_factor(rms, 4.0), phases)
     assert operators.min() >= 0
     np.testing.assert_allclose(operators.sum(-1), 1, atol=1e-5)
-    inner = downup_moments(operators)[:, 12:-12].mean()
+    inner = operator_moments(operators)[:, 12:-12].mean()
     np.testing.assert_allclose(np.sqrt(2 * inner), rms, rtol=1e-3, atol=2e-4)
 
 
