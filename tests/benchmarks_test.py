@@ -1,8 +1,10 @@
 """The timing helper, and that the benchmarks of training follow the code they measure."""
 
+import re
+
 import pytest
 
-from benchmarks import input_pipeline, scaling, scaling_child, startup, timing, train_step
+from benchmarks import degradations, growth, input_pipeline, scaling, scaling_child, startup, timing, train_step
 from blur_jax import data
 
 
@@ -32,6 +34,29 @@ def test_the_train_step_is_timed_with_and_without_a_part(config, capsys, monkeyp
     assert header == "small float32, {'labeled': 8, 'unlabeled': 8} pairs of 32 px"
     assert [line.split("  ")[0] for line in lines] == list(train_step.VARIANTS)
     assert ["of the step" in line for line in lines] == [False, True]
+
+
+def test_a_step_of_another_size_or_batch_and_more_data_have_a_line(config, capsys):
+    growth.steps(config, sizes=(24,), factors=(2,), repeats=1)
+    growth.data(config, 40)
+    lines = capsys.readouterr().out.splitlines()
+    batch = config.batch
+    named = ("images of 24 px", f"{2 * batch.labeled} + {2 * batch.unlabeled} pairs of {config.data.image_size} px")
+    for line, name in zip(lines[1:3], named):
+        milliseconds, images, mebibytes = re.fullmatch(
+            rf"{re.escape(name)} +([\d.]+) .* ms +(\d+) .* images/s +(\d+) MiB", line
+        ).groups()
+        assert float(milliseconds) > 0 and int(images) > 0 and int(mebibytes) > 0
+    assert lines[-1].strip().startswith("40 pictures: prepared in") and "second" in lines[-1]
+
+
+def test_all_ways_to_convolve_give_one_image(capsys, monkeypatch):
+    monkeypatch.setattr(degradations, "PAIRS", 4)
+    degradations.run(16, repeats=1)
+    assert capsys.readouterr().out.count(" ms") == 8
+    monkeypatch.setattr(degradations, "shifted_products", lambda draw, light: light)
+    with pytest.raises(ValueError, match="differs from the module"):
+        degradations.run(16, repeats=1)
 
 
 def test_the_loader_is_timed_beside_decoding_and_the_step(config, capsys, monkeypatch):
