@@ -3,11 +3,12 @@
     python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 
 Prints images per second and milliseconds of the whole step, and of the step with the degradation, or the augmentation,
-or both, replaced by the identity.
+or both, replaced by the identity, with the share of the step that this saves: median [quartiles] of the rounds.
 """
 
 import contextlib
 import os
+import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 from unittest import mock
@@ -83,9 +84,11 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     steps = {name: make_step(config, batch, without) for name, without in VARIANTS.items()}
     calls = {name: partial(step, *arguments) for name, (step, arguments) in steps.items()}
     print(f"{config.model.backbone} {config.model.dtype}, {sizes} pairs of {config.data.image_size} px")
-    seconds, unit = timing.seconds(calls, repeats=repeats, cpu=cpu), "CPU " if cpu else ""
-    for name, median in seconds.items():
-        share = "" if name == WHOLE else f"  ({100 * (1 - median / seconds[WHOLE]):.0f}% of the step less)"
+    times, unit = timing.rounds(calls, repeats=repeats, cpu=cpu), "CPU " if cpu else ""
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        saved = 100 * (1 - np.divide(seconds, times[WHOLE]))  # Round by round: a machine slows down for a while.
+        share = "" if name == WHOLE else f"  {timing.spread(saved, 1)}% of the step less"
         images = 2 * sum(sizes.values()) / median
         print(f"{name:<22} {1e3 * median:8.1f} {unit}ms  {images:8.0f} images/{unit}s{share}")
 
