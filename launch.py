@@ -17,7 +17,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import flag_errors, huge_pages, interrupt, supervisor
+from blur_jax import flag_errors, interrupt, supervisor
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEMPFAIL: to be tried again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
@@ -161,5 +161,4 @@ def parse(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    huge_pages.restart()
     app.run(main, flags_parser=parse)

@@ -10,7 +10,6 @@ from unittest import mock
 from absl import app
 
 import launch
-from blur_jax import huge_pages
 
 _HITS, _MISSES = "/jax/compilation_cache/cache_hits", "/jax/compilation_cache/cache_misses"
 
@@ -90,5 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    huge_pages.restart()  # As launch.py does.
     main()

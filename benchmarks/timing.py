@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from absl import app, flags, logging
 
-from blur_jax import config_check, distributed, huge_pages
+from blur_jax import config_check, distributed
 
 
 def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:
@@ -60,8 +60,7 @@ def machine() -> str:
 
 
 def main(benchmark: Callable[[], None]) -> None:
-    """Parses the flags, prints the machine and runs a benchmark, with the devices and the memory of launch.py."""
-    huge_pages.restart()
+    """Parses the flags, prints the machine and runs a benchmark, on as many devices as launch.py would."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:

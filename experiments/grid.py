@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import ml_collections
 from tqdm import tqdm
 
-from blur_jax import config_check, distributed, huge_pages, run_dir, user_cache
+from blur_jax import config_check, distributed, run_dir, user_cache
 from blur_jax.train import train
 
 ROW_FILE = "row.json"
@@ -50,7 +50,6 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
     """
     folders = {name: os.path.join(workdir, name) for name in runs}
     todo = {name: run for name, run in runs.items() if not _is_made(run.config, folders[name])}
-    huge_pages.allow()
     # Programs compiled for a CPU are never unmapped, and after some tens of runs one process is out of mappings.
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(

@@ -20,7 +20,7 @@ ONE_MODULE = {"orbax": "checkpoints", "grain": "data", "matplotlib": "figures", 
 
 # Modules of blur_jax from the bottom up, a folder being one: each may import those above its own line, and itself.
 LAYERS = (
-    {"depthwise", "huge_pages", "pictures", "untrusted", "user_cache"},
+    {"depthwise", "pictures", "untrusted", "user_cache"},
     {
         "losses",
         "metrics",
