@@ -258,5 +258,5 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 def each(function: Callable, *arguments: Any) -> Any:
     """`jax.vmap`, but on a CPU one after the other: what fits a core's caches takes half the time."""
     if jax.default_backend() == "cpu":
-        return lax.map(lambda each: function(*each), arguments)
+        return lax.map(lambda one: function(*one), arguments)
     return jax.vmap(function)(*arguments)
