@@ -1,6 +1,6 @@
 """One semi-supervised update, written for a single replica; `distributed.pmap` maps it.
 
-An update: `make_views` (augment, degrade, score the clean pairs) -> `losses_of` -> averaged gradients -> new
+An update: `make_views` (degrade, augment, score the clean pairs) -> `losses_of` -> averaged gradients -> new
 state. Each function can be called by itself inside a mapped function; `functools.partial` binds model, optimizer and
 config.
 """
@@ -35,16 +35,17 @@ class Views(NamedTuple):
     Attributes:
         labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
         order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
-        clean: float32 [m, 2, S, S, 3], augmented unlabeled pairs; None where no loss uses them, as all that follow.
-        degraded: float32 [m, 2, S, S, 3], the same, degraded, each `config.consistency.group` pairs alike.
+        degraded: float32 [m, 2, S, S, 3], unlabeled pairs, each `config.consistency.group` of them degraded alike, then
+            augmented but for noise; None where no loss uses them, as all that follow.
+        clean: float32 [m, 2, S, S, 3], the same without the degradation.
         clean_scores: float32 [m, 2], the network's scores of `clean`.
         teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
     """
 
     labeled: jax.Array
     order: jax.Array
-    clean: jax.Array | None = None
     degraded: jax.Array | None = None
+    clean: jax.Array | None = None
     clean_scores: jax.Array | None = None
     teacher_scores: jax.Array | None = None
 
@@ -57,6 +58,11 @@ def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
     """Returns whether the configured losses need unlabeled pairs at all."""
     return _uses_own_labels(config) or config.consistency.distillation_weight > 0
+
+
+def unlabeled_augmentation(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Returns `config.augment` for unlabeled pairs: without noise, which hides the detail that their order rests on."""
+    return ml_collections.ConfigDict(dict(config.augment, noise=0.0))
 
 
 def _uses_own_labels(config: ml_collections.ConfigDict) -> bool:
@@ -113,19 +119,25 @@ def make_views(
     config: ml_collections.ConfigDict,
     teacher_params: Any = None,
 ) -> Views:
-    """Augments, degrades and scores the clean pairs; arguments as of `train_step`, `step` fixes the draws."""
-    labeled = _augmented(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
+    """Degrades, augments and scores the clean pairs; arguments as of `train_step`, `step` fixes the draws."""
+    labeled = _augmented(to_float(batch.labeled), stream_key(config.seed, step, STREAM_LABELED), config.augment)
     order = batch.order.astype(jnp.float32)
     if not uses_unlabeled(config):
         return Views(labeled, order)
-    clean = _augmented(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
-    key = stream_key(config.seed, step, STREAM_DEGRADATION)
+    unlabeled = to_float(batch.unlabeled)
     alike = 2 * config.consistency.group if config.consistency.shared else 1
-    degraded = _degraded(clean, key, config.degradation, alike)
-    clean_scores = _score(model, params, clean) if _uses_own_labels(config) else None
-    distills = config.consistency.distillation_weight > 0
-    teacher_scores = _score(model, teacher_params, to_float(batch.unlabeled)) if distills else None
-    return Views(labeled, order, clean, degraded, clean_scores, teacher_scores)
+    degraded = _degraded(unlabeled, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, alike)
+    # Exposure changes last, as in a camera: a scorer that sees clipped light only blurred takes the edges that clipping
+    # makes for sharpness.
+    options = unlabeled_augmentation(config)
+    augmented = partial(_augmented, key=stream_key(config.seed, step, STREAM_UNLABELED), options=options)
+    clean = clean_scores = teacher_scores = None
+    if _uses_own_labels(config):
+        clean = augmented(unlabeled)
+        clean_scores = _score(model, params, clean)
+    if config.consistency.distillation_weight > 0:
+        teacher_scores = _score(model, teacher_params, unlabeled)
+    return Views(labeled, order, augmented(degraded), clean, clean_scores, teacher_scores)
 
 
 def losses_of(
@@ -234,14 +246,10 @@ def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
 
 
 def _augmented(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> jax.Array:
-    """uint8 [n, 2, S, S, 3] -> float32 of the same shape, each image with its own change that keeps its blur."""
+    """float32 [n, 2, S, S, 3] -> the same, each image with its own change that keeps its blur."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
     draws = jax.vmap(partial(augment.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
-
-    def change(draw: augment.Augmentation, image: jax.Array) -> jax.Array:
-        return augment.apply(draw, to_float(image))
-
-    return each(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
+    return each(augment.apply, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:

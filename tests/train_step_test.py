@@ -8,7 +8,17 @@ import numpy as np
 import optax
 import pytest
 
-from blur_jax import data, degradations, distributed, initialization, models, optimizer, train_state, train_step
+from blur_jax import (
+    augment,
+    data,
+    degradations,
+    distributed,
+    initialization,
+    models,
+    optimizer,
+    train_state,
+    train_step,
+)
 
 MARGIN = 0.05
 
@@ -37,6 +47,15 @@ def update(config, *, model=None, params=None, tx=None, teacher_params=None):
     step = distributed.pmap(functools.partial(train_step.train_step, model=model, tx=tx, config=config))
     after, metrics = jax.device_get(step(state, distributed.shard(batch)))
     return state, batch, metrics, after
+
+
+def views_of(config):
+    """Returns the batch, and the views of it made on one device."""
+    model, batch = models.from_config(config.model), draw_batch(config)
+    params = initialization.initial_params(config, model)
+    make = functools.partial(train_step.make_views, model=model, config=config)
+    mapped = distributed.pmap(lambda params, batch: make(params, batch, 3))
+    return batch, jax.device_get(mapped(params, distributed.shard(batch)))
 
 
 def scores_of(config, params, pairs):
@@ -69,18 +88,33 @@ def test_both_images_of_an_unlabeled_pair_meet_one_degradation(plain, monkeypatc
 
 def test_one_after_the_other_and_all_at_once_give_the_same_views(config, monkeypatch):
     """The first is how a CPU does it, the second how everything else does."""
-    model, batch = models.from_config(config.model), draw_batch(config)
-    params = initialization.initial_params(config, model)
-
-    def make(params, batch):
-        return train_step.make_views(params, batch, 3, model=model, config=config)
-
-    in_turn = distributed.pmap(make)(params, distributed.shard(batch))
+    _, in_turn = views_of(config)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    at_once = distributed.pmap(lambda *arguments: make(*arguments))(params, distributed.shard(batch))
+    _, at_once = views_of(config)
     for one, other in zip(jax.tree.leaves(in_turn), jax.tree.leaves(at_once)):
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert np.abs(in_turn.degraded - in_turn.clean).max() > 0.1
+
+
+def test_unlabeled_pairs_are_augmented_after_they_are_degraded(config, monkeypatch):
+    """Exposure changes last, as in a camera; and the degradation is all that tells one view from the other."""
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: images)
+    batch, views = views_of(config)
+    np.testing.assert_array_equal(views.degraded, views.clean)
+    assert np.abs(views.clean - batch.unlabeled / 255).max() > 0.1
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: 0.0 * images)
+    monkeypatch.setattr(augment, "apply", lambda draw, image: 0.5 + 0.5 * image)
+    batch, views = views_of(config)
+    np.testing.assert_array_equal(views.degraded, 0.5)
+    np.testing.assert_allclose(views.clean, 0.5 + batch.unlabeled / 510, atol=1e-6)
+
+
+def test_noise_is_added_to_labeled_pairs_alone(plain, monkeypatch):
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: images)
+    plain.augment.noise = 0.5
+    batch, views = views_of(plain)
+    np.testing.assert_allclose(views.degraded, batch.unlabeled / 255, atol=1e-6)
+    assert np.abs(views.labeled - batch.labeled / 255).max() > 0.2
 
 
 def test_each_image_may_meet_a_degradation_of_its_own(plain, monkeypatch):

@@ -16,12 +16,12 @@ from blur_jax.data import Batch
 
 
 class Pairs(Dataset):
-    """Pairs with their changes: [original, augmented] or [original, augmented, degraded], float32 [2, 3, S, S] each.
+    """Pairs with their changes: [original, augmented], or a third, degraded and augmented; float32 [2, 3, S, S] each.
 
     Args:
         pairs: uint8 [n, 2, S, S, 3].
         config: of the run.
-        degraded: whether to blur, too.
+        degraded: whether to blur, too, as is done to unlabeled pairs.
         changes: False leaves the pictures as they are.
     """
 
@@ -29,20 +29,25 @@ class Pairs(Dataset):
         self, pairs: np.ndarray, config: ml_collections.ConfigDict, *, degraded: bool, changes: bool = True
     ) -> None:
         self.pairs, self.config, self.degraded, self.changes = pairs, config, degraded, changes
+        self.options = train_step.unlabeled_augmentation(config) if degraded else config.augment
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> list[torch.Tensor]:
         pictures = [picture.astype(np.float32) / 255 for picture in self.pairs[index]]
-        rng, group = np.random.default_rng(index), self.config.consistency.group
-        augmented = [augment(picture, rng, self.config.augment) for picture in pictures] if self.changes else pictures
-        versions = [pictures, augmented]
+        group = self.config.consistency.group
+        versions = [pictures, self._augmented(pictures, index)]
         if self.degraded and self.changes:
-            versions.append([degrade(picture, index // group, self.config.degradation) for picture in augmented])
+            blurred = [degrade(picture, index // group, self.config.degradation) for picture in pictures]
+            versions.append(self._augmented(blurred, index))
         elif self.degraded:
-            versions.append(augmented)
+            versions.append(pictures)
         return [torch.from_numpy(np.stack(version).transpose(0, 3, 1, 2)) for version in versions]
+
+    def _augmented(self, pictures: list[np.ndarray], seed: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        return [augment(picture, rng, self.options) for picture in pictures] if self.changes else pictures
 
 
 def augment(picture: np.ndarray, rng: np.random.Generator, options: ml_collections.ConfigDict) -> np.ndarray:

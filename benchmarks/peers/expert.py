@@ -90,15 +90,16 @@ class Trainer:
         order = torch.from_numpy(batch.order).to(self.device, torch.float32)
         labeled, degraded, clean, teacher = self._images(batch.labeled), None, None, None
         if changes:
-            labeled = views.augment(labeled, config.augment)
+            (labeled,) = views.augment(config.augment, labeled)
         if train_step.uses_unlabeled(config):
-            original = pictures = degraded = self._images(batch.unlabeled)
+            original = self._images(batch.unlabeled)
+            versions = [original, original] if weights.quadruplet_weight > 0 else [original]
             if changes:
-                pictures = views.augment(original, config.augment)
-                alike = 2 * weights.group if weights.shared else 1
-                degraded = views.degrade(pictures, config.degradation, alike)
+                versions[0] = views.degrade(original, config.degradation, 2 * weights.group if weights.shared else 1)
+                versions = views.augment(train_step.unlabeled_augmentation(config), *versions)
+            degraded = versions[0]
             if weights.quadruplet_weight > 0:
-                clean = self.scores_without_gradient(self.score, pictures)
+                clean = self.scores_without_gradient(self.score, versions[1])
             if self.teacher is not None:
                 teacher = self.scores_without_gradient(self.teacher_score, original)
         with self.autocast():

@@ -14,20 +14,27 @@ from torch.nn import functional
 _ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
 
 
-def augment(images: torch.Tensor, options: ml_collections.ConfigDict) -> torch.Tensor:
-    """Changes each image in its own way; `options` is `config.augment`."""
+def augment(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[torch.Tensor]:
+    """Changes each image in its own way, and all versions of an image alike; `options` is `config.augment`."""
+    like = versions[0]
 
     def uniform(reach: float, channels: int = 1) -> torch.Tensor:
-        return images.new_empty(len(images), channels, 1, 1).uniform_(-reach, reach)
+        return like.new_empty(len(like), channels, 1, 1).uniform_(-reach, reach)
 
-    if options.flip:
-        mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-        images = torch.where(mirrored, images.flip(3), images)
-    images = images * ((1 + uniform(options.color, 3)) * 2 ** (uniform(options.exposure) / 2.2))
-    images = torch.lerp(images, images.mean(dim=(1, 2, 3), keepdim=True), uniform(options.contrast))
-    if options.noise:
-        images = torch.addcmul(images, uniform(options.noise), torch.randn_like(images))
-    return images.clamp(0, 1)
+    mirrored = torch.rand(len(like), 1, 1, 1, device=like.device) < 0.5
+    gains = (1 + uniform(options.color, 3)) * 2 ** (uniform(options.exposure) / 2.2)
+    stretch, deviation = uniform(options.contrast), uniform(options.noise)
+    grain = torch.randn_like(like) if options.noise else None  # The same for all versions.
+    changed = []
+    for images in versions:
+        if options.flip:
+            images = torch.where(mirrored, images.flip(3), images)
+        images = images * gains
+        images = torch.lerp(images, images.mean(dim=(1, 2, 3), keepdim=True), stretch)
+        if grain is not None:
+            images = torch.addcmul(images, deviation, grain)
+        changed.append(images.clamp(0, 1))
+    return changed
 
 
 def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, alike: int) -> torch.Tensor:
