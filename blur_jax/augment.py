@@ -85,9 +85,19 @@ def apply(augmentation: Augmentation, image: jax.Array) -> jax.Array:
     image = image * augmentation.gains[None, None]
     # Written as an addition so that a draw of zero leaves every bit of the image alone.
     image = image + augmentation.stretch * (image - jnp.mean(image))
+    return add_noise(augmentation, image)
+
+
+def add_noise(augmentation: Augmentation, image: jax.Array) -> jax.Array:
+    """Adds a draw's noise alone, and clips; shapes and range as of `apply`."""
     if augmentation.words is not None:
         image = image + augmentation.deviation * _grain(augmentation.words)
     return jnp.clip(image, 0.0, 1.0)
+
+
+def without_noise(augmentation: Augmentation) -> Augmentation:
+    """Returns the rest of a draw, for an image that has its noise already."""
+    return augmentation._replace(deviation=None, words=None)
 
 
 def _grain(words: jax.Array) -> jax.Array:

@@ -36,7 +36,7 @@ class Views(NamedTuple):
         labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
         order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
         degraded: float32 [m, 2, S, S, 3], unlabeled pairs, each `config.consistency.group` of them degraded alike, then
-            augmented but for noise; None where no loss uses them, as all that follow.
+            augmented; None where no loss uses them, as all that follow.
         clean: float32 [m, 2, S, S, 3], the same without the degradation.
         clean_scores: float32 [m, 2], the network's scores of `clean`.
         teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
@@ -58,11 +58,6 @@ def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
     """Returns whether the configured losses need unlabeled pairs at all."""
     return _uses_own_labels(config) or config.consistency.distillation_weight > 0
-
-
-def unlabeled_augmentation(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """Returns `config.augment` for unlabeled pairs: without noise, which hides the detail that their order rests on."""
-    return ml_collections.ConfigDict(dict(config.augment, noise=0.0))
 
 
 def _uses_own_labels(config: ml_collections.ConfigDict) -> bool:
@@ -120,24 +115,26 @@ def make_views(
     teacher_params: Any = None,
 ) -> Views:
     """Degrades, augments and scores the clean pairs; arguments as of `train_step`, `step` fixes the draws."""
-    labeled = _augmented(to_float(batch.labeled), stream_key(config.seed, step, STREAM_LABELED), config.augment)
+    draws = _augmentations(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
+    labeled = _augmented(augment.apply, draws, to_float(batch.labeled))
     order = batch.order.astype(jnp.float32)
     if not uses_unlabeled(config):
         return Views(labeled, order)
     unlabeled = to_float(batch.unlabeled)
+    draws = _augmentations(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
+    noisy = _augmented(augment.add_noise, draws, unlabeled)
     alike = 2 * config.consistency.group if config.consistency.shared else 1
-    degraded = _degraded(unlabeled, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, alike)
-    # Exposure changes last, as in a camera: a scorer that sees clipped light only blurred takes the edges that clipping
-    # makes for sharpness.
-    options = unlabeled_augmentation(config)
-    augmented = partial(_augmented, key=stream_key(config.seed, step, STREAM_UNLABELED), options=options)
+    degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, alike)
+    # A picture brings its noise with it, but its exposure changes last: a scorer that sees clipped light only blurred
+    # takes the edges that clipping makes for sharpness.
+    exposed = partial(_augmented, augment.apply, augment.without_noise(draws))
     clean = clean_scores = teacher_scores = None
     if _uses_own_labels(config):
-        clean = augmented(unlabeled)
+        clean = exposed(noisy)
         clean_scores = _score(model, params, clean)
     if config.consistency.distillation_weight > 0:
         teacher_scores = _score(model, teacher_params, unlabeled)
-    return Views(labeled, order, augmented(degraded), clean, clean_scores, teacher_scores)
+    return Views(labeled, order, exposed(degraded), clean, clean_scores, teacher_scores)
 
 
 def losses_of(
@@ -245,11 +242,15 @@ def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
     return model.apply({"params": params}, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape[:2])
 
 
-def _augmented(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> the same, each image with its own change that keeps its blur."""
+def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> augment.Augmentation:
+    """[n, 2, S, S, 3] -> a draw for each of the 2n images."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
-    draws = jax.vmap(partial(augment.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
-    return each(augment.apply, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
+    return jax.vmap(partial(augment.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
+
+
+def _augmented(change: Callable, draws: augment.Augmentation, pairs: jax.Array) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> the same, each image changed by its own draw."""
+    return each(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:

@@ -26,8 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
-    # Three blocks are enough to learn what noise and exposure do; more bend features that other pictures need.
-    config.model.frozen_blocks = 8
+    config.model.frozen_blocks = 8  # The last three learn what noise is, as a head cannot; more gain nothing.
     config.model.center = True
     config.model.pretrained = True
     config.model.linear_probe = 1e-4

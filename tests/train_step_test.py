@@ -96,25 +96,27 @@ def test_one_after_the_other_and_all_at_once_give_the_same_views(config, monkeyp
     assert np.abs(in_turn.degraded - in_turn.clean).max() > 0.1
 
 
-def test_unlabeled_pairs_are_augmented_after_they_are_degraded(config, monkeypatch):
-    """Exposure changes last, as in a camera; and the degradation is all that tells one view from the other."""
+def test_the_exposure_of_unlabeled_pairs_changes_after_they_are_degraded(config, monkeypatch):
+    """As in a camera; and the degradation is all that tells one view from the other."""
     monkeypatch.setattr(degradations, "apply", lambda draw, images: images)
     batch, views = views_of(config)
     np.testing.assert_array_equal(views.degraded, views.clean)
     assert np.abs(views.clean - batch.unlabeled / 255).max() > 0.1
     monkeypatch.setattr(degradations, "apply", lambda draw, images: 0.0 * images)
     monkeypatch.setattr(augment, "apply", lambda draw, image: 0.5 + 0.5 * image)
+    config.augment.noise = 0.0
     batch, views = views_of(config)
     np.testing.assert_array_equal(views.degraded, 0.5)
     np.testing.assert_allclose(views.clean, 0.5 + batch.unlabeled / 510, atol=1e-6)
 
 
-def test_noise_is_added_to_labeled_pairs_alone(plain, monkeypatch):
-    monkeypatch.setattr(degradations, "apply", lambda draw, images: images)
+def test_noise_is_degraded_with_the_picture(plain, monkeypatch):
     plain.augment.noise = 0.5
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: 0.5 * images)
     batch, views = views_of(plain)
-    np.testing.assert_allclose(views.degraded, batch.unlabeled / 255, atol=1e-6)
-    assert np.abs(views.labeled - batch.labeled / 255).max() > 0.2
+    np.testing.assert_allclose(views.degraded, 0.5 * views.clean, atol=1e-6)
+    for seen, pairs in ((views.clean, batch.unlabeled), (views.labeled, batch.labeled)):
+        assert np.abs(seen - pairs / 255).max() > 0.2
 
 
 def test_each_image_may_meet_a_degradation_of_its_own(plain, monkeypatch):

@@ -21,7 +21,7 @@ class Pairs(Dataset):
     Args:
         pairs: uint8 [n, 2, S, S, 3].
         config: of the run.
-        degraded: whether to blur, too, as is done to unlabeled pairs.
+        degraded: whether to blur, too.
         changes: False leaves the pictures as they are.
     """
 
@@ -29,36 +29,43 @@ class Pairs(Dataset):
         self, pairs: np.ndarray, config: ml_collections.ConfigDict, *, degraded: bool, changes: bool = True
     ) -> None:
         self.pairs, self.config, self.degraded, self.changes = pairs, config, degraded, changes
-        self.options = train_step.unlabeled_augmentation(config) if degraded else config.augment
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> list[torch.Tensor]:
         pictures = [picture.astype(np.float32) / 255 for picture in self.pairs[index]]
-        group = self.config.consistency.group
-        versions = [pictures, self._augmented(pictures, index)]
-        if self.degraded and self.changes:
-            blurred = [degrade(picture, index // group, self.config.degradation) for picture in pictures]
-            versions.append(self._augmented(blurred, index))
-        elif self.degraded:
-            versions.append(pictures)
+        if not self.changes:
+            versions = [pictures] * (2 + self.degraded)
+        else:
+            options, group = self.config.augment, self.config.consistency.group
+            rng = np.random.default_rng(index)
+            noisy = [add_noise(picture, rng, options) for picture in pictures]
+            versions = [pictures, self._exposed(noisy, index)]
+            if self.degraded:
+                blurred = [degrade(picture, index // group, self.config.degradation) for picture in noisy]
+                versions.append(self._exposed(blurred, index))
         return [torch.from_numpy(np.stack(version).transpose(0, 3, 1, 2)) for version in versions]
 
-    def _augmented(self, pictures: list[np.ndarray], seed: int) -> list[np.ndarray]:
+    def _exposed(self, pictures: list[np.ndarray], seed: int) -> list[np.ndarray]:
         rng = np.random.default_rng(seed)
-        return [augment(picture, rng, self.options) for picture in pictures] if self.changes else pictures
+        return [expose(picture, rng, self.config.augment) for picture in pictures]
 
 
-def augment(picture: np.ndarray, rng: np.random.Generator, options: ml_collections.ConfigDict) -> np.ndarray:
-    """Changes a picture, float32 [S, S, 3] in [0, 1]; `options` is `config.augment`."""
+def add_noise(picture: np.ndarray, rng: np.random.Generator, options: ml_collections.ConfigDict) -> np.ndarray:
+    """Adds the noise of augmentation to a picture, float32 [S, S, 3] in [0, 1]; `options` is `config.augment`."""
+    if options.noise:
+        picture = picture + np.float32(rng.uniform(0, options.noise)) * rng.standard_normal(picture.shape, np.float32)
+    return picture.clip(0, 1)
+
+
+def expose(picture: np.ndarray, rng: np.random.Generator, options: ml_collections.ConfigDict) -> np.ndarray:
+    """Augments such a picture but for noise."""
     if options.flip and rng.random() < 0.5:
         picture = picture[:, ::-1]
     gains = 1 + rng.uniform(-options.color, options.color, 3)
     picture = picture * (gains * 2 ** (rng.uniform(-options.exposure, options.exposure) / 2.2)).astype(np.float32)
     picture = picture + np.float32(rng.uniform(-options.contrast, options.contrast)) * (picture - picture.mean())
-    if options.noise:
-        picture = picture + np.float32(rng.uniform(0, options.noise)) * rng.standard_normal(picture.shape, np.float32)
     return picture.clip(0, 1)
 
 

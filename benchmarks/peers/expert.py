@@ -90,13 +90,15 @@ class Trainer:
         order = torch.from_numpy(batch.order).to(self.device, torch.float32)
         labeled, degraded, clean, teacher = self._images(batch.labeled), None, None, None
         if changes:
-            (labeled,) = views.augment(config.augment, labeled)
+            labeled = views.add_noise(config.augment, *views.expose(config.augment, labeled))
         if train_step.uses_unlabeled(config):
             original = self._images(batch.unlabeled)
             versions = [original, original] if weights.quadruplet_weight > 0 else [original]
             if changes:
-                versions[0] = views.degrade(original, config.degradation, 2 * weights.group if weights.shared else 1)
-                versions = views.augment(train_step.unlabeled_augmentation(config), *versions)
+                alike = 2 * weights.group if weights.shared else 1
+                noisy = views.add_noise(config.augment, original)
+                versions = [views.degrade(noisy, config.degradation, alike), noisy][: len(versions)]
+                versions = views.expose(config.augment, *versions)
             degraded = versions[0]
             if weights.quadruplet_weight > 0:
                 clean = self.scores_without_gradient(self.score, versions[1])

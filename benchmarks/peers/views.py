@@ -14,8 +14,8 @@ from torch.nn import functional
 _ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
 
 
-def augment(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[torch.Tensor]:
-    """Changes each image in its own way, and all versions of an image alike; `options` is `config.augment`."""
+def expose(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[torch.Tensor]:
+    """Augments each image but for noise, all versions of an image alike; `options` is `config.augment`."""
     like = versions[0]
 
     def uniform(reach: float, channels: int = 1) -> torch.Tensor:
@@ -23,18 +23,22 @@ def augment(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list
 
     mirrored = torch.rand(len(like), 1, 1, 1, device=like.device) < 0.5
     gains = (1 + uniform(options.color, 3)) * 2 ** (uniform(options.exposure) / 2.2)
-    stretch, deviation = uniform(options.contrast), uniform(options.noise)
-    grain = torch.randn_like(like) if options.noise else None  # The same for all versions.
-    changed = []
+    stretch, changed = uniform(options.contrast), []
     for images in versions:
         if options.flip:
             images = torch.where(mirrored, images.flip(3), images)
         images = images * gains
         images = torch.lerp(images, images.mean(dim=(1, 2, 3), keepdim=True), stretch)
-        if grain is not None:
-            images = torch.addcmul(images, deviation, grain)
         changed.append(images.clamp(0, 1))
     return changed
+
+
+def add_noise(options: ml_collections.ConfigDict, images: torch.Tensor) -> torch.Tensor:
+    """Adds the noise of augmentation; `options` is `config.augment`."""
+    if options.noise:
+        deviation = images.new_empty(len(images), 1, 1, 1).uniform_(0, options.noise)
+        images = torch.addcmul(images, deviation, torch.randn_like(images)).clamp(0, 1)
+    return images
 
 
 def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, alike: int) -> torch.Tensor:
