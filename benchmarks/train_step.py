@@ -25,11 +25,8 @@ from blur_jax.data import Batch
 
 CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "configs", "default.py")
 WHOLE = "whole step"
-# {part: (module, function, what replaces it)}
-_IDENTITY = {
-    "degradation": (degradations, "apply", lambda draw, images: images),
-    "augmentation": (augment, "apply", lambda draw, image: image),
-}
+# {part: (module, its functions that the identity replaces)}
+_IDENTITY = {"degradation": (degradations, ("apply",)), "augmentation": (augment, ("apply", "add_noise"))}
 # {variant: the parts that it goes without}
 VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "without both": tuple(_IDENTITY)}
 
@@ -55,7 +52,8 @@ def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence
     step = distributed.pmap(partial(train_step.train_step, model=model, tx=tx, config=config))
     with contextlib.ExitStack() as stack:
         for part in without:
-            stack.enter_context(mock.patch.object(*_IDENTITY[part]))
+            module, names = _IDENTITY[part]
+            stack.enter_context(mock.patch.multiple(module, **dict.fromkeys(names, lambda draw, image: image)))
         jax.block_until_ready(step(*arguments))  # Traced and compiled here, with the replacements in place.
     return step, arguments
 

@@ -111,6 +111,17 @@ def test_key_and_image_alone_fix_the_result():
     assert len({result.tobytes() for result in many(images[0], **ALL)}) == 32
 
 
+def test_a_draw_may_be_applied_in_two_parts():
+    """Where nothing is clipped, its noise and the rest make what the whole draw makes."""
+    image = texture(low=0.45, high=0.55)
+    draw = augment.sample(jax.random.key(3), image_size=24, **ALL | {"exposure": 0.1, "noise": 0.02})
+    rest = augment.without_noise(draw)
+    exposed = augment.apply(rest, image)
+    np.testing.assert_allclose(augment.add_noise(draw, exposed), augment.apply(draw, image), atol=1e-6)
+    np.testing.assert_array_equal(augment.add_noise(rest, exposed), exposed)
+    assert np.abs(augment.add_noise(draw, image) - image).max() > 0.005
+
+
 def box_blur(image, passes):
     for _ in range(passes):
         for axis in (0, 1):
