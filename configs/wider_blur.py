@@ -9,7 +9,7 @@ derived from the blur attribute of WIDER FACE.
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
 Time:     3 minutes
-Result:   size-matched AUC 0.898, 0.889, 0.889 on the unseen events of test1 to test3 (docs/results.md)
+Result:   size-matched AUC 0.890, 0.892, 0.890 on the unseen events of test1 to test3 (docs/results.md)
 """
 
 import ml_collections
