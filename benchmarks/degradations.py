@@ -20,7 +20,7 @@ from blur_jax import degradations
 from blur_jax.train_step import each
 
 PAIRS = 64
-CONVOLVED = tuple(name for name in degradations.FAMILIES if name not in degradations._SEPARABLE)
+CONVOLVED = tuple(name for name in degradations.FAMILIES if name not in degradations.SEPARABLE)
 RANGE = {"rms_min": 0.004, "rms_max": 0.06}
 
 

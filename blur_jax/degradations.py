@@ -21,8 +21,8 @@ from scipy.fft import next_fast_len
 from blur_jax import psf
 
 FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
+SEPARABLE = ("gaussian", "downup")  # two matrices apply these, a point spread function the others
 
-_SEPARABLE = ("gaussian", "downup")
 _ASPECTS = (0.2, 0.6)  # minor over major axis of the anisotropic Gaussians
 
 # fmt: off
@@ -100,7 +100,7 @@ def from_rms(
         cloud = _cloud(family, motion_key, aspect, angle, psf.point_count(size))
         return psf.rasterize(*cloud, rms * image_size, size), identity, identity
 
-    is_separable = jnp.isin(family, jnp.array([FAMILIES.index(name) for name in _SEPARABLE]))
+    is_separable = jnp.isin(family, jnp.array([FAMILIES.index(name) for name in SEPARABLE]))
     kernel, rows, columns = lax.cond(is_separable, multiplied, convolved)
     if noise is not None:
         noise = noise * jax.random.normal(noise_key, (image_size, image_size, 3))

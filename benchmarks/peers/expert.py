@@ -92,12 +92,12 @@ class Trainer:
         if changes:
             labeled = views.add_noise(config.augment, *views.expose(config.augment, labeled))
         if train_step.uses_unlabeled(config):
-            original = self._images(batch.unlabeled)
-            versions = [original, original] if weights.quadruplet_weight > 0 else [original]
+            original = noisy = degraded = self._images(batch.unlabeled)
             if changes:
-                alike = 2 * weights.group if weights.shared else 1
                 noisy = views.add_noise(config.augment, original)
-                versions = [views.degrade(noisy, config.degradation, alike), noisy][: len(versions)]
+                degraded = views.degrade(noisy, config.degradation, 2 * weights.group if weights.shared else 1)
+            versions = [degraded, noisy] if weights.quadruplet_weight > 0 else [degraded]
+            if changes:
                 versions = views.expose(config.augment, *versions)
             degraded = versions[0]
             if weights.quadruplet_weight > 0:
