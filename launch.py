@@ -17,7 +17,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import flag_errors, interrupt, supervisor
+from blur_jax.runs import command_line, signals
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEMPFAIL: to be tried again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
@@ -37,7 +37,7 @@ def refuse(mistake: str) -> NoReturn:
 try:
     _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file, see configs/.", lock_config=True)
 except Exception as error:  # A wrong field of the default config is found here; other config files may raise anything.
-    refuse(flag_errors.sentence(error))
+    refuse(command_line.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run directory: checkpoints, metrics and the report go here. A local path or gs://."
 )
@@ -62,11 +62,13 @@ _PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0 on."
 def run(mode: str, workdir: str | None, output: str | None) -> int:
     """Prepares the data where needed, does what `mode` says and prints what came of it; returns the exit status."""
     # Imported here, so that --help and mistakes on the command line are answered at once.
-    from blur_jax import checkpoints, config_check, distributed, evaluation_config, user_cache
+    from blur_jax.evaluate import overrides
+    from blur_jax.runs import checkpoints, distributed, program_cache
+    from blur_jax.train import config_check
     from tfds_builders.prepare import prepare_configured, required_parts
 
     config, flag = _CONFIG.value, flags.FLAGS["config"]
-    user_cache.keep_programs()
+    program_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     else:
@@ -77,24 +79,24 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     else:
         own = distributed.everywhere(checkpoints.find, workdir).config
         given = config_flags.get_override_values(flag)
-        config = evaluation_config.merge(own, given, config, chosen=flag.present > 0)
-        evaluation_config.check_output(own.data, config.data, output)
+        config = overrides.merge(own, given, config, chosen=flag.present > 0)
+        overrides.check_output(own.data, config.data, output)
     required = required_parts(config, mode)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
     if mode == "dry_run":
-        from blur_jax import dry_run
+        from blur_jax.train import dry_run
 
         distributed.say(dry_run.text(dry_run.measure(config, workdir)))
         return DONE
     if mode == "evaluate":
-        evaluation_config.check_output(own.data, config.data, output)
+        overrides.check_output(own.data, config.data, output)
     else:
-        from blur_jax.train import train
+        from blur_jax.train.loop import train
 
         if not train(config, workdir):
             return STOPPED
     # Only now, since drawing takes a second to import, which the first step need not wait for.
-    from blur_jax.evaluate import evaluate, summary_text
+    from blur_jax.evaluate.evaluation import evaluate, summary_text
 
     distributed.say(summary_text(evaluate(config, workdir, output), workdir, output))
     return DONE
@@ -108,8 +110,8 @@ def main(argv: list[str]) -> int:
         # misses the validation accuracy of a checkpoint between validations, as when the run is stopped.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
-        supervisor.divide(_LOST, STOPPED)
-    interrupt.watch(_INTERRUPTED)
+        signals.divide(_LOST, STOPPED)
+    signals.watch(_INTERRUPTED)
     try:
         return run(_MODE.value, _WORKDIR.value, _OUTPUT.value)
     except Exception as error:
@@ -120,13 +122,13 @@ def main(argv: list[str]) -> int:
         # Anything else waits for other processes, which may be waiting for this one, and for threads that hit the same.
         os._exit(status)
     except KeyboardInterrupt:
-        interrupt.leave(_INTERRUPTED)
+        signals.leave(_INTERRUPTED)
 
 
 def report(error: Exception) -> int:
     """Prints what went wrong and returns the exit status; raises again what no user can have caused."""
     if _DISTRIBUTED.value:
-        from blur_jax import distributed
+        from blur_jax.runs import distributed
 
         if distributed.is_lost(error):
             print(_LOST, file=sys.stderr, flush=True)
@@ -145,7 +147,7 @@ def parse(argv: list[str]) -> list[str]:
     except SystemExit:  # --help, which absl ends with 1.
         sys.exit(DONE)
     except Exception as error:
-        refuse(flag_errors.sentence(error))
+        refuse(command_line.flag_error(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
     if not _WORKDIR.value and _MODE.value != "dry_run":

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from absl import flags
 
 from benchmarks import timing
-from blur_jax import models
+from blur_jax.models import network
 
 DEFAULT = ("small", "resnet18", "resnet50", "efficientnet_lite0:8", "efficientnet_lite0")
 
 
-def _calls(model: nn.Module, params: models.Params, images: jax.Array) -> dict[str, Callable]:
-    def loss(params: models.Params) -> jax.Array:
+def _calls(model: nn.Module, params: network.Params, images: jax.Array) -> dict[str, Callable]:
+    def loss(params: network.Params) -> jax.Array:
         return jnp.mean(jnp.square(model.apply(params, images) - 0.3))
 
     forward, both = jax.jit(lambda params: model.apply(params, images)), jax.jit(jax.grad(loss))
@@ -42,7 +42,7 @@ def run(backbones: list[str], *, batch: int, size: int, repeats: int) -> None:
     calls, counts = {}, {}
     for name in backbones:
         backbone, _, blocks = name.partition(":")
-        model = models.build(backbone=backbone, blocks=int(blocks) if blocks else None)
+        model = network.build(backbone=backbone, blocks=int(blocks) if blocks else None)
         params = jax.jit(model.init)(jax.random.key(1), images[:1])
         counts[name] = sum(array.size for array in jax.tree.leaves(params))
         calls |= {(name, kind): call for kind, call in _calls(model, params, images).items()}

@@ -16,8 +16,8 @@ from absl import flags
 from jax import lax
 
 from benchmarks import timing
-from blur_jax import degradations
-from blur_jax.train_step import each
+from blur_jax.data import degradations
+from blur_jax.train.step import each
 
 PAIRS = 64
 CONVOLVED = tuple(name for name in degradations.FAMILIES if name not in degradations.SEPARABLE)

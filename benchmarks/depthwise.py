@@ -2,7 +2,7 @@
 
     python -m benchmarks.depthwise
 
-Backs the choice in blur_jax/depthwise.py; the ratio is what counts.
+Backs the choice in blur_jax/models/depthwise.py; the ratio is what counts.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from absl import flags
 
 from benchmarks import timing
-from blur_jax import depthwise
+from blur_jax.models import depthwise
 
 # (batch, side, channels, kernel size, strides), as EfficientNet-Lite0 meets them at 64 px.
 CASES = [(16, 32, 32, 3, 1), (16, 32, 96, 3, 2), (16, 16, 144, 5, 2), (16, 4, 672, 5, 1)]

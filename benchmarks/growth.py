@@ -23,7 +23,8 @@ from ml_collections import config_flags
 from PIL import Image
 
 from benchmarks import timing, train_step
-from blur_jax import config_check, initialization, train
+from blur_jax.train import config_check, loop
+from blur_jax.train import start as run_start
 from tfds_builders.prepare import prepare_configured, required_parts
 
 _PICTURE = 160  # Side of the pictures in pixels.
@@ -58,7 +59,7 @@ def steps(config: ml_collections.ConfigDict, *, sizes: Sequence[int], factors: S
     print(f"{config.model.backbone}, {batch.labeled} + {batch.unlabeled} pairs unless the line says otherwise")
     for name, seconds in timing.rounds(calls, repeats=repeats).items():
         step, arguments = made[name]
-        rate = timing.spread(train.images_per_step(variants[name]) / np.asarray(seconds), 0)
+        rate = timing.spread(loop.images_per_step(variants[name]) / np.asarray(seconds), 0)
         milliseconds = timing.spread(1e3 * np.asarray(seconds), 1)
         print(f"{name:<28} {milliseconds:>24} ms {rate:>24} images/s {_mebibytes(step, arguments):8.0f} MiB")
 
@@ -79,11 +80,11 @@ def data(config: ml_collections.ConfigDict, count: int) -> None:
         start = time.perf_counter()
         prepare_configured(config.data, required_parts(config, "train"))
         ready = time.perf_counter()
-        pairs = initialization.open_pairs(config)
+        pairs = run_start.open_pairs(config)
         opened = time.perf_counter()
         size = sum(os.path.getsize(os.path.join(root, file)) for root, _, files in os.walk(prepared) for file in files)
-        batches = train.make_batches(config, pairs, 0)
-        rates = [_rate(batches, train.images_per_step(config), count) for _ in range(2)]
+        batches = loop.make_batches(config, pairs, 0)
+        rates = [_rate(batches, loop.images_per_step(config), count) for _ in range(2)]
     print(
         f"{count:>8,} pictures: prepared in {ready - start:6.1f} s, opened in {opened - ready:5.2f} s,"
         f" {size / 2**20:6.1f} MiB; first pass {rates[0]:7,.0f} images/s, second {rates[1]:7,.0f}",

@@ -18,8 +18,9 @@ from absl import flags
 from ml_collections import config_flags
 
 from benchmarks import timing, train_step
-from blur_jax import distributed, initialization, train
-from blur_jax.scoring.pipeline import available_cores
+from blur_jax.runs import distributed
+from blur_jax.score.pipeline import available_cores
+from blur_jax.train import loop, start
 
 _BATCHES = 20  # Of the loader, in a round; Grain reads eight ahead.
 _STEPS = 10  # In a round.
@@ -32,7 +33,7 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
         config: of a run; its data must be prepared.
         repeats: rounds.
     """
-    images = train.images_per_step(config)
+    images = loop.images_per_step(config)
     calls = {
         "decoding alone": (_decoding(config, _BATCHES * images), _BATCHES * images),
         "loader, each image decoded": (_loader(config, keep=False), _BATCHES * images),
@@ -49,11 +50,11 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
     print(f"{'share that the device waits':<30} {timing.spread(100 * (1 - alone / fed), 1)} %")
 
 
-def _open(config: ml_collections.ConfigDict, *, keep: bool) -> initialization.Pairs:
+def _open(config: ml_collections.ConfigDict, *, keep: bool) -> start.Pairs:
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.data.cache_mb = config.data.cache_mb if keep else 0
-    return initialization.open_pairs(config)
+    return start.open_pairs(config)
 
 
 def _decoding(config: ml_collections.ConfigDict, count: int) -> Callable[[], object]:
@@ -69,12 +70,12 @@ def _loader(config: ml_collections.ConfigDict, *, keep: bool) -> Callable[[], ob
         for split in (pairs.labeled, pairs.unlabeled):
             if split:
                 split.faces.stack(np.unique(split.rows))
-    batches = train.make_batches(config, pairs, 0)
+    batches = loop.make_batches(config, pairs, 0)
     return lambda: list(itertools.islice(batches, _BATCHES))
 
 
 def _steps(config: ml_collections.ConfigDict) -> dict[str, Callable[[], object]]:
-    batches = train.make_batches(config, _open(config, keep=True), 0)
+    batches = loop.make_batches(config, _open(config, keep=True), 0)
     step, (state, batch) = train_step.make_step(config, next(batches))
 
     def alone() -> object:

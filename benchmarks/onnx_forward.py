@@ -12,15 +12,16 @@ import numpy as np
 from absl import flags
 
 from benchmarks import timing
-from blur_jax import inference, models
-from blur_jax.exporting import onnx_backend
+from blur_jax.export import onnx_backend
+from blur_jax.models import network
+from blur_jax.runs import inference
 from configs import default, wider_blur
 
 NETWORKS = {"demo": default.get_config, "wider_blur": wider_blur.get_config}
 BATCHES = (1, 16, 64, 256)
 
 
-def _calls(model: models.Network, params: models.Params, images: np.ndarray) -> dict[str, Callable]:
+def _calls(model: network.Network, params: network.Params, images: np.ndarray) -> dict[str, Callable]:
     score, run = inference.make_score(model), onnx_backend.make(model, params, images.shape[1])
     return {"xla": lambda: score(params, images, batch_size=len(images)), "onnx": lambda: run(images)}
 
@@ -38,7 +39,7 @@ def run(names: list[str], batches: list[int], *, repeats: int, cpu: bool) -> Non
     print("network     px  batch |      xla      onnx  ratio | largest difference")
     for name in names:
         config = NETWORKS[name]()
-        model, size = models.from_config(config.model), config.data.image_size
+        model, size = network.from_config(config.model), config.data.image_size
         images = np.random.default_rng(0).integers(0, 256, (max(batches), size, size, 3), dtype=np.uint8)
         params = jax.jit(model.init)(jax.random.key(0), inference.to_float(images[:1]))["params"]
         for batch in batches:

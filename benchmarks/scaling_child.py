@@ -12,7 +12,11 @@ import numpy as np
 
 from benchmarks import timing
 from benchmarks.train_step import draw_batch
-from blur_jax import distributed, initialization, models, train, train_state, train_step
+from blur_jax.models import network
+from blur_jax.runs import distributed
+from blur_jax.train import loop, start
+from blur_jax.train import state as train_state
+from blur_jax.train import step as train_step
 from configs import default
 
 WHOLE, ALONE, HANDED_OVER = "whole", "without collectives", "handed over"
@@ -41,8 +45,8 @@ def measure(config: Any, *, repeats: int) -> dict[str, Any]:
         median shares of the CPU seconds of the whole step, of the same round; "trained_bytes" of the parameters;
         "all_reduced_bytes" of a step; "images" in the global batch.
     """
-    model, tx = initialization.build(config)
-    params = initialization.initial_params(config, model)
+    model, tx = start.build(config)
+    params = start.initial_params(config, model)
     state = distributed.replicate(jax.device_get(train_state.create(params, tx)))
     # This process's share.
     batch = jax.tree.map(lambda part: part[: len(part) // jax.process_count()], draw_batch(config))
@@ -60,7 +64,7 @@ def measure(config: Any, *, repeats: int) -> dict[str, Any]:
         jax.block_until_ready(calls[ALONE]())  # Traced and compiled here, with the replacement in place.
     spent = {name: np.array(clocks) for name, clocks in timing.both_clocks(calls, repeats=repeats).items()}
     cpu = {name: clocks[:, 1] for name, clocks in spent.items()}
-    trained, _ = models.partition(params, config.model.frozen_blocks)
+    trained, _ = network.partition(params, config.model.frozen_blocks)
     return {
         "seconds": {name: float(np.median(spent[name][:, 0])) for name in calls},
         "cpu": {name: float(np.median(cpu[name])) for name in calls},
@@ -68,7 +72,7 @@ def measure(config: Any, *, repeats: int) -> dict[str, Any]:
         "handed_over": float(np.median(cpu[HANDED_OVER] / cpu[WHOLE])),
         "trained_bytes": sum(4 * leaf.size for leaf in jax.tree.leaves(trained)),
         "all_reduced_bytes": all_reduced_bytes(program),
-        "images": train.images_per_step(config),
+        "images": loop.images_per_step(config),
     }
 
 

@@ -29,8 +29,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import corrupted, timing
-from blur_jax import scorer
-from blur_jax.scoring import journal, pipeline
+from blur_jax.score import journal, pipeline, scorer
 
 _SAMPLE = 1024  # Pictures that are decoded, and images that are scored, alone.
 _BATCH = 64

@@ -50,7 +50,7 @@ def main() -> None:
     def timed(*args: Any) -> int:
         import jax
 
-        from blur_jax import initialization, train
+        from blur_jax.train import loop, start
 
         clock.mark("imports")
         counts = {_HITS: 0, _MISSES: 0}
@@ -60,7 +60,7 @@ def main() -> None:
                 counts[event] += 1
 
         jax.monitoring.register_event_listener(count)
-        make_step = train.make_step
+        make_step = loop.make_step
 
         def made(*args: Any) -> Callable:
             step = clock.around(make_step(*args), "trace, and compile or load", before="first batch and the rest")
@@ -75,12 +75,12 @@ def main() -> None:
             return first
 
         rest = "first batch and the rest"
-        opened = clock.around(initialization.open_pairs, "open the data", before=rest)
-        drawn = clock.around(initialization.initial_state, "initial state", before=rest)
+        opened = clock.around(start.open_pairs, "open the data", before=rest)
+        drawn = clock.around(start.initial_state, "initial state", before=rest)
         with (
-            mock.patch.object(initialization, "open_pairs", opened),
-            mock.patch.object(initialization, "initial_state", drawn),
-            mock.patch.object(train, "make_step", made),
+            mock.patch.object(start, "open_pairs", opened),
+            mock.patch.object(start, "initial_state", drawn),
+            mock.patch.object(loop, "make_step", made),
         ):
             return run(*args)
 

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from absl import app, flags, logging
 
-from blur_jax import config_check, distributed
+from blur_jax.runs import distributed
+from blur_jax.train import config_check
 
 
 def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:

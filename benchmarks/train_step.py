@@ -20,13 +20,19 @@ from absl import flags
 from ml_collections import config_flags
 
 from benchmarks import timing
-from blur_jax import augment, degradations, distributed, initialization, models, optimizer, train_state, train_step
-from blur_jax.data import Batch
+from blur_jax.data import augmentation, degradations
+from blur_jax.data.batches import Batch
+from blur_jax.models import network
+from blur_jax.runs import distributed
+from blur_jax.runs.config import uses_unlabeled
+from blur_jax.train import optimizer, start
+from blur_jax.train import state as train_state
+from blur_jax.train import step as train_step
 
 CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "configs", "default.py")
 WHOLE = "whole step"
 # {part: (module, its functions that the identity replaces)}
-_IDENTITY = {"degradation": (degradations, ("apply",)), "augmentation": (augment, ("apply", "add_noise"))}
+_IDENTITY = {"degradation": (degradations, ("apply",)), "augmentation": (augmentation, ("apply", "add_noise"))}
 # {variant: the parts that it goes without}
 VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "without both": tuple(_IDENTITY)}
 
@@ -39,8 +45,8 @@ def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence
         batch: of uint8 pairs, as `draw_batch` gives it.
         without: parts, "degradation" or "augmentation", that the identity replaces.
     """
-    model, tx = models.from_config(config.model), optimizer.build(config.optimizer, config.steps)
-    params = initialization.initial_params(config, model)
+    model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+    params = start.initial_params(config, model)
     state = train_state.create(
         params,
         tx,
@@ -64,7 +70,7 @@ def draw_batch(config: ml_collections.ConfigDict) -> Batch:
     labeled, unlabeled = (
         rng.integers(0, 256, (config.batch[part], 2, size, size, 3), np.uint8) for part in ("labeled", "unlabeled")
     )
-    if not train_step.uses_unlabeled(config):
+    if not uses_unlabeled(config):
         unlabeled = None
     return Batch(labeled, np.ones(len(labeled), np.int8), unlabeled)
 

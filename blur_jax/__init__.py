@@ -14,7 +14,7 @@ __all__ = ["Scorer", "__version__", "load_scorer"]
 def __getattr__(name: str) -> Any:
     """Imports what is asked for only then: whoever wants the losses alone does not load Orbax."""
     if name in ("Scorer", "load_scorer"):
-        return getattr(importlib.import_module("blur_jax.scorer"), name)
+        return getattr(importlib.import_module("blur_jax.score.scorer"), name)
     if name == "__version__":
         try:
             return importlib.metadata.version("blur_jax")

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from skimage import measure
 
-from blur_jax import backbones, inference, models, pretrained
+from blur_jax.models import backbones, network, pretrained
+from blur_jax.runs import inference
 
 KERNEL_SIZES = (1, 3, 5, 7, 9)  # Of the Laplacian and the Sobel filter in OFIQ's sharpness.
 BOX_SIZES = (3, 5, 7)
@@ -94,7 +95,7 @@ def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray
 
     def features(params: Any, images: jax.Array) -> jax.Array:
         maps = backbone.apply({"params": params}, images)
-        return jnp.concatenate([models.mean_and_std(each) for each in maps], axis=-1)
+        return jnp.concatenate([network.mean_and_std(each) for each in maps], axis=-1)
 
     mapped = inference.make_map(features)
     return mapped(params, images, batch_size=batch_size, progress="ImageNet features")

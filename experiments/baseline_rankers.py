@@ -10,12 +10,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from blur_jax import metrics
+from blur_jax.metrics import rank_statistics
 
 
 def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
     """Share of `pairs` int [m, 2] (sharper face, blurrier face) that `scores` [n] order so; equal scores count half."""
-    return float(np.mean(metrics.in_order(*scores[pairs].T)))
+    return float(np.mean(rank_statistics.in_order(*scores[pairs].T)))
 
 
 def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float) -> np.ndarray:

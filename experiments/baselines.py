@@ -26,9 +26,11 @@ from absl import flags
 from PIL import Image
 from tqdm import tqdm
 
-from blur_jax import bootstrap, data, run_dir
-from blur_jax.evaluate import SCORES_FILE
-from blur_jax.preprocessing import Preprocessing, crop_and_resize
+from blur_jax.data import splits
+from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
+from blur_jax.evaluate.evaluation import SCORES_FILE
+from blur_jax.metrics import bootstrap
+from blur_jax.runs import run_dir
 from experiments import baseline_features, baseline_rankers, command, ranked, tables
 from tfds_builders.ssranking_face_blur.builder import photograph
 
@@ -68,9 +70,9 @@ class Faces:
         return np.stack([crop_and_resize(Image.fromarray(image), None, protocol) for image in self.images])
 
 
-def read_faces(labeled: data.Split, tests: Mapping[str, data.Split]) -> Faces:
+def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Faces:
     """Reads the faces of labeled pairs and of ranked splits, each once."""
-    rows, pairs = data.used_faces(labeled)
+    rows, pairs = splits.used_faces(labeled)
     rows = list(dict.fromkeys([*rows.tolist(), *(row for split in tests.values() for row in split.rows.tolist())]))
     images = labeled.faces.stack(tqdm(rows, desc="reading faces", disable=None))
     order = labeled.labels
@@ -130,7 +132,7 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
     return found
 
 
-def cached_baselines(labeled: data.Split, tests: Mapping[str, data.Split], workdir: str) -> dict[str, Any]:
+def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
     """Returns the baselines of these data, from the workdir where they are kept there, else made and kept.
 
     Returns:
@@ -151,11 +153,11 @@ def _write_json(path: str, results: dict[str, Any]) -> None:
     run_dir.write_atomically(path, json.dumps(results, indent=1) + "\n")
 
 
-def _names(split: data.Split) -> list[str]:
+def _names(split: splits.Split) -> list[str]:
     return [split.faces.names[row] for row in split.rows]
 
 
-def read_run(path: str, tests: Mapping[str, data.Split]) -> Scores:
+def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
     """Returns the scores that the evaluation of a run gave the faces of `tests`, in their order.
 
     Raises:
@@ -180,7 +182,7 @@ def read_run(path: str, tests: Mapping[str, data.Split]) -> Scores:
 
 
 def compare(
-    scores: Mapping[str, Scores], tests: Mapping[str, data.Split], first: str | None, resamples: int
+    scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Computes the size-matched metrics of all scorers.
 
@@ -213,7 +215,7 @@ def compare(
     }
 
 
-def table(metrics: Mapping[str, dict], tests: Mapping[str, data.Split], first: str | None) -> str:
+def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first: str | None) -> str:
     """Returns what `compare` returns as a table with a row for each scorer, the best first."""
     headline = ranked.headline_names(tests)
     columns = {f"AUC {split}": (split, "auc") for split in headline}
@@ -235,7 +237,7 @@ def _settings_table(found: Mapping[str, dict]) -> str:
     return tables.markdown(["baseline", "chosen", "cross-validated accuracy on train pairs"], rows)
 
 
-def _csv(scores: Mapping[str, Scores], tests: Mapping[str, data.Split]) -> str:
+def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("scorer", "split", "name", "score"))
@@ -273,7 +275,7 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
     ranked.prepare(config.data)
     tests = ranked.open_splits(config.data)
     scores = {name: read_run(path, tests) for name, path in runs.items()}
-    results = cached_baselines(data.open_split(config.data, "labeled", "train"), tests, workdir)
+    results = cached_baselines(splits.open_split(config.data, "labeled", "train"), tests, workdir)
     for name, found in results["baselines"].items():
         if name in runs:
             raise ValueError(f"--run={name}=... has the name of a baseline; choose another")

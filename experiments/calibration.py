@@ -22,10 +22,14 @@ import numpy as np
 from absl import flags
 from scipy import stats
 
-from blur_jax import bootstrap, calibration, data, figures, run_dir, threshold_rules
-from blur_jax.calibration import Calibration
-from blur_jax.scorer import Scorer, load_scorer
-from blur_jax.scoring.inputs import Inputs
+from blur_jax.data import splits as data
+from blur_jax.evaluate import figures
+from blur_jax.metrics import bootstrap, calibration
+from blur_jax.metrics.calibration import Calibration
+from blur_jax.runs import run_dir
+from blur_jax.score.inputs import Inputs
+from blur_jax.score.scorer import Scorer, load_scorer
+from blur_jax.threshold import rules
 from experiments import command, ranked, tables
 from experiments.baselines import parse_runs
 
@@ -135,7 +139,7 @@ def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[
     return rows, bins
 
 
-def half_discards(scores: np.ndarray) -> list[tuple[threshold_rules.Share, float]]:
+def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
     """Chooses a threshold on random halves of scores [n], to discard `RATE`.
 
     Returns:
@@ -145,8 +149,8 @@ def half_discards(scores: np.ndarray) -> list[tuple[threshold_rules.Share, float
     for _ in range(HALVES):
         mixed = rng.permutation(scores)
         chosen, others = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
-        threshold = threshold_rules.for_discard(chosen, RATE)
-        found.append((threshold_rules.share(chosen >= threshold), float(np.mean(others >= threshold))))
+        threshold = rules.for_discard(chosen, RATE)
+        found.append((rules.share(chosen >= threshold), float(np.mean(others >= threshold))))
     return found
 
 
@@ -157,7 +161,7 @@ def threshold_row(name: str, run: Scored, pictures: np.ndarray | None) -> list[s
     stated, other = found[0]
     # The other half is a sample, too: how often it falls within the interval of what all pictures do.
     inside = np.mean([share.low <= share_of_other <= share.high for share, share_of_other in found])
-    elsewhere = "" if pictures is None else f"{np.mean(pictures >= threshold_rules.for_discard(scores, RATE)):.1%}"
+    elsewhere = "" if pictures is None else f"{np.mean(pictures >= rules.for_discard(scores, RATE)):.1%}"
     return [
         name,
         f"{stated.total:,}",

@@ -9,7 +9,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax import flag_errors
+from blur_jax.runs import command_line
 
 flags.disclaim_key_flags()  # `--help` lists the flags defined here as those of the experiment.
 
@@ -69,7 +69,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    sys.exit(f"{_name()}: --config: {flag_errors.sentence(error)} (fields and types: configs/default.py)")
+    sys.exit(f"{_name()}: --config: {command_line.flag_error(error)} (fields and types: configs/default.py)")
 
 
 def _name() -> str:

@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from blur_jax import bootstrap
+from blur_jax.metrics import bootstrap
 from experiments import command, grid, label_efficiency, ranked, tables
 from experiments.label_efficiency_summary import over_seeds
 

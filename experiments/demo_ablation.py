@@ -9,7 +9,7 @@ from typing import Any
 
 import ml_collections
 
-from blur_jax import evaluate
+from blur_jax.evaluate import evaluation
 from experiments import command, grid, tables
 from tfds_builders.prepare import prepare_configured
 
@@ -19,7 +19,7 @@ ARMS = {"labeled only": 0.0, "labeled and unlabeled": 1.0}
 
 def read(config: ml_collections.ConfigDict, folder: str) -> dict[str, Any]:
     """Evaluates a run; returns its metrics on the test split, by group, those of all faces under "all"."""
-    test = evaluate.evaluate(config, folder)["splits"]["test"]
+    test = evaluation.evaluate(config, folder)["splits"]["test"]
     groups = test.pop("groups")
     return {"all": test, **groups}
 

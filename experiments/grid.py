@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import ml_collections
 from tqdm import tqdm
 
-from blur_jax import config_check, distributed, run_dir, user_cache
-from blur_jax.train import train
+from blur_jax.runs import distributed, program_cache, run_dir
+from blur_jax.train import config_check
+from blur_jax.train.loop import train
 
 ROW_FILE = "row.json"
 
@@ -53,7 +54,7 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
     # Programs compiled for a CPU are never unmapped, and after some tens of runs one process is out of mappings.
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=spawn, initializer=user_cache.keep_programs, max_tasks_per_child=1
+        workers, mp_context=spawn, initializer=program_cache.keep_programs, max_tasks_per_child=1
     ) as pool:
         futures = [pool.submit(_make, *run, folders[name]) for name, run in todo.items()]
         try:

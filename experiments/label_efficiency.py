@@ -22,7 +22,9 @@ from typing import Any
 import ml_collections
 from absl import flags
 
-from blur_jax import data, evaluate, run_dir
+from blur_jax.data import splits as data
+from blur_jax.evaluate import evaluation
+from blur_jax.runs import run_dir
 from experiments import command, grid, label_efficiency_summary, linear_ranker, ranked, tables, target_pictures
 from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, TARGET, TRAINED, Cell
 from tfds_builders.prepare import prepare_configured
@@ -92,7 +94,7 @@ def read(config: ml_collections.ConfigDict, folder: str, *, far: dict[str, Any] 
         configs["far"] = config.copy_and_resolve_references()
         configs["far"].data = ml_collections.ConfigDict(far)
     for axis, of_axis in configs.items():
-        _, scored = evaluate.score_splits(of_axis, folder)
+        _, scored = evaluation.score_splits(of_axis, folder)
         row[axis] = {name: scores.tolist() for name, (_, scores) in scored.items()}
     return row
 

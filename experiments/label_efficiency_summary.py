@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from blur_jax import bootstrap
+from blur_jax.metrics import bootstrap
 from experiments import tables
 
 # Losses on unlabeled pairs, each with its config.consistency.<name>_weight.

@@ -17,7 +17,9 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from blur_jax import data, metrics, scorer
+from blur_jax.data import splits
+from blur_jax.metrics import rank_statistics
+from blur_jax.score import scorer
 from experiments import command, grid, ranked, tables
 
 
@@ -45,12 +47,12 @@ def events(names: Sequence[Sequence[str]], least_pairs: int) -> dict[str, list[i
 
 def read(config: ml_collections.ConfigDict, folder: str, *, indices: Sequence[int]) -> dict[str, float]:
     """Returns the share of the labeled pairs at `indices` that a run's scorer puts in their order, ties left out."""
-    split = data.open_split(config.data, "labeled", config.data.labeled_split)
+    split = splits.open_split(config.data, "labeled", config.data.labeled_split)
     rows, pairs = np.unique(split.rows[indices], return_inverse=True)
     images = split.faces.stack(rows)
     scores = scorer.load_scorer(folder).score_images(images, batch_size=config.evaluation.batch_size)
     order = split.labels[indices]
-    in_order = metrics.in_order(*scores[pairs.reshape(-1, 2)].T, order)
+    in_order = rank_statistics.in_order(*scores[pairs.reshape(-1, 2)].T, order)
     return {"accuracy": float(np.mean(in_order[order != 0])), "pairs": len(indices)}
 
 
@@ -75,7 +77,7 @@ def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs
         ValueError: no event has enough pairs; or as `grid.rows`.
     """
     ranked.prepare(config.data)
-    split = data.open_split(config.data, "labeled", config.data.labeled_split)
+    split = splits.open_split(config.data, "labeled", config.data.labeled_split)
     found = events(split.names, least_pairs)
     if not found:
         raise ValueError(f"{config.data.name} has no event with {least_pairs} labeled pairs; see --least_pairs")

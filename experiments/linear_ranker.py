@@ -6,7 +6,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from blur_jax import data, probe
+from blur_jax.data import splits as data
+from blur_jax.models import linear_probe
 from experiments import baseline_features
 
 
@@ -21,7 +22,7 @@ def score(
         fits: {name: `config.data` of a run with `labeled_count` set}, of one data set; the seed of the draw is the
             last part of the name.
         tests: {axis: {ranked split: opened}}.
-        strength: see `probe.logistic_ranking`; 1e-4 is what cross-validation on all pairs chooses.
+        strength: see `linear_probe.logistic_ranking`; 1e-4 is what cross-validation on all pairs chooses.
 
     Returns:
         {name: {axis: {split: [n]}}}, larger = blurrier.
@@ -40,7 +41,7 @@ def score(
     for name, split in opened.items():
         places = np.searchsorted(rows, split.rows)
         used, pairs = np.unique(places, return_inverse=True)
-        kernel, bias = probe.logistic_ranking(
+        kernel, bias = linear_probe.logistic_ranking(
             features[used], pairs.reshape(-1, 2), split.labels.astype(np.int64), strength=strength
         )
         found[name] = {

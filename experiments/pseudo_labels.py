@@ -16,8 +16,10 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from blur_jax import data, degradations, losses, metrics
-from blur_jax.scorer import Scorer, load_scorer
+from blur_jax.data import degradations, splits
+from blur_jax.metrics import rank_statistics
+from blur_jax.score.scorer import Scorer, load_scorer
+from blur_jax.train import losses
 from experiments import command, tables
 
 COLUMNS = ("pairs kept", "clean, as labeled", "degraded, as labeled", "degraded, as clean", "by the margin", "loss")
@@ -76,8 +78,8 @@ def measure(
     )
     return (
         share,
-        float(np.mean(metrics.in_order(0, clean, order))),
-        float(np.mean(metrics.in_order(0, degraded, order))),
+        float(np.mean(rank_statistics.in_order(0, clean, order))),
+        float(np.mean(rank_statistics.in_order(0, degraded, order))),
         float(np.mean(taught > 0)),
         float(np.mean(taught >= margin)),
         float(losses.mean(loss)),
@@ -113,7 +115,7 @@ def run(run: str, data_dir: str | None, configs: list[str], pairs: int, workdir:
     scorer = load_scorer(run)
     if data_dir is not None:
         scorer.config.data.dir = data_dir
-    split = data.open_split(scorer.config.data, "labeled", "validation")
+    split = splits.open_split(scorer.config.data, "labeled", "validation")
     drawn = np.random.default_rng(0).permutation(len(split))[:pairs]
     drawn = drawn[split.labels[drawn] != 0]
     images, order = split.images(drawn), split.labels[drawn]

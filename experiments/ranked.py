@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import ml_collections
 import numpy as np
 
-from blur_jax import bootstrap, data
+from blur_jax.data import splits as data
+from blur_jax.metrics import bootstrap
 from tfds_builders.prepare import prepare_configured
 
 

@@ -5,7 +5,10 @@ Command: python -m experiments.readme_picture --run=runs/demo
 
 from absl import flags
 
-from blur_jax import checkpoints, evaluate, figures, ranking, run_dir
+from blur_jax.evaluate import evaluation as evaluate
+from blur_jax.evaluate import figures
+from blur_jax.metrics import ranked_split
+from blur_jax.runs import checkpoints, run_dir
 from experiments import command
 
 
@@ -22,7 +25,7 @@ def run(run: str, output: str) -> None:
     _, scored = evaluate.score_splits(checkpoints.find(run).config, run)
     split, scores = scored["test"]
     images, groups = split.images(range(len(split))), [split.faces.groups[row] for row in split.rows]
-    evaluation = ranking.Evaluation("test", scores, split.labels, list(split.names), groups, images, {})
+    evaluation = ranked_split.Evaluation("test", scores, split.labels, list(split.names), groups, images, {})
     picture = figures.to_webp(figures.sorted_faces(evaluation, columns=10, rows=3), quality=85)
     run_dir.resolve(output).write_bytes(picture)
 

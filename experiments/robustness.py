@@ -26,8 +26,10 @@ from absl import flags
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from blur_jax import bootstrap, data, run_dir
-from blur_jax.scorer import Scorer, load_scorer
+from blur_jax.data import splits as data
+from blur_jax.metrics import bootstrap
+from blur_jax.runs import run_dir
+from blur_jax.score.scorer import Scorer, load_scorer
 from experiments import command, ranked, tables
 from experiments.baselines import CLOSED_FORM
 from experiments.robustness_changes import CHANGES, Face

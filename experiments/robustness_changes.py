@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from blur_jax import degradations
-from blur_jax.preprocessing import Preprocessing, crop_and_resize
+from blur_jax.data import degradations
+from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
 
 _RADII = (0, 0.01, 0.02, 0.04, 0.06)  # Of blur, r.m.s., in face widths.
 _SHIFTS = (-10, -5, -2, 0, 2, 5, 10)  # Of crops, in percent of the side.

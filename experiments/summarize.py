@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blur_jax import command_line
+from blur_jax.runs import command_line
 
 METRICS = ("auc", "pairwise_accuracy", "spearman")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 
-from blur_jax import run_dir
+from blur_jax.runs import run_dir
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

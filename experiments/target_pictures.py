@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from blur_jax import run_dir
-from blur_jax.preprocessing import Box
+from blur_jax.data.preprocessing import Box
+from blur_jax.runs import run_dir
 from tfds_builders.folder_face_blur.layout import read_layout
 from tfds_builders.folder_face_blur.tables import read_tables
 from tfds_builders.ssranking_face_blur.lists import FOLDERS, UNSUPERVISED

@@ -7,9 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from blur_jax import config_check, run_dir, train
+from blur_jax.runs import run_dir
+from blur_jax.train import config_check, loop
 from configs import default
-from conftest import flattened, shrink
+from tests.helpers.configs import flattened, shrink
 
 NAMES = sorted(path.stem for path in pathlib.Path(default.__file__).parent.glob("*.py") if path.stem != "__init__")
 
@@ -41,7 +42,7 @@ def test_a_config_trains_when_shrunk(name, demo_dir, tmp_path):
         config.model.blocks, config.model.frozen_blocks = 2, min(1, config.model.frozen_blocks)
     if config.model.backbone.startswith("resnet"):
         config.model.backbone = "resnet18"
-    assert train.train(config, str(tmp_path))
+    assert loop.train(config, str(tmp_path))
     losses = [row["loss"] for row in run_dir.read_history(tmp_path) if "loss" in row]
     assert len(losses) == 2
     assert np.isfinite(losses).all()

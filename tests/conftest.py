@@ -7,9 +7,10 @@ from unittest import mock
 import jax
 import pytest
 
-from blur_jax import data
-from blur_jax.preprocessing import Preprocessing
+from blur_jax.data.preprocessing import Preprocessing
 from configs import default
+from tests.helpers.configs import IMAGE_SIZE, flattened, shrink
+from tests.helpers.paths import ROOT
 from tfds_builders import prepare
 from tfds_builders.demo_face_blur import builder as demo
 
@@ -22,8 +23,6 @@ _SETTINGS = {
 }
 for _name, _value in _SETTINGS.items():
     jax.config.update(_name, _value)
-
-IMAGE_SIZE = 32
 
 
 @pytest.fixture(scope="session")
@@ -42,30 +41,17 @@ def config(demo_dir):
     return shrink(default.get_config(), demo_dir)
 
 
-def shrink(config, demo_dir):
-    """Makes any config run in seconds on the tiny demo data."""
-    config.steps, config.log_every, config.checkpoint_every = 6, 1, 2
-    config.data.name, config.data.dir, config.data.manual_dir = "demo_face_blur", demo_dir, None
-    config.data.image_size, config.data.context, config.data.sources = IMAGE_SIZE, 1.0, None
-    config.data.sources = data.prepared_sources(config.data)
-    config.batch.labeled = config.batch.unlabeled = 8
-    config.consistency.warmup_steps = config.optimizer.warmup_steps = 2
-    config.evaluation.batch_size, config.evaluation.resamples = 16, 20
-    return config
-
-
 @pytest.fixture(scope="session")
 def subprocess_env():
     """Environment of the runs that tests start: the repository importable, the same settings of JAX."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     settings = {name.upper(): str(value) for name, value in _SETTINGS.items()}
-    return os.environ | settings | {"PYTHONPATH": root}
+    return os.environ | settings | {"PYTHONPATH": str(ROOT)}
 
 
-def flattened(config, prefix=""):
-    """{"data.name": ..., "steps": ...} of a nested config."""
-    flat = {}
-    for name, value in config.items():
-        nested = hasattr(value, "items")
-        flat |= flattened(value, f"{prefix}{name}.") if nested else {prefix + name: value}
-    return flat
+@pytest.fixture
+def arguments(config):
+    """The default config shrunk, as flags."""
+    config.data.dir = str(config.data.dir)
+    before = flattened(default.get_config())
+    after = flattened(config)
+    return [f"--config.{name}={value}" for name, value in after.items() if before[name] != value]

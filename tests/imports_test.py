@@ -1,76 +1,36 @@
 """The rules of the house: who may import what (docs/design.md)."""
 
 import ast
-import pathlib
 import re
 import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PACKAGES = ("blur_jax", "configs", "tfds_builders")
-PRODUCT = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")) + [ROOT / "launch.py"]
-PEERS = ROOT / "benchmarks" / "peers"  # What the project is compared with.
-WORKSHOP = sorted(path for package in ("experiments", "benchmarks") for path in (ROOT / package).rglob("*.py"))
-MODULES = sorted(path for path in (ROOT / "blur_jax").rglob("*.py") if path != ROOT / "blur_jax" / "__init__.py")
+from tests.helpers.paths import ROOT
 
-# Each library's one module.
-ONE_MODULE = {"orbax": "checkpoints", "grain": "data", "matplotlib": "figures", "tensorboardX": "writers"}
-
-# Modules of blur_jax from the bottom up, a folder being one: each may import those above its own line, and itself.
-LAYERS = (
-    {"depthwise", "pictures", "untrusted", "user_cache"},
-    {
-        "losses",
-        "metrics",
-        "psf",
-        "augment",
-        "backbones",
-        "pretrained",
-        "optimizer",
-        "preprocessing",
-        "legacy",
-        "ranking",
-        "calibration",
-        "command_line",
-        "flag_errors",
-        "interrupt",
-        "comparisons",
-        "discard_curve",
-        "threshold_rules",
-        "run_archive",
-        "supervisor",
-    },
-    {
-        "bootstrap",
-        "degradations",
-        "models",
-        "distributed",
-        "run_dir",
-        "labeled_pairs",
-        "calibration_fit",
-        "prepared",
-        "config_ranges",
-    },
-    {
-        "evaluation_config",
-        "train_state",
-        "inference",
-        "probe",
-        "writers",
-        "figures",
-        "data",
-        "decisions",
-        "scoring",
-        "occlusion",
-    },
-    {"checkpoints", "train_step", "data_summary", "provenance"},
-    {"exporting", "report", "warm_start"},
-    {"initialization", "scorer", "config_check", "validation"},
-    {"train", "evaluate", "notebook", "export", "threshold_choice", "error_vs_discard", "score"},
-    {"threshold", "dry_run"},
+# The folders of blur_jax from the ground up: each imports from floors below its own, and from itself.
+FLOORS = (
+    {"data"},
+    {"models", "metrics"},
+    {"runs"},
+    {"train", "export"},
+    {"score"},
+    {"threshold"},
+    {"evaluate"},
 )
+PRODUCT = [
+    path for folder in ("blur_jax", "configs", "tfds_builders") for path in sorted((ROOT / folder).rglob("*.py"))
+]
+WORKSHOP = [path for folder in ("experiments", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+PEERS = ROOT / "benchmarks" / "peers"  # What the project is compared with.
+# The one place of each library.
+ONE_PLACE = {
+    "orbax": "blur_jax/runs/checkpoints/",
+    "grain": "blur_jax/data/batches.py",
+    "matplotlib": "blur_jax/evaluate/figures/",
+    "tensorboardX": "blur_jax/train/log.py",
+}
 
 
 def imports(path):
@@ -84,82 +44,86 @@ def imports(path):
     return names
 
 
-def roots(path):
-    return {name.split(".")[0] for name in imports(path)}
+IMPORTS = {path.relative_to(ROOT).as_posix(): imports(path) for path in [*PRODUCT, ROOT / "launch.py"]}
 
 
-def module(path):
-    """The module of blur_jax that a file is, or is in."""
-    return path.relative_to(ROOT / "blur_jax").parts[0].removesuffix(".py")
+def users(library):
+    return {path for path, names in IMPORTS.items() if any(name.split(".")[0] == library for name in names)}
 
 
-def siblings(path):
-    return {name.split(".")[1] for name in imports(path) if name.startswith("blur_jax.")}
+def test_every_folder_has_its_floor():
+    folders = {path.name for path in (ROOT / "blur_jax").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert sorted(name for floor in FLOORS for name in floor) == sorted(folders)
+    assert not [path for path in (ROOT / "blur_jax").glob("*.py") if path.name != "__init__.py"]
 
 
-def test_there_is_something_to_check():
-    assert len(PRODUCT) > 20
-    assert "pmap" in (ROOT / "blur_jax" / "distributed.py").read_text()
+def test_imports_run_downwards():
+    upwards = []
+    for path, names in IMPORTS.items():
+        _, *folder = path.split("/")[:2]
+        if not path.startswith("blur_jax/") or path.count("/") < 2:
+            continue
+        level = next(level for level, floor in enumerate(FLOORS) if folder[0] in floor)
+        allowed = set().union(*FLOORS[:level], folder)
+        found = {name.split(".")[1] for name in names if name.startswith("blur_jax.")}
+        upwards += [f"{path} imports {other}" for other in sorted(found - allowed)]
+    assert upwards == []
 
 
-OWN = [path for path in PRODUCT + WORKSHOP if PEERS not in path.parents]
+def test_the_library_knows_neither_configs_nor_builders():
+    for package in ("configs", "tfds_builders", "launch", "tests"):
+        assert not {path for path in users(package) if path.startswith("blur_jax/")}
 
 
-@pytest.mark.parametrize("path", OWN, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_tensorflow_and_no_pytorch(path):
-    assert not roots(path) & {"tensorflow", "torch", "torchvision", "keras"}
-
-
-def test_nothing_imports_tensorflow_or_pytorch_behind_our_backs():
-    modules = "launch, blur_jax.train, blur_jax.evaluate, tfds_builders.prepare"
-    program = f"import sys, {modules}\nprint(sorted({{'tensorflow', 'torch'}} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("library", ONE_MODULE)
-def test_a_library_has_one_module(library):
-    users = [path for path in PRODUCT if library in roots(path)]
-    assert {module(path) for path in users} == {ONE_MODULE[library]}
+@pytest.mark.parametrize("library", ONE_PLACE)
+def test_a_library_has_one_place(library):
+    found = users(library)
+    assert found
+    assert all(path.startswith(ONE_PLACE[library]) for path in found), found
 
 
 def test_pmap_has_one_file():
-    users = [path.name for path in PRODUCT if "jax.pmap" in path.read_text() or "axis_name" in path.read_text()]
-    assert users == ["distributed.py"]
+    found = [path for path in IMPORTS if re.search(r"jax\.pmap|axis_name", (ROOT / path).read_text(encoding="utf-8"))]
+    assert found == ["blur_jax/runs/distributed.py"]
 
 
 def test_flags_are_for_launchers():
     flags = re.compile(r"\bFLAGS\b")  # XLA_FLAGS are others'.
-    users = {path.name for path in PRODUCT if "absl.flags" in imports(path) or flags.search(path.read_text())}
-    assert users == {"launch.py", "prepare.py"}
+    found = {
+        path for path, names in IMPORTS.items() if "absl.flags" in names or flags.search((ROOT / path).read_text())
+    }
+    assert found == {"launch.py", "tfds_builders/prepare.py"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_the_library_knows_neither_configs_nor_builders(path):
-    assert not roots(path) & {"configs", "tfds_builders", "launch", "tests"}
+def test_nothing_imports_tensorflow_or_pytorch():
+    own = [path for path in [*PRODUCT, *WORKSHOP] if PEERS not in path.parents]
+    roots = {name.split(".")[0] for path in own for name in imports(path)}
+    assert not roots & {"tensorflow", "torch", "torchvision", "keras"}
 
 
-def test_every_module_has_its_layer():
-    assert sorted(name for layer in LAYERS for name in layer) == sorted({module(path) for path in MODULES})
+# {module: what importing it leaves out}
+LEFT_OUT = {
+    "blur_jax": ("jax", "orbax", "tensorflow_datasets"),
+    "launch": ("jax", "numpy"),
+    "blur_jax.train.losses": ("flax", "orbax", "tensorflow_datasets", "matplotlib"),
+    "blur_jax.train.loop": ("matplotlib", "tensorflow", "torch"),
+    "blur_jax.score.scorer": ("matplotlib", "tensorflow_datasets", "grain"),
+    "blur_jax.evaluate.evaluation, tfds_builders.prepare": ("tensorflow", "torch"),
+}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "blur_jax")))
-def test_imports_run_downwards(path):
-    level = next(level for level, layer in enumerate(LAYERS) if module(path) in layer)
-    assert siblings(path) <= set().union(*LAYERS[:level], {module(path)})
-
-
-@pytest.mark.parametrize(
-    ("module", "left_out"),
-    [
-        ("blur_jax", ("jax", "orbax", "tensorflow_datasets")),
-        ("launch", ("jax", "numpy")),
-        ("blur_jax.losses", ("flax", "orbax", "tensorflow_datasets", "matplotlib")),
-        ("blur_jax.train", ("matplotlib",)),
-        ("blur_jax.scorer", ("matplotlib", "tensorflow_datasets", "grain")),
-    ],
-)
-def test_what_importing_a_module_leaves_out(module, left_out):
-    program = f"import sys, {module}\nprint(sorted(set({left_out}) & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+def test_what_importing_a_module_leaves_out():
+    """Each in a child of one process, which has imported nothing."""
+    program = f"""
+import importlib, os, sys
+for modules, left_out in {LEFT_OUT!r}.items():
+    child = os.fork()
+    if child == 0:
+        for module in modules.split(", "):
+            importlib.import_module(module)
+        print(modules, set(left_out) & set(sys.modules), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.splitlines() == [f"{modules} set()" for modules in LEFT_OUT], found.stderr

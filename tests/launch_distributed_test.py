@@ -8,10 +8,10 @@ import time
 import portpicker
 import pytest
 
-from blur_jax import checkpoints, run_dir
-from launch_test import ROOT, arguments, launch
+from blur_jax.runs import checkpoints, run_dir
+from tests.helpers.commands import launch
+from tests.helpers.paths import ROOT
 
-__all__ = ["arguments"]  # A fixture.
 STEPS = ["--config.steps=3000", "--config.checkpoint_every=5"]
 
 

@@ -9,29 +9,13 @@ import time
 
 import pytest
 
-import releases
-from blur_jax import run_dir, train
+from blur_jax.runs import run_dir
+from blur_jax.train import loop
 from configs import default
-from conftest import flattened, shrink
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
-def launch(env, *arguments):
-    """Runs launch.py; returns (exit code, standard output, standard error)."""
-    process = subprocess.run(
-        [sys.executable, "launch.py", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=240
-    )
-    return process.returncode, process.stdout, process.stderr
-
-
-@pytest.fixture
-def arguments(config):
-    """The default config shrunk, as flags."""
-    config.data.dir = str(config.data.dir)
-    before = flattened(default.get_config())
-    after = flattened(config)
-    return [f"--config.{name}={value}" for name, value in after.items() if before[name] != value]
+from tests.helpers import releases
+from tests.helpers.commands import launch
+from tests.helpers.configs import shrink
+from tests.helpers.paths import ROOT
 
 
 def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
@@ -76,7 +60,7 @@ def test_a_dry_run_says_what_a_run_takes_and_writes_none(arguments, subprocess_e
 def trained(demo_dir, tmp_path_factory):
     """A run of six steps that has not been evaluated."""
     folder = tmp_path_factory.mktemp("trained")
-    assert train.train(shrink(default.get_config(), demo_dir), str(folder))
+    assert loop.train(shrink(default.get_config(), demo_dir), str(folder))
     return folder
 
 

@@ -1,7 +1,6 @@
 """From a folder of pictures to decisions: the README's own lines, on a small folder and with a small network."""
 
 import csv
-import pathlib
 import shlex
 import subprocess
 import sys
@@ -11,11 +10,11 @@ import onnxruntime
 import pytest
 
 import blur_jax
-import photos
-from blur_jax import decisions
-from readme_test import blocks, section
+from blur_jax.runs.threshold import read_threshold
+from tests.helpers import photos
+from tests.helpers.paths import ROOT
+from tests.helpers.readme import blocks, section
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINES = [line for line in blocks(section("Your own pictures"), "bash")[0].splitlines() if line.startswith("python ")]
 # The network and the training of the line are too large for a test; the lines themselves stay as they are.
 SMALL = [
@@ -63,7 +62,7 @@ def test_the_report_is_there(after):
 
 def test_the_threshold_discards_what_was_asked_for(after):
     folder, printed = after
-    threshold = decisions.read_threshold(folder / "RUN")
+    threshold = read_threshold(folder / "RUN")
     assert (threshold.target, threshold.pictures) == (0.1, PICTURES)
     assert f"scored {PICTURES} of {PICTURES}" in printed[1]
     with open(folder / "scores.csv", newline="") as file:

@@ -1,6 +1,5 @@
 """What a wheel of the project holds."""
 
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import zipfile
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What README.md and docs/ say is tried: the examples run, and the commands, fields, flags and files exist."""
 
-import pathlib
 import re
 
 import numpy as np
@@ -8,26 +7,18 @@ import pytest
 from PIL import Image
 
 import blur_jax
-from blur_jax.train import train
+from blur_jax.train.loop import train
 from configs import default
-from conftest import flattened
+from tests.helpers.configs import flattened
+from tests.helpers.paths import ROOT
+from tests.helpers.readme import README, blocks, section
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 }
 ROOMS = "configs|experiments|benchmarks|notebooks|tests|blur_jax|tfds_builders|docs"
 ABSL_FLAGS = {"help", "verbosity"}
-
-
-def section(title):
-    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.M | re.S).group(1)
-
-
-def blocks(text, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
 def commands(text):

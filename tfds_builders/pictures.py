@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from blur_jax.pictures import read_image
-from blur_jax.preprocessing import Box, Preprocessing, crop_and_resize
+from blur_jax.data.pictures import read_image
+from blur_jax.data.preprocessing import Box, Preprocessing, crop_and_resize
 
 
 class Failure(NamedTuple):

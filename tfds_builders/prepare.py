@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import ml_collections
 import tensorflow_datasets as tfds
 
-from blur_jax import data, train_step
-from blur_jax.preprocessing import Preprocessing
+from blur_jax.data import splits, user_cache
+from blur_jax.data.preprocessing import Preprocessing
+from blur_jax.runs.config import uses_unlabeled
 from tfds_builders import schema
 from tfds_builders.demo_face_blur import DemoFaceBlur
 from tfds_builders.folder_face_blur import FolderFaceBlur
@@ -41,7 +42,7 @@ def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, .
     """Returns the parts of the data set that a run of `config` cannot do without in `mode`, one of launch.py."""
     if mode == "evaluate":  # On test faces; on labeled pairs where there are none.
         return ()
-    return ("labeled", "unlabeled") if train_step.uses_unlabeled(config) else ("labeled",)
+    return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
 
 
 def prepare_configured(config: ml_collections.ConfigDict, required: Collection[str] = ALL_PARTS) -> str:
@@ -61,7 +62,7 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
     named = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
     if named and config.manual_dir is None:
         with contextlib.suppress(FileNotFoundError):
-            return data.prepared_sources(config)
+            return splits.prepared_sources(config)
     return prepare(
         config.name,
         data_dir=config.dir,
@@ -87,7 +88,7 @@ def prepare(
 
     Args:
         name: a key of `BUILDERS`.
-        data_dir: where prepared data live; None is `blur_jax.data.default_dir()`.
+        data_dir: where prepared data live; None is `user_cache.default_dir()`.
         sources: refuse to build from anything but what this hash names; None takes what there is.
         required: the parts that the caller cannot do without; others are built where there is anything for them.
         **options: those of `open_faces`.
@@ -97,7 +98,7 @@ def prepare(
             with problems.
         FileNotFoundError: something to build from is missing.
     """
-    data_dir = os.path.abspath(os.path.expanduser(data_dir or data.default_dir()))
+    data_dir = os.path.abspath(os.path.expanduser(data_dir or user_cache.default_dir()))
     faces = open_faces(name, data_dir=data_dir, **options)
     found = faces.sources_fingerprint()
     if sources not in (None, found):
@@ -157,7 +158,9 @@ def open_faces(
 
 def check(name: str, *, data_dir: str | None = None, **options: Any) -> None:
     """Checks lists and pictures as `prepare` does, and writes nothing; arguments and errors are those of `prepare`."""
-    faces = open_faces(name, data_dir=os.path.abspath(os.path.expanduser(data_dir or data.default_dir())), **options)
+    faces = open_faces(
+        name, data_dir=os.path.abspath(os.path.expanduser(data_dir or user_cache.default_dir())), **options
+    )
     faces.check()
     faces.face_examples()  # Where it reads pictures, it does so before the first example is asked for.
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from blur_jax import prepared
-from blur_jax.preprocessing import Preprocessing
+from blur_jax.data import prepared
+from blur_jax.data.preprocessing import Preprocessing
 
 KINDS = ("faces", "labeled", "unlabeled", "ranked")
 

@@ -12,8 +12,8 @@ from benchmarks.fuzz_targets.target import Target, of_file
 
 def journal(root: Path) -> Target:
     """The journal of an interrupted command."""
-    from blur_jax.scoring.inputs import Input
-    from blur_jax.scoring.journal import Journal, Row, path_of
+    from blur_jax.score.inputs import Input
+    from blur_jax.score.journal import Journal, Row, path_of
 
     output, header = str(root / "scores.csv"), {"checkpoint": "1a2b", "inputs": ["."]}
     rows = [Row("a.jpg", None, 0.25, None), Row("b.jpg", (1, 2, 3, 4), None, "cut short")]
@@ -35,7 +35,7 @@ def journal(root: Path) -> Target:
 
 def threshold(root: Path) -> Target:
     """The threshold of a run."""
-    from blur_jax.decisions import THRESHOLD_FILE, Threshold, read_threshold
+    from blur_jax.runs.threshold import THRESHOLD_FILE, Threshold, read_threshold
 
     whole = Threshold(0.5, "to discard 0.1", "0123456789abcdef", 200, "discard", 0.1, 100, (0.05, 0.2), "2026-11-28")
     parse = of_file(root / THRESHOLD_FILE, lambda _: read_threshold(root, checkpoint=whole.checkpoint))
@@ -43,7 +43,7 @@ def threshold(root: Path) -> Target:
 
 
 def _whole_calibration() -> dict:
-    from blur_jax.calibration import PERCENTILES, Calibration
+    from blur_jax.metrics.calibration import PERCENTILES, Calibration
 
     return Calibration("9 faces", tuple(np.linspace(0, 1, PERCENTILES).tolist()), 2.0, (1.5, 2.5), 60).to_dict()
 
@@ -51,8 +51,8 @@ def _whole_calibration() -> dict:
 def calibration(root: Path) -> Target:
     """What scores mean."""
     del root
-    from blur_jax.calibration import Calibration, to_columns
-    from blur_jax.untrusted import read_json
+    from blur_jax.data.untrusted import read_json
+    from blur_jax.metrics.calibration import Calibration, to_columns
 
     def parse(data: bytes) -> None:
         to_columns(np.array([0.0, 0.5, 1.0], np.float32), Calibration.from_dict(read_json(data)))
@@ -63,9 +63,9 @@ def calibration(root: Path) -> Target:
 def record(root: Path) -> Target:
     """The record of a checkpoint."""
     del root
-    from blur_jax.checkpoints import parse_meta
-    from blur_jax.preprocessing import Preprocessing
-    from blur_jax.untrusted import read_json
+    from blur_jax.data.preprocessing import Preprocessing
+    from blur_jax.data.untrusted import read_json
+    from blur_jax.runs.checkpoints import parse_meta
 
     meta = {"step": 7, "config": {"model": {"backbone": "small"}}, "preprocessing": Preprocessing().to_dict()}
     meta |= {"validation_accuracy": 0.75, "validation_pairs": 60, "calibration": _whole_calibration(), "unlogged": []}
@@ -79,7 +79,7 @@ def record(root: Path) -> Target:
 
 def history(root: Path) -> Target:
     """The metrics of a run."""
-    from blur_jax.run_dir import HISTORY_FILE, read_history
+    from blur_jax.runs.run_dir import HISTORY_FILE, read_history
 
     return Target(of_file(root / HISTORY_FILE, lambda _: read_history(root)), [b'{"step": 2, "loss": 0.5}\n{"step": 4'])
 
@@ -87,7 +87,7 @@ def history(root: Path) -> Target:
 def weights(root: Path) -> Target:
     """A file of PyTorch's."""
     del root
-    from blur_jax.pretrained import read_torch_file
+    from blur_jax.models.pretrained import read_torch_file
 
     def text(value: bytes) -> bytes:
         return b"X" + len(value).to_bytes(4, "little") + value
@@ -110,8 +110,8 @@ def weights(root: Path) -> Target:
 def pictures(root: Path) -> Target:
     """A picture of any format."""
     del root
-    from blur_jax.pictures import decode
-    from blur_jax.preprocessing import Preprocessing, prepare
+    from blur_jax.data.pictures import decode
+    from blur_jax.data.preprocessing import Preprocessing, prepare
 
     image = Image.fromarray(np.arange(20 * 24 * 3, dtype=np.uint8).reshape(20, 24, 3))
     exif = Image.Exif()

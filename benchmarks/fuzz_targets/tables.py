@@ -101,7 +101,7 @@ def interface(root: Path) -> Target:
 def inputs(root: Path) -> Target:
     """What standard input and lists say is to be scored."""
     del root
-    from blur_jax.scoring import lists
+    from blur_jax.score import lists
 
     def parse(data: bytes) -> None:
         for row in lists.read_paths(io.BytesIO(data), "standard input"):
@@ -113,14 +113,14 @@ def inputs(root: Path) -> Target:
 
 def examples(root: Path) -> Target:
     """Pictures that a person has judged."""
-    from blur_jax.threshold_choice import read_examples
+    from blur_jax.threshold.choose import read_examples
 
     return Target(of_file(root / "labels.csv", read_examples), [b"name,label\na.jpg,good\nb.jpg,Bad\n"])
 
 
 def comparisons(root: Path) -> Target:
     """Comparisons of pictures, and their qualities."""
-    from blur_jax.comparisons import mated_qualities, parse_measure, read_comparisons, read_qualities
+    from blur_jax.evaluate.comparisons import mated_qualities, parse_measure, read_comparisons, read_qualities
 
     put, seeds = of_files(
         root,

@@ -11,8 +11,8 @@ from scipy import ndimage
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.peers import expert
-from blur_jax import train_step
-from blur_jax.data import Batch
+from blur_jax.data.batches import Batch
+from blur_jax.runs.config import uses_unlabeled
 
 
 class Pairs(Dataset):
@@ -88,7 +88,7 @@ def update(trainer: expert.Trainer, batch: Batch, *, changes: bool = True) -> to
     """Makes one update and returns the loss; arguments as of `expert.Trainer.update`."""
     config, device = trainer.config, trainer.device
     (_, labeled), degraded, clean, teacher = _load(batch.labeled, config, False, changes, device), None, None, None
-    if train_step.uses_unlabeled(config):
+    if uses_unlabeled(config):
         original, pictures, blurred = _load(batch.unlabeled, config, True, changes, device)
         with torch.no_grad():
             if config.consistency.quadruplet_weight > 0:

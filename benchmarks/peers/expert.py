@@ -10,8 +10,10 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks.peers import losses, networks, views
-from blur_jax import models, optimizer, train_step
-from blur_jax.data import Batch
+from blur_jax.data.batches import Batch
+from blur_jax.models import network as models
+from blur_jax.runs.config import uses_unlabeled
+from blur_jax.train import optimizer
 
 
 class Scores(NamedTuple):
@@ -24,7 +26,7 @@ class Scores(NamedTuple):
 
 
 def loss_of(scores: Scores, order: torch.Tensor, ramp: float, config: ml_collections.ConfigDict) -> torch.Tensor:
-    """Returns the loss of `blur_jax.train_step.losses_of`; `order` is float32 [n], `ramp` in [0, 1]."""
+    """Returns the loss of `blur_jax.train.step.losses_of`; `order` is float32 [n], `ramp` in [0, 1]."""
     ranking, weights = config.ranking, config.consistency
     loss = (
         ranking.weight
@@ -91,7 +93,7 @@ class Trainer:
         labeled, degraded, clean, teacher = self._images(batch.labeled), None, None, None
         if changes:
             labeled = views.add_noise(config.augment, *views.expose(config.augment, labeled))
-        if train_step.uses_unlabeled(config):
+        if uses_unlabeled(config):
             original = noisy = degraded = self._images(batch.unlabeled)
             if changes:
                 noisy = views.add_noise(config.augment, original)
@@ -145,7 +147,7 @@ class Trainer:
 
 
 def build_optimizer(network: torch.nn.Module, config: ml_collections.ConfigDict) -> torch.optim.AdamW:
-    """Returns AdamW as `blur_jax.optimizer.build` has it, without clipping; `config` is `config.optimizer`."""
+    """Returns AdamW as `blur_jax.train.optimizer.build` has it, without clipping; `config` is `config.optimizer`."""
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": config.weight_decay},

@@ -1,4 +1,4 @@
-"""The losses of blur_jax/losses.py in PyTorch: float [pairs] -> float [pairs]."""
+"""The losses of blur_jax/train/losses.py in PyTorch: float [pairs] -> float [pairs]."""
 
 import torch
 from torch.nn import functional
@@ -7,7 +7,7 @@ from torch.nn import functional
 def margin_ranking(
     left: torch.Tensor, right: torch.Tensor, order: torch.Tensor, *, margin: float, tie_margin: float
 ) -> torch.Tensor:
-    """See `blur_jax.losses.margin_ranking`."""
+    """See `blur_jax.train.losses.margin_ranking`."""
     difference = left - right
     tied = functional.relu(difference.abs() - tie_margin)
     return torch.where(order == 0, tied, functional.relu(difference * order + margin))
@@ -16,7 +16,7 @@ def margin_ranking(
 def quadruplet_consistency(
     clean: torch.Tensor, degraded: torch.Tensor, *, margin: float, confidence_threshold: float
 ) -> torch.Tensor:
-    """See `blur_jax.losses.quadruplet_consistency`; both float [pairs, 2]."""
+    """See `blur_jax.train.losses.quadruplet_consistency`; both float [pairs, 2]."""
     difference = (clean[:, 1] - clean[:, 0]).detach()
     order = difference.sign() * (difference.abs() >= confidence_threshold)
     loss = functional.relu((degraded[:, 0] - degraded[:, 1]) * order + margin)
@@ -24,7 +24,7 @@ def quadruplet_consistency(
 
 
 def pair_distillation(teacher: torch.Tensor, scores: torch.Tensor, *, group: int, temperature: float) -> torch.Tensor:
-    """See `blur_jax.losses.pair_distillation`.
+    """See `blur_jax.train.losses.pair_distillation`.
 
     Args:
         teacher: float [pairs, 2], the teacher's scores.

@@ -12,7 +12,8 @@ from flax import traverse_util
 from torch import nn
 from torch.nn import functional
 
-from blur_jax import backbones, models
+from blur_jax.models import backbones
+from blur_jax.models import network as models
 
 _HEADS = 8  # Of models.AttentionPool.
 

@@ -24,7 +24,11 @@ from ml_collections import config_flags
 
 from benchmarks import timing, train_step
 from benchmarks.peers.train_step import choose_device, faster_trainer, wait
-from blur_jax import data, distributed, inference, initialization, metrics, train
+from blur_jax.data import batches, splits
+from blur_jax.metrics import rank_statistics
+from blur_jax.runs import distributed, inference
+from blur_jax.train import loop
+from blur_jax.train import start as run_start
 
 Curve = list[tuple[int, float, float]]  # (steps, seconds, validation accuracy) after each turn
 OURS, SAME, BASELINE = "JAX", "PyTorch", "PyTorch, baseline"
@@ -35,18 +39,18 @@ class Learner:
 
     def __init__(self, config: ml_collections.ConfigDict, clock: Callable[[], float]) -> None:
         self.config, self.clock, self.curve = config, clock, []
-        self.pairs = initialization.open_pairs(config)
-        self.model, self.tx = initialization.build(config)
+        self.pairs = run_start.open_pairs(config)
+        self.model, self.tx = run_start.build(config)
         start = clock()
-        self.start = initialization.initial_state(config, self.model, self.tx, self.pairs.labeled)
+        self.start = run_start.initial_state(config, self.model, self.tx, self.pairs.labeled)
         self.seconds = clock() - start if config.model.linear_probe is not None else 0.0
-        self.batches = train.make_batches(config, self.pairs, 0)
-        rows, self.columns = data.used_faces(self.pairs.validation)
+        self.batches = loop.make_batches(config, self.pairs, 0)
+        rows, self.columns = splits.used_faces(self.pairs.validation)
         self.images = self.pairs.validation.faces.stack(rows)
 
-    def first_batch(self) -> data.Batch:
+    def first_batch(self) -> batches.Batch:
         """Returns the batch of the first step, to try and to compile with; the training still gets it."""
-        return next(train.make_batches(self.config, self.pairs, 0))
+        return next(loop.make_batches(self.config, self.pairs, 0))
 
     def turn(self, steps: int) -> None:
         """Makes some updates, timed, and appends to the curve."""
@@ -58,7 +62,7 @@ class Learner:
         done = steps + (self.curve[-1][0] if self.curve else 0)
         order = self.pairs.validation.labels.astype(np.int64)
         scores = self.score(self.images)[self.columns[order != 0]]
-        self.curve.append((done, self.seconds, float(metrics.in_order(*scores.T, order[order != 0]).mean())))
+        self.curve.append((done, self.seconds, float(rank_statistics.in_order(*scores.T, order[order != 0]).mean())))
 
 
 class InJax(Learner):
@@ -66,12 +70,12 @@ class InJax(Learner):
 
     def __init__(self, config: ml_collections.ConfigDict, clock: Callable[[], float]) -> None:
         super().__init__(config, clock)
-        self.step = train.make_step(config, self.model, self.tx)
+        self.step = loop.make_step(config, self.model, self.tx)
         self.score_images = inference.make_score(self.model)
         jax.block_until_ready(self.step(distributed.replicate(self.start), distributed.shard(self.first_batch())))
         self.state = distributed.replicate(self.start)
 
-    def update(self, batch: data.Batch) -> None:
+    def update(self, batch: batches.Batch) -> None:
         """Makes one update."""
         self.state, _ = self.step(self.state, distributed.shard(batch))
 
@@ -91,7 +95,7 @@ class InTorch(Learner):
         super().__init__(config, clock)
         self.trainer = faster_trainer(config, self.first_batch(), self.start.params, choose_device())
 
-    def update(self, batch: data.Batch) -> None:
+    def update(self, batch: batches.Batch) -> None:
         """Makes one update."""
         self.trainer.update(batch)
 

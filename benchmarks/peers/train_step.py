@@ -20,9 +20,11 @@ from ml_collections import config_flags
 
 from benchmarks import peak, timing, train_step
 from benchmarks.peers import as_drawn, expert
-from blur_jax import distributed, initialization, models
-from blur_jax.data import Batch
-from blur_jax.scoring.pipeline import available_cores
+from blur_jax.data.batches import Batch
+from blur_jax.models import network
+from blur_jax.runs import distributed
+from blur_jax.score.pipeline import available_cores
+from blur_jax.train import start
 
 JAX, EXPERT, DRAWN = "JAX", "PyTorch, expert", "PyTorch, as drawn"
 STEP, BARE, FORWARD = "step", "step without augmentation and degradation", "forward pass"
@@ -39,7 +41,7 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     """
     device = choose_device()
     batch = train_step.draw_batch(config)
-    params = initialization.initial_params(config, models.from_config(config.model))
+    params = start.initial_params(config, network.from_config(config.model))
     ours, operations = _ours(config, batch, params)
     trainer = faster_trainer(config, batch, params, device, cpu=cpu)
     theirs = _expert(trainer, batch)
@@ -73,14 +75,14 @@ def table(times: dict) -> str:
     return "\n".join(lines)
 
 
-def _ours(config: ml_collections.ConfigDict, batch: Batch, params: models.Params) -> tuple[dict, float]:
+def _ours(config: ml_collections.ConfigDict, batch: Batch, params: network.Params) -> tuple[dict, float]:
     """The calls of JAX, and the operations of its step."""
     calls = {}
     for what, without in ((BARE, ("degradation", "augmentation")), (STEP, ())):
         step, arguments = train_step.make_step(config, batch, without)
         calls[JAX, what] = partial(step, *arguments)
     operations = jax.local_device_count() * peak.operations(step, *arguments)
-    model = models.from_config(config.model)
+    model = network.from_config(config.model)
     forward = distributed.pmap(lambda params, images: distributed.all_gather(model.apply({"params": params}, images)))
     calls[JAX, FORWARD] = partial(forward, distributed.replicate(params), distributed.shard(_all_images(batch)))
     return calls, operations
@@ -96,7 +98,7 @@ def choose_device() -> torch.device:
 
 
 def faster_trainer(
-    config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device, *, cpu: bool = False
+    config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device, *, cpu: bool = False
 ) -> expert.Trainer:
     """Returns a new trainer of the expert, in the memory format in which its step is the faster."""
 
@@ -126,7 +128,7 @@ def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
     return {(EXPERT, what): _waited(function, trainer.device) for what, function in functions.items()}
 
 
-def _drawn(config: ml_collections.ConfigDict, batch: Batch, params: models.Params, device: torch.device) -> dict:
+def _drawn(config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device) -> dict:
     trainer = expert.Trainer(config, params, device)
     return {
         (DRAWN, what): _waited(partial(as_drawn.update, trainer, batch, changes=changes), device)

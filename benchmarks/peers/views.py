@@ -1,6 +1,7 @@
 """Augmentation and degradation of a batch at once in PyTorch, in the families and ranges of a config.
 
-They do what blur_jax/augment.py and degradations.py do, as an expert would write it here, and need not draw the same.
+They do what augmentation.py and degradations.py of blur_jax/data do, as an expert would write it here, and need not
+draw the same.
 Images are float32 [n, 3, S, S] in [0, 1], of any memory format.
 """
 
@@ -99,7 +100,7 @@ def _downup(light: torch.Tensor, rms: torch.Tensor) -> torch.Tensor:
 
 
 def _downup_operator(factor: torch.Tensor, size: int) -> torch.Tensor:
-    """Returns [draws, S, S]; see `blur_jax.psf.downup_operator`."""
+    """Returns [draws, S, S]; see `blur_jax.data.psf.downup_operator`."""
     pixel = torch.arange(size, device=factor.device)
     factor = factor[:, None, None]
     position = pixel[:, None] / factor - torch.rand_like(factor)

@@ -17,9 +17,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm import tqdm
 
-from blur_jax import degradations
-from blur_jax.pictures import read_image
-from blur_jax.preprocessing import Preprocessing, crop_and_resize
+from blur_jax.data import degradations
+from blur_jax.data.pictures import read_image
+from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
 from tfds_builders import schema
 from tfds_builders.pictures import encode_png
 

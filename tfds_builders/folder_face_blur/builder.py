@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from blur_jax.preprocessing import Preprocessing
+from blur_jax.data.preprocessing import Preprocessing
 from tfds_builders import schema
 from tfds_builders.folder_face_blur.findings import Findings, examine
 from tfds_builders.folder_face_blur.sources import Look, Sources

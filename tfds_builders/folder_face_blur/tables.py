@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from blur_jax.preprocessing import Box
+from blur_jax.data.preprocessing import Box
 from tfds_builders.folder_face_blur.layout import Layout
 from tfds_builders.problems import LONGEST_LINE, Problem
 

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from blur_jax import command_line
+from blur_jax.runs import command_line
 
 
 def convert(arguments: argparse.Namespace) -> int:
     """Writes the table; returns the exit status."""
-    from blur_jax.run_dir import write_atomically
+    from blur_jax.runs.run_dir import write_atomically
     from tfds_builders.label_studio.answers import TIES, order_of, read_answers
     from tfds_builders.label_studio.interface import Interface, read_interface
     from tfds_builders.label_studio.names import Names

@@ -7,7 +7,7 @@ with the task's data and the values of the tags side by side.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from blur_jax.untrusted import excerpt, read_json
+from blur_jax.data.untrusted import excerpt, read_json
 from tfds_builders.label_studio.interface import Interface
 
 TIES = ("tie", "equal", "same", "can't tell", "cannot tell")

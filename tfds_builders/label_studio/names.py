@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from typing import Any
 
-from blur_jax.untrusted import excerpt
+from blur_jax.data.untrusted import excerpt
 from tfds_builders.folder_face_blur.layout import read_layout
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # What Label Studio puts in front of an uploaded file's name.

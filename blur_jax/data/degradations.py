@@ -1,0 +1,281 @@
+"""Rendering of blur at a known strength: point spread functions, sensor noise, JPEG quantization.
+
+Every width is a root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in image widths: the
+images are face crops, so a width means the same at every resolution. Convolution takes place in linear light, where
+light adds up; borders are mirrored, so that no dark frame gives a blur away.
+
+benchmarks/degradations.py shows why the convolution is an FFT.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+from scipy.fft import next_fast_len
+
+from blur_jax.data import psf
+
+FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
+SEPARABLE = ("gaussian", "downup")  # two matrices apply these, a point spread function the others
+
+_ASPECTS = (0.2, 0.6)  # minor over major axis of the anisotropic Gaussians
+
+# fmt: off
+_JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
+    [16, 11, 10, 16, 24, 40, 51, 61],
+    [12, 12, 14, 19, 26, 58, 60, 55],
+    [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62],
+    [18, 22, 37, 56, 68, 109, 103, 77],
+    [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101],
+    [72, 92, 95, 98, 112, 100, 103, 99],
+], np.float32)
+# fmt: on
+
+
+class Degradation(NamedTuple):
+    """One draw, a pytree of arrays: `jax.vmap` of `from_rms` or `sample` gives a batch of draws.
+
+    Attributes:
+        rms: float32 [], r.m.s. radius of the total PSF, in image widths.
+        is_separable: bool [], whether the blur is that of `rows` and `columns`, or else that of `psf`.
+        psf: float32 [K, K], odd K: a PSF; non-negative, of sum one, centered.
+        rows: float32 [S, S], what blurs along the height: Gaussian blur, or down-and-up sampling.
+        columns: float32 [S, S], the same along the width.
+        noise: float32 [S, S, 3], sensor noise in linear light at white; None: no noise.
+        jpeg_quality: float32 [] in [1, 100]; None: no JPEG.
+    """
+
+    rms: jax.Array
+    is_separable: jax.Array
+    psf: jax.Array
+    rows: jax.Array
+    columns: jax.Array
+    noise: jax.Array | None = None
+    jpeg_quality: jax.Array | None = None
+
+
+def from_rms(
+    key: jax.Array,
+    family: ArrayLike,
+    rms: ArrayLike,
+    *,
+    image_size: int,
+    max_rms: float,
+    noise: ArrayLike | None = None,
+    jpeg_quality: ArrayLike | None = None,
+) -> Degradation:
+    """Draws a degradation of known strength; orientation, trajectory and sampling phase come from `key`.
+
+    Args:
+        key: a `jax.random` key.
+        family: int32 index into `FAMILIES`; may be traced.
+        rms: float32 r.m.s. radius of the total PSF in image widths, lowered to `max_rms` where above; may be traced.
+        image_size: static int S, height and width of the images in pixels.
+        max_rms: static float, the largest `rms` there is room for, in image widths.
+        noise: standard deviation of the sensor noise at white, in linear light; None: no noise.
+        jpeg_quality: quality in [1, 100]; None: no JPEG.
+
+    Returns:
+        the degradation. The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %. Down-and-up sampling has
+        another PSF at each pixel; there the mean over sampling phases has this radius.
+    """
+    # Few calls of jax.random, since each adds a third of a second to the compilation on a CPU.
+    uniform_key, motion_key, noise_key = jax.random.split(key, 3)
+    aspect, angle, *phases = jax.random.uniform(uniform_key, (4,))
+    rms = jnp.minimum(jnp.asarray(rms, jnp.float32), max_rms)
+    size, identity = psf.support(max_rms * image_size), jnp.eye(image_size)
+
+    def multiplied() -> tuple[jax.Array, jax.Array, jax.Array]:
+        rows, columns = _operators(family, phases, rms, image_size, max_rms)
+        return jnp.zeros((size, size)).at[size // 2, size // 2].set(1.0), rows, columns
+
+    def convolved() -> tuple[jax.Array, jax.Array, jax.Array]:
+        cloud = _cloud(family, motion_key, aspect, angle, psf.point_count(size))
+        return psf.rasterize(*cloud, rms * image_size, size), identity, identity
+
+    is_separable = jnp.isin(family, jnp.array([FAMILIES.index(name) for name in SEPARABLE]))
+    kernel, rows, columns = lax.cond(is_separable, multiplied, convolved)
+    if noise is not None:
+        noise = noise * jax.random.normal(noise_key, (image_size, image_size, 3))
+    return Degradation(
+        rms=rms,
+        is_separable=is_separable,
+        psf=kernel,
+        rows=rows,
+        columns=columns,
+        noise=noise,
+        jpeg_quality=None if jpeg_quality is None else jnp.asarray(jpeg_quality, jnp.float32),
+    )
+
+
+def _operators(
+    family: ArrayLike, phases: Sequence[jax.Array], rms: jax.Array, image_size: int, max_rms: float
+) -> list[jax.Array]:
+    """Returns rows and columns of a separable family; widths in image widths."""
+    gaussian = psf.gaussian_operator(rms * image_size, image_size)
+    factor = psf.downup_factor(rms * image_size, max_rms * image_size)
+    is_gaussian = family == FAMILIES.index("gaussian")
+    return [jnp.where(is_gaussian, gaussian, psf.downup_operator(factor, phase, image_size)) for phase in phases]
+
+
+def _cloud(family: ArrayLike, key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int) -> psf.Cloud:
+    """Returns the cloud of a family that is not separable; `key`, `aspect` and `angle` in [0, 1) are of its draw."""
+    aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
+    clouds = {
+        "defocus": lambda: psf.disk_cloud(count),
+        "motion": lambda: psf.motion_cloud(key, count),
+        "anisotropic": lambda: psf.gaussian_cloud(count, aspect, math.pi * angle),
+    }
+    return lax.switch(family, [clouds.get(name, clouds["defocus"]) for name in FAMILIES])
+
+
+def sample(
+    key: jax.Array,
+    *,
+    image_size: int,
+    families: Sequence[str] = FAMILIES,
+    rms_min: float,
+    rms_max: float,
+    noise_max: float = 0.0,
+    jpeg_min_quality: int | None = None,
+) -> Degradation:
+    """Draws a degradation, its family uniform and its strength log-uniform; see `from_rms`.
+
+    Args:
+        key: a `jax.random` key.
+        image_size: static int S, height and width of the images in pixels.
+        families: static, names out of `FAMILIES`.
+        rms_min: static; weakest blur, an r.m.s. radius in image widths, above 0.
+        rms_max: static; strongest blur, at least `rms_min`.
+        noise_max: static; the noise of `from_rms` is uniform in [0, noise_max]; 0 draws none.
+        jpeg_min_quality: static; the quality is uniform in [jpeg_min_quality, 100]; None: no JPEG.
+
+    Returns:
+        the degradation.
+
+    Raises:
+        ValueError: a family is unknown, there is none, or a range is impossible.
+    """
+    unknown = [name for name in families if name not in FAMILIES]
+    if unknown or not families:
+        raise ValueError(f"families={families!r}: need one or more of {', '.join(FAMILIES)}")
+    if not 0 < rms_min <= rms_max:
+        raise ValueError(f"need 0 < rms_min <= rms_max, found rms_min={rms_min}, rms_max={rms_max}")
+    if noise_max < 0 or not (jpeg_min_quality is None or 1 <= jpeg_min_quality <= 100):
+        raise ValueError(
+            "need noise_max >= 0 and jpeg_min_quality in [1, 100] or None (no JPEG), "
+            f"found noise_max={noise_max}, jpeg_min_quality={jpeg_min_quality}"
+        )
+    uniform_key, draw_key = jax.random.split(key)
+    which, strength, grain, loss = jax.random.uniform(uniform_key, (4,))
+    indices = jnp.array([FAMILIES.index(name) for name in families], jnp.int32)
+    return from_rms(
+        draw_key,
+        indices[jnp.floor(which * len(families)).astype(jnp.int32)],
+        rms_min * (rms_max / rms_min) ** strength,
+        image_size=image_size,
+        max_rms=rms_max,
+        noise=noise_max * grain if noise_max > 0 else None,
+        jpeg_quality=None if jpeg_min_quality is None else 100 - (100 - jpeg_min_quality) * loss,
+    )
+
+
+def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
+    """Degrades images, all by the same draw (the same noise pattern included).
+
+    Args:
+        degradation: one draw for images of size S. For a batch of draws, `jax.vmap(apply)`.
+        images: float32 [n, S, S, 3], sRGB in [0, 1].
+
+    Returns:
+        float32 [n, S, S, 3], sRGB in [0, 1].
+
+    Raises:
+        ValueError: the images do not have the shape that the draw was made for.
+    """
+    size = degradation.rows.shape[-1]
+    if images.ndim != 4 or images.shape[1:] != (size, size, 3):
+        raise ValueError(f"images of shape {images.shape}: the degradation was drawn for [n, {size}, {size}, 3]")
+    light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, srgb_to_linear(images))
+    light = jnp.clip(light, 0.0, 1.0)
+    if degradation.noise is not None:  # shot noise: its variance is proportional to the light
+        light = jnp.clip(light + degradation.noise[None] * jnp.sqrt(light), 0.0, 1.0)
+    images = linear_to_srgb(light)
+    if degradation.jpeg_quality is not None:
+        images = jpeg(images, degradation.jpeg_quality)
+    return images
+
+
+def _multiply(degradation: Degradation, light: jax.Array) -> jax.Array:
+    """Blurs along the height, then along the width; [n, S, S, 3] to [n, S, S, 3]."""
+    light = light.transpose(0, 3, 1, 2)
+    light = jnp.matmul(degradation.rows, light, precision=lax.Precision.HIGHEST)
+    light = jnp.matmul(light, degradation.columns.T, precision=lax.Precision.HIGHEST)
+    return light.transpose(0, 2, 3, 1)
+
+
+def _convolve(degradation: Degradation, light: jax.Array) -> jax.Array:
+    """Applies the PSF; [n, S, S, 3] to [n, S, S, 3]."""
+    size, half = light.shape[1], degradation.psf.shape[0] // 2
+    light = light.transpose(0, 3, 1, 2)
+    period = next_fast_len(size + 2 * half, real=True)
+    border = (half, period - size - half)
+    light = jnp.pad(light, ((0, 0), (0, 0), border, border), mode="symmetric")
+    transfer = jnp.fft.rfft2(degradation.psf, s=(period, period))
+    blurred = jnp.fft.irfft2(jnp.fft.rfft2(light) * transfer[None, None], s=(period, period))
+    # One shift by `half` for the border and one because the PSF's center sits at `half`.
+    inner = slice(2 * half, 2 * half + size)
+    return blurred[:, :, inner, inner].transpose(0, 2, 3, 1)
+
+
+# --- encoding ---
+
+
+def srgb_to_linear(images: jax.Array) -> jax.Array:
+    """Returns the linear light of sRGB values (IEC 61966-2-1); any shape, both in [0, 1]."""
+    # exp(log) because XLA's general power costs several times as much on a CPU.
+    curve = jnp.exp(2.4 * jnp.log((jnp.maximum(images, 0.04) + 0.055) / 1.055))
+    return jnp.where(images <= 0.04045, images / 12.92, curve)
+
+
+def linear_to_srgb(light: jax.Array) -> jax.Array:
+    """Returns the sRGB values (IEC 61966-2-1) of linear light; any shape, both in [0, 1]."""
+    curve = 1.055 * jnp.exp(jnp.log(jnp.maximum(light, 0.003)) / 2.4) - 0.055
+    return jnp.where(light <= 0.0031308, light * 12.92, curve)
+
+
+def jpeg(images: jax.Array, quality: ArrayLike) -> jax.Array:
+    """Applies the loss of JPEG in luminance: its 8 x 8 DCT coefficients rounded as a baseline encoder does.
+
+    The quantization table is ITU-T T.81's K.1, scaled with `quality` as the Independent JPEG Group's software scales
+    it. Chrominance is left alone.
+
+    Args:
+        images: float32 [n, S, S, 3], sRGB in [0, 1].
+        quality: float32 in [1, 100].
+
+    Returns:
+        float32 [n, S, S, 3] in [0, 1].
+    """
+    percent = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality)
+    table = jnp.clip(jnp.floor((_JPEG_LUMINANCE * percent + 50) / 100), 1, 255)[None, None, :, None]
+    frequency = np.arange(8)[:, None] * (2 * np.arange(8) + 1) * np.pi / 16
+    dct = (np.cos(frequency) * np.where(np.arange(8)[:, None], 0.5, 0.125**0.5)).astype(np.float32)
+
+    size = images.shape[1]
+    luma = jnp.einsum("nhwc,c->nhw", images, jnp.array([0.299, 0.587, 0.114]), precision="highest")
+    fill = -size % 8
+    blocks = 255 * jnp.pad(luma, ((0, 0), (0, fill), (0, fill)), mode="edge") - 128
+    blocks = blocks.reshape(-1, (size + fill) // 8, 8, (size + fill) // 8, 8)
+    coefficients = jnp.einsum("ui,vj,nhiwj->nhuwv", dct, dct, blocks, precision="highest")
+    coefficients = table * jnp.round(coefficients / table)
+    blocks = jnp.einsum("ui,vj,nhuwv->nhiwj", dct, dct, coefficients, precision="highest")
+    coded = ((blocks + 128) / 255).reshape(-1, size + fill, size + fill)[:, :size, :size]
+    return jnp.clip(images + (coded - luma)[..., None], 0.0, 1.0)

@@ -1,0 +1,165 @@
+"""From a picture and a face box to the square uint8 array that the scorer sees: the one crop and resize of the project.
+
+Builders apply it once and store the result losslessly; the scorer applies the very same function to new pictures.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from blur_jax.data import pictures
+from blur_jax.data.pictures import Picture
+from blur_jax.data.untrusted import excerpt
+
+Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
+
+IMAGE_SIZES = (16, 1024)  # The least and the largest `Preprocessing.image_size`.
+CONTEXTS = (0.25, 8)  # The least and the largest `Preprocessing.context`.
+MIN_SIDE = 16  # Pixels of a crop; of fewer nobody can say whether they are blurred.
+MAX_ASPECT = 4  # Longer over shorter side of a whole picture; of a longer one the central square shows too little.
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """The crop and resize protocol; written into a data set's metadata and into every checkpoint.
+
+    Attributes:
+        image_size: side S of the stored square, in pixels.
+        context: side of the square crop over the longer side of the face box; 1.0 is the box itself.
+        upright: whether a picture's EXIF orientation is applied, so that boxes refer to the picture as it is shown.
+            Runs of older versions took pixels as they are stored.
+    """
+
+    image_size: int = 64
+    context: float = 1.0
+    upright: bool = True
+
+    def __post_init__(self) -> None:
+        if type(self.image_size) is not int or not IMAGE_SIZES[0] <= self.image_size <= IMAGE_SIZES[1]:
+            least, most = IMAGE_SIZES
+            raise ValueError(f"image_size must be an integer from {least} to {most}, not {excerpt(self.image_size)}")
+        if not isinstance(self.context, (int, float)) or not CONTEXTS[0] <= self.context <= CONTEXTS[1]:
+            raise ValueError(
+                f"context must be a number from {CONTEXTS[0]} to {CONTEXTS[1]}, not {excerpt(self.context)}"
+            )
+        if not isinstance(self.upright, bool):
+            raise ValueError(f"upright must be True or False, not {excerpt(self.upright)}")
+
+    @property
+    def tag(self) -> str:
+        """The protocol in a file name, such as "128px-context1.25"; "-stored" where it is not upright."""
+        return f"{self.image_size}px-context{self.context:g}{'' if self.upright else '-stored'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as a JSON-serializable dict."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
+        """Rebuilds the protocol from `to_dict`, also of an older version.
+
+        Raises:
+            ValueError: a field is unknown or missing, or has a value that it cannot have.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if isinstance(fields, dict) and fields.get("resample") == "bicubic" and "upright" not in fields:
+            # Older versions recorded the one filter there is, and took pixels as they are stored.
+            fields = {name: value for name, value in fields.items() if name != "resample"} | {"upright": False}
+        if not isinstance(fields, dict) or set(fields) != known:
+            raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {excerpt(fields)}")
+        return cls(**fields)
+
+
+def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple[int, int, int]:
+    """Returns the square that is cut out, as (left, top, side) in whole pixels.
+
+    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is
+    centered on the box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched.
+
+    Args:
+        size: (width, height) of the picture.
+        box: (x, y, width, height) of the face, inside the picture; None means that the picture as a whole is the face.
+        context: see `Preprocessing`.
+
+    Raises:
+        ValueError: the box is empty or leaves the picture.
+    """
+    width, height = size
+    x, y, w, h = box if box is not None else (0, 0, width, height)
+    if w <= 0 or h <= 0 or x < 0 or y < 0 or x + w > width or y + h > height:
+        raise ValueError(f"box x={x} y={y} w={w} h={h} is empty or leaves the picture of {width} x {height} pixels")
+    side = max(1, min(round(context * max(w, h)), width, height))
+    left = min(max(round(x + w / 2 - side / 2), 0), width - side)
+    top = min(max(round(y + h / 2 - side / 2), 0), height - side)
+    return left, top, side
+
+
+def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
+    """Cuts the face out and brings it to the working resolution.
+
+    Args:
+        image: an RGB picture, as from `pictures.read_image`.
+        box: (x, y, width, height) in pixels; None means the whole picture.
+        preprocessing: the protocol.
+
+    Returns:
+        uint8 [image_size, image_size, 3].
+
+    Raises:
+        ValueError: the box is empty or leaves the picture.
+    """
+    left, top, side = crop_square(image.size, box, preprocessing.context)
+    target = (preprocessing.image_size, preprocessing.image_size)
+    # Cut before resizing: the filter must not see pixels outside the crop, or a face saved as its own crop would
+    # differ.
+    # Bicubic, antialiased: its support grows with the reduction.
+    crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
+    return np.asarray(crop, np.uint8)
+
+
+def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
+    """Does to a new picture what was done to the training pictures.
+
+    Args:
+        picture: a path, the bytes of a file, a PIL image (see `pictures.to_rgb`) or an array (see
+            `pictures.from_array`).
+        box: (x, y, width, height) in pixels of the upright picture; None means the whole picture.
+        preprocessing: the protocol.
+
+    Returns:
+        uint8 [image_size, image_size, 3].
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is unreadable, or too small or too long to judge, or the box leaves it. The message does not
+            name the picture.
+    """
+    if isinstance(picture, np.ndarray):
+        image = pictures.from_array(picture)
+    elif isinstance(picture, Image.Image):
+        image = pictures.to_rgb(picture, upright=preprocessing.upright)
+    elif isinstance(picture, (str, os.PathLike, bytes)):
+        image = pictures.decode(picture, upright=preprocessing.upright)
+    else:
+        raise ValueError(f"a picture must be a path, bytes, a PIL image or an array, not {type(picture).__name__}")
+    check_judgeable(image.size, box, preprocessing)
+    return crop_and_resize(image, box, preprocessing)
+
+
+def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Preprocessing) -> None:
+    """Raises ValueError for a picture of `size` (width, height) whose crop would show too little to judge its blur."""
+    width, height = size
+    side = crop_square(size, box, preprocessing.context)[2]
+    if side < MIN_SIDE:
+        what = "the picture" if box is None else f"the crop around the box of {box[2]} x {box[3]}"
+        raise ValueError(
+            f"{what} is too small to judge: {side} pixels of {width} x {height} count, at least {MIN_SIDE} are needed"
+        )
+    if box is None and max(size) > MAX_ASPECT * min(size):
+        raise ValueError(
+            f"the picture of {width} x {height} pixels is too long to judge as a whole: one side is more than"
+            f" {MAX_ASPECT} times the other; give the box of the face"
+        )

@@ -1,0 +1,210 @@
+"""The splits of a prepared data set: pairs of faces, or ranked faces, with random access to their images."""
+
+import dataclasses
+import functools
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import ml_collections
+import numpy as np
+from PIL import Image
+
+from blur_jax.data import prepared
+from blur_jax.data.preprocessing import Preprocessing
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Faces:
+    """The n faces of a prepared data set, each once.
+
+    Attributes:
+        images: random access to uint8 [S, S, 3].
+        names: n names.
+        sizes: float32 [n], shorter side of the original face in pixels.
+        groups: n blur families, events or folders; "" belongs to none.
+        digest: SHA-256, in hex, of all this as it is stored; "" of faces that were not read from a disk.
+    """
+
+    images: Sequence[np.ndarray]
+    names: Sequence[str]
+    sizes: np.ndarray
+    groups: Sequence[str]
+    digest: str = ""
+
+    def stack(self, rows: Iterable[int]) -> np.ndarray:
+        """Returns the images of k rows, k above 0: uint8 [k, S, S, 3]."""
+        return np.stack([self.images[row] for row in rows])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """One split of a prepared data set: pairs of faces, or ranked faces, as rows of all faces.
+
+    Attributes:
+        faces: all faces of the data set.
+        rows: int32 [m, 2], (left, right), of pairs; [m] of ranked faces.
+        labels: of labeled pairs int8 [m], +1 the right face is the blurrier, -1 the left is, 0 nobody could tell; of
+            ranked faces float32 [m], larger is blurrier; None of unlabeled pairs.
+        preprocessing: how the faces were cropped and resized.
+        metadata: all that the builder wrote down about the data (headline_splits, size_bins, coverage, ...).
+    """
+
+    faces: Faces
+    rows: np.ndarray
+    labels: np.ndarray | None
+    preprocessing: Preprocessing
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Returns the number of pairs or ranked faces."""
+        return len(self.rows)
+
+    def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Returns the images of k pairs, uint8 [k, 2, S, S, 3], or ranked faces, [k, S, S, 3]."""
+        rows = self.rows[np.asarray(indices)]
+        images = self.faces.stack(rows.ravel())
+        return images.reshape(*rows.shape, *images.shape[1:])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the faces, pairs and labels."""
+        digest = hashlib.sha256(self.faces.digest.encode())
+        for array in (self.rows, self.labels):
+            digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def names(self) -> np.ndarray:
+        """The names of the faces, texts [m, 2] or [m]."""
+        return np.array(self.faces.names)[self.rows]
+
+
+def open_split(
+    config: ml_collections.ConfigDict,
+    kind: str,
+    split: str,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    leave_out: str | None = None,
+) -> Split:
+    """Opens one split of the data set that `config` names.
+
+    Args:
+        config: `config.data`: name, dir, sources, image_size, context, cache_mb.
+        kind: "labeled", "unlabeled" or "ranked".
+        split: "train", "validation", "test", ...
+        count: take this many pairs only, drawn by `seed`; a larger count holds the smaller ones. None takes all.
+        seed: fixes the draw.
+        leave_out: leave out, before anything is drawn, pairs with a face whose name holds this.
+
+    Raises:
+        FileNotFoundError: it is not prepared; says how to.
+        prepared.DamagedData: it cannot be read.
+        ValueError: there is no such split, or several data sets are prepared and the config does not say which to take.
+    """
+    parts = prepared.find_parts(config)
+    if kind not in parts:
+        raise ValueError(f"{config.name} ({os.path.basename(parts.popitem()[1])}) was prepared without a part {kind!r}")
+    part = prepared.open_part(parts[kind])
+    if split not in part.info.splits:
+        raise ValueError(f"{config.name} has no {kind} split {split!r}; it has {sorted(part.info.splits)}")
+    metadata = prepared.read_metadata(parts[kind])
+    with prepared.reading(parts[kind], "its metadata"):
+        protocol = Preprocessing.from_dict(metadata["preprocessing"])
+        folder = os.path.join(os.path.dirname(os.path.dirname(part.data_path)), metadata["faces"])
+    faces = _open_faces(folder, config.cache_mb)
+    rows, labels = prepared.read_rows(parts[kind], kind, split, len(faces.names))
+    chosen = _chosen(rows, faces.names, count, seed, leave_out)
+    labels = None if labels is None else labels[chosen]
+    return Split(faces, rows[chosen], labels, protocol, metadata)
+
+
+def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
+    """Returns the splits of a part of the data set, sorted, none where it has no such part; raises as `open_split`."""
+    parts = prepared.find_parts(config)
+    return sorted(prepared.open_part(parts[kind]).info.splits) if kind in parts else []
+
+
+def prepared_sources(config: ml_collections.ConfigDict) -> str:
+    """Returns the `sources` of the prepared data set that `config`, a run's `config.data`, means.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there are several and `config.sources` is not set, or it is partial and `config.partial` is False.
+    """
+    folder = next(iter(prepared.find_parts(config).values()))
+    if prepared.read_metadata(folder).get("partial") and not config.partial:
+        raise ValueError(
+            f"{folder} was prepared from partial data; accept them (--config.data.partial=True), or supply what is"
+            " missing and give --config.data.manual_dir"
+        )
+    return folder.rpartition("-")[2]
+
+
+def used_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the faces that pairs are made of: pairs repeat a few thousand faces some ten thousand times.
+
+    Returns:
+        (rows [n] of the different faces, in the order they first occur; pairs int [m, 2], places in these rows).
+    """
+    unique, first, inverse = np.unique(split.rows.ravel(), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return unique[order], np.argsort(order)[inverse].reshape(split.rows.shape)
+
+
+def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int, leave_out: str | None) -> np.ndarray:
+    """Indices of the examples that are asked for, see `open_split`."""
+    indices = np.arange(len(rows))
+    if leave_out:
+        left_out = np.array([leave_out in name for name in names])[rows]
+        indices = indices[~left_out.reshape(len(rows), -1).any(axis=1)]
+        if not len(indices):
+            raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
+    if count is None:
+        return indices
+    if not 1 <= count <= len(indices):
+        raise ValueError(f"config.data.labeled_count={count} must be from 1 to the {len(indices)} pairs there are")
+    return np.random.default_rng(seed).permutation(indices)[:count]
+
+
+@functools.lru_cache(maxsize=4)  # The splits of a data set share its faces, and what of them has been decoded.
+def _open_faces(folder: str, cache_mb: int) -> Faces:
+    source, side = prepared.faces_source(folder)
+    images = _Images(folder, source, cache=3 * side * side * len(source) <= cache_mb * 2**20)
+    digest, names, sizes, groups = hashlib.sha256(), [], [], []
+    for name, group, image, size in prepared.examples(folder, source, "name", "group", "image", "size"):
+        for field in (name, group, image):
+            digest.update(f"{len(field)} ".encode() + field)
+        digest.update(np.float32(size).tobytes())
+        names.append(name.decode())
+        sizes.append(size)
+        groups.append(group.decode())
+    return Faces(images, names, np.array(sizes, np.float32), groups, digest.hexdigest())
+
+
+class _Images(Sequence):
+    """Decodes images where they are asked for; a cache keeps each, as decoding costs more than a small network."""
+
+    def __init__(self, folder: str, source: Sequence[bytes], *, cache: bool) -> None:
+        self._folder, self._source = folder, source
+        self._kept = [None] * len(source) if cache else None
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        row = int(row)
+        if self._kept is None:
+            return self._decode(row)
+        if self._kept[row] is None:
+            self._kept[row] = self._decode(row)
+        return self._kept[row]
+
+    def _decode(self, row: int) -> np.ndarray:
+        with prepared.reading(self._folder, f"the picture of face {row}"):
+            (image,) = prepared.values(self._source[row], "image")
+            return np.asarray(Image.open(io.BytesIO(image)))

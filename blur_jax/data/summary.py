@@ -1,0 +1,39 @@
+"""What a prepared data set holds, counted: for the report of a run, and ready for JSON."""
+
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from blur_jax.data import splits
+
+_KINDS = ("labeled", "unlabeled", "ranked")
+
+
+def summarize(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Counts the pairs and faces of every split.
+
+    Args:
+        config: `config.data` of a run.
+
+    Returns:
+        {"parts": [{"kind": "labeled", "unlabeled" or "ranked", "split", "pairs" (0 of ranked faces), "ties",
+        "faces": different ones}],
+        "lists": {list file: {"lines", "resolved", ...}} where the builder counted them,
+        "agreement": {"annotators", "pairs", "alpha"} of the labels; None where one person labeled them,
+        "headline_splits": the test splits that count}.
+
+    Raises:
+        FileNotFoundError: the data are not prepared.
+    """
+    parts, lists, agreement, headline = [], {}, None, []
+    for kind in _KINDS:
+        for name in splits.split_names(config, kind):
+            split = splits.open_split(config, kind, name)
+            labeled = split.labels if kind == "labeled" else np.ones(len(split))
+            counts = {"pairs": len(split) * (kind != "ranked"), "ties": int(np.sum(labeled == 0))}
+            parts.append({"kind": kind, "split": name, **counts, "faces": len(np.unique(split.rows))})
+            lists |= split.metadata.get("coverage", {}).get("lists", {})
+            agreement = agreement or split.metadata.get("agreement")
+            headline = split.metadata.get("headline_splits", headline)
+    return {"parts": parts, "lists": lists, "agreement": agreement, "headline_splits": list(headline)}

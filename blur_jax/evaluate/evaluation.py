@@ -1,0 +1,273 @@
+"""Evaluation of a run: its test faces, each counted once, and its validation pairs, on any devices and processes."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import ml_collections
+import numpy as np
+from etils import epath
+
+from blur_jax.data import splits as data
+from blur_jax.data import summary as data_summary
+from blur_jax.data import user_cache
+from blur_jax.evaluate import report
+from blur_jax.metrics import bootstrap, labeled_pairs
+from blur_jax.metrics.labeled_pairs import LabeledPairs
+from blur_jax.metrics.ranked_split import Evaluation
+from blur_jax.runs import checkpoints, distributed, provenance, run_dir
+from blur_jax.runs.threshold import read_threshold
+from blur_jax.score.scorer import Scorer
+
+METRICS_FILE = "metrics.json"
+SCORES_FILE = "scores.csv"
+PAIRS_FILE = "validation_pairs.csv"
+REPORT_FILE = "report.html"
+_VALIDATION = "validation"
+_DECIMALS = 6  # Of the metrics: more than they are sure of.
+
+Scored = dict[str, tuple[data.Split, np.ndarray]]
+
+
+def score_splits(config: ml_collections.ConfigDict, workdir: str) -> tuple[checkpoints.Saved, Scored]:
+    """Scores every ranked split with the best checkpoint of a run; arguments and errors are those of `evaluate`.
+
+    Returns:
+        the checkpoint, and for each ranked split the opened split and its scores, float32 [n].
+    """
+    saved = distributed.everywhere(checkpoints.find, workdir)
+    return saved, score_data(config, Scorer(saved), ("ranked",))
+
+
+def score_data(
+    config: ml_collections.ConfigDict, scorer: Scorer, kinds: Iterable[str] = ("ranked", "labeled")
+) -> Scored:
+    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, whichever it has.
+
+    Args:
+        config: see `evaluate`.
+        scorer: of the run.
+        kinds: leaves out the test faces or the validation pairs.
+
+    Returns:
+        {split: (the opened split, float32 [n], scores of its ranked faces or of those of `data.used_faces`)}.
+
+    Raises:
+        FileNotFoundError: the data are not prepared.
+        ValueError: the data do not fit the checkpoint.
+    """
+    scored = {}
+    for name, split in distributed.everywhere(_open_splits, config, scorer, kinds).items():
+        rows = split.rows if split.rows.ndim == 1 else data.used_faces(split)[0]
+        images = distributed.everywhere(split.faces.stack, rows)
+        scores = scorer.score_images(images, batch_size=config.evaluation.batch_size, progress=f"evaluating {name}")
+        scored[name] = (split, scores)
+    return scored
+
+
+def _open_splits(config: ml_collections.ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> dict[str, data.Split]:
+    """Opens the ranked splits, and of the labeled ones that of validation."""
+    names = [(kind, name) for kind in kinds for name in data.split_names(config.data, kind)]
+    names = [(kind, name) for kind, name in names if kind == "ranked" or name == _VALIDATION]
+    splits = {name: data.open_split(config.data, kind, name) for kind, name in names}
+    # Prepared faces are as their builder cut them: which way up it read the pictures is no matter of the network.
+    for field in ("image_size", "context"):
+        for split in splits.values():
+            trained, found = getattr(scorer.preprocessing, field), getattr(split.preprocessing, field)
+            if trained != found:
+                raise ValueError(
+                    f"{scorer.path} was trained on faces with {field}={trained}, but these data have {found};"
+                    f" evaluate with --config.data.{field}={trained}"
+                )
+    return splits
+
+
+def evaluations(config: ml_collections.ConfigDict, scored: Scored) -> tuple[list[Evaluation], LabeledPairs | None]:
+    """Returns what `score_data` found as plain data with metrics: of each test split, and of the validation pairs."""
+    pairs = _labeled_pairs(*scored[_VALIDATION]) if _VALIDATION in scored else None
+    ranked = [(name, *found) for name, found in scored.items() if name != _VALIDATION]
+    return [_evaluation(config, name, split, scores) for name, split, scores in ranked], pairs
+
+
+def evaluate(config: ml_collections.ConfigDict, workdir: str, output: str | None = None) -> dict[str, Any]:
+    """Says how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
+
+    Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (not where no face is ranked), and
+    `validation_pairs.csv` with a row for each labeled pair; from these two anyone can compute the metrics again.
+
+    Args:
+        config: the config of the run; its `data` and `evaluation` fields are read here, its network from the
+            checkpoint.
+        workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
+        output: the folder to write to, created where needed; None takes the run directory.
+
+    Returns:
+        what `metrics.json` holds, numbers rounded to 6 decimals: step, checkpoint, validation accuracy, `sources` of
+        the data; "splits", for each ranked split what `bootstrap.summarize` returns, with the same of each group of its
+        faces under "groups"; and "validation", what `labeled_pairs.summarize` returns, None without such pairs.
+
+    Raises:
+        checkpoints.CheckpointError: there is no usable checkpoint.
+        FileNotFoundError: the data are not prepared.
+        ValueError: the data do not fit the checkpoint, or there is nothing to evaluate on.
+    """
+    saved = distributed.everywhere(checkpoints.find, workdir)
+    scorer = Scorer(saved)
+    scored = score_data(config, scorer)
+    return distributed.on_process_zero(_write_results, config, workdir, output, scorer.fingerprint, saved, scored)
+
+
+def results_folder(workdir: str, output: str | None = None) -> epath.Path:
+    """Returns where the results go: `output`, or the run directory, which is above the folder of a checkpoint."""
+    return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
+
+
+def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:
+    """Says where the results of `evaluate` are, and its headline metrics; arguments are those of `evaluate`."""
+    folder = results_folder(workdir, output)
+    files = {"report": REPORT_FILE, "scores": SCORES_FILE, "pairs": PAIRS_FILE}
+    files = {name: file for name, file in files.items() if name != "scores" or results["splits"]}
+    lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
+    lines += [f"{name:<10}  {folder / file}" for name, file in files.items()]
+    return "\n".join([*lines, *report.summary_lines(results["splits"], results["validation"])])
+
+
+def _write_results(
+    config: ml_collections.ConfigDict,
+    workdir: str,
+    output: str | None,
+    fingerprint: str,
+    saved: checkpoints.Saved,
+    scored: Scored,
+) -> dict[str, Any]:
+    run, folder = results_folder(workdir), results_folder(workdir, output)
+    of_splits, pairs = evaluations(config, scored)
+    results = {
+        "checkpoint": os.path.relpath(saved.path, run) if run_dir.is_local(run) else saved.path,
+        "step": saved.step,
+        "validation_accuracy": saved.validation_accuracy,
+        "sources": config.data.sources,
+        "splits": {evaluation.split: evaluation.metrics for evaluation in of_splits},
+        "validation": pairs.metrics if pairs else None,
+    }
+    results = _rounded(results)
+    run_dir.write_atomically(folder / METRICS_FILE, json.dumps(results, indent=2) + "\n")
+    if of_splits:
+        ranked = {evaluation.split: scored[evaluation.split] for evaluation in of_splits}
+        run_dir.write_atomically(folder / SCORES_FILE, _csv(ranked))
+    if pairs:
+        run_dir.write_atomically(folder / PAIRS_FILE, _pairs_csv(pairs))
+    threshold = read_threshold(run)
+    report.write_report(
+        folder / REPORT_FILE,
+        title=f"blur_jax: {run.name} on {config.data.name}",
+        history=run_dir.read_history(run),
+        evaluations=of_splits,
+        pairs=pairs,
+        calibration=saved.calibration,
+        threshold=threshold if threshold and threshold.checkpoint == fingerprint else None,
+        data=data_summary.summarize(config.data),
+        config=json.loads(saved.config.to_json()),
+        starts=provenance.read_starts(run),
+        facts=_facts(config, saved),
+    )
+    return results
+
+
+def _rounded(values: Any) -> Any:
+    """Rounds every number in nested dicts and lists."""
+    if isinstance(values, dict):
+        return {name: _rounded(value) for name, value in values.items()}
+    return round(values, _DECIMALS) if isinstance(values, float) else values
+
+
+def _labeled_pairs(split: data.Split, scores: np.ndarray) -> LabeledPairs:
+    rows, pairs = data.used_faces(split)
+    return LabeledPairs(
+        split=_VALIDATION,
+        scores=scores,
+        names=[split.faces.names[row] for row in rows],
+        images=split.faces.stack(rows),
+        pairs=pairs,
+        order=split.labels.astype(np.int64),
+        metrics=labeled_pairs.summarize(scores, pairs, split.labels),
+    )
+
+
+def _evaluation(config: ml_collections.ConfigDict, name: str, split: data.Split, scores: np.ndarray) -> Evaluation:
+    sizes, groups = split.faces.sizes[split.rows], [split.faces.groups[row] for row in split.rows]
+    options = {"size_bins": split.metadata["size_bins"], "resamples": config.evaluation.resamples, "seed": config.seed}
+    return Evaluation(
+        split=name,
+        scores=scores,
+        ranks=split.labels,
+        names=list(split.names),
+        groups=groups,
+        images=split.images(range(len(split))),
+        metrics=summarize(scores, split.labels, sizes, groups, **options),
+    )
+
+
+def summarize(
+    scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
+) -> dict[str, Any]:
+    """Returns the metrics of a whole split and, below "groups", of each group of its faces.
+
+    Args:
+        scores: float [n], predicted blur.
+        ranks: float [n], true blur, larger is blurrier.
+        sizes: float [n], shorter sides of the original faces in pixels.
+        groups: n names; "" belongs to no group.
+        **options: of `bootstrap.summarize`.
+    """
+    summary = bootstrap.summarize(scores, ranks, sizes, **options)
+    names = sorted(set(groups) - {""})
+    summary["groups"] = {}
+    for name in names if len(names) > 1 else []:
+        of = np.asarray(groups) == name
+        if of.sum() > 1:
+            # A group without clear faces has no AUC of clear faces: its own lowest rank is not the clear level.
+            part = bootstrap.summarize(scores[of], ranks[of], sizes[of], clear=ranks.min(), **options)
+            summary["groups"][name] = part
+    return summary
+
+
+def _csv(scored: Scored) -> str:
+    """Names may hold commas; float32 is written in the fewest digits that give the same number again."""
+    rows = [("split", "name", "group", "size", "rank", "blur")]
+    for name, (split, scores) in scored.items():
+        for row, rank, score in zip(split.rows, split.labels, scores):
+            faces = split.faces
+            rows.append((name, faces.names[row], faces.groups[row], faces.sizes[row], rank, score))
+    return _csv_text(rows)
+
+
+def _pairs_csv(labeled: LabeledPairs) -> str:
+    """Each labeled pair as it stands in pairs.csv, with the blur of both sides."""
+    rows = [("left", "right", "order", "left_blur", "right_blur")]
+    for (left, right), order in zip(labeled.pairs, labeled.order):
+        rows.append((labeled.names[left], labeled.names[right], order, labeled.scores[left], labeled.scores[right]))
+    return _csv_text(rows)
+
+
+def _csv_text(rows: Iterable[tuple]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _facts(config: ml_collections.ConfigDict, saved: checkpoints.Saved) -> dict[str, str]:
+    accuracy = saved.validation_accuracy
+    measured = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
+    folder = os.path.expanduser(config.data.dir or user_cache.default_dir())
+    lists = f", lists in {config.data.manual_dir}" if config.data.manual_dir else ""
+    return {
+        "Checkpoint": f"step {saved.step}{measured}, {saved.path}",
+        "Data": f"{config.data.name} ({config.data.sources}), prepared in {folder}{lists}",
+        "Crop and resize": ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(saved.preprocessing).items()),
+        **provenance.describe(),
+    }

@@ -1,0 +1,57 @@
+"""Do numbers mean what they say? Reliability of probabilities, and error versus discard."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from blur_jax.evaluate.discard_curve import DiscardCurve
+from blur_jax.evaluate.figures import style
+
+_COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.INK)
+
+
+@style.drawn
+def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
+    """Draws how often what was given a probability came true, a panel for each name.
+
+    Args:
+        bins: {name: rows (mean probability, share that came true, low, high)}; low and high limit the share.
+    """
+    figure = Figure(figsize=(0.4 + 2.9 * len(bins), 3.5), layout="constrained")
+    axes = figure.subplots(1, len(bins), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, (name, rows) in zip(axes, bins.items()):
+        predicted, observed, low, high = np.array(rows).T
+        ax.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1.2)
+        errors = np.maximum([observed - low, high - observed], 0)
+        ax.errorbar(predicted, observed, errors, color=style.BLUE, marker="o", markersize=4, linewidth=1.6)
+        ax.set(title=style.short(name, 30), xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    figure.supxlabel("predicted: the first face is the blurrier", fontsize=10)
+    figure.supylabel("it is (share of pairs)", fontsize=10)
+    return figure
+
+
+@style.drawn
+def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
+    """Draws error-versus-discard curves of the same comparisons, with the best and discarding at random.
+
+    Args:
+        curves: {measure of quality: its curve}.
+        limit: the largest share of discarded comparisons shown, in (0, 1].
+    """
+    start = next(iter(curves.values())).fnmr[0]
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    ax = figure.subplots()
+    ax.plot([0, limit], [start, start], color=style.FAINT, linewidth=1.2, label="at random")
+    ends = (0, min(start, limit), limit)
+    ax.plot(ends, np.maximum(start - np.array(ends), 0), ":", color=style.INK, linewidth=1.2, label="theoretical best")
+    for index, (name, curve) in enumerate(curves.items()):
+        shares = np.append(curve.discarded, 1.0)
+        color = _COLORS[index % len(_COLORS)]
+        line = "-" if index < len(_COLORS) else "--"
+        ax.step(
+            shares, np.append(curve.fnmr, curve.fnmr[-1]), line, where="post", color=color, label=style.short(name, 30)
+        )
+    ax.set(xlim=(0, limit), ylim=(0, None), xlabel="mated comparisons discarded (share)", ylabel="FNMR of the rest")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure

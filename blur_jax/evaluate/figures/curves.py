@@ -1,0 +1,148 @@
+"""Curves and clouds: how training went, and how scores go with true blur."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from blur_jax.evaluate.figures import style
+from blur_jax.metrics import ranked_split
+from blur_jax.metrics.ranked_split import Evaluation
+
+_LOSS_COLORS = {
+    "loss": style.INK,
+    "ranking": style.BLUE,
+    "quadruplet": style.ORANGE,
+    "pairwise": style.GREEN,
+    "distillation": style.PURPLE,
+}
+_MAX_PANELS = 11  # groups drawn, largest first; there are hundreds where each person has a folder
+
+
+@style.drawn
+def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Draws the losses and the validation accuracy against the step.
+
+    Args:
+        history: rows {"step": int, "loss", "ranking", "quadruplet", "pairwise", "distillation",
+            "validation_accuracy"}, others are ignored; all but the step are optional in each row, and a step logged
+            twice (a resumed run) counts once.
+    """
+    losses = {key: _curve(history, key) for key in _LOSS_COLORS}
+    losses = {key: points for key, points in losses.items() if points.size and points[1].any()}
+    accuracy = _curve(history, "validation_accuracy")
+    panels = bool(losses) + bool(accuracy.size)
+    if not panels:
+        return style.message("No training history.")
+    figure = Figure(figsize=(style.WIDTH, 3.4), layout="constrained")
+    axes = iter(figure.subplots(1, panels, squeeze=False)[0])
+    if losses:
+        ax = next(axes)
+        for key, (steps, values) in losses.items():
+            color = _LOSS_COLORS[key]
+            window = max(1, len(values) // 25)
+            smooth = np.convolve(values, np.full(window, 1 / window), "valid")
+            middle = steps[(window - 1) // 2 :][: len(smooth)]
+            if window > 1:
+                ax.plot(steps, values, color=color, alpha=0.18, linewidth=0.8)
+            ax.plot(middle, smooth, color=color, linewidth=1.8, label=key, marker=_dot(smooth))
+        ax.set(title="Training loss", xlabel="step", ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+    if accuracy.size:
+        ax, (steps, values) = next(axes), accuracy
+        ax.plot(steps, values, color=style.BLUE, linewidth=1.8, marker="o", markersize=3.5)
+        ax.set(title="Validation pairwise accuracy", xlabel="step")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if np.isfinite(values).any():
+            best = np.nanargmax(values)
+            ax.plot(steps[best], values[best], "o", color=style.ORANGE, markersize=7)
+            ax.set_xlabel(f"step (best: {values[best]:.3f} at step {steps[best]:.0f})")
+    return figure
+
+
+def _curve(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
+    """Returns the steps at which a key was logged and its values, float64 [2, n], steps increasing."""
+    points = {row["step"]: row[key] for row in history if row.get(key) is not None}
+    return np.array(sorted(points.items()), np.float64).reshape(-1, 2).T
+
+
+@style.drawn
+def score_against_rank(evaluation: Evaluation) -> Figure:
+    """Draws the predicted score against true blur: all faces, then each group over all of them in gray."""
+    scores, ranks = np.asarray(evaluation.scores), np.asarray(evaluation.ranks)
+    levels, level = np.unique(ranks, return_inverse=True)
+    few = len(levels) <= 8 and len(levels) < len(ranks)  # human grades: strips, not a cloud
+    x = level + np.random.default_rng(0).uniform(-0.27, 0.27, len(ranks)) if few else ranks
+    groups = ranked_split.ordered_groups(evaluation)
+    drawn = groups[:_MAX_PANELS] if len(groups) > 1 else []
+    rows = -(-(1 + len(drawn)) // 4)
+    columns = -(-(1 + len(drawn)) // rows)
+    size = (style.WIDTH, 0.6 + 2.7 * rows) if drawn else (7, 4.2)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    members = np.array(evaluation.groups)
+    for ax, group in zip(axes, [None, *drawn]):
+        of_group = np.full(len(ranks), True) if group is None else members == group
+        summary = evaluation.metrics
+        if group is not None:
+            summary = summary.get("groups", {}).get(group, {})
+        dots = dict(s=11, linewidths=0, rasterized=True)
+        ax.scatter(x[~of_group], scores[~of_group], color=style.FAINT, alpha=0.5, **dots)
+        ax.scatter(x[of_group], scores[of_group], color=style.BLUE, alpha=0.65, **dots)
+        if few:
+            _boxes(ax, {one: scores[of_group & (level == one)] for one in np.unique(level[of_group])})
+            ax.set_xticks(range(len(levels)), ranked_split.rank_texts(levels))
+        ax.set_title(style.short(group or "all faces", 24), pad=17)
+        value = summary.get("spearman", {}).get("value")
+        # Faces of one rank have no order to agree with.
+        order = "" if value is None else f"Spearman {value:.3f}, "
+        ax.text(0, 1.03, f"{order}n = {of_group.sum()}", transform=ax.transAxes)
+    for ax in axes[1 + len(drawn) :]:
+        ax.set_axis_off()
+    if scores.min() >= 0 and scores.max() <= 1:
+        axes[0].set_ylim(-0.03, 1.03)
+    figure.supxlabel("true blur (larger = blurrier)", fontsize=10)
+    figure.supylabel("predicted score", fontsize=10)
+    return figure
+
+
+def _boxes(ax: Axes, scores: dict[int, np.ndarray]) -> None:
+    """Draws a box plot of the scores at each position."""
+    line, bold = dict(color=style.INK, linewidth=1.1), dict(color=style.ORANGE, linewidth=2)
+    lines = dict(boxprops=line, whiskerprops=line, medianprops=bold)
+    looks = dict(widths=0.62, showfliers=False, showcaps=False, manage_ticks=False)
+    ax.boxplot(list(scores.values()), positions=list(scores), **looks, **lines)
+
+
+@style.drawn
+def score_histogram(evaluation: Evaluation) -> Figure:
+    """Draws a histogram of the scores, split by true blur: by its levels if few, else by its thirds."""
+    scores, ranks = np.asarray(evaluation.scores, np.float64), np.asarray(evaluation.ranks)
+    levels = np.unique(ranks)
+    if len(levels) <= 5:
+        parts = {
+            f"true blur {text}": scores[ranks == one] for one, text in zip(levels, ranked_split.rank_texts(levels))
+        }
+    else:
+        third = np.minimum(3 * ranked_split.percentiles(ranks), 2).astype(int)
+        names = ("sharpest third", "middle third", "blurriest third")
+        parts = {name: scores[third == k] for k, name in enumerate(names)}
+    inside = scores.min() >= 0 and scores.max() <= 1
+    bins = np.histogram_bin_edges(scores, bins=40, range=(0, 1) if inside else None)
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    ax = figure.subplots()
+    colors = style.BLUR_COLORS(np.linspace(0.05, 0.92, len(parts)))
+    for (name, part), color in zip(parts.items(), colors):
+        label = f"{name} (n = {len(part)})"
+        ax.hist(part, bins, color=color, alpha=0.45, histtype="stepfilled", label=label)
+        ax.hist(part, bins, color=color, histtype="step", linewidth=1.2)
+    ax.set(xlabel="predicted score (0 = sharp, 1 = blurred)", ylabel="faces")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _dot(values: np.ndarray) -> str | None:
+    return "o" if len(values) == 1 else None  # a line of one point cannot be seen

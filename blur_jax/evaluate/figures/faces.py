@@ -1,0 +1,154 @@
+"""Sheets of faces: sorted by score, the mistakes, and which parts made a score."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from blur_jax.evaluate.figures import style
+from blur_jax.metrics import labeled_pairs, ranked_split
+from blur_jax.metrics.labeled_pairs import LabeledPairs
+from blur_jax.metrics.ranked_split import Evaluation
+
+_PITCH = 1.75  # Height of a row of pairs, in faces.
+
+
+@style.drawn
+def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Figure:
+    """Draws a contact sheet of the faces from the lowest score to the highest, sampled evenly.
+
+    Under each face are its score, its true rank, and a bar colored by the true rank's percentile: in a perfect ranking
+    the color runs evenly from dark to light.
+    """
+    notes = [f"true {text}" for text in ranked_split.rank_texts(evaluation.ranks)]
+    figure, placed = _sorted_sheet(evaluation.scores, evaluation.images, notes, columns, rows)
+    percentiles = ranked_split.percentiles(evaluation.ranks)
+    for i, x, y in placed:
+        color = style.BLUR_COLORS(percentiles[i])
+        figure.axes[0].fill_between([x, x + 0.94], y + 0.95, y + 1.01, color=color, linewidth=0)
+    return figure
+
+
+@style.drawn
+def scored_faces(
+    scores: Sequence[float],
+    images: Sequence[np.ndarray],
+    notes: Sequence[str] | None = None,
+    columns: int = 10,
+    rows: int = 5,
+) -> Figure:
+    """Draws a contact sheet of faces whose true blur nobody knows, from the lowest score to the highest.
+
+    Args:
+        scores: [n] predicted blur.
+        images: n of uint8 [S, S, 3].
+        notes: n texts to write below the scores, such as "keep"; None writes none.
+        columns: faces in a row.
+        rows: at most so many rows; more faces are sampled evenly.
+    """
+    if not len(scores):
+        return style.message("No picture to show.")
+    return _sorted_sheet(scores, images, notes or [""] * len(scores), columns, rows)[0]
+
+
+def _sorted_sheet(
+    scores: Sequence[float], images: Sequence[np.ndarray], notes: Sequence[str], columns: int, rows: int
+) -> tuple[Figure, list[tuple[int, float, float]]]:
+    """Returns the sheet, and of each face on it (index, x, y)."""
+    shown = ranked_split.sorted_sample(scores, columns * rows)
+    columns = min(columns, len(shown))
+    figure, ax = _sheet(columns, -(-len(shown) // columns), 1.5, style.WIDTH / 10)
+    placed = [(int(i), k % columns, 1.5 * (k // columns)) for k, i in enumerate(shown)]
+    for i, x, y in placed:
+        _face(ax, images[i], x, y)
+        ax.text(x, y + 1.16, f"{scores[i]:.3f}", va="center", weight="bold")
+        if notes[i]:
+            ax.text(x, y + 1.32, style.short(notes[i], 14), va="center", fontsize=8)
+    return figure, placed
+
+
+@style.drawn
+def worst_mistakes(evaluation: Evaluation, count: int = 8) -> Figure:
+    """Draws the worst wrongly ordered pairs (see `ranking.mistaken_pairs`) side by side, truly sharper left."""
+    pairs = ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, count)
+    percentiles, true = ranked_split.percentiles(evaluation.ranks), ranked_split.rank_texts(evaluation.ranks)
+    gaps = [100 * (percentiles[blurrier] - percentiles[sharper]) for sharper, blurrier in pairs]
+    titles = [f"{gap:.0f} percentiles apart" for gap in gaps]
+
+    def lines(face: int, word: str) -> tuple[str, ...]:
+        return f"truly {word}", f"score {evaluation.scores[face]:.3f}", f"true {true[face]}", evaluation.names[face]
+
+    return _pair_sheet(evaluation.images, pairs, titles, lines)
+
+
+@style.drawn
+def mistaken_labels(labeled: LabeledPairs, count: int = 8) -> Figure:
+    """Draws the labeled pairs that the scores most clearly order the other way, the face labeled as sharper left."""
+    pairs = labeled_pairs.mistaken(labeled, count)
+    titles = [f"scores {labeled.scores[sharper] - labeled.scores[blurrier]:.3f} apart" for sharper, blurrier in pairs]
+
+    def lines(face: int, word: str) -> tuple[str, ...]:
+        return f"labeled {word}", f"score {labeled.scores[face]:.3f}", labeled.names[face]
+
+    return _pair_sheet(labeled.images, pairs, titles, lines)
+
+
+def _pair_sheet(
+    images: Sequence[np.ndarray],
+    pairs: Sequence[tuple[int, int]],
+    titles: Sequence[str],
+    lines: Callable[[int, str], Iterable[str]],
+) -> Figure:
+    """Draws pairs (sharper, blurrier) in a grid; `lines` says what to write below a face and its side."""
+    if not pairs:
+        return style.message("No pair is in the wrong order.")
+    columns = min(4, len(pairs))
+    figure, ax = _sheet(2.2 * columns, -(-len(pairs) // columns), _PITCH, style.WIDTH / 8.6)
+    for k, (pair, title) in enumerate(zip(pairs, titles)):
+        x, y = 2.2 * (k % columns), 0.2 + _PITCH * (k // columns)
+        ax.text(x, y - 0.1, f"{k + 1}.  {title}", va="center", weight="bold")
+        for side, (face, word) in enumerate(zip(pair, ("sharper", "blurrier"))):
+            left = x + 0.98 * side
+            _face(ax, images[face], left, y)
+            for line, text in enumerate(lines(face, word)):
+                ax.text(left, y + 1.03 + 0.125 * line, style.short(text, 17), va="center", fontsize=8)
+    return figure
+
+
+@style.drawn
+def blurred_parts(images: Sequence[np.ndarray], scores: Sequence[float], maps: Sequence[np.ndarray]) -> Figure:
+    """Draws faces, and below each which parts made its score, see `occlusion.occlusion_maps`.
+
+    Args:
+        images: n of uint8 [S, S, 3], n from 1 up; a dozen fit.
+        scores: [n] predicted blur of the images.
+        maps: n of float [S, S]: above 0 (red) parts that made it blurred, below 0 (blue) that made it sharp. All share
+            one scale.
+    """
+    if not len(images):
+        return style.message("No picture to show.")
+    largest = max(float(np.abs(each).max()) for each in maps) or 1.0
+    figure, ax = _sheet(max(len(images), 4), 1, 2.3, style.WIDTH / max(len(images), 6))
+    for x, (image, score, each) in enumerate(zip(images, scores, maps)):
+        ax.text(x, 0.07, f"{score:.3f}", va="center", weight="bold")
+        _face(ax, image, x, 0.15)
+        _face(ax, np.repeat(np.asarray(image).mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8), x, 1.13)
+        place = dict(extent=(x, x + 0.94, 2.07, 1.13), aspect="auto")
+        ax.imshow(each, cmap="RdBu_r", norm=Normalize(-largest, largest), alpha=0.55, **place)
+    ax.text(0, 2.19, f"red made it blurred, blue made it sharp; up to {largest:.2f} logits", va="center", fontsize=8)
+    return figure
+
+
+def _sheet(width: float, height: int, pitch: float, inches: float) -> tuple[Figure, Axes]:
+    """Returns a blank figure in units of one face, `pitch` units a row, y running down."""
+    figure = Figure(figsize=(width * inches, height * pitch * inches))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(height * pitch, 0))
+    ax.set_axis_off()
+    return figure, ax
+
+
+def _face(ax: Axes, image: np.ndarray, x: float, y: float) -> None:
+    ax.imshow(image, extent=(x, x + 0.94, y + 0.94, y), aspect="auto")

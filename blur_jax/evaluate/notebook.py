@@ -1,0 +1,187 @@
+"""What the cells of notebooks/analyze_checkpoint.ipynb call, so that they stay short and this is tested."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+
+import ml_collections
+import numpy as np
+
+from blur_jax.data import splits as data
+from blur_jax.data.preprocessing import Box
+from blur_jax.evaluate import figures, report
+from blur_jax.metrics import calibration
+from blur_jax.metrics.labeled_pairs import LabeledPairs
+from blur_jax.metrics.ranked_split import Evaluation
+from blur_jax.score.inputs import Inputs
+from blur_jax.score.scorer import Scorer
+from blur_jax.threshold import rules
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoredPictures:
+    """The pictures of a user that could be scored, n of them.
+
+    Attributes:
+        names: n paths.
+        boxes: n of (x, y, width, height), None for a whole picture.
+        images: uint8 [n, S, S, 3], as the network saw them.
+        blur: float32 [n], in [0, 1], larger is blurrier.
+        failed: {path: why it could not be scored} of the others.
+    """
+
+    names: list[str]
+    boxes: list[Box | None]
+    images: np.ndarray
+    blur: np.ndarray
+    failed: dict[str, str]
+
+
+def data_missing(config: ml_collections.ConfigDict) -> str | None:
+    """Returns why the data of a run cannot be read here, in one sentence; None where they can.
+
+    Args:
+        config: `config.data` of the run.
+    """
+    try:
+        data.split_names(config, "labeled")
+    except (FileNotFoundError, ValueError) as error:
+        return f"The data of this run are not on this machine, so this part is skipped ({error})."
+    return None
+
+
+def metrics_text(splits: Sequence[Evaluation], pairs: LabeledPairs | None) -> str:
+    """Returns the headline metrics of test splits and validation pairs, a line for each."""
+    metrics = {split.split: split.metrics for split in splits}
+    return "\n".join(report.summary_lines(metrics, None if pairs is None else pairs.metrics))
+
+
+def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | None:
+    """Returns a folder of pictures to score; None where there is none.
+
+    Args:
+        folder: the folder, or one picture; without it, Colab asks for an upload, and elsewhere there is nothing.
+        upload_to: folder for what is uploaded.
+    """
+    if folder:
+        return folder
+    if "google.colab" not in sys.modules:
+        return None
+    from google.colab import files
+
+    uploaded = files.upload()
+    os.makedirs(upload_to, exist_ok=True)
+    for name, content in uploaded.items():
+        with open(os.path.join(upload_to, os.path.basename(name)), "wb") as file:
+            file.write(content)
+    return upload_to if uploaded else None
+
+
+def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> ScoredPictures:
+    """Scores the first `most` pictures of a folder (or whatever `python -m blur_jax.score` takes); None has none."""
+    inputs = [found for found, _ in zip(Inputs([path]), range(most))] if path else []
+    good, failed = [], {}
+    for found, scored in zip(inputs, scorer.score_each(inputs)):
+        if scored.error is None:
+            good.append((*found, scorer.prepare(*found), scored.blur))
+        else:
+            failed[found.name] = scored.error
+    names, boxes, images, blur = map(list, zip(*good)) if good else ([], [], [], [])
+    side = scorer.preprocessing.image_size
+    images = np.stack(images) if images else np.zeros((0, side, side, 3), np.uint8)
+    return ScoredPictures(names, boxes, images, np.array(blur, np.float32), failed)
+
+
+def table_text(scorer: Scorer, found: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
+    """Returns a table of pictures, sharpest first: all that is known of their scores, and what failed.
+
+    Args:
+        scorer: whose scores they are; its calibration makes the columns.
+        found: the pictures.
+        keep_below: a threshold; None takes that of the run.
+        most: rows at most of either kind.
+    """
+    if not found.names and not found.failed:
+        return "No picture was given."
+    columns = _columns(scorer, found.blur, keep_below)
+    lines = ["  ".join([*(f"{name:>{_width(name)}}" for name in columns), "name"])]
+    for index in np.argsort(found.blur, kind="stable")[:most]:
+        cells = [_cell(name, values[index]) for name, values in columns.items()]
+        lines.append("  ".join([*cells, found.names[index]]))
+    if len(found.names) > most:
+        lines.append(f"... {len(found.names) - most} more")
+    lines += [f"not scored: {name}: {reason}" for name, reason in list(found.failed.items())[:most]]
+    return "\n".join(lines)
+
+
+def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict[str, np.ndarray]:
+    """As `Scorer.columns`, but without "keep" where the threshold of the run is of another of its checkpoints."""
+    try:
+        return scorer.columns(blur, keep_below=keep_below)
+    except ValueError:
+        return calibration.to_columns(blur, scorer.calibration)
+
+
+def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, str]:
+    """Returns (the threshold that discards about a share of scores [n], or None; what to say of it)."""
+    try:
+        keep_below = rules.for_discard(blur, discard)
+    except ValueError as error:
+        return None, f"No threshold: {error}."
+    share = rules.share(blur >= keep_below)
+    return keep_below, f"Keep below {keep_below:.4f}: it discards {share}."
+
+
+def notes(scorer: Scorer, found: ScoredPictures, keep_below: float | None = None) -> Sequence[str]:
+    """Returns what to write below each picture: "keep" or "discard" where there is a threshold, else its file name."""
+    columns = _columns(scorer, found.blur, keep_below)
+    return list(columns["keep"]) if "keep" in columns else [os.path.basename(name) for name in found.names]
+
+
+def compare(
+    first: Scorer, second: Scorer, names: tuple[str, str], pictures: ScoredPictures, splits: Sequence[Evaluation]
+) -> tuple[str, list[figures.Figure]]:
+    """Compares two checkpoints on the same pictures: those of a user, or else the test faces.
+
+    Args:
+        first: the scorer of `pictures` and `splits`.
+        second: another.
+        names: of the two.
+        pictures: where there are at least two, they are taken.
+        splits: test splits, which serve where both scorers prepare pictures alike.
+
+    Returns:
+        (what to say; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
+    """
+    if len(pictures.names) > 1:
+        others = list(second.score_each(zip(pictures.names, pictures.boxes)))
+        both = np.array([other.error is None for other in others])  # Another protocol may refuse a picture.
+        blur = pictures.blur[both], np.array([other.blur for other in others if other.error is None], np.float32)
+    elif splits and first.preprocessing == second.preprocessing:
+        blur = tuple(np.concatenate(each) for each in zip(*((s.scores, second.score_images(s.images)) for s in splits)))
+    else:
+        return "There is nothing to compare on: give two pictures, or prepare the data of the first run.", []
+    columns = [calibration.to_columns(each, scorer.calibration) for each, scorer in zip(blur, (first, second))]
+    lines, drawn = [], []
+    for column in ("blur", "blur_percentile"):
+        if all(column in of_one for of_one in columns):
+            values = [of_one[column] for of_one in columns]
+            lines.append(f"{column}: they differ by {np.abs(values[0] - values[1]).mean():.3f} on average")
+            drawn.append(figures.two_scorers(*values, names, column))
+    return "\n".join(lines), drawn
+
+
+def _width(column: str) -> int:
+    return max(len(column), 7)
+
+
+def _cell(column: str, value: float | str) -> str:
+    text = (
+        value
+        if isinstance(value, str)
+        else f"{value:.1f}"
+        if column in ("sharpness", "blur_percentile")
+        else f"{value:.3f}"
+    )
+    return f"{text:>{_width(column)}}"

@@ -1,0 +1,53 @@
+"""Which parts of a picture made its score: each part is sharpened in turn, and the picture scored again.
+
+The usual gray patch would bring edges of its own, which a scorer of blur takes for detail. So a part is sharpened under
+a soft window and the rest left alone: where that lowers the score most, the scorer saw blur; where it raises it, what
+is there already was sharp, or sharpening it looks like a fault.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from blur_jax.metrics.calibration import logit
+
+
+def occlusion_maps(score: Callable[[np.ndarray], np.ndarray], images: np.ndarray, *, cells: int = 8) -> np.ndarray:
+    """Returns by how much each part made its image be called blurred.
+
+    Args:
+        score: from uint8 [m, S, S, 3] to float [m] in [0, 1], larger is blurrier, such as `Scorer.score_images`.
+        images: uint8 [n, S, S, 3]; each is scored `cells`^2 times more.
+        cells: parts along a side, 2 or more.
+
+    Returns:
+        float32 [n, S, S], in logits, in which scores near 0 or 1 count like those between: the logit of the score less
+        that with this part sharpened. Smooth, as the windows of neighboring parts overlap.
+
+    Raises:
+        ValueError: fewer cells.
+    """
+    if cells < 2:
+        raise ValueError(f"cells must be 2 or more, not {cells}")
+    windows = _windows(images.shape[1], cells)
+    maps = []
+    for image, before in zip(images, logit(np.asarray(score(images), np.float32))):
+        sharpened = np.asarray(Image.fromarray(image).filter(_sharpen(len(image))), np.float32)
+        mixed = image + windows[..., None] * (sharpened - image)
+        after = logit(np.asarray(score(np.round(mixed).astype(np.uint8)), np.float32))
+        maps.append(np.tensordot(before - after, windows, axes=1))
+    return np.stack(maps) if maps else np.zeros(images.shape[:3], np.float32)
+
+
+def _sharpen(side: int) -> ImageFilter.Filter:
+    return ImageFilter.UnsharpMask(radius=side / 32, percent=300, threshold=0)
+
+
+def _windows(side: int, cells: int) -> np.ndarray:
+    """Returns soft windows, float32 [cells^2, S, S], that add up to one at every pixel."""
+    centers = (np.arange(cells) + 0.5) * side / cells
+    distance = (np.arange(side)[None, :] + 0.5 - centers[:, None]) * cells / side
+    along = np.exp(-0.5 * (distance / 0.6) ** 2)
+    along /= along.sum(axis=0)
+    return np.einsum("ai,bj->abij", along, along).reshape(cells**2, side, side).astype(np.float32)

@@ -1,0 +1,199 @@
+"""The sections of the page: training, each split, the labeled validation pairs, the calibration, the data, the run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from blur_jax.evaluate import figures
+from blur_jax.evaluate.report.html_parts import details, escape, fields, figure, path, row, table
+from blur_jax.evaluate.report.tables import breakdown
+from blur_jax.metrics import labeled_pairs, ranked_split
+from blur_jax.metrics.calibration import Calibration
+from blur_jax.metrics.labeled_pairs import LabeledPairs
+from blur_jax.metrics.ranked_split import Evaluation
+from blur_jax.runs.checkpoints import ENOUGH_PAIRS
+
+_SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+# Fields of the config that say most about what was trained.
+_SHOWN_FIELDS = (
+    "model.backbone", "model.pretrained", "start_from", "steps", "batch.labeled", "batch.unlabeled", "ranking.weight",
+    "ranking.margin", "ranking.tie_margin", "consistency.quadruplet_weight", "consistency.pairwise_weight",
+    "consistency.distillation_weight", "consistency.margin", "optimizer.learning_rate", "seed",
+)  # fmt: skip
+
+
+def split(evaluation: Evaluation) -> str:
+    """Returns the breakdown and the figures of a test split."""
+    return "".join(
+        (
+            breakdown(evaluation.metrics),
+            figure(
+                figures.sorted_faces(evaluation),
+                "Read row by row: the face scored sharpest comes first, the most blurred last; its score and true blur"
+                " are below. The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly.",
+                shows_faces=True,
+                heading="Faces sorted by score",
+            ),
+            figure(
+                figures.score_against_rank(evaluation),
+                "Each dot is a face. A good scorer gives a rising band; a group outside the gray band of all the others"
+                " is scored on a different scale.",
+                heading="Score against true blur",
+            ),
+            figure(
+                figures.score_histogram(evaluation),
+                "How many faces get each score. Where the colors overlap, no threshold can separate them.",
+                heading="Scores",
+            ),
+            figure(
+                figures.worst_mistakes(evaluation),
+                "The wrongly ordered pairs that lie furthest apart in true blur: the left face is truly sharper, but"
+                " scored more blurred. Each face is shown at most once.",
+                shows_faces=True,
+                heading="Worst mistakes",
+            ),
+            _mistakes(evaluation),
+        )
+    )
+
+
+def _mistakes(evaluation: Evaluation) -> str:
+    true = ranked_split.rank_texts(evaluation.ranks)
+    rows = [
+        f"<tr><td>{k}<td>{side}<td class=long>{path(evaluation.names[i])}"
+        f"<td class=name>{escape(evaluation.groups[i])}<td>{evaluation.scores[i]:.4f}<td>{true[i]}"
+        for k, pair in enumerate(ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, 8), start=1)
+        for side, i in zip(("sharper", "blurrier"), pair)
+    ]
+    heads = ("Pair", "Truly", "Name", "Group", "Score", "True blur")
+    return details("Names in full", table(heads, rows)) if rows else ""
+
+
+def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
+    """Returns what there is to say of the labeled validation pairs; `show_faces` adds a sheet of all their faces."""
+    found = pairs.metrics
+    accuracy = found["pairwise_accuracy"]
+    value = figures.number(accuracy["value"])
+    if accuracy["low"] is not None:
+        value += f" <small>[{accuracy['low']:.3f}, {accuracy['high']:.3f}]</small>"
+    heads = ("Pairwise accuracy", "Pairs with an order", "Ties", "Faces")
+    parts = [table(heads, [f"<tr class=split><td>{value}<td>{found['pairs']}<td>{found['ties']}<td>{found['faces']}"])]
+    parts.append(
+        "<p>The share of the labeled pairs that the scores put in the labeled order; 0.5 is chance. The brackets hold a"
+        " 95% interval; pairs that share a face count as fewer. These pairs were not trained on, but the checkpoint and"
+        " the calibration were chosen by them, so new pictures may come out a little worse.</p>"
+    )
+    if found["pairs"] < ENOUGH_PAIRS:
+        parts.append(
+            f"<p><b>{found['pairs']} pairs are few:</b> below {ENOUGH_PAIRS} they do not choose the checkpoint, and"
+            " their accuracy says little. Label more pairs.</p>"
+        )
+    if show_faces:
+        caption = "Every face of the validation pairs, or an even sample: scored sharpest first, most blurred last."
+        sheet = figures.scored_faces(pairs.scores, pairs.images)
+        parts.append(figure(sheet, caption, shows_faces=True, heading="Faces sorted by score"))
+    caption = (
+        "The pairs that the scores most clearly order against their label, the face labeled as sharper left. Some are"
+        " mistakes of the scorer, others of whoever labeled: correct those and train again."
+    )
+    sheet = figures.mistaken_labels(pairs)
+    parts.append(figure(sheet, caption, shows_faces=True, heading="Worst mistakes"))
+    rows = [
+        f"<tr><td>{k}<td>{side}<td class=long>{path(pairs.names[i])}<td>{pairs.scores[i]:.4f}"
+        for k, pair in enumerate(labeled_pairs.mistaken(pairs, 8), start=1)
+        for side, i in zip(("sharper", "blurrier"), pair)
+    ]
+    listing = details("Names in full", table(("Pair", "Labeled", "Name", "Score"), rows)) if rows else ""
+    return "".join(parts) + listing
+
+
+def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPairs | None) -> str:
+    """Returns what the scores of the checkpoint mean, and how the validation pairs bear it out."""
+    rows = [
+        row(
+            (
+                f"{percentile}%",
+                f"{meaning.quantiles[percentile]:.3f}",
+                f"{100 * (1 - meaning.quantiles[percentile]):.1f}",
+            )
+        )
+        for percentile in _SHOWN_QUANTILES
+    ]
+    parts = [
+        f"<p>The <b>percentile</b> of a picture is the share of the reference, {escape(meaning.reference)}, that is"
+        " sharper. It keeps its meaning when the scorer is trained again, which a score need not.</p>"
+    ]
+    if meaning.scale is None:
+        parts.append("<p>There were too few labeled pairs to say how probably people call a picture blurrier.</p>")
+    else:
+        low, high = meaning.scale_interval or (meaning.scale, meaning.scale)
+        parts.append(
+            "<p><b>p_blurrier_than_anchor</b> is the probability that people call the picture blurrier than the anchor,"
+            f" a picture in the middle of the reference (blur {meaning.median:.3f}). It is a Bradley-Terry model of the"
+            f" logits of both scores with the scale {meaning.scale:.2f} (95% interval {low:.2f} to {high:.2f}), fitted"
+            f" to {meaning.pairs} labeled pairs.</p>"
+        )
+    caption = "What a score means: where it lies in the reference, and how it compares with the anchor."
+    parts.append(figure(figures.calibration_curves(meaning, threshold), caption))
+    parts.append(table(("Percentile", "Blur", "Sharpness"), rows, "Scores of the reference"))
+    if meaning.scale is not None and pairs is not None and pairs.metrics["pairs"]:
+        caption = (
+            "How often people agree with the order of the scores, against how probable the calibration makes that. On"
+            " the gray line it is right; the bars are 95% intervals. The scale was fitted to these very pairs."
+        )
+        drawn = figures.reliability({"validation": labeled_pairs.reliability(pairs, meaning.scale)})
+        parts.append(figure(drawn, caption, heading="Reliability"))
+    return "".join(parts)
+
+
+def data(summary: Mapping[str, Any]) -> str:
+    """Returns the counts of the data, see `summary.summarize`."""
+    rows = [
+        row((f"{part['kind']}: {escape(part['split'])}", part["pairs"] or "", part["ties"] or "", part["faces"]))
+        for part in summary["parts"]
+    ]
+    parts = [table(("Part: split", "Pairs", "Ties", "Faces"), rows)]
+    agreement = summary.get("agreement")
+    if agreement:
+        parts.append(
+            f"<p>{agreement['annotators']} annotators compared {agreement['pairs']} pairs more than once;"
+            f" Krippendorff's alpha is {agreement['alpha']:.2f} (1 = they always agree, 0 = chance).</p>"
+        )
+    lists = summary.get("lists")
+    if lists:
+        names = sorted({name for counts in lists.values() for name in counts} - {"lines", "resolved"})
+        names = ["lines", "resolved", *(name for name in names if any(counts.get(name) for counts in lists.values()))]
+        rows = [row((escape(file), *(counts.get(name, "") for name in names))) for file, counts in lists.items()]
+        parts.append(table(("List", *names), rows, "Lists"))
+    return "".join(parts)
+
+
+def starts(found: Sequence[Mapping[str, Any]]) -> str:
+    """Returns which commands trained the run, see `provenance.read_starts`; nothing where that is not known."""
+    heads = ("After step", "Date", "Commit", "Command")
+    rows = [
+        f"<tr><td>{start['Step']}<td>{escape(start['Date'])}<td>{escape(start['Commit'])}"
+        f"<td class=long>{path(start['Command'])}"
+        for start in found
+    ]
+    return table(heads, rows, "Trained by") if rows else ""
+
+
+def run(facts: Mapping[str, Any], config: Mapping[str, Any] | None) -> str:
+    """Returns what made the run: facts, the fields of the config that say most, and all of it."""
+    parts = [fields(facts)]
+    if config is not None:
+        shown = {name: _field(config, name) for name in _SHOWN_FIELDS}
+        shown = {name: value for name, value in shown.items() if value is not None}
+        parts.append(f"<h3>Config of the run</h3>{fields(shown)}")
+        text = escape(json.dumps(config, indent=2, sort_keys=True))
+        parts.append(details("All fields", f"<pre>{text}</pre>"))
+    return "".join(parts)
+
+
+def _field(config: Mapping[str, Any], name: str) -> Any:
+    """Returns a field such as "ranking.margin"; None where it is not set."""
+    value = config
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,147 @@
+"""The tables of metrics: the headline, what a split breaks down into, what thresholds do."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from blur_jax.evaluate import figures
+from blur_jax.evaluate.report.html_parts import escape, percent, row, table
+from blur_jax.metrics import calibration, ranked_split
+from blur_jax.metrics.calibration import Calibration
+from blur_jax.metrics.ranked_split import Evaluation
+
+_COLUMNS = {"auc": "AUC", "pairwise_accuracy": "Pairwise accuracy", "spearman": "Spearman", "kendall": "Kendall"}
+_MAX_GROUP_ROWS = 30  # groups in the table
+MIN_INTERVAL = 10  # faces; a bootstrap of fewer looks surer than it is
+
+_MATCHED = """<p>Small faces tend to be blurrier, so face size alone puts many pairs in the right order. The metrics in
+large type are therefore <b>size-matched</b>: each is computed within bins of face size and then averaged, weighted by
+the number of blurred faces. The rows below show the same scores without matching, and a scorer that knows nothing but
+face size: what it gains over chance is what the bins fail to match. <b>AUC, matched size</b> is stricter: it counts
+only pairs of faces whose sizes differ by at most a tenth.</p>"""
+
+
+def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
+    """Returns the headline metrics as lines of text: of each split and its groups, size-matched where sizes differ.
+
+    Args:
+        splits: {split: what `bootstrap.summarize` returns, with "groups"}.
+        validation: what `labeled_pairs.summarize` returns of the validation pairs; None leaves it out.
+    """
+    lines = []
+    for split, of_split in splits.items():
+        groups = {f"{split}, {name}": group for name, group in of_split["groups"].items()}
+        for name, summary in {split: of_split, **groups}.items():
+            shown = summary.get("size_matched", summary)
+            values = "  ".join(
+                f"{key.replace('_', ' ')} {figures.number(shown[key]['value'])}"
+                for key in ("auc", "pairwise_accuracy", "spearman")
+            )
+            matched = "size-matched " if "size_matched" in summary else ""
+            lines.append(f"{name:<24}  {matched}{values}  ({summary['examples']} faces)")
+    if validation is not None:
+        accuracy = validation["pairwise_accuracy"]
+        interval = "" if accuracy["low"] is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
+        value = f"pairwise accuracy {figures.number(accuracy['value'])}{interval}"
+        lines.append(f"{'validation':<24}  {value}  ({validation['pairs']} pairs)")
+    return lines
+
+
+def headline(evaluations: Sequence[Evaluation]) -> str:
+    """Returns the table of the headline metrics: a row for each split and each of its groups."""
+    columns, rows = dict(_COLUMNS), []
+    matched = any("size_matched" in evaluation.metrics for evaluation in evaluations)
+    if matched:
+        columns["auc_matched_size"] = "AUC, matched size"
+    for evaluation in evaluations:
+        summary = evaluation.metrics
+        count = summary["examples"]
+        rows.append(_row("split", evaluation.split, summary.get("size_matched", summary), columns, count))
+        if "size_matched" in summary:
+            rows.append(_row("group", "all sizes together", summary, columns, count))
+            rows.append(_row("group", "face size alone", summary["size_alone"], columns, count))
+        groups = summary.get("groups", {})
+        listed = [group for group in ranked_split.ordered_groups(evaluation) if group in groups]
+        for group in listed[:_MAX_GROUP_ROWS]:
+            part = groups[group]
+            rows.append(_row("group", group, part.get("size_matched", part), columns, part["examples"]))
+        if len(listed) > _MAX_GROUP_ROWS:
+            more = len(listed) - _MAX_GROUP_ROWS
+            rows.append(f"<tr class=group><td colspan={len(columns) + 2}>… {more} more, smaller")
+    return f"""{table(("Test split", *columns.values(), "Faces"), rows)}
+{_MATCHED if matched else ""}
+<p>The table shows how well the order of the scores agrees with the order of true blur. AUC is the share of pairs of a
+clear face (lowest true blur) and a blurrier one that are in the right order; pairwise accuracy is the same over all
+pairs that differ in true blur; 0.5 is chance. A Spearman or Kendall correlation of 1 is the same order, 0 is chance; a
+dash stands where all faces have one rank, or the lowest is missing. The brackets hold 95% bootstrap intervals over
+faces, given from {MIN_INTERVAL} faces up.</p>"""
+
+
+def _row(kind: str, name: str, summary: Mapping[str, Any], columns: Iterable[str], *counts: int) -> str:
+    """Returns a row of metrics between its name and its counts, the last of which is the number of faces."""
+    matched = "<small>size-matched</small>" if kind == "split" and "auc_matched_size" in summary else ""
+    values = [_value(summary.get(column), counts[-1]) for column in columns]
+    return row([escape(name) + matched, *values, *counts], kind)
+
+
+def _value(interval: Mapping[str, float | None] | None, faces: int) -> str:
+    if interval is None:
+        return ""
+    value, low, high = (interval[key] for key in ("value", "low", "high"))
+    shown = low is not None and faces >= MIN_INTERVAL
+    return figures.number(value) + (f" <small>[{low:.3f}, {high:.3f}]</small>" if shown else "")
+
+
+def breakdown(summary: Mapping[str, Any]) -> str:
+    """Returns the tables of a split: by face size where sizes differ; by gap in true blur and between levels."""
+    tables, count = [], summary["examples"]
+    if "by_size" in summary:
+        rows = [
+            _row("bin", f"{size} px", part, _COLUMNS, part["blurred"], part["examples"])
+            for size, part in summary["by_size"].items()
+        ]
+        blurred = sum(part["blurred"] for part in summary["by_size"].values())
+        rows.append(_row("total", "size-matched", summary["size_matched"], _COLUMNS, blurred, count))
+        tables.append(table(("Shorter side", *_COLUMNS.values(), "Blurred", "Faces"), rows, "By face size"))
+    gaps, levels = summary["pairwise_accuracy_by_gap"], summary["auc_between"]
+    small, suffix = [], ", all sizes together" if tables else ""
+    if len(gaps) > 1:
+        rows = (row((gap, _value(part, count), part["pairs"])) for gap, part in gaps.items())
+        small.append(table(("Gap", "Pairwise accuracy", "Pairs"), rows, f"By gap in true blur{suffix}"))
+    if len(levels) > 1:
+        rows = (row((pair, _value(part, count))) for pair, part in levels.items())
+        small.append(table(("True blur", "AUC"), rows, f"Between two levels{suffix}"))
+    return "".join(tables) + f"<div class=tables>{''.join(small)}</div>"
+
+
+def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
+    """Returns the table of what thresholds would do to a split; nothing where it is tiny or all its faces of one rank.
+
+    Args:
+        evaluation: of the split.
+        meaning: the calibration of the checkpoint, for the percentiles of the thresholds; None leaves them out.
+        chosen: the threshold of the run, which gets a row of its own; None where there is none.
+    """
+    if len(evaluation.scores) < MIN_INTERVAL:
+        return ""
+    values = ranked_split.round_thresholds(evaluation.scores)
+    values = sorted({*values, chosen} if chosen is not None else values)
+    found = ranked_split.at_thresholds(evaluation.scores, evaluation.ranks, values)
+    if not found:
+        return ""
+    clear, blurred = (int(each.sum()) for each in ranked_split.clear_and_blurred(evaluation.ranks))
+    heads = ["Keep below", "Faces discarded", f"Blurred caught, of {blurred}", f"Clear lost, of {clear}"]
+    cells_of = [(f"{each.keep_below:.4g}", *map(percent, each[1:])) for each in found]
+    if meaning is not None:
+        places = calibration.percentile(np.array(values), meaning.quantiles)
+        cells_of = [(*cells, f"{place:.0f}") for cells, place in zip(cells_of, places)]
+    rows = [row(cells, "chosen" * (value == chosen)) for cells, value in zip(cells_of, values)]
+    levels = (
+        "Clear faces are those of the lowest true blur, blurred faces all others, however little blurred."
+        if ranked_split.has_clear_level(evaluation.ranks)
+        else "Nearly every face has a true blur of its own, so clear means the sharpest third, blurred the blurriest."
+    )
+    percentiles = " The percentile is the threshold's place in the reference set of the calibration."
+    return f"""{table(heads + ["Percentile"] * (meaning is not None), rows, "What a threshold does")}
+<p>A face is kept where its score is below the threshold. {levels}{percentiles * (meaning is not None)}</p>"""

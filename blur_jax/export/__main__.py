@@ -1,0 +1,78 @@
+"""Writes a run's scorer as one file for programs without JAX, with a model card beside it.
+
+    python -m blur_jax.export --checkpoint=RUN --format=onnx --output=scorer.onnx
+
+The file is run and compared with the scorer before it is kept. See docs/export.md.
+"""
+
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from etils import epath
+
+from blur_jax.runs import command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the arguments, exports, and returns the exit status."""
+    parser = argparse.ArgumentParser("python -m blur_jax.export", description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one checkpoints/<step>")
+    parser.add_argument("--format", required=True, choices=["onnx", "stablehlo", "safetensors"])
+    parser.add_argument("--output", required=True, metavar="FILE", help="ends in .onnx, .stablehlo or .safetensors")
+    parser.add_argument("--license", default="other", metavar="ID", help="of the weights, for the card [other]")
+    parser.add_argument("--keep-below", type=float, metavar="T", help="threshold to state instead of the run's own")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    return command_line.run(parser, _export, argv)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from blur_jax.export import writing
+
+    writing.check(arguments.output, arguments.format, overwrite=arguments.overwrite)
+
+    from blur_jax.export import graph, metadata
+    from blur_jax.runs import checkpoints, distributed, inference, program_cache
+    from blur_jax.runs.threshold import Threshold, read_threshold, threshold_path
+
+    program_cache.keep_programs()
+    saved = checkpoints.find(arguments.checkpoint)
+    network, params = checkpoints.load_network(saved)
+    exported = graph.Graph(network, params, saved.preprocessing.image_size, saved.calibration)
+    fingerprint = checkpoints.fingerprint(params)
+    if arguments.keep_below is None:
+        threshold = read_threshold(saved.path, checkpoint=fingerprint)
+    else:
+        threshold = Threshold(arguments.keep_below, "given to blur_jax.export", fingerprint, saved.step)
+    described = metadata.describe(
+        saved, outputs=exported.names, fingerprint=fingerprint, threshold=threshold, license_id=arguments.license
+    )
+    difference = writing.write(
+        exported,
+        described,
+        functools.partial(inference.make_score(exported.network), distributed.replicate(params)),
+        output=arguments.output,
+        format=arguments.format,
+        metrics=_metrics(threshold_path(saved.path).parent, saved.step),
+    )
+    print(f"{saved.path} -> {', '.join(map(str, writing.paths(arguments.output, arguments.format)))}")
+    print(f"outputs {', '.join(exported.names)}; the file differs from the run by at most {difference:.1e}")
+    print(f"threshold: {'none' if threshold is None else f'keep where blur < {threshold.keep_below:.6g}'}")
+    return 0
+
+
+def _metrics(run: epath.Path, step: int) -> dict[str, Any] | None:
+    """Returns metrics.json of a run where it is about the checkpoint of that step."""
+    path = run / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:
+        return None  # Damaged; the card does without.
+    return metrics if isinstance(metrics, dict) and metrics.get("step") == step else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

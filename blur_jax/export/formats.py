@@ -1,0 +1,199 @@
+"""The three formats: how a graph becomes the bytes of a file, and how such a file is run without the run it came from.
+
+What a file says of itself is a dict of texts, {"blur_jax.<key>": JSON}, see metadata.py.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import json
+import logging
+import os
+import pathlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from flax import traverse_util
+from jax.extend.core import jaxpr_as_fun
+
+from blur_jax.export.graph import Graph
+from blur_jax.metrics.calibration import Calibration
+from blur_jax.models import network as models
+
+Metadata = dict[str, str]
+Columns = dict[str, np.ndarray]
+Runner = Callable[[np.ndarray], Columns]  # From uint8 [n, S, S, 3] to {column: float32 [n]}.
+
+OPSET = 18  # Of ONNX; the oldest that the graph can be written in, since runtimes lag behind.
+_PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format of exports.
+
+    Attributes:
+        ending: of its files.
+        packages: what must be installed to write and run it, of the extra `export`.
+        build: from a graph and metadata to the bytes of a file.
+        open: from the path of a file to a function that runs it.
+        read_metadata: from the path of a file to its metadata; None where the format has no place for them, which
+            then stand beside the file.
+    """
+
+    ending: str
+    packages: tuple[str, ...]
+    build: Callable[[Graph, Metadata], bytes]
+    open: Callable[[str | os.PathLike], Runner]
+    read_metadata: Callable[[str | os.PathLike], Metadata] | None
+
+
+def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
+    """Writes the graph as an ONNX model with input "images", a free batch size and an output for each column."""
+    import jax2onnx
+
+    graph = graph.portable()
+
+    def function(images: jax.Array) -> tuple[jax.Array, ...]:
+        return tuple(graph.columns(images).values())
+
+    shape = graph.input_shape("n")
+    # Its own layers rely on rank promotion.
+    with jax.numpy_rank_promotion("allow"), _quiet():
+        if graph.has_group_norm:
+            # jax2onnx 0.13 writes Flax's GroupNorm wrongly where the batch size is free, and cannot read the jit of
+            # jax 0.12: let it see arithmetic alone.
+            shape = graph.input_shape(*jax.export.symbolic_shape("n"))
+            with jax.disable_jit():
+                function = jaxpr_as_fun(jax.make_jaxpr(function)(shape))
+        model = jax2onnx.to_onnx(
+            function,
+            inputs=[shape],
+            input_names=["images"],
+            output_names=graph.names,
+            model_name="blur_jax",
+            opset=OPSET,
+        )
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    return model.SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps jax2onnx from reporting layers of other libraries that it cannot load and the like."""
+    loggers = [logging.getLogger(name) for name in ("jax2onnx", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+def session(model: bytes) -> Any:
+    """Returns an onnxruntime session of the bytes of an ONNX file, on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Threads that wait for work would take the cores from those that decode pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def open_onnx(path: str | os.PathLike) -> Runner:
+    """Returns what runs an ONNX file in onnxruntime, on the CPU."""
+    loaded = session(pathlib.Path(path).read_bytes())
+    names = [output.name for output in loaded.get_outputs()]
+    return lambda images: dict(zip(names, loaded.run(names, {"images": images})))
+
+
+def read_onnx_metadata(path: str | os.PathLike) -> Metadata:
+    """Returns the metadata_props of an ONNX file."""
+    import onnx
+
+    return {entry.key: entry.value for entry in onnx.load(os.fspath(path)).metadata_props}
+
+
+def build_stablehlo(graph: Graph, metadata: Metadata) -> bytes:
+    """Writes the graph with `jax.export`, for any batch size and for CPUs, GPUs and TPUs."""
+    del metadata  # It has no place for them.
+    (batch,) = jax.export.symbolic_shape("n")
+    exported = jax.export.export(jax.jit(graph.columns), platforms=_PLATFORMS)(graph.input_shape(batch))
+    return bytes(exported.serialize())
+
+
+def open_stablehlo(path: str | os.PathLike) -> Runner:
+    """Returns what runs a file of `build_stablehlo` in JAX, on its default device."""
+    call = jax.jit(jax.export.deserialize(pathlib.Path(path).read_bytes()).call)
+    return lambda images: {name: np.asarray(column) for name, column in call(images).items()}
+
+
+def build_safetensors(graph: Graph, metadata: Metadata) -> bytes:
+    """Writes the parameters, named by their path: "backbone/stem/conv/kernel"."""
+    from safetensors.numpy import save
+
+    flat = traverse_util.flatten_dict(graph.params, sep="/")
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in sorted(flat.items())}
+    return save(arrays, metadata)
+
+
+def load_safetensors(path: str | os.PathLike) -> tuple[Graph, Metadata]:
+    """Rebuilds the graph from a file of `build_safetensors`; returns it and the metadata.
+
+    The network is `models.from_config` of the metadata's `blur_jax.network`; parameters are nested at each "/" of
+    their names.
+    """
+    from safetensors.numpy import load_file
+
+    arrays = load_file(os.fspath(path))
+    metadata = read_safetensors_metadata(path)
+    calibration = json.loads(metadata["blur_jax.calibration"])
+    network = models.from_config(ml_collections.ConfigDict(json.loads(metadata["blur_jax.network"])))
+    graph = Graph(
+        network,
+        traverse_util.unflatten_dict(arrays, sep="/"),
+        json.loads(metadata["blur_jax.preprocessing"])["image_size"],
+        calibration and Calibration.from_dict(calibration),
+    )
+    return graph, metadata
+
+
+def open_safetensors(path: str | os.PathLike) -> Runner:
+    """Returns what runs a file of `build_safetensors` in JAX."""
+    call = jax.jit(load_safetensors(path)[0].columns)
+    return lambda images: {name: np.asarray(column) for name, column in call(images).items()}
+
+
+def read_safetensors_metadata(path: str | os.PathLike) -> Metadata:
+    """Returns the metadata of a safetensors file."""
+    from safetensors import safe_open
+
+    with safe_open(os.fspath(path), framework="numpy") as file:
+        return file.metadata()
+
+
+FORMATS = {
+    "onnx": Format(".onnx", ("jax2onnx", "onnx", "onnxruntime"), build_onnx, open_onnx, read_onnx_metadata),
+    "stablehlo": Format(".stablehlo", ("flatbuffers",), build_stablehlo, open_stablehlo, None),
+    "safetensors": Format(
+        ".safetensors", ("safetensors",), build_safetensors, open_safetensors, read_safetensors_metadata
+    ),
+}
+
+
+def check_installed(name: str) -> None:
+    """Raises ImportError, saying what to install, where a package is missing that the format of that name needs."""
+    for package in FORMATS[name].packages:
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(f'{name} needs the package {package}, which is not installed: pip install -e ".[export]"')

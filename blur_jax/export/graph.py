@@ -1,0 +1,83 @@
+"""The function that is exported: uint8 images in, the columns of blur_jax.calibration out, parameters inside."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from blur_jax.metrics.calibration import Calibration, to_columns
+from blur_jax.models import backbones, depthwise
+from blur_jax.models import network as models
+from blur_jax.runs import inference
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """What a checkpoint computes, from images to columns, in float32 whatever the run computed in.
+
+    Attributes:
+        network: the network, computing in float32.
+        params: its parameters, float32 arrays.
+        image_size: side S of the images, in pixels.
+        calibration: what the scores mean; None leaves out the columns that need it.
+    """
+
+    network: models.Network
+    params: models.Params
+    image_size: int
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        backbone = self.network.backbone.clone(dtype=jnp.float32)
+        object.__setattr__(self, "network", self.network.clone(backbone=backbone))
+
+    def columns(self, images: jax.Array) -> dict[str, jax.Array]:
+        """Maps uint8 [n, S, S, 3] to {column: float32 [n]}, as `calibration.to_columns` names and orders them."""
+        blur = self.network.apply({"params": self.params}, inference.to_float(images))
+        return to_columns(blur, self.calibration, xp=jnp)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in order."""
+        return list(to_columns(np.zeros(1, np.float32), self.calibration))
+
+    @property
+    def has_group_norm(self) -> bool:
+        """Whether the backbone normalizes groups of channels."""
+        return not isinstance(self.network.backbone, backbones.EfficientNetLite0)
+
+    def portable(self) -> "Graph":
+        """Returns the same function in operations that converters of ONNX know."""
+        backbone = self.network.backbone
+        backbone = backbone.clone(**_PORTABLE.get(type(backbone), {}))
+        return dataclasses.replace(self, network=self.network.clone(backbone=backbone))
+
+    def input_shape(self, batch: Any) -> jax.ShapeDtypeStruct:
+        """Returns the shape and dtype of the images, for a batch dimension that may be symbolic."""
+        return jax.ShapeDtypeStruct((batch, self.image_size, self.image_size, 3), jnp.uint8)
+
+
+def _max_pool(x: jax.Array) -> jax.Array:
+    """Pools [b, h, w, c] as ResNet does, 3 x 3 with strides of 2 and SAME padding, as the largest of shifted maps.
+
+    Where a window leaves the map, a place at its edge is counted twice, which no maximum sees.
+    """
+    for axis in (1, 2):
+        length = x.shape[axis]
+        ((before, _),) = lax.padtype_to_pads((length,), (3,), (2,), "SAME")
+        places = 2 * np.arange(-(-length // 2)) - before
+        taps = [jnp.take(x, np.clip(places + tap, 0, length - 1), axis=axis, mode="clip") for tap in range(3)]
+        x = functools.reduce(jnp.maximum, taps)
+    return x
+
+
+# What the backbones compute in other operations here than where they must be fast.
+_PORTABLE = {
+    backbones.EfficientNetLite0: {"depthwise_conv": depthwise.by_convolution},
+    backbones.ResNet: {"max_pool": _max_pool},
+    backbones.SmallNet: {"stem_conv": lax.conv_general_dilated},
+}

@@ -1,0 +1,97 @@
+"""What an exported file says of itself: JSON under the keys `blur_jax.*`, in every format (docs/export.md)."""
+
+import json
+from typing import Any
+
+from blur_jax.data.preprocessing import MAX_ASPECT, MIN_SIDE
+from blur_jax.export.formats import Metadata
+from blur_jax.runs import provenance
+from blur_jax.runs.checkpoints import Saved
+from blur_jax.runs.threshold import Threshold
+
+PREFIX = "blur_jax."
+# Column -> its range, and what a larger value means.
+COLUMNS = {
+    "blur": ([0, 1], "blurrier"),
+    "sharpness": ([0, 100], "sharper; 100 * (1 - blur), scaled as the quality components of ISO/IEC 29794-1"),
+    "blur_percentile": ([0, 100], "blurrier; the percentage of the reference set that is sharper"),
+    "p_blurrier_than_anchor": ([0, 1], "blurrier; the probability that people call it blurrier than the anchor"),
+}
+PROTOCOL = (
+    "Turn the picture upright by its EXIF orientation{unless}. Convert it to 8-bit RGB: transparent parts over white,"
+    " 16-bit values by their high byte, color profiles not applied. Cut out a square: its side is {context:g} times the"
+    " longer side of the face box (without a box, of the picture), at most the shorter side of the picture; centered on"
+    " the box, then shifted into the picture. Resize the square to {size} x {size} by an antialiased bicubic filter"
+    " (a = -0.5, its support grows with the reduction), as Pillow's BICUBIC does. Squares of less than {least} pixels,"
+    " and whole pictures of more than {aspect} times the length of their shorter side, are not judged."
+)
+
+
+def describe(
+    saved: Saved, *, outputs: list[str], fingerprint: str, threshold: Threshold | None, license_id: str
+) -> dict[str, Any]:
+    """Returns the metadata of an export, {key: JSON-serializable value}.
+
+    Args:
+        saved: the checkpoint.
+        outputs: the columns that the file gives, in order.
+        fingerprint: `checkpoints.fingerprint` of its parameters.
+        threshold: of the run, where it has one.
+        license_id: of the weights, as Hugging Face writes licenses; "other" where nobody has said.
+    """
+    protocol, calibration = saved.preprocessing, saved.calibration
+    size = protocol.image_size
+    return {
+        "version": provenance.version(),
+        "direction": "blur: larger is blurrier; sharpness: larger is sharper",
+        "input": {"name": "images", "dtype": "uint8", "shape": ["n", size, size, 3], "channels": "RGB, sRGB-encoded"},
+        "outputs": {
+            name: {"dtype": "float32", "shape": ["n"], "range": COLUMNS[name][0], "larger_is": COLUMNS[name][1]}
+            for name in outputs
+        },
+        "preprocessing": protocol.to_dict()
+        | {
+            "filter": "bicubic",
+            "least_side": MIN_SIDE,
+            "largest_aspect": MAX_ASPECT,
+            "description": PROTOCOL.format(
+                unless="" if protocol.upright else ": not for this scorer",
+                context=protocol.context,
+                size=size,
+                least=MIN_SIDE,
+                aspect=MAX_ASPECT,
+            ),
+        },
+        "calibration": None if calibration is None else calibration.to_dict(),
+        "anchor": None if calibration is None else calibration.median,
+        "threshold": None if threshold is None else threshold.to_dict(),
+        "checkpoint": {
+            "fingerprint": fingerprint,
+            "step": saved.step,
+            "validation_accuracy": saved.validation_accuracy,
+        },
+        "data": saved.config.data.name,
+        "network": saved.config.model.to_dict() | {"dtype": "float32"},
+        "license": {"id": license_id, "note": _license_note(saved)},
+    }
+
+
+def encode(described: dict[str, Any]) -> Metadata:
+    """Returns metadata as files hold it: {"blur_jax.<key>": JSON}."""
+    return {PREFIX + key: json.dumps(value) for key, value in described.items()}
+
+
+def decode(metadata: Metadata) -> dict[str, Any]:
+    """Undoes `encode`; other entries are left out."""
+    return {key[len(PREFIX) :]: json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
+
+
+def _license_note(saved: Saved) -> str:
+    imagenet = saved.config.model.pretrained
+    started = (
+        ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from" if imagenet else ""
+    )
+    return (
+        f"The code of blur_jax is under Apache-2.0{started}. The pictures and labels that the scorer was trained on may"
+        " restrict what its weights may be used for; blur_jax does not know their terms."
+    )

@@ -1,0 +1,104 @@
+"""An exported file and what stands beside it, written only once the file has been run and found right."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from blur_jax.export import card, formats, metadata, verification
+from blur_jax.export.graph import Graph
+from blur_jax.runs import run_dir
+
+
+def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
+    """Returns where an export goes: the file, its model card and, where the format has no place for them, metadata."""
+    file = pathlib.Path(output)
+    beside = [file.with_name(f"{file.name}.README.md")]
+    if formats.FORMATS[format].read_metadata is None:
+        beside.append(file.with_name(f"{file.name}.json"))
+    return [file, *beside]
+
+
+def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
+    """Raises ValueError or ImportError where an export cannot work, before anything is loaded."""
+    ending = formats.FORMATS[format].ending
+    file = pathlib.Path(output)
+    if file.suffix != ending:
+        raise ValueError(f"--output={output} must end in {ending} for --format={format}")
+    if not file.parent.is_dir():
+        raise ValueError(f"--output={output}: there is no folder {file.parent}; make it first")
+    existing = [path for path in paths(output, format) if path.exists()]
+    if existing and not overwrite:
+        raise ValueError(f"{existing[0]} exists already; give another --output, or --overwrite to replace it")
+    formats.check_installed(format)
+
+
+def write(
+    graph: Graph,
+    described: dict[str, Any],
+    score: Callable[[np.ndarray], np.ndarray],
+    *,
+    output: str | os.PathLike,
+    format: str,
+    metrics: dict[str, Any] | None = None,
+) -> float:
+    """Writes an export: the file comes last, and appears as a whole.
+
+    Args:
+        graph: what to export.
+        described: its metadata, see metadata.py.
+        score: the scores of the run itself, to compare with: from uint8 [n, S, S, 3] to float32 [n].
+        output: path of the file.
+        format: a key of `formats.FORMATS`.
+        metrics: see `card.text`.
+
+    Returns:
+        The largest difference from the run that was seen, as a part of a column's range.
+
+    Raises:
+        ValueError: the file does not give what the run gives; nothing is written.
+    """
+    file, *beside = paths(output, format)
+    chosen, texts = formats.FORMATS[format], metadata.encode(described)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        difference = _build_and_run(graph, texts, score, chosen, temporary)
+        if not difference <= verification.TOLERANCE:
+            raise ValueError(
+                f"the {format} file differs from the run by {difference:.1e} of a column's range, more than"
+                f" {verification.TOLERANCE:g}; nothing was written"
+            )
+        if chosen.read_metadata and chosen.read_metadata(temporary) != texts:
+            raise ValueError(f"the {format} file does not give back its metadata; nothing was written")
+        written = card.text(described, file=file.name, format=format, metrics=metrics)
+        plain = {metadata.PREFIX + key: value for key, value in described.items()}
+        for path, content in zip(beside, [written, json.dumps(plain, indent=2) + "\n"]):
+            run_dir.write_atomically(path, content)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return difference
+
+
+def _build_and_run(
+    graph: Graph,
+    texts: formats.Metadata,
+    score: Callable[[np.ndarray], np.ndarray],
+    chosen: formats.Format,
+    path: pathlib.Path,
+) -> float:
+    """Writes a file and returns by how much it differs from the run; see `verification.largest_difference`."""
+    try:
+        path.write_bytes(chosen.build(graph, texts))
+        run = chosen.open(path)
+        return verification.largest_difference(run, score, image_size=graph.image_size, calibration=graph.calibration)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # Converters and runtimes raise many types, with pages of text.
+        reason = (str(error).splitlines() or [""])[0][:300]
+        raise ValueError(
+            f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
+        ) from error

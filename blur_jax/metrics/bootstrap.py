@@ -1,0 +1,182 @@
+"""How sure are the metrics? 95% bootstrap intervals that resample faces; paired differences; means over splits.
+
+Every metric is an array [1 + resamples]: first its value on the faces themselves, then on each resample of them.
+Resamples depend only on the seed and the number of faces, so those of two scorers on the same faces are paired, and
+comparing is arithmetic:
+
+    ours = headline(our_scores, ranks, sizes, size_bins=bins)  # {"auc": [1 + resamples], ...}, size-matched
+    baseline = headline(baseline_scores, ranks, sizes, size_bins=bins)
+    interval(ours["auc"])                                      # {"value": ..., "low": ..., "high": ...}
+    interval(ours["auc"] - baseline["auc"])                    # paired: better than the baseline where low > 0
+    headlines({"test1": (scores, ranks, sizes), ...})          # of each split and, under "mean", of their mean
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from blur_jax.metrics import rank_statistics
+
+
+def headline(
+    scores: ArrayLike,
+    ranks: ArrayLike,
+    sizes: ArrayLike | None = None,
+    *,
+    size_bins: Sequence[float] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Computes the size-matched metrics of one scorer on one split, and those of each resample.
+
+    Args:
+        scores: [n] finite predicted blur.
+        ranks: [n] finite true blur, larger = blurrier, ties allowed.
+        sizes: [n] shorter side of the original face in pixels; None: all alike.
+        size_bins: increasing edges of the bins of size in pixels, see `metrics.by_size`; None or no edges make one bin,
+            and so plain metrics.
+        resamples: number of bootstrap resamples, at least 1.
+        seed: seed of the resampling: the same for scorers that are compared, another for another split.
+
+    Returns:
+        {"auc", "pairwise_accuracy", "spearman", "kendall": float64 [1 + resamples], see `metrics.size_matched`,
+        "auc_matched_size": float64 [1 + resamples], the stricter match of `metrics.auc_matched_size`}, nan where
+        undefined.
+
+    Raises:
+        ValueError: as `metrics.pairwise_accuracy`, or `resamples` is below 1, or `size_bins` do not increase.
+    """
+    scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
+    return _headline(scores, ranks, sizes, size_bins, _draws(len(scores), resamples, seed), None)
+
+
+def headlines(
+    splits: Mapping[str, Sequence[ArrayLike | None]],
+    mean_of: Sequence[str] | None = None,
+    *,
+    size_bins: Sequence[float] | None = None,
+    resamples: int = 1000,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Computes `headline` of every split and of the mean over splits.
+
+    Args:
+        splits: {split: (scores, ranks, sizes)}. The seed of a split is its place: give scorers that are compared the
+            same splits in the same order.
+        mean_of: the splits to average; None or an empty list takes all.
+        size_bins: see `headline`.
+        resamples: see `headline`.
+
+    Returns:
+        {split: {name: [1 + resamples]}, "mean": {name: [1 + resamples]}}.
+    """
+    found = {
+        split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
+        for seed, (split, columns) in enumerate(splits.items())
+    }
+    parts = [found[split] for split in mean_of or splits]
+    return found | {"mean": {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}}
+
+
+def interval(values: np.ndarray) -> dict[str, float | None]:
+    """Returns {"value", "low", "high"}: a metric [1 + resamples] with its 95% percentile interval, ready for JSON.
+
+    Resamples in which the metric is undefined (for instance all of one rank) are left out of the interval.
+    What is undefined is None, not nan, as JSON has none.
+    """
+    defined = values[1:][np.isfinite(values[1:])]
+    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
+    found = {"value": values[0], "low": low, "high": high}
+    return {key: float(value) if np.isfinite(value) else None for key, value in found.items()}
+
+
+def interval_text(interval: Mapping[str, float | None], sign: str = "") -> str:
+    """Returns an interval as "0.878 [0.839, 0.916]", or "" where it is undefined; sign "+" shows signs."""
+    if interval["value"] is None:
+        return ""
+    return f"{{value:{sign}.3f}} [{{low:{sign}.3f}}, {{high:{sign}.3f}}]".format(**interval)
+
+
+def summarize(
+    scores: ArrayLike,
+    ranks: ArrayLike,
+    sizes: ArrayLike | None = None,
+    *,
+    size_bins: Sequence[float] | None = None,
+    clear: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Computes all metrics of a set of scores with 95% bootstrap intervals, ready for JSON.
+
+    The percentile bootstrap draws examples (faces), not pairs, with replacement: pairs that share a face are not
+    independent. A face drawn twice ties with its own copy, which is not a pair. Memory is of order n * (n + resamples).
+
+    Args:
+        scores: see `headline`.
+        ranks: see `headline`.
+        sizes: see `headline`.
+        size_bins: see `headline`.
+        clear: rank of the clear level; None is the lowest of `ranks`. For a part of a split, give the split's lowest.
+        resamples: see `headline`.
+        seed: see `headline`.
+
+    Returns:
+        {"examples": n, "pairs": number of pairs that differ in rank,
+        "auc", "pairwise_accuracy", "spearman", "kendall": interval,
+        "auc_between": {"0-1": interval, ...}, of every two levels of rank; empty where there are more than 5,
+        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **interval}, ...}, see `metrics.by_gap`},
+        where an interval is {"value", "low", "high"}; and where the faces fall into more than one bin of size
+        {"size_matched": {name: interval}, of all that `headline` returns,
+        "size_alone": {name: interval}, the same of a scorer that knows nothing but size: what the match leaves over,
+        "by_size": {"32-40": {"examples": faces, "blurred": those above the clear level, **{name: interval}}, ...}}.
+
+    Raises:
+        ValueError: see `headline`.
+    """
+    scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
+    counts = _draws(len(scores), resamples, seed)
+    gaps = {
+        gap: {"pairs": int(pairs[0]), **interval(accuracy)}
+        for gap, (pairs, accuracy) in rank_statistics.by_gap(scores, ranks, counts).items()
+    }
+    summary = {"examples": len(scores), "pairs": sum(gap["pairs"] for gap in gaps.values())}
+    summary |= _intervals(rank_statistics.plain(scores, ranks, counts, clear))
+    summary["auc_between"] = _intervals(rank_statistics.between_levels(scores, ranks, counts))
+    summary["pairwise_accuracy_by_gap"] = gaps
+    bins = rank_statistics.by_size(scores, ranks, sizes, counts, clear, size_bins=size_bins)
+    if len(bins) > 1:
+        summary["size_matched"] = _intervals(_headline(scores, ranks, sizes, size_bins, counts, clear))
+        summary["size_alone"] = _intervals(_headline(0.0 - sizes, ranks, sizes, size_bins, counts, clear))
+        summary["by_size"] = {
+            name: {"examples": int(faces[0]), "blurred": int(blurred[0]), **_intervals(values)}
+            for name, (faces, blurred, values) in bins.items()
+        }
+    return summary
+
+
+def _headline(
+    scores: np.ndarray,
+    ranks: np.ndarray,
+    sizes: np.ndarray,
+    size_bins: Sequence[float] | None,
+    counts: np.ndarray,
+    clear: float | None,
+) -> dict[str, np.ndarray]:
+    matched = rank_statistics.size_matched(scores, ranks, sizes, counts, clear, size_bins=size_bins)
+    return matched | {"auc_matched_size": rank_statistics.auc_matched_size(scores, ranks, sizes, counts, clear)}
+
+
+def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+    return {name: interval(each) for name, each in values.items()}
+
+
+def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
+    """Returns how often each of n examples counts, float64 [1 + resamples, n]: once, then as drawn with replacement."""
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}; it must be at least 1")
+    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    cells = draws + n * np.arange(resamples)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n)
+    return np.concatenate([np.ones((1, n)), counts])

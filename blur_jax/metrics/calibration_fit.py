@@ -1,0 +1,96 @@
+"""Fitting a `Calibration` to the scores of a reference set and of labeled pairs.
+
+The scale k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) is that of Bradley and
+Terry (1952), fitted by maximum likelihood. As in Platt (1999), the targets are drawn in a little from 0 and 1, so
+that pairs which are all in order do not ask for an infinite scale. Pairs that share a face err together (one wrong
+label, twenty wrong pairs), and the scale is for new faces: so pairs are weighed such that no face counts more than
+once, and the interval resamples faces.
+"""
+
+import numpy as np
+from scipy import optimize, special
+
+from blur_jax.metrics.calibration import PERCENTILES, Calibration, logit
+
+LEAST_PAIRS = 30  # Pairs with an order below which no scale is fitted.
+_RESAMPLES = 200
+
+
+def fit(
+    reference: str, reference_scores: np.ndarray, scores: np.ndarray, pairs: np.ndarray, order: np.ndarray
+) -> Calibration:
+    """Fits a calibration.
+
+    Args:
+        reference: name of the reference set.
+        reference_scores: [n] scores of it, in [0, 1], n above 0.
+        scores: [faces] scores of the faces that pairs are made of.
+        pairs: int [m, 2], places (left, right) in `scores`.
+        order: [m], +1 the right one was called blurrier, -1 the left, 0 neither.
+
+    Returns:
+        a calibration; without a scale where fewer than `LEAST_PAIRS` pairs have an order, or where the scores order
+        them no better than chance.
+    """
+    quantiles = np.quantile(np.asarray(reference_scores, np.float64), np.linspace(0, 1, PERCENTILES))
+    quantiles = tuple(np.maximum.accumulate(quantiles).tolist())  # Rounding may let equal quantiles decrease.
+    if np.count_nonzero(order) < LEAST_PAIRS:
+        return Calibration(reference, quantiles)
+    logits = logit(np.asarray(scores, np.float64))
+    differences = logits[pairs[:, 1]] - logits[pairs[:, 0]]
+    scale = fit_scale(differences, order, face_weights(pairs))
+    if scale is None or scale <= 0:
+        return Calibration(reference, quantiles)
+    return Calibration(reference, quantiles, scale, scale_interval(differences, order, pairs), len(pairs))
+
+
+def face_weights(pairs: np.ndarray) -> np.ndarray:
+    """Returns the weights [m] of pairs, int [m, 2] of faces: one over the pairs that the busier face of each is in."""
+    return 1.0 / np.bincount(pairs.ravel())[pairs].max(axis=1)
+
+
+def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndarray | None = None) -> float | None:
+    """Returns the scale that makes the order of labeled pairs most likely.
+
+    Args:
+        logit_differences: [m], logit of the right score less that of the left.
+        order: [m], +1 the right one was called blurrier, -1 the left, 0 neither, which counts as half of either.
+        weights: [m], how much each pair counts, 0 or more; None: all alike.
+
+    Returns:
+        the scale, below 0 where most pairs are in the wrong order; None where no difference says anything.
+    """
+    differences, count = np.asarray(logit_differences, np.float64), len(order)
+    weights = np.ones(count) if weights is None else weights
+    # (m + 1) / (m + 2) for +1, one half for 0, 1 / (m + 2) for -1.
+    targets = 0.5 + 0.5 * np.asarray(order) * count / (count + 2)
+    used = (weights > 0) & (differences != 0)
+    differences, targets, weights = differences[used], targets[used], weights[used]
+    if not len(differences):
+        return None
+
+    def slope(scale: float) -> float:
+        """The derivative of the log-likelihood, which decreases."""
+        return float(np.sum(weights * differences * (targets - special.expit(scale * differences))))
+
+    sign = np.sign(slope(0.0))
+    if sign == 0:
+        return 0.0
+    end = sign / np.abs(differences).max()
+    while np.sign(slope(end)) == sign:
+        end *= 2
+    return float(optimize.brentq(slope, *sorted((0.0, end))))
+
+
+def scale_interval(logit_differences: np.ndarray, order: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
+    """Returns the 95% percentile interval of `fit_scale` over bootstrap resamples of faces.
+
+    Pairs that share a face are not independent: a pair counts as often as its faces were drawn, multiplied.
+    """
+    rng, faces, weights = np.random.default_rng(0), pairs.max() + 1, face_weights(pairs)
+    found = []
+    for _ in range(_RESAMPLES):
+        drawn = np.bincount(rng.integers(faces, size=faces), minlength=faces)
+        found.append(fit_scale(logit_differences, order, weights * drawn[pairs].prod(axis=1)))
+    low, high = np.percentile([scale for scale in found if scale is not None], [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,139 @@
+"""Labeled pairs as the scorer saw them: how many it orders as labeled, how sure that is, and which it gets wrong."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta
+
+from blur_jax.metrics import rank_statistics
+from blur_jax.metrics.calibration import probability_blurrier
+
+_LEAST_IN_BIN = 10  # Pairs in a group of `reliability`: fewer say nothing.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabeledPairs:
+    """A split of labeled pairs as the scorer saw it.
+
+    Attributes:
+        split: name of the split, such as "validation".
+        scores: float32 [n], predicted blur of the faces that the pairs are made of, 0 = sharp, 1 = blurred.
+        names: n names of the faces.
+        images: uint8 [n, S, S, 3] RGB.
+        pairs: int [m, 2], places (left, right) among the faces.
+        order: int [m], +1 the right face is the blurrier, -1 the left is, 0 nobody could tell.
+        metrics: `summarize` of them.
+
+    Raises:
+        ValueError: the fields differ in length, or a pair names no face.
+    """
+
+    split: str
+    scores: np.ndarray
+    names: list[str]
+    images: np.ndarray
+    pairs: np.ndarray
+    order: np.ndarray
+    metrics: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        faces = {field: len(getattr(self, field)) for field in ("scores", "names", "images")}
+        if len(set(faces.values())) != 1 or self.pairs.shape != (len(self.order), 2):
+            raise ValueError(f"pairs of {self.split!r}: {faces}, pairs {self.pairs.shape}, order {len(self.order)}")
+        if len(self.pairs) and not 0 <= self.pairs.min() <= self.pairs.max() < len(self.scores):
+            raise ValueError(f"pairs of {self.split!r} name faces past the {len(self.scores)} there are")
+
+
+def summarize(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:
+    """Computes how well scores order labeled pairs, ready for JSON.
+
+    Args:
+        scores: float [n], predicted blur of the faces.
+        pairs: int [m, 2], places (left, right) among the faces.
+        order: int [m], see `LabeledPairs`.
+
+    Returns:
+        {"pairs": those with an order, "ties": those without, "faces": different faces in them, "pairwise_accuracy":
+        {"value", "low", "high"}, the share of pairs with an order that the scores put into it, equal scores counting
+        one half, and a 95% interval; None where no pair has an order}.
+    """
+    pairs, order = np.asarray(pairs), np.asarray(order)
+    ordered = order != 0
+    found = {
+        "pairs": int(ordered.sum()),
+        "ties": int((~ordered).sum()),
+        "faces": len(np.unique(pairs)),
+        "pairwise_accuracy": dict.fromkeys(("value", "low", "high")),
+    }
+    if ordered.any():
+        right = rank_statistics.in_order(*np.asarray(scores, np.float64)[pairs[ordered]].T, order[ordered])
+        low, high = share_interval(right, pairs[ordered])
+        found["pairwise_accuracy"] = {"value": float(right.mean()), "low": low, "high": high}
+    return found
+
+
+def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
+    """Returns a 95% interval of the share of pairs that are right: Jeffreys' interval, which is honest for few pairs.
+
+    Pairs that share a face go wrong together, so they count as fewer: as many independent pairs as would have a share
+    of the variance found by adding up the errors face by face (Aronow, Samii and Assenova, 2015). A bootstrap of few
+    pairs that are all right would claim to be certain.
+
+    Args:
+        right: float [m], m above 0, in [0, 1].
+        pairs: int [m, 2], places of their faces.
+    """
+    errors = right - right.mean()
+    apart = np.sum(errors**2)
+    # The square of each face's sum holds the products of all pairs at that face; a pair's own is in it twice.
+    together = np.sum(np.bincount(pairs.ravel(), np.repeat(errors, 2)) ** 2) - apart
+    count = len(right) * min(1.0, apart / together) if apart > 0 and together > 0 else len(right)
+    hits = count * right.mean()
+    low, high = beta.interval(0.95, hits + 0.5, count - hits + 0.5)
+    return float(low), float(high)
+
+
+def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tuple[float, float, float, float]]:
+    """Compares how probable the scores make their own order of the labeled pairs with how often people agree.
+
+    Args:
+        labeled: the pairs; ties are left out.
+        scale: of the calibration.
+        bins: as many groups of about equally many pairs, in the order of their probability; fewer of few pairs.
+
+    Returns:
+        for each group, from the least probable to the most: (mean probability, in [0.5, 1], that people call the face
+        scored blurrier the blurrier one; the share of the pairs where they did; a 95% interval of that share).
+    """
+    ordered = labeled.order != 0
+    pairs, order = labeled.pairs[ordered], labeled.order[ordered]
+    left, right = np.asarray(labeled.scores, np.float64)[pairs].T
+    probability = probability_blurrier(np.maximum(left, right), np.minimum(left, right), scale)
+    agreed = rank_statistics.in_order(left, right, order)
+    by_probability = np.argsort(probability, kind="stable")
+    groups = np.array_split(by_probability, max(1, min(bins, len(pairs) // _LEAST_IN_BIN))) if len(pairs) else []
+    return [
+        (float(probability[group].mean()), float(agreed[group].mean()), *share_interval(agreed[group], pairs[group]))
+        for group in groups
+    ]
+
+
+def mistaken(labeled: LabeledPairs, count: int) -> list[tuple[int, int]]:
+    """Returns the pairs in the wrong order with the largest difference of scores: [(sharper, blurrier)] faces.
+
+    At most `count`, and each face in at most one of them.
+    """
+    ordered = labeled.order != 0
+    # As labeled, the sharper face first.
+    pairs = np.where(labeled.order[ordered, None] > 0, labeled.pairs[ordered], labeled.pairs[ordered, ::-1])
+    gaps = labeled.scores[pairs[:, 0]] - labeled.scores[pairs[:, 1]]
+    found, used = [], set()
+    for index in np.argsort(-gaps, kind="stable"):
+        sharper, blurrier = map(int, pairs[index])
+        if gaps[index] <= 0 or len(found) == count:
+            break
+        if not {sharper, blurrier} & used:
+            found.append((sharper, blurrier))
+            used |= {sharper, blurrier}
+    return found

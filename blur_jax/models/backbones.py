@@ -1,0 +1,228 @@
+"""Backbones in Flax Linen: images [batch, S, S, 3] in [0, 1] -> a list of feature maps.
+
+They are fully convolutional, for any S >= 32, and treat each image on its own: group normalization per image, or batch
+normalization folded into the convolutions. Parameters are float32; computation is in `dtype`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from blur_jax.models import depthwise
+
+# A convolution followed by a rectifier keeps its variance with a gain of 2, a linear one with 1.
+_RECTIFIED = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
+_LINEAR = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
+
+
+def convolve_folded(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any) -> jax.Array:
+    """Does what `lax.conv_general_dilated` does with [b, h, w, c] and [k, k, c, f], k even, at stride 2, padding SAME.
+
+    Blocks of 2 x 2 pixels are folded into channels, over which a convolution of stride 1 takes the same sums. XLA needs
+    half the time for it on a CPU where channels are few, as in an image.
+    """
+    x = jnp.pad(x, ((0, 0), *lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding), (0, 0)))
+    batch, height, width, channels = x.shape
+    blocks = x.reshape(batch, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
+    blocks = blocks.reshape(batch, height // 2, width // 2, 4 * channels)
+    half = len(kernel) // 2
+    kernel = kernel.reshape(half, 2, half, 2, channels, -1).swapaxes(1, 2).reshape(half, half, 4 * channels, -1)
+    return lax.conv_general_dilated(blocks, kernel, (1, 1), "VALID", **options)
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, then group normalization (Wu and He, ECCV 2018), per image."""
+
+    features: int
+    kernel_size: int
+    strides: int = 1
+    groups: int = 32
+    dtype: Any = jnp.float32
+    convolve: Callable | None = None  # Instead of `lax.conv_general_dilated`.
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [batch, height, width, channels] to `features` channels."""
+        x = nn.Conv(
+            self.features,
+            (self.kernel_size, self.kernel_size),
+            self.strides,
+            use_bias=False,
+            kernel_init=_RECTIFIED,
+            dtype=self.dtype,
+            conv_general_dilated=self.convolve,
+            name="conv",
+        )(x)
+        return nn.GroupNorm(self.groups, epsilon=1e-5, dtype=self.dtype, name="norm")(x)
+
+
+class SmallNet(nn.Module):
+    """A small network that trains from scratch in minutes on two CPU cores.
+
+    The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of each step, so the
+    finest detail, where blur lives, is folded into channels instead of thrown away, at a quarter of the cost of full
+    resolution. A single group per normalization removes the image's contrast and keeps the ratio of fine to coarse
+    responses.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64)
+    dtype: Any = jnp.float32
+    stem_conv: Callable = convolve_folded  # Or `lax.conv_general_dilated`, which gives the same.
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> list[jax.Array]:
+        """Returns the maps of the stem and of each stage, S / 2, S / 4 and S / 8 pixels wide."""
+        conv = partial(ConvNorm, groups=1, dtype=self.dtype)
+        x = ((images - 0.5) / 0.25).astype(self.dtype)
+        x = nn.relu(conv(self.widths[0], 4, 2, convolve=self.stem_conv, name="stem")(x))
+        maps = [x]
+        for stage, width in enumerate(self.widths[1:], start=1):
+            x = nn.relu(conv(width, 3, 2, name=f"stage{stage}_down")(x))
+            x = x + nn.relu(conv(width, 3, name=f"stage{stage}_residual")(x))
+            maps.append(x)
+        return maps
+
+
+class ResNet(nn.Module):
+    """ResNet (He et al., CVPR 2016) with group normalization; bottlenecks stride in their 3x3 convolution."""
+
+    stage_sizes: tuple[int, ...]
+    bottleneck: bool
+    dtype: Any = jnp.float32
+    max_pool: Callable = partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding="SAME")
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> list[jax.Array]:
+        """Returns the maps of the stages, S / 4 to S / 32 pixels wide."""
+        x = ((images - 0.5) / 0.25).astype(self.dtype)
+        x = nn.relu(ConvNorm(64, 7, 2, dtype=self.dtype, name="stem")(x))
+        x = self.max_pool(x)
+        maps = []
+        for stage, size in enumerate(self.stage_sizes):
+            for block in range(size):
+                x = ResNetBlock(
+                    64 * 2**stage,
+                    strides=2 if stage > 0 and block == 0 else 1,
+                    bottleneck=self.bottleneck,
+                    dtype=self.dtype,
+                    name=f"stage{stage}_block{block}",
+                )(x)
+            maps.append(x)
+        return maps
+
+
+class ResNetBlock(nn.Module):
+    """Two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1, around a shortcut."""
+
+    features: int
+    strides: int
+    bottleneck: bool
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [batch, height, width, channels] to `features` channels, or four times as many of a bottleneck."""
+        conv = partial(ConvNorm, dtype=self.dtype)
+        if self.bottleneck:
+            y = nn.relu(conv(self.features, 1, name="conv0")(x))
+            y = nn.relu(conv(self.features, 3, self.strides, name="conv1")(y))
+            y = conv(4 * self.features, 1, name="conv2")(y)
+        else:
+            y = nn.relu(conv(self.features, 3, self.strides, name="conv0")(x))
+            y = conv(self.features, 3, name="conv1")(y)
+        if x.shape != y.shape:
+            x = conv(y.shape[-1], 1, self.strides, name="shortcut")(x)
+        return nn.relu(x + y)
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0 (Tan and Le, ICML 2019, Lite variant) with its batch norms folded away.
+
+    The original's last 1x1 convolution and classifier are left out. `pretrained.load` fills in ImageNet weights.
+    Images are normalized as those weights were trained, to (255 x - 127) / 128, and padding is TensorFlow's SAME,
+    asymmetric at stride 2.
+    """
+
+    blocks: int = 16
+    dtype: Any = jnp.float32
+    depthwise_conv: Callable = depthwise.fastest  # Or another function of depthwise.py: all give the same.
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> list[jax.Array]:
+        """Returns the output of each block, S / 2 to S / 32 pixels wide."""
+        x = ((images * 255.0 - 127.0) / 128.0).astype(self.dtype)
+        conv = nn.Conv(32, (3, 3), 2, kernel_init=_RECTIFIED, dtype=self.dtype, name="stem")
+        x = _relu6(conv(x))
+        maps = []
+        for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
+            x = InvertedResidual(*block, self.dtype, self.depthwise_conv, name=f"block{index:02d}")(x)
+            # ImageNet's activations deviate by 3 to 14; brought near one, a head on them bears the
+            # learning rates that networks trained from scratch are used to.
+            maps.append(x / 8.0)
+        return maps
+
+
+# The blocks of EfficientNet-Lite0: (output channels, kernel size, stride, expansion).
+LITE0_BLOCKS = (
+    (16, 3, 1, 1),
+    *[(24, 3, 2, 6), (24, 3, 1, 6)],
+    *[(40, 5, 2, 6), (40, 5, 1, 6)],
+    *[(80, 3, 2, 6), (80, 3, 1, 6), (80, 3, 1, 6)],
+    *[(112, 5, 1, 6), (112, 5, 1, 6), (112, 5, 1, 6)],
+    *[(192, 5, 2, 6), (192, 5, 1, 6), (192, 5, 1, 6), (192, 5, 1, 6)],
+    (320, 3, 1, 6),
+)
+
+
+class InvertedResidual(nn.Module):
+    """A 1x1 expansion (unless it is 1), a depthwise convolution and a linear 1x1 projection, around a shortcut."""
+
+    features: int
+    kernel_size: int
+    strides: int
+    expansion: int
+    dtype: Any
+    depthwise_conv: Callable
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [batch, height, width, channels] to `features` channels."""
+        pointwise = partial(nn.Conv, kernel_size=(1, 1), dtype=self.dtype)
+        y = x
+        if self.expansion > 1:
+            expand = pointwise(x.shape[-1] * self.expansion, kernel_init=_RECTIFIED, name="expand")
+            y = _relu6(expand(y))
+        y = DepthwiseConv(self.kernel_size, self.strides, self.dtype, self.depthwise_conv, name="depthwise")(y)
+        y = pointwise(self.features, kernel_init=_LINEAR, name="project")(_relu6(y))
+        return x + y if x.shape == y.shape else y
+
+
+class DepthwiseConv(nn.Module):
+    """Depthwise convolution with bias and SAME padding.
+
+    The parameters are those of `nn.Conv(channels, feature_group_count=channels)`.
+    """
+
+    kernel_size: int
+    strides: int
+    dtype: Any
+    convolve: Callable = depthwise.fastest
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps each channel of [batch, height, width, channels] on its own."""
+        channels = x.shape[-1]
+        shape = (self.kernel_size, self.kernel_size, 1, channels)
+        kernel = self.param("kernel", _RECTIFIED, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
+        return self.convolve(x, kernel, strides=self.strides) + bias[None, None, None, :]
+
+
+def _relu6(x: jax.Array) -> jax.Array:
+    return jnp.clip(x, 0.0, 6.0)

@@ -1,6 +1,0 @@
-"""One HTML page that shows what a run can do. It needs no network and no scripts: its figures are data URIs."""
-
-from blur_jax.report.page import write_report
-from blur_jax.report.tables import summary_lines
-
-__all__ = ["summary_lines", "write_report"]

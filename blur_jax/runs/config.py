@@ -1,0 +1,137 @@
+"""What every number of a config may be, so that a slip is one sentence at once and not nonsense after hours.
+
+The limits are far beyond what makes sense to train with; what a field means is in configs/default.py.
+"""
+
+import dataclasses
+import numbers
+from collections.abc import Collection
+from typing import Any
+
+import ml_collections
+
+from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
+
+# The losses on unlabeled pairs; config.consistency.<name>_weight weighs each.
+UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
+
+_MOST_STEPS = 10**8
+_MOST_IMAGES = 2**16  # In a batch.
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The numbers that a field may be; NaN is none of them.
+
+    Attributes:
+        lower: the least.
+        upper: the largest.
+        open_below: `lower` itself is left out.
+        open_above: `upper` itself is left out.
+        whole: only whole numbers.
+        optional: it may be left unset, None.
+    """
+
+    lower: float
+    upper: float
+    open_below: bool = False
+    open_above: bool = False
+    whole: bool = False
+    optional: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Returns whether a field may have this value."""
+        if value is None:
+            return self.optional
+        kind = numbers.Integral if self.whole else numbers.Real
+        if isinstance(value, bool) or not isinstance(value, kind):
+            return False
+        above = self.lower < value if self.open_below else self.lower <= value
+        return above and (value < self.upper if self.open_above else value <= self.upper)
+
+    def __str__(self) -> str:
+        """Says what is asked for, as in "must be <this>"."""
+        lower, upper = "above" if self.open_below else "at least", "below" if self.open_above else "at most"
+        ends = f"{lower} {self.lower} and {upper} {self.upper}"
+        return f"{'a whole number ' * self.whole}{ends}{', or left unset' * self.optional}"
+
+
+_COUNT = Range(1, _MOST_STEPS, whole=True)
+_WARMUP = Range(0, _MOST_STEPS, whole=True)
+_BATCH = Range(1, _MOST_IMAGES, whole=True)
+_BLOCKS = Range(0, 1000, whole=True)
+_WEIGHT = Range(0, 1000)
+_SCORES = Range(0, 1)  # Differences of scores, which lie in [0, 1].
+_CHANGE = Range(0, 1, open_above=True)  # Of a gain by 1 nothing might be left of the image.
+
+RANGES = {
+    "seed": Range(0, 2**31 - 1, whole=True),  # An int32.
+    "steps": _COUNT,
+    "data.image_size": Range(*IMAGE_SIZES, whole=True),
+    "data.context": Range(*CONTEXTS),
+    "data.labeled_count": Range(1, 10**9, whole=True, optional=True),
+    "data.cache_mb": Range(0, 2**24, whole=True),  # 16 TiB.
+    "batch.labeled": _BATCH,
+    "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 where no loss asks for them.
+    "model.blocks": dataclasses.replace(_BLOCKS, lower=1, optional=True),
+    "model.frozen_blocks": _BLOCKS,
+    "model.linear_probe": Range(0, 10**6, open_below=True, optional=True),
+    "ranking.weight": _WEIGHT,
+    "ranking.margin": _SCORES,
+    "ranking.tie_margin": _SCORES,
+    "consistency.quadruplet_weight": _WEIGHT,
+    "consistency.pairwise_weight": _WEIGHT,
+    "consistency.distillation_weight": _WEIGHT,
+    "consistency.margin": _SCORES,
+    "consistency.temperature": Range(0, 1000, open_below=True),
+    "consistency.group": _BATCH,
+    "consistency.warmup_steps": _WARMUP,
+    "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1 no pair would count.
+    "degradation.rms_min": Range(0, 0.25, open_below=True),  # At a quarter of the image no face is left.
+    "degradation.rms_max": Range(0, 0.25, open_below=True),
+    "degradation.noise_max": Range(0, 1),
+    "degradation.jpeg_min_quality": Range(1, 100, whole=True, optional=True),
+    "augment.exposure": Range(0, 8),
+    "augment.contrast": _CHANGE,
+    "augment.color": _CHANGE,
+    "augment.noise": Range(0, 1),
+    "optimizer.learning_rate": Range(0, 10, open_below=True),  # At 0 a run would report what it started from.
+    "optimizer.warmup_steps": _WARMUP,
+    "optimizer.weight_decay": Range(0, 10),
+    "optimizer.clip_norm": Range(0, 10**6, open_below=True, optional=True),
+    "optimizer.skips": Range(0, 1000, whole=True),
+    "ema_decay": Range(0, 1, open_below=True, open_above=True, optional=True),
+    "log_every": _COUNT,
+    "checkpoint_every": _COUNT,
+    "keep": _COUNT,
+    "evaluation.batch_size": _BATCH,
+    "evaluation.resamples": Range(1, 10**5, whole=True),
+}
+
+
+def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | None = None) -> None:
+    """Raises ValueError, naming the field and its range, where a number of a config is outside of its range.
+
+    Args:
+        config: a run's config.
+        groups: look at fields of these groups only, such as "data"; None looks at all.
+    """
+    for name, range_ in RANGES.items():
+        group, _, _ = name.partition(".")
+        if groups is not None and group not in groups:
+            continue
+        value = config
+        for part in name.split("."):
+            value = value[part]
+        if not range_.holds(value):
+            raise ValueError(f"config.{name}={value} must be {range_}")
+
+
+def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
+    """Returns whether the configured losses need unlabeled pairs at all."""
+    return uses_own_labels(config) or config.consistency.distillation_weight > 0
+
+
+def uses_own_labels(config: ml_collections.ConfigDict) -> bool:
+    """Returns whether a loss takes the network's own order of clean pairs as the label."""
+    return config.consistency.quadruplet_weight > 0 or config.consistency.pairwise_weight > 0

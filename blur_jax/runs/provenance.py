@@ -1,0 +1,71 @@
+"""Where results come from: which command, of which commit, made them, and when."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import jax
+
+from blur_jax.runs import run_dir
+
+STARTS_FILE = "starts.jsonl"
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def describe() -> dict[str, str]:
+    """Returns "Command", "Commit", "Date" (UTC), "Devices" and "Software" of this process, for people."""
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "Command": command(),
+        "Commit": commit(),
+        "Date": f"{now:%Y-%m-%d %H:%M} UTC",
+        "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
+    }
+
+
+def record_start(workdir: str | os.PathLike, step: int) -> None:
+    """Writes down that this process trains a run from `step` on; from 0 on, what was written before is dropped."""
+    path = run_dir.resolve(workdir) / STARTS_FILE
+    before = path.read_text() if step and path.exists() else ""
+    run_dir.write_atomically(path, before + json.dumps({"Step": step, **describe()}) + "\n")
+
+
+def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+    """Returns `describe` of each process that trained a run, and "Step", its first; none of older versions."""
+    path = run_dir.resolve(workdir) / STARTS_FILE
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def command() -> str:
+    """Returns the command line of this process, quoted for a shell."""
+    program = [os.path.basename(sys.orig_argv[0]), *sys.orig_argv[1:]] if sys.orig_argv else sys.argv
+    return shlex.join(program)
+
+
+def version() -> str:
+    """Returns the version of the installed package; "0+checkout" where it is not installed."""
+    try:
+        return importlib.metadata.version("blur_jax")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+checkout"
+
+
+def commit(root: str = _ROOT) -> str:
+    """Returns what `git describe` says of a checkout, "-dirty" where it was edited; else the version of the package."""
+    package = f"version {version()}"
+    # Without this, a package installed below somebody's own checkout would be taken for a part of that.
+    if not os.path.exists(os.path.join(root, ".git")):
+        return package
+    git = ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return package
+    return found.stdout.strip()

@@ -1,0 +1,126 @@
+"""Scores pictures into a table: python -m blur_jax.score --checkpoint=RUN PATH... --output=scores.csv."""
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from blur_jax.runs import command_line
+
+if TYPE_CHECKING:
+    from blur_jax.runs import threshold as decisions
+    from blur_jax.score import scorer, session
+
+_DESCRIPTION = """\
+Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with all below it), a glob, a list
+(.csv with a column name, and maybe x,y,width,height, names relative to the list's folder), or - for paths on standard
+input. Every picture becomes a row; where it cannot be scored, the row says why. After an interruption the same command
+continues. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m blur_jax.score", description=_DESCRIPTION)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="what to score")
+    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
+    parser.add_argument("--output", required=True, metavar="FILE", help="the table: .csv, .jsonl or .parquet")
+    parser.add_argument("--sheet", metavar="FILE.html", help="a page with pictures sorted by score")
+    parser.add_argument("--keep-below", type=_unit, metavar="T", help="keep pictures below it; else RUN's threshold")
+    parser.add_argument("--anchor", type=_unit, metavar="B", help="blur to compare with; else the reference's median")
+    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="the I-th of N parts, I from 0")
+    parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="pictures scored at a time")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads that decode; else one for each core")
+    parser.add_argument("--backend", choices=["xla", "onnx"], default="xla", help="what computes: docs/export.md")
+    parser.add_argument("--overwrite", action="store_true", help="replace a table of other scores")
+    return parser
+
+
+def _unit(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a score from 0 to 1, not {text!r}")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text!r}")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(f"must be I/N with I from 0 to N - 1, such as 0/4, not {text!r}")
+    return int(index), int(count)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return command_line.run(_parser(), _score, argv)
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from blur_jax.runs import distributed, program_cache
+    from blur_jax.score import inputs, progress, session, tables
+    from blur_jax.score.scorer import load_scorer
+
+    tables.check_ending(arguments.output)
+    if arguments.sheet and not arguments.sheet.lower().endswith((".html", ".htm")):
+        raise ValueError(f"{arguments.sheet}: --sheet is a page; its name ends in .html")
+    found = inputs.Inputs(arguments.paths, shard=arguments.shard, standard_input=sys.stdin.buffer)
+    # Rows say what is wrong with a picture; Pillow's own words would come between the progress.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    program_cache.keep_programs()
+    distributed.divide_cpu()
+    scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
+    if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
+        raise ValueError(
+            f"{scorer.path} has no calibration for --anchor: it had too few validation pairs, or is of an older version"
+        )
+    threshold = scorer.threshold if arguments.keep_below is None else None
+    job = session.Job(
+        output=arguments.output,
+        source={
+            "checkpoint": scorer.fingerprint,
+            "backend": arguments.backend,
+            "folder": os.getcwd(),
+            **found.identity(),
+        },
+        meaning=_meaning(scorer, threshold),
+        anchor=arguments.anchor,
+        keep_below=threshold.keep_below if threshold else arguments.keep_below,
+        sheet=arguments.sheet,
+        batch_size=arguments.batch_size,
+        threads=arguments.threads,
+    )
+    if not arguments.overwrite and (summary := session.finished(job, found)):
+        print(f"{arguments.output} is complete already: {_words(summary)}")
+    else:
+        start, bar = time.monotonic(), progress.Progress(found)
+        with contextlib.closing(bar):
+            summary = session.run(scorer, found, job, progress=bar)
+        rate = bar.fresh / (time.monotonic() - start)
+        print(f"{arguments.output}: {_words(summary)}; {rate:.1f} pictures/s")
+    return int(summary.failed > 0)
+
+
+def _meaning(scorer: "scorer.Scorer", threshold: "decisions.Threshold | None") -> dict[str, Any]:
+    return {
+        "checkpoint": {"path": scorer.path, "step": scorer.step, "fingerprint": scorer.fingerprint},
+        "preprocessing": scorer.preprocessing.to_dict(),
+        "calibration": scorer.calibration.to_dict() if scorer.calibration else None,
+        "threshold": threshold.to_dict() if threshold else None,
+    }
+
+
+def _words(summary: "session.Summary") -> str:
+    reasons = "; the column reason says why" if summary.failed else ""
+    return f"{summary.rows - summary.failed:,} scored, {summary.failed:,} failed{reasons}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""Scoring pictures with a trained run: what a notebook or a program calls.
+
+scorer = blur_jax.load_scorer("runs/demo")
+scores = scorer.score(["a.jpg", "b.jpg"])
+"""
+
+import collections
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sized
+
+import numpy as np
+from PIL import Image
+
+from blur_jax.data import preprocessing
+from blur_jax.data.pictures import MISSING, Picture
+from blur_jax.data.preprocessing import Box
+from blur_jax.export import onnx_backend
+from blur_jax.metrics import calibration
+from blur_jax.runs import checkpoints, distributed, inference
+from blur_jax.runs.threshold import Threshold, read_threshold
+from blur_jax.score import pipeline
+from blur_jax.score.pipeline import Pair, Scored
+
+# `forward(images, *, batch_size, progress)`: from uint8 [n, S, S, 3], n above 0, to float32 [n].
+Forward = Callable[..., np.ndarray]
+
+
+class Scorer:
+    """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
+
+    It uses all devices. In a program of several processes, all of them must make the same calls.
+
+    Attributes:
+        preprocessing: the crop and resize protocol of the training data; applied to every picture.
+        calibration: what the scores mean; None for checkpoints of older versions.
+        fingerprint: 16 hex digits that name the parameters.
+        config: the config of the run.
+        step: the number of updates behind the parameters.
+        path: the folder of the checkpoint.
+    """
+
+    def __init__(self, saved: checkpoints.Saved, forward: Forward | None = None) -> None:
+        """Reads the parameters.
+
+        Args:
+            saved: the checkpoint.
+            forward: what runs its network; None takes JAX, on all devices.
+
+        Raises:
+            checkpoints.CheckpointError: the parameters cannot be used.
+        """
+        model, params = distributed.everywhere(checkpoints.load_network, saved)
+        self.preprocessing, self.calibration = saved.preprocessing, saved.calibration
+        self.config, self.step, self.path = saved.config, saved.step, saved.path
+        self.fingerprint = checkpoints.fingerprint(params)
+        self._forward = forward or functools.partial(inference.make_score(model), distributed.replicate(params))
+
+    @functools.cached_property
+    def threshold(self) -> Threshold | None:
+        """The threshold of the run; None where it has none. Raises ValueError where it is of another checkpoint."""
+        return read_threshold(self.path, checkpoint=self.fingerprint)
+
+    def score(
+        self, pictures: Iterable[Picture], *, boxes: Iterable[Box | None] | None = None, batch_size: int = 64
+    ) -> np.ndarray:
+        """Scores pictures.
+
+        Args:
+            pictures: any number of file paths, contents of files (bytes), PIL images, or arrays, uint8 or uint16, of
+                shape [H, W], [H, W, 3] or [H, W, 4], of any sizes. A generator is read as scoring proceeds.
+            boxes: (x, y, width, height) of the face in each picture, in pixels of the upright picture; None takes
+                whole pictures.
+            batch_size: pictures that are scored at a time; it does not change the scores.
+
+        Returns:
+            float32 [n], in [0, 1], larger is blurrier.
+
+        Raises:
+            FileNotFoundError: a picture is missing.
+            ValueError: a picture is unreadable or cannot be judged, or a box leaves it; the message says which.
+        """
+        scores, names = [], collections.deque()
+
+        def named(pairs: Iterable[Pair]) -> Iterator[Pair]:
+            for picture, box in pairs:
+                names.append(f" ({picture})" if isinstance(picture, (str, os.PathLike)) else "")
+                yield picture, box
+
+        for scored in self.score_each(named(_with_boxes(pictures, boxes)), batch_size=batch_size):
+            name = names.popleft()
+            if scored.error is not None:
+                kind = FileNotFoundError if scored.error == MISSING else ValueError
+                raise kind(f"picture {len(scores)}{name}: {scored.error}")
+            scores.append(scored.blur)
+        return np.array(scores, np.float32)
+
+    def score_each(
+        self, pictures: Iterable[Pair], *, batch_size: int = 64, threads: int | None = None
+    ) -> Iterator[Scored]:
+        """Scores a stream of pictures, however long, of which some may be bad.
+
+        Pictures are read only some batches ahead of what has been returned, and decoded in threads while the devices
+        compute. A score does not depend on what else is in the stream.
+
+        Args:
+            pictures: (picture, box) as of `score`.
+            batch_size: pictures that are scored at a time.
+            threads: how many decode; None takes one for each core. Each holds a whole picture in memory.
+
+        Yields:
+            what became of each picture, in order.
+
+        Raises:
+            ValueError: the batch size or the number of threads is not above 0.
+        """
+        forward = functools.partial(self._forward, batch_size=batch_size, progress=None)
+        return pipeline.score_each(pictures, self.prepare, forward, batch_size=batch_size, threads=threads)
+
+    def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
+        """Does to a picture what was done to the training pictures; see `preprocessing.prepare`."""
+        return preprocessing.prepare(picture, box, self.preprocessing)
+
+    def score_images(self, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
+        """Scores images that are cropped and resized already.
+
+        Args:
+            images: uint8 [n, S, S, 3].
+            batch_size: images in a batch over all devices.
+            progress: label of a progress bar; None shows none.
+
+        Returns:
+            float32 [n], in [0, 1], larger is blurrier.
+
+        Raises:
+            ValueError: the images have another dtype or size.
+        """
+        side = self.preprocessing.image_size
+        if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
+            raise ValueError(
+                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; `prepare` makes"
+                " one from a picture"
+            )
+        if not len(images):
+            return np.zeros(0, np.float32)
+        return self._forward(images, batch_size=batch_size, progress=progress)
+
+    def columns(
+        self, blur: np.ndarray, *, anchor: float | None = None, keep_below: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Returns what is reported of scores; see `calibration.to_columns`.
+
+        Args:
+            blur: float32 [n], scores of this scorer; NaN where there is none.
+            anchor: a score to compare with; None takes the median of the calibration's reference.
+            keep_below: a threshold; None takes that of the run.
+
+        Returns:
+            {column: [n]}; with a threshold, "keep" last: "keep" where blur < keep_below, "discard", "" without a score.
+
+        Raises:
+            ValueError: the threshold of the run is of another checkpoint.
+        """
+        columns = calibration.to_columns(blur, self.calibration, anchor=anchor)
+        if keep_below is None and self.threshold is not None:
+            keep_below = self.threshold.keep_below
+        if keep_below is not None:
+            columns["keep"] = np.where(np.isnan(blur), "", np.where(blur < keep_below, "keep", "discard"))
+        return columns
+
+
+def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None) -> Iterator[Pair]:
+    """Checks what `Scorer.score` was given, before anything is scored, and joins it."""
+    single = isinstance(pictures, (str, bytes, os.PathLike, Image.Image))
+    if single or (isinstance(pictures, np.ndarray) and pictures.ndim < 4) or not isinstance(pictures, Iterable):
+        raise ValueError(
+            f"score takes a list of pictures, not {type(pictures).__name__}: [picture] for a single one,"
+            " sorted(pathlib.Path(folder).glob('*.jpg')) for a folder"
+        )
+    if boxes is None:
+        return zip(pictures, itertools.repeat(None))
+    if isinstance(pictures, Sized) and isinstance(boxes, Sized) and len(pictures) != len(boxes):
+        raise ValueError(f"there are {len(boxes)} boxes for {len(pictures)} pictures")
+    return _joined(pictures, boxes)
+
+
+def _joined(pictures: Iterable[Picture], boxes: Iterable[Box | None]) -> Iterator[Pair]:
+    nothing = object()
+    for picture, box in itertools.zip_longest(pictures, boxes, fillvalue=nothing):
+        if picture is nothing or box is nothing:
+            raise ValueError(f"there are more {'boxes than pictures' if picture is nothing else 'pictures than boxes'}")
+        yield picture, box
+
+
+def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
+    """Loads a scorer on any machine, whatever devices trained it.
+
+    Args:
+        path: a run directory (its best checkpoint by validation is taken) or one checkpoint, `checkpoints/<step>`.
+        backend: what computes: "xla", on all devices; or "onnx", onnxruntime on the CPU, which is faster for some
+            networks (docs/export.md) and gives the same scores to 1e-5.
+
+    Raises:
+        checkpoints.CheckpointError: there is no usable checkpoint.
+        ImportError: the backend needs a package of the extra `export`.
+        ValueError: there is no such backend.
+    """
+    if backend not in ("xla", "onnx"):
+        raise ValueError(f"backend={backend!r} is unknown; use 'xla' or 'onnx'")
+    saved = checkpoints.find(path)
+    if backend == "xla":
+        return Scorer(saved)
+    network, params = checkpoints.load_network(saved)
+    return Scorer(saved, onnx_backend.make(network, params, saved.preprocessing.image_size))

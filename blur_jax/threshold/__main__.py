@@ -1,0 +1,67 @@
+"""Chooses the threshold of a run, and says how sure it is.
+
+    python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
+    python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv
+
+Pictures whose blur is below the threshold are kept. It is written to RUN/threshold.json, where scoring and export read
+it. See docs/thresholds.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from blur_jax.runs import command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    lines = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m blur_jax.threshold", description=__doc__, formatter_class=lines)
+    parser.add_argument(
+        "pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists, as scoring takes them"
+    )
+    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
+    parser.add_argument("--examples", metavar="CSV", help="name,label of pictures that a person called good or bad")
+    rule = parser.add_mutually_exclusive_group(required=True)
+    rule.add_argument("--discard", type=float, metavar="SHARE", help="discard this share of pictures like PHOTOS")
+    rule.add_argument("--lose-good", type=float, metavar="SHARE", help="discard at most this share of good pictures")
+    rule.add_argument("--keep-bad", type=float, metavar="SHARE", help="keep at most this share of bad pictures")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures in memory at a time [64]")
+    return command_line.run(parser, _run, argv)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    shares = {rule: getattr(arguments, rule.replace("-", "_")) for rule in ("discard", "lose-good", "keep-bad")}
+    ((rule, share),) = ((rule, share) for rule, share in shares.items() if share is not None)
+    if rule == "discard" and (arguments.examples or not arguments.pictures):
+        raise ValueError("--discard takes PHOTOS, pictures or folders, and no --examples")
+    if rule != "discard" and (arguments.pictures or not arguments.examples):
+        raise ValueError(f"--{rule} takes --examples=CSV, with good and bad pictures, and no PHOTOS")
+
+    from blur_jax.runs import program_cache
+    from blur_jax.runs.threshold import write_threshold
+    from blur_jax.score import inputs, scorer
+    from blur_jax.threshold import choose, rules
+
+    rules.check_share(share)
+    if rule == "discard":
+        pictures = inputs.Inputs(arguments.pictures, standard_input=sys.stdin.buffer)
+    else:
+        pictures = choose.read_examples(arguments.examples)
+    program_cache.keep_programs()
+    loaded = scorer.load_scorer(arguments.checkpoint)
+    if rule == "discard":
+        of = ", ".join(arguments.pictures[:3])
+        chosen = choose.for_discard(loaded, pictures, share, of=of, batch_size=arguments.batch_size)
+    else:
+        of, size = arguments.examples, arguments.batch_size
+        chosen = choose.for_examples(loaded, pictures, rule, share, of=of, batch_size=size)
+    print("\n".join(chosen.lines))
+    path = write_threshold(loaded.path, chosen.threshold)
+    print(f"wrote {path}, where scoring and export read it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

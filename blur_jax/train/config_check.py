@@ -1,0 +1,59 @@
+"""Whether a config can work: what can be refused at once is, before data are prepared or a run directory is claimed."""
+
+import jax
+import ml_collections
+
+from blur_jax.data import augmentation, degradations
+from blur_jax.models import network
+from blur_jax.runs import checkpoints, distributed
+from blur_jax.runs.config import UNLABELED_LOSSES, check_ranges, uses_unlabeled
+from blur_jax.train import optimizer, start
+
+
+def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
+    """Raises ValueError, naming the field, for a config that cannot work; all processes must call it together.
+
+    Args:
+        config: the run's config.
+        workdir: the run directory; None is one that does not exist yet. Once a run has saved something there, what it
+            started from is not asked for again.
+    """
+    check_ranges(config)
+    distributed.check_batch_size(config.batch.labeled, "batch.labeled")
+    if uses_unlabeled(config):
+        distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
+        _check_groups(config)
+    elif config.ranking.weight == 0:
+        names = ", ".join(f"config.consistency.{name}_weight" for name in UNLABELED_LOSSES)
+        raise ValueError(f"config.ranking.weight, {names} are all 0, so nothing would be learned: set one above 0")
+    network.from_config(config.model)
+    optimizer.build(config.optimizer, config.steps)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    size = config.data.image_size
+    drawn = {**config.degradation, "image_size": size, "families": tuple(config.degradation.families)}
+    try:
+        jax.eval_shape(lambda key: degradations.sample(key, **drawn), key)
+        jax.eval_shape(lambda key: augmentation.sample(key, image_size=size, **config.augment), key)
+    except ValueError as error:
+        raise ValueError(f"config.degradation or config.augment: {error}") from error
+    fresh = workdir is None or distributed.on_process_zero(checkpoints.latest_step, workdir) is None
+    if fresh and config.start_from is not None:
+        distributed.everywhere(start.find_start, config)
+
+
+def divisible(config: ml_collections.ConfigDict) -> list[int]:
+    """Returns what the number of devices must divide; works for any config, also one that `check` refuses."""
+    unlabeled = config.batch.unlabeled // max(1, config.consistency.group)
+    return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
+
+
+def _check_groups(config: ml_collections.ConfigDict) -> None:
+    group, weight = config.consistency.group, config.consistency.distillation_weight
+    share = config.batch.unlabeled // jax.device_count()
+    if share % group:
+        raise ValueError(f"config.consistency.group={group} must divide the {share} unlabeled pairs of each device")
+    if weight > 0 and config.model.linear_probe is None and config.start_from is None:
+        raise ValueError(
+            f"config.consistency.distillation_weight={weight} distills what training starts from, and that is a random"
+            " network: set config.model.linear_probe or config.start_from, or a weight of 0"
+        )

@@ -1,0 +1,159 @@
+"""What a run starts from: its data, and the state before the first update."""
+
+import functools
+import hashlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+
+from blur_jax.data import splits
+from blur_jax.models import linear_probe, network, pretrained
+from blur_jax.runs import checkpoints, distributed, inference
+from blur_jax.runs.config import uses_unlabeled
+from blur_jax.train import optimizer
+from blur_jax.train import state as train_state
+from blur_jax.train import step as train_step
+
+# Fields of config.model that say how a network is trained or computed, not which parameters it has.
+_FREE = ("pretrained", "linear_probe", "frozen_blocks", "dtype")
+
+
+class Pairs(NamedTuple):
+    """The splits that training reads; `unlabeled` is None where no loss asks for it."""
+
+    labeled: splits.Split
+    unlabeled: splits.Split | None
+    validation: splits.Split
+
+
+def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
+    """Opens the splits that training reads; raises as `data.open_split`."""
+    options, left_out = config.data, config.data.leave_out
+    count, seed = options.labeled_count, config.seed
+    labeled = splits.open_split(options, "labeled", options.labeled_split, count=count, seed=seed, leave_out=left_out)
+    unlabeled = None
+    if uses_unlabeled(config):
+        unlabeled = splits.open_split(options, "unlabeled", "train", leave_out=left_out)
+    return Pairs(labeled, unlabeled, splits.open_split(options, "labeled", "validation"))
+
+
+def fingerprint(pairs: Pairs) -> str:
+    """Returns 16 hex digits that name all that training reads of its data: pairs, labels, and the faces' pictures."""
+    digest = hashlib.sha256()
+    for split in (pairs.labeled, pairs.unlabeled, pairs.validation):
+        digest.update(split.fingerprint.encode() if split else b"none")
+    return digest.hexdigest()[:16]
+
+
+def build(config: ml_collections.ConfigDict) -> tuple[network.Network, optax.GradientTransformation]:
+    """Builds the network and the optimizer that a config describes; raises ValueError for what cannot work."""
+    return network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+
+
+def initial_params(config: ml_collections.ConfigDict, model: network.Network) -> network.Params:
+    """Draws the parameters of a network; float32 NumPy arrays."""
+    size = config.data.image_size
+    key = train_step.stream_key(config.seed, 0, train_step.STREAM_INIT)
+    return jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
+
+
+def initial_state(
+    config: ml_collections.ConfigDict,
+    model: network.Network,
+    tx: optax.GradientTransformation,
+    labeled: splits.Split | None,
+) -> train_state.TrainState:
+    """Returns the state before the first update, NumPy arrays; all processes must call it together.
+
+    Args:
+        config: the run's config.
+        model: the network.
+        tx: the optimizer.
+        labeled: the pairs that a linear probe is fitted to; None leaves out what the parameters start from, for a state
+            of which only structure and shapes matter.
+
+    Raises:
+        FileNotFoundError: the package with the pretrained weights is not installed.
+        ValueError: there are no such weights, no pair to fit the probe to, or `config.start_from` does not fit.
+    """
+    params = initial_params(config, model)
+    if labeled is not None:
+        params = _starting_params(config, model, params, labeled)
+    ema, teacher = config.ema_decay is not None, config.consistency.distillation_weight > 0
+    frozen_blocks = config.model.frozen_blocks
+    create = functools.partial(train_state.create, tx=tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher)
+    return jax.device_get(jax.jit(create)(params))  # One program instead of one for each shape.
+
+
+def _starting_params(
+    config: ml_collections.ConfigDict, model: network.Network, params: network.Params, labeled: splits.Split
+) -> network.Params:
+    """Replaces drawn parameters by those of another run, or else by pretrained ones and a fitted head."""
+    if config.start_from is not None:
+        return distributed.everywhere(load_start, config, params)
+    if config.model.pretrained:
+        params = distributed.everywhere(pretrained.load, config.model.backbone, params)
+    if config.model.linear_probe:
+        rows, pairs = splits.used_faces(labeled)
+        images = distributed.everywhere(labeled.faces.stack, rows)
+        features_of = inference.make_features(model)
+        features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
+        params |= {"head": fit_head(features, pairs, labeled.labels, strength=config.model.linear_probe)}
+    return params
+
+
+def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:
+    """Returns the parameters of a head fitted to labeled pairs, the same on every process.
+
+    Args:
+        features: what the head sees of n images, float [n, F].
+        pairs: as of `linear_probe.logistic_ranking`.
+        order: as of `linear_probe.logistic_ranking`.
+        strength: as of `linear_probe.logistic_ranking`.
+
+    Returns:
+        {"kernel": float32 [F, 1], "bias": float32 [1]}.
+    """
+    kernel, bias = distributed.everywhere(linear_probe.logistic_ranking, features, pairs, order, strength=strength)
+    # Processes whose BLAS rounds differently would train apart for good.
+    return distributed.broadcast({"kernel": kernel[:, None], "bias": bias[None]})
+
+
+def find_start(config: ml_collections.ConfigDict) -> checkpoints.Saved:
+    """Finds the checkpoint that `config.start_from` names, a run directory or one folder checkpoints/<step>.
+
+    Raises:
+        ValueError: there is none, or its network or the crops it was trained on are not those of the config.
+    """
+    try:
+        saved = checkpoints.find(config.start_from)
+    except checkpoints.CheckpointError as error:
+        raise ValueError(f"config.start_from: {error}") from error
+    there, here = saved.config.model, config.model
+    pairs = {f"model.{name}": (there.get(name), here[name]) for name in here if name not in _FREE}
+    crops = {name: (getattr(saved.preprocessing, name), config.data[name]) for name in ("image_size", "context")}
+    pairs |= {f"data.{name}": values for name, values in crops.items()}
+    different = [f"config.{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
+    if different:
+        raise ValueError(
+            f"config.start_from={config.start_from} has another network ({'; '.join(different)}); set these fields as"
+            " they are there, or leave out config.start_from"
+        )
+    return saved
+
+
+def load_start(config: ml_collections.ConfigDict, template: Any) -> Any:
+    """Reads the parameters to start from: those that the other run scores with.
+
+    Args:
+        config: the new run's config.
+        template: parameters of its network, a pytree of arrays of the wanted shapes.
+
+    Raises:
+        ValueError: as `find_start`, or the checkpoint is damaged.
+    """
+    return find_start(config).load_params(template)

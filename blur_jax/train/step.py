@@ -1,0 +1,263 @@
+"""One semi-supervised update, written for a single replica; `distributed.pmap` maps it.
+
+An update: `make_views` (degrade, augment, score the clean pairs) -> `losses_of` -> averaged gradients -> new
+state. Each function can be called by itself inside a mapped function; `functools.partial` binds model, optimizer and
+config.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+from jax import lax
+
+from blur_jax.data import augmentation, degradations
+from blur_jax.data.batches import Batch
+from blur_jax.models import network
+from blur_jax.runs import distributed
+from blur_jax.runs.config import UNLABELED_LOSSES, uses_own_labels, uses_unlabeled
+from blur_jax.runs.inference import to_float
+from blur_jax.train import losses, optimizer
+from blur_jax.train.state import TrainState
+
+# Named random streams: every draw of a step comes from fold_in(fold_in(key(seed), step), stream).
+STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
+
+
+class Views(NamedTuple):
+    """All that the losses need and no gradient passes through, for n labeled and m unlabeled pairs.
+
+    Attributes:
+        labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
+        order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
+        degraded: float32 [m, 2, S, S, 3], unlabeled pairs, each `config.consistency.group` of them degraded alike, then
+            augmented; None where no loss uses them, as all that follow.
+        clean: float32 [m, 2, S, S, 3], the same without the degradation.
+        clean_scores: float32 [m, 2], the network's scores of `clean`.
+        teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
+    """
+
+    labeled: jax.Array
+    order: jax.Array
+    degraded: jax.Array | None = None
+    clean: jax.Array | None = None
+    clean_scores: jax.Array | None = None
+    teacher_scores: jax.Array | None = None
+
+
+def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
+    """Returns the key of one random stream at one step."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), stream)
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    config: ml_collections.ConfigDict,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Makes one update.
+
+    Args:
+        state: the same on every replica.
+        batch: this replica's share, see `data.Batch`.
+        model: the network.
+        tx: the optimizer.
+        config: the run's config; read while tracing, so every choice in it is compiled in.
+
+    Returns:
+        the new state, and metrics: float32 scalars; both are equal on every replica.
+    """
+    views = make_views(state.params, batch, state.step, model=model, config=config, teacher_params=state.teacher_params)
+    ramp = jnp.minimum(1.0, (state.step + 1) / max(1, config.consistency.warmup_steps))
+    trained, frozen = network.partition(state.params, config.model.frozen_blocks)
+
+    def loss_of(trained: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        metrics = losses_of(network.merge(trained, frozen), views, ramp, model=model, config=config)
+        return metrics["loss"], metrics
+
+    gradients, metrics = distributed.psum(jax.grad(loss_of, has_aux=True)(trained))
+    updates, opt_state = tx.update(gradients, state.opt_state, trained)
+    params = network.merge(optax.apply_updates(trained, updates), frozen)
+    ema_params = state.ema_params
+    if ema_params is not None:
+        ema_params = optax.incremental_update(params, ema_params, 1.0 - config.ema_decay)
+    metrics["gradient_norm"] = optax.tree.norm(gradients)
+    if config.optimizer.skips:
+        metrics["skipped"] = optimizer.skipped(opt_state, config.optimizer.skips).astype(jnp.float32)
+    state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params)
+    return state, metrics
+
+
+def make_views(
+    params: Any,
+    batch: Batch,
+    step: jax.Array,
+    *,
+    model: nn.Module,
+    config: ml_collections.ConfigDict,
+    teacher_params: Any = None,
+) -> Views:
+    """Degrades, augments and scores the clean pairs; arguments as of `train_step`, `step` fixes the draws."""
+    draws = _augmentations(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
+    labeled = _augmented(augmentation.apply, draws, to_float(batch.labeled))
+    order = batch.order.astype(jnp.float32)
+    if not uses_unlabeled(config):
+        return Views(labeled, order)
+    unlabeled = to_float(batch.unlabeled)
+    draws = _augmentations(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
+    noisy = _augmented(augmentation.add_noise, draws, unlabeled)
+    alike = 2 * config.consistency.group if config.consistency.shared else 1
+    degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, alike)
+    # A picture brings its noise with it, but its exposure changes last: a scorer that sees clipped light only blurred
+    # takes the edges that clipping makes for sharpness.
+    exposed = partial(_augmented, augmentation.apply, augmentation.without_noise(draws))
+    clean = clean_scores = teacher_scores = None
+    if uses_own_labels(config):
+        clean = exposed(noisy)
+        clean_scores = _score(model, params, clean)
+    if config.consistency.distillation_weight > 0:
+        teacher_scores = _score(model, teacher_params, unlabeled)
+    return Views(labeled, order, exposed(degraded), clean, clean_scores, teacher_scores)
+
+
+def losses_of(
+    params: Any, views: Views, ramp: jax.Array, *, model: nn.Module, config: ml_collections.ConfigDict
+) -> dict[str, jax.Array]:
+    """Scores the views in one forward pass and returns this replica's share of each loss and metric.
+
+    Args:
+        params: the network's parameters.
+        views: see `make_views`.
+        ramp: float32 [], in [0, 1], what the consistency losses count for so early in the run.
+        model: the network.
+        config: the run's config.
+
+    Returns:
+        {"loss", ...}: float32 scalars, whose sum over replicas is the mean over all pairs: sums over counts, never a
+        mean of means.
+    """
+    weights = config.consistency
+    parts = [views.labeled]
+    if views.degraded is not None:
+        parts.append(views.degraded)
+    if weights.pairwise_weight > 0:  # Of the losses on unlabeled pairs, only this one sends a gradient through these.
+        parts.append(views.clean)
+    sizes = [len(part) for part in parts]
+    scores = _score(model, params, jnp.concatenate(parts))
+    labeled, *unlabeled = jnp.split(scores, [sum(sizes[:end]) for end in range(1, len(sizes))])
+
+    metrics = _labeled_losses(labeled, views.order, config.ranking)
+    loss = config.ranking.weight * metrics["ranking"]
+    if unlabeled:
+        found = _unlabeled_losses(views, *unlabeled, options=weights)
+        loss += ramp * sum(weights[f"{name}_weight"] * found[name] for name in UNLABELED_LOSSES if name in found)
+        metrics |= found
+    return metrics | {"loss": loss}
+
+
+def _labeled_losses(scores: jax.Array, order: jax.Array, config: ml_collections.ConfigDict) -> dict[str, jax.Array]:
+    left, right = scores.T
+    ranking = losses.margin_ranking(
+        left=left, right=right, order=order, margin=config.margin, tie_margin=config.tie_margin
+    )
+    in_order = 0.5 + 0.5 * jnp.sign((right - left) * order)
+    return {"ranking": _share(ranking), "train_accuracy": _share(in_order, where=order != 0)}
+
+
+def _unlabeled_losses(
+    views: Views,
+    degraded_scores: jax.Array,
+    clean_scores_with_gradient: jax.Array | None = None,
+    *,
+    options: ml_collections.ConfigDict,
+) -> dict[str, jax.Array]:
+    metrics = {}
+    if views.teacher_scores is not None:
+        teacher_left, teacher_right = _pairs_in_groups(views.teacher_scores, options.group)
+        left, right = _pairs_in_groups(degraded_scores, options.group)
+        distillation = losses.pair_distillation(
+            teacher_left=teacher_left,
+            teacher_right=teacher_right,
+            left=left,
+            right=right,
+            temperature=options.temperature,
+        )
+        metrics["distillation"] = _share(distillation)
+    if views.clean_scores is None:
+        return metrics
+    clean_left, clean_right = views.clean_scores.T
+    degraded_left, degraded_right = degraded_scores.T
+    quadruplet = losses.quadruplet_consistency(
+        clean_left=clean_left,
+        clean_right=clean_right,
+        degraded_left=degraded_left,
+        degraded_right=degraded_right,
+        margin=options.margin,
+        confidence_threshold=options.confidence_threshold,
+    )
+    labels = losses.pseudo_label(left=clean_left, right=clean_right, confidence_threshold=options.confidence_threshold)
+    metrics |= {"quadruplet": _share(quadruplet), "confident": _share(jnp.abs(labels))}
+    if clean_scores_with_gradient is not None:
+        pairwise = losses.pairwise_consistency(
+            clean=clean_scores_with_gradient, degraded=degraded_scores, margin=options.margin
+        )
+        metrics["pairwise"] = _share(jnp.mean(pairwise, axis=1))
+    return metrics
+
+
+def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Array]:
+    """float32 [m, 2] -> two of [m * (2 * group - 1)]: each image against every other whose degradation it shares."""
+    first, second = np.triu_indices(2 * group, k=1)
+    scores = scores.reshape(-1, 2 * group)
+    return scores[:, first].ravel(), scores[:, second].ravel()
+
+
+def _share(values: jax.Array, where: jax.Array | None = None) -> jax.Array:
+    """This replica's summand of the mean of [n] over all replicas; 0 where none counts."""
+    if where is None:
+        return jnp.sum(values) / distributed.psum(jnp.float32(values.size))
+    count = distributed.psum(jnp.sum(where).astype(jnp.float32))
+    return jnp.sum(jnp.where(where, values, 0.0)) / jnp.maximum(count, 1.0)
+
+
+def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> float32 [n, 2]."""
+    return model.apply({"params": params}, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape[:2])
+
+
+def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> augmentation.Augmentation:
+    """[n, 2, S, S, 3] -> a draw for each of the 2n images."""
+    keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
+    return jax.vmap(partial(augmentation.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
+
+
+def _augmented(change: Callable, draws: augmentation.Augmentation, pairs: jax.Array) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> the same, each image changed by its own draw."""
+    return each(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
+
+
+def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `alike` images in a row."""
+    fixed = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
+    keys = distributed.example_keys(key, 2 * len(pairs) // alike)
+
+    def degrade(key: jax.Array, images: jax.Array) -> jax.Array:
+        return degradations.apply(degradations.sample(key, **fixed), images)
+
+    return each(degrade, keys, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)
+
+
+def each(function: Callable, *arguments: Any) -> Any:
+    """`jax.vmap`, but on a CPU one after the other: what fits a core's caches takes half the time."""
+    if jax.default_backend() == "cpu":
+        return lax.map(lambda one: function(*one), arguments)
+    return jax.vmap(function)(*arguments)

@@ -1,0 +1,95 @@
+"""Reading comparisons and qualities: every error names its line."""
+
+import math
+
+import numpy as np
+import pytest
+
+from blur_jax.evaluate import comparisons
+from blur_jax.evaluate.comparisons import Measure
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "file.csv"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_comparisons_are_read(write):
+    text = 'left,right,similarity,mated\na.jpg,b.jpg,0.9,1\n"c, d.jpg",a.jpg,-0.5,no\n'
+    found = comparisons.read_comparisons(write(text))
+    assert (found.left, found.right) == (["a.jpg", "c, d.jpg"], ["b.jpg", "a.jpg"])
+    assert (found.similarity.tolist(), found.mated.tolist()) == ([0.9, -0.5], [True, False])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("left,right,similarity\na,b,1\n", r"line 1 must name the columns .*mated; found 'left,right,similarity'"),
+        ("", r"line 1 must name the columns left, right, similarity, mated"),
+        ("left,right,similarity,mated\na,b,1,1\na,b,1,maybe\n", r"csv:3: mated must be 1 or 0, found 'maybe'"),
+        ("left,right,similarity,mated\na,b,nan,1\n", r"csv:2: similarity must be a number, found 'nan'"),
+        ("left,right,similarity,mated\na,b\n", r"csv:2: mated must be 1 or 0, found None"),
+    ],
+)
+def test_other_comparisons_are_refused(write, text, message):
+    with pytest.raises(ValueError, match=message):
+        comparisons.read_comparisons(write(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ("sharpness", Measure("sharpness", True)),
+        ("blur", Measure("blur", False)),
+        ("blur:lower", Measure("blur", False)),
+        ("ofiq:higher", Measure("ofiq", True)),
+        ("noise:lower", Measure("noise", False)),
+    ],
+)
+def test_measures_know_which_way_is_better(text, measure):
+    assert comparisons.parse_measure(text) == measure
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("ofiq", "ofiq:higher or ofiq:lower"), ("ofiq:up", "which way"), ("blur:higher", "of blur, lower is better")],
+)
+def test_directions_are_never_mixed(text, message):
+    with pytest.raises(ValueError, match=message):
+        comparisons.parse_measure(text)
+
+
+def test_qualities_are_larger_where_better_and_none_is_the_worst(write):
+    path = write("name,status,blur,sharpness\na,ok,0.25,75\nb,failed,,\n")
+    found = comparisons.read_qualities(path, [Measure("blur", False), Measure("sharpness", True)])
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "a": [-0.25, 75.0],
+        "b": [-math.inf, -math.inf],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,blur\na,0.5\n", "line 1 must name the columns name, sharpness"),
+        ("name,sharpness\na,50\na,60\n", "csv:3: 'a' has a row already"),
+        ("name,sharpness\na,high\n", "csv:2: sharpness must be a number, found 'high'"),
+    ],
+)
+def test_other_qualities_are_refused(write, text, message):
+    with pytest.raises(ValueError, match=message):
+        comparisons.read_qualities(write(text), [Measure("sharpness", True)])
+
+
+def test_the_pictures_of_mated_comparisons_are_looked_up():
+    compared = comparisons.Comparisons(["a", "b"], ["b", "c"], np.zeros(2), np.array([False, True]))
+    qualities = {name: np.array([value]) for name, value in {"a": 1.0, "b": 2.0, "c": 3.0}.items()}
+    np.testing.assert_array_equal(comparisons.mated_qualities(compared, qualities, "x.csv"), [[[2.0]], [[3.0]]])
+    del qualities["a"]
+    with pytest.raises(ValueError, match=r"x\.csv: has no row for a \(1 of the pictures compared have none\)"):
+        comparisons.mated_qualities(compared, qualities, "x.csv")

@@ -1,0 +1,293 @@
+"""What the baselines measure, by hand; how they are fitted; and the experiment on a tiny release."""
+
+import csv
+import json
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from blur_jax.data import splits
+from blur_jax.evaluate import evaluation
+from experiments import baseline_features, baseline_rankers, baselines, ranked, tables
+from experiments.configs import baselines as frozen
+
+# 8 x 8, left half black, right half of gray level 100.
+EDGE = np.zeros((8, 8, 3), np.uint8)
+EDGE[:, 4:] = 100
+# The lower right quadrant of gray level 100.
+CORNER = EDGE.copy()
+CORNER[:4] = 0
+FLAT = np.full((16, 16, 3), 90, np.uint8)
+
+LEVELS = 3
+
+
+def face(texture, level, size=64):
+    """Grainy patches, one for each number `texture`, at one of three levels of blur."""
+    rng = np.random.default_rng(texture)
+    patches = rng.integers(40, 200, (size // 8, size // 8, 3), np.uint8)
+    grain = np.kron(patches, np.ones((8, 8, 1), np.uint8)) + rng.integers(0, 50, (size, size, 1), np.uint8)
+    return Image.fromarray(grain).filter(ImageFilter.GaussianBlur((0, 1, 2.5)[level]))
+
+
+def test_laplacian_variance_of_an_edge():
+    # The Laplacian is +100 and -100 beside the edge, in 2 of 8 columns, else 0: 100^2 / 4.
+    assert baseline_features.laplacian_variance(EDGE) == 2500
+
+
+def test_contrast_cancels_in_the_normalized_variance():
+    # The variance of the gray levels is 50^2.
+    assert baseline_features.normalized_laplacian_variance(EDGE) == pytest.approx(1)
+    assert baseline_features.normalized_laplacian_variance(2 * EDGE + 7) == pytest.approx(1)
+    assert baseline_features.laplacian_variance(2 * EDGE + 7) == 10_000
+
+
+def test_tenengrad_of_an_edge():
+    # (1 + 2 + 1) * 100 across in 2 of 8 columns, nothing along: 400^2 / 4.
+    assert baseline_features.tenengrad(EDGE) == 40_000
+
+
+def test_blur_effect_is_turned_round():
+    # Blurring again takes almost all variation from noise (blur effect near 0), none from a flat image (1).
+    noise = np.random.default_rng(0).integers(256, size=(32, 32, 1), dtype=np.uint8).repeat(3, axis=2)
+    assert baseline_features.sharpness_of_blur_effect(noise) > 0.7
+    assert baseline_features.sharpness_of_blur_effect(FLAT) == 0
+
+
+def test_ofiq_features_of_an_edge():
+    features = baseline_features.ofiq_sharpness(EDGE)
+    assert features.shape == (26,)
+    # The Gaussian (1 2 1) / 4 makes columns 0 0 0 25 75 100 100 100, whose second differences are 25 25 -25 -25 in
+    # the middle, 0 elsewhere; kernel 3 (2 0 2, 0 -8 0, 2 0 2) has four times those of 1 here.
+    assert features[:4] == pytest.approx([12.5, 12.5, 50, 50])
+    # Boxes of 3: 0 0 0 33 67 100 ..., a difference of 33 in 2 of 8 columns; of 5: 20 40 40 20; of 7: 14 29 43 43 29 14.
+    assert features[10:12] == pytest.approx([33 / 4, 33 / 4 * 3**0.5])
+    assert features[12] == pytest.approx(15)
+    assert features[14] == pytest.approx(21.5)
+    # Nothing changes along the edge.
+    assert features[16:] == pytest.approx(np.zeros(10))
+
+
+def test_ofiq_sobel_features_of_a_corner():
+    features = baseline_features.ofiq_sharpness(CORNER)
+    # (1 0 -1) times (1 0 -1) gives 100 at the 4 pixels around the corner, of 64; size 1 is size 3.
+    mean, deviation = 4 * 100 / 64, (4 * 100**2 / 64 - 6.25**2) ** 0.5
+    assert features[16:20] == pytest.approx([mean, deviation, mean, deviation])
+
+
+def test_a_flat_image_has_no_sharpness():
+    for measure in baselines.CLOSED_FORM.values():
+        assert measure(FLAT) == 0
+    assert not baseline_features.ofiq_sharpness(FLAT).any()
+
+
+@pytest.mark.parametrize("measure", baselines.CLOSED_FORM.values(), ids=baselines.CLOSED_FORM)
+def test_closed_form_measures_fall_with_blur(measure):
+    for texture in range(5):
+        sharp, soft, softer = (measure(np.asarray(face(texture, level))) for level in range(LEVELS))
+        assert sharp > soft > softer
+
+
+def test_imagenet_features_are_means_and_deviations_of_each_image_alone():
+    images = np.stack([np.asarray(face(texture, 0, size=32)) for texture in range(3)])
+    features = baseline_features.imagenet_features(images, batch_size=2)
+    channels = 16 + 2 * 24 + 2 * 40 + 3 * 80 + 3 * 112 + 4 * 192 + 320
+    assert features.shape == (3, 2 * channels)
+    assert (features[:, -320:] > 0).all()  # deviations of the last block
+    assert (features[:, :16] < 0).any()  # means of the first, which is linear
+    np.testing.assert_allclose(baseline_features.imagenet_features(images[2:], batch_size=2), features[2:], atol=1e-5)
+
+
+def test_pair_accuracy_counts_ties_half():
+    assert baseline_rankers.pair_accuracy(np.array([0.0, 1.0, 1.0]), np.array([[0, 1], [1, 2], [2, 0]])) == 0.5
+
+
+def test_logistic_weight_of_a_single_feature():
+    # Standardized to -1 and 1, the two pairs differ by 2: C 2 log(1 + exp(-2w)) + w^2 / 2 has its minimum where
+    # w (1 + exp(2w)) = 4C; with exp(2w) = 3 that is w = C = log(3) / 2.
+    strength = np.log(3) / 2
+    scores = baseline_rankers.logistic_scores(np.array([[5.0], [9.0]]), np.array([[0, 1]] * 2), strength=strength)
+    np.testing.assert_allclose(scores, [-strength, strength], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "scores_of",
+    [
+        lambda *toy: baseline_rankers.logistic_scores(*toy, strength=1.0),
+        lambda *toy: baseline_rankers.forest_scores(*toy, min_samples_leaf=2, trees=50),
+    ],
+    ids=["logistic", "forest"],
+)
+def test_rankers_order_faces_they_have_not_seen(scores_of):
+    rng = np.random.default_rng(0)
+    blur = rng.uniform(size=80)
+    features = np.stack([-10 * blur, rng.normal(size=80), np.ones(80)], axis=1)  # one speaks, one is constant
+    pairs = rng.integers(60, size=(600, 2))
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    pairs = np.take_along_axis(pairs, np.argsort(blur[pairs], axis=1), axis=1)
+    scores = scores_of(features, pairs)
+    unseen = np.array([[i, j] for i in range(60, 80) for j in range(60, 80) if blur[j] > blur[i] + 0.1])
+    assert baseline_rankers.pair_accuracy(scores, unseen) > 0.9
+
+
+def test_forest_scores_are_shares_of_comparisons():
+    # Faces 0 to 99 all look alike, so do 100 to 199; the second kind is the blurrier in three of four pairs.
+    features = np.repeat([[0.0], [5.0]], 100, axis=0)
+    pairs = np.stack([np.arange(100), np.arange(100, 200)], axis=1)
+    pairs[::4] = pairs[::4, ::-1]
+    scores = baseline_rankers.forest_scores(features, pairs, min_samples_leaf=5)
+    np.testing.assert_allclose(scores, np.repeat([0.25, 0.75], 100), atol=0.02)
+
+
+def test_cross_validation_does_not_reward_memory():
+    # The blur of face i is i; 10 groups of two. A memory knows the blur of whole groups it has met, and nothing else.
+    pairs = np.array([[i, j] for j in range(20) for i in range(j)])
+    groups = [str(i % 10) for i in range(20)]
+
+    def memory(fitted):
+        return np.array([i if np.isin(fitted % 10, i % 10).any() else 0 for i in range(20)])
+
+    assert baseline_rankers.pair_accuracy(memory(pairs), pairs) == 1
+    assert baseline_rankers.cross_validated(memory, pairs, groups) == 0.5
+    assert baseline_rankers.cross_validated(lambda fitted: np.arange(20), pairs, groups) == 1
+
+
+def test_pairs_run_from_the_sharper_to_the_blurrier_face(config):
+    faces = baselines.read_faces(splits.open_split(config.data, "labeled", "train"), ranked.open_splits(config.data))
+    assert faces.images.shape == (len(faces.names), 32, 32, 3)
+    assert len(set(faces.names)) == len(faces.names) <= 2 * 24 + 25
+    strength = np.array([float(name.split()[-1]) for name in faces.names])  # the demo's names end so
+    assert len(faces.pairs) == 24 and (strength[faces.pairs[:, 0]] < strength[faces.pairs[:, 1]]).all()
+    assert faces.resized(16).shape == (len(faces.names), 16, 16, 3)
+    assert abs(faces.resized(16).mean() - faces.images.mean()) < 2
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """A tiny release: 30 textures to train on and 3 tests of 5 others, each at every level; small faces are sharper."""
+    root = tmp_path_factory.mktemp("release")
+    (root / "LFW").mkdir()
+    crops, train, tests = [], [], {"test1": [], "test2": [], "test3": []}
+    for texture in range(45):
+        split = None if texture < 30 else list(tests)[(texture - 30) // 5]
+        for level in range(LEVELS) if split else [texture % LEVELS]:
+            file = f"P{texture}x{level}_0001.png"
+            face(texture, level).save(root / "LFW" / file)
+            side = 50 + 2 * level  # all of one bin of size
+            crops.append(f"LFW>>{file}>>2 2 {side} {side}>>{file}")
+            if split:
+                tests[split].append(f"LFW/{file} {level}")
+            else:
+                train.append((level, f"LFW/{file}"))
+    pairs = [f"{a},{b}" for level, a in train for other, b in train if level < other]
+    for name, lines in {
+        "LFW_all_imgs_list": crops,
+        "SSRanking_OBA_train_supervised_10k": pairs,
+        "SSRanking_OBA_train_unsupervised": pairs[:2],
+        **{f"SSRanking_OBA_test_{split}": lines for split, lines in tests.items()},
+    }.items():
+        (root / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def write_run(folder, release, score_of_level, column="blur"):
+    """A run directory with the scores.csv of an evaluation."""
+    folder.mkdir()
+    with open(folder / evaluation.SCORES_FILE, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("split", "name", "group", "size", "rank", column))
+        for split in ("test1", "test2", "test3"):
+            for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
+                name, level = line.split()
+                writer.writerow((split, name, "LFW", 50.0, float(level), score_of_level[int(level)]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(release, tmp_path_factory):
+    """The experiment, run once; returns (its config, the workdir, the folder of the runs)."""
+    folder = tmp_path_factory.mktemp("baselines")
+    write_run(folder / "right", release, [0.1, 0.2, 0.3])
+    write_run(folder / "wrong", release, [0.3, 0.2, 0.1], column="score")  # As older versions called it.
+    config = frozen.get_config()
+    config.data.dir, config.data.manual_dir, config.data.image_size = str(folder / "data"), str(release), 32
+    config.evaluation.resamples = 20
+    with mock.patch.multiple(baselines, LEAVES=(3,), OFIQ_STRENGTHS=(1.0,), IMAGENET_STRENGTHS=(1e-4, 1e-3)):
+        runs = [f"right={folder / 'right'}", f"wrong={folder / 'wrong'}"]
+        baselines.run(config, runs, str(folder / "out"))
+    return config, folder / "out", folder
+
+
+def test_every_baseline_scores_a_blurred_copy_higher(compared):
+    with open(compared[1] / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores = {(row["scorer"], row["name"]): float(row["score"]) for row in rows}
+    fitted = {"OFIQ's 26 features, random forest", "OFIQ's 26 features, logistic ranker"}
+    names = {*baselines.CLOSED_FORM, *fitted, "ImageNet features, logistic ranker"}
+    assert {row["scorer"] for row in rows} == {*names, baselines.SIZE_ALONE, "right", "wrong"}
+    assert len(rows) == len(scores) == 10 * 3 * 15
+    for name in names:
+        for texture in range(30, 45):
+            sharp, blurred = (scores[name, f"LFW/P{texture}x{level}_0001.png"] for level in (0, 2))
+            assert sharp < blurred, (name, texture)
+
+
+def test_metrics_and_paired_differences(compared):
+    results = json.loads((compared[1] / "baselines.json").read_text())
+    metrics = results["metrics"]
+    one, none = {"value": 1.0, "low": 1.0, "high": 1.0}, {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert metrics["right"]["test1"]["auc"] == metrics["right"]["mean"]["auc"] == one
+    assert metrics["wrong"]["mean"]["auc"] == none
+    assert metrics["wrong"]["first_minus_this"]["auc"] == one
+    assert "first_minus_this" not in metrics["right"]
+    # Blurrier faces are larger in this release.
+    assert metrics[baselines.SIZE_ALONE]["mean"]["auc"] == none
+    for name, found in results["baselines"].items():
+        assert found["accuracy"][found["setting"]] == max(found["accuracy"].values())
+        assert metrics[name]["mean"]["auc"]["value"] > 0.8, name
+
+
+def test_a_second_call_takes_the_baselines_from_the_workdir(compared, capsys):
+    config, out, folder = compared
+    with mock.patch.object(baselines, "score_baselines", side_effect=AssertionError("computed again")):
+        baselines.run(config, [f"again={folder / 'right'}", f"wrong={folder / 'wrong'}"], str(out))
+    printed = capsys.readouterr().out
+    assert printed == (out / "baselines.md").read_text()
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
+    header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:12]}
+    assert header[0] == "scorer"
+    assert header[-2:] == ["AUC, again less this", "the same, splits weighted by faces"]
+    assert len(rows) == 10 and next(iter(rows)) == "again"  # the best first
+    assert rows["wrong"][0] == "0.000 [0.000, 0.000]" and rows["wrong"][-1] == "1.000 [1.000, 1.000]"
+    assert rows["again"][-1] == rows["again"][-2] == ""
+    settings = {cells[0]: cells[1] for cells in lines[14:]}
+    assert settings["Tenengrad"] in ("16 px", "32 px")
+    assert printed.count(tables.origin()) == 2
+
+
+def test_wrong_runs_are_reported(compared, release, tmp_path):
+    config, out, folder = compared
+
+    def run(*runs):
+        baselines.run(config, list(runs), str(out))
+
+    with pytest.raises(ValueError, match="there is no .*scores.csv; evaluate the run first"):
+        run(f"x={tmp_path}")
+    with pytest.raises(ValueError, match="has the name of a baseline"):
+        run(f"Tenengrad={folder / 'right'}")
+    file = write_run(tmp_path / "run", release, [0, 0, 0]) / "scores.csv"
+    whole = file.read_text()
+    file.write_text(whole.replace("P30x0", "P99x0"))
+    with pytest.raises(ValueError, match="made on other lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png"):
+        run(f"x={tmp_path / 'run'}")
+    file.write_text(whole.replace("LFW/P30x0_0001.png,LFW,50.0,0.0", "LFW/P30x0_0001.png,LFW,50.0,1.0"))
+    with pytest.raises(ValueError, match="1 of 45 .* such as test1 LFW/P30x0_0001.png"):
+        run(f"x={tmp_path / 'run'}")
+
+
+@pytest.mark.parametrize("wrong", [["x"], ["=y"], ["x=y", "x=z"]])
+def test_a_run_needs_a_name_and_a_path(wrong):
+    with pytest.raises(ValueError, match="--run takes NAME=PATH, each name once"):
+        baselines.parse_runs(wrong)

@@ -1,0 +1,179 @@
+"""What all experiments share: commands, tables, runs that are made once; and their frozen configs."""
+
+import importlib
+import json
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+import warnings
+from unittest import mock
+
+import numpy as np
+import pytest
+from absl.testing import flagsaver
+
+from blur_jax.runs import run_dir
+from blur_jax.train import config_check, loop
+from configs import default
+from experiments import configs, demo_ablation, grid, tables
+from tests.helpers.configs import flattened, shrink
+
+CONFIGS = sorted(path.stem for path in pathlib.Path(configs.__file__).parent.glob("*.py") if path.stem != "__init__")
+
+
+def call(name, *arguments):
+    """Runs a command in this process; returns what it would print on exit, None where all went well."""
+    with (
+        flagsaver.flagsaver(),
+        mock.patch.object(sys, "argv", [f"{name}.py", *arguments]),
+        warnings.catch_warnings(),
+        pytest.raises(SystemExit) as stopped,
+    ):
+        warnings.simplefilter("ignore", RuntimeWarning)  # The module may have been imported before.
+        warnings.simplefilter("ignore", DeprecationWarning)  # Of ml_collections, which loads a config file the old way.
+        runpy.run_module(f"experiments.{name}", run_name="__main__")
+    return stopped.value.code
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("label_efficiency", ["--config.data.dir=nowhere"], "no prepared|prepare"),
+        ("label_efficiency", ["--config.consistency.pairwise_weight=0"], "pairwise_weight=0.0 must be above 0"),
+        ("leave_event_out", ["--config.data.dir=nowhere", "--least_pairs=3"], "no prepared|prepare"),
+        ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run takes NAME=PATH"),
+        ("demo_ablation", ["--config.data.manual_dir=lists", "--seeds=1"], "manual_dir"),
+        ("robustness", ["--run=nowhere", "--splits=a,b", "--baseline=Tenengrad"], "nowhere"),
+        ("pseudo_labels", ["--run=nowhere", "--data_dir=nowhere", "--pairs=3"], "nowhere"),
+        ("readme_picture", ["--run=nowhere"], "nowhere"),
+        ("leave_event_out", ["--config.data.nothing=1"], r"nothing.* \(fields and types: configs/default.py\)"),
+    ],
+)
+def test_an_error_of_the_user_is_one_sentence(name, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = call(name, *arguments)
+    assert re.match(f"{name}: .*({message})", said) and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "message"),
+    [
+        ("label_efficiency", "more", "unknown argument 'more'"),
+        ("baselines", "--config.data.image_size=large", "image_size=large: invalid literal for int"),
+        ("robustness", "--baseline=nobody", "--baseline=nobody: value should be one of <variance of the Laplacian"),
+        ("pseudo_labels", "--pairs=5", "--run must have a value"),
+    ],
+)
+def test_wrong_arguments_are_refused(name, argument, message, capsys):
+    assert call(name, argument, *["--run=x"] * (name == "robustness")) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_importing_experiments_defines_no_flag_and_looks_at_no_device():
+    names = [path.stem for path in pathlib.Path(grid.__file__).parent.glob("*.py") if path.stem != "__init__"]
+    code = f"""
+import importlib, sys
+from absl import flags
+import ml_collections.config_flags, absl.logging, absl.app, grain, orbax.checkpoint, tensorflow_datasets
+known = set(flags.FLAGS)
+for name in {names}:
+    importlib.import_module("experiments." + name)
+assert not set(flags.FLAGS) - known, set(flags.FLAGS) - known
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+"""
+    root = pathlib.Path(grid.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_a_table_says_what_made_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/work/experiments/some.py", "--a=b c"])
+    table = tables.markdown(["scorer", "AUC"], [["ours", "0.9"], ["size", "0.5"]])
+    assert table == "| scorer | AUC |\n| --- | --- |\n| ours | 0.9 |\n| size | 0.5 |"
+    tables.publish(str(tmp_path / "new"), "some", {"First": table, "Second": table}, note="2 runs")
+    text = (tmp_path / "new" / "some.md").read_text()
+    assert text == capsys.readouterr().out
+    lines = [line for line in text.splitlines() if line.startswith("`python -m experiments.some '--a=b c'`; ")]
+    assert len(lines) == 2
+    for part in (r"\d x cpu, \d+ cores", r"jax \d+\.\d+", r"20\d\d-\d\d-\d\d; 2 runs$"):
+        assert re.search(part, lines[0])
+
+
+def test_a_row_of_another_width_is_an_error():
+    with pytest.raises(ValueError, match="a row has 3 cells, the table 2 columns: ours"):
+        tables.markdown(["scorer", "AUC"], [["ours", "0.9", "0.8"]])
+
+
+def read_steps(config, folder):
+    """A row of a run, for the test below."""
+    return {"steps": [row["step"] for row in run_dir.read_history(folder) if "loss" in row], "seed": config.seed}
+
+
+def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeypatch, subprocess_env):
+    for name, value in subprocess_env.items():  # For the processes that the grid starts.
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", f"{subprocess_env['PYTHONPATH']}:{pathlib.Path(__file__).parent}")
+    config.steps = config.checkpoint_every = 3
+    row = grid.rows({"a": grid.Run(config, read_steps)}, workdir=str(tmp_path))["a"]
+    assert row["steps"] == [1, 2, 3] and row["seed"] == 0 and row["seconds"] > 0
+
+    (tmp_path / "a" / grid.ROW_FILE).write_text(json.dumps(row | {"seed": "kept"}))
+    assert grid.rows({"a": grid.Run(config, read_steps)}, workdir=str(tmp_path))["a"]["seed"] == "kept"
+    config.seed = 1
+    with pytest.raises(ValueError, match="a holds the run of another config .*config.seed is 0 there, 1 here"):
+        grid.rows({"a": grid.Run(config, read_steps)}, workdir=str(tmp_path))
+
+
+def test_the_ablation_of_the_demo_by_hand():
+    def run(spearman, unseen):
+        value = {"value": spearman}
+        return {
+            "all": {"spearman": value, "pairwise_accuracy": {"value": 0.75}},
+            "unseen: defocus": {"spearman": {"value": unseen}},
+        }
+
+    rows = {"labeled only": [run(0.5, 0.1), run(0.7, 0.3)], "both": [run(1.0, 1.0), run(1.0, 1.0)]}
+    header, _, first, second = demo_ablation.table(rows).splitlines()
+    assert header.startswith("| training pairs | spearman, all | pairwise accuracy, all | spearman, unseen: defocus |")
+    assert first == "| labeled only | 0.600 (0.500, 0.700) | 0.750 (0.750, 0.750) | 0.200 (0.100, 0.300) |"
+    assert second == "| both | 1.000 (1.000, 1.000) | 0.750 (0.750, 0.750) | 1.000 (1.000, 1.000) |"
+
+
+def test_all_configs_are_found():
+    assert {"label_efficiency", "leave_event_out", "rendered_blur", "demo_labeled_only", "baselines"} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_frozen_config_does_not_follow_the_best_recipe(name):
+    code = f"""
+import sys, experiments.configs.{name} as config
+config.get_config()
+assert "configs.default" in sys.modules and "configs.wider_blur" not in sys.modules
+"""
+    root = pathlib.Path(grid.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_frozen_config_says_how_to_run_it_and_passes_the_checks(name):
+    module = importlib.import_module(f"experiments.configs.{name}")
+    for word in ("Command:", "Machine:", "Time:", "Result:"):
+        assert word in module.__doc__
+    config = module.get_config()
+    assert flattened(config).keys() == flattened(default.get_config()).keys()
+    config_check.check(config)
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "baselines"])  # which nobody trains
+def test_a_frozen_config_trains_when_shrunk(name, demo_dir, tmp_path):
+    config = shrink(importlib.import_module(f"experiments.configs.{name}").get_config(), demo_dir)
+    config.steps = config.checkpoint_every = 2
+    config.optimizer.warmup_steps = 1
+    if config.model.backbone == "efficientnet_lite0":
+        config.model.blocks, config.model.frozen_blocks = 2, 1
+    assert loop.train(config, str(tmp_path))
+    losses = [row["loss"] for row in run_dir.read_history(tmp_path) if "loss" in row]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()

@@ -1,0 +1,26 @@
+"""Configs for tests."""
+
+from blur_jax.data import splits
+
+IMAGE_SIZE = 32
+
+
+def shrink(config, demo_dir):
+    """Makes any config run in seconds on the tiny demo data."""
+    config.steps, config.log_every, config.checkpoint_every = 6, 1, 2
+    config.data.name, config.data.dir, config.data.manual_dir = "demo_face_blur", demo_dir, None
+    config.data.image_size, config.data.context, config.data.sources = IMAGE_SIZE, 1.0, None
+    config.data.sources = splits.prepared_sources(config.data)
+    config.batch.labeled = config.batch.unlabeled = 8
+    config.consistency.warmup_steps = config.optimizer.warmup_steps = 2
+    config.evaluation.batch_size, config.evaluation.resamples = 16, 20
+    return config
+
+
+def flattened(config, prefix=""):
+    """{"data.name": ..., "steps": ...} of a nested config."""
+    flat = {}
+    for name, value in config.items():
+        nested = hasattr(value, "items")
+        flat |= flattened(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat

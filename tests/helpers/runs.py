@@ -1,0 +1,75 @@
+"""Starting runs in processes of their own, and reading what they left behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import portpicker
+
+from blur_jax.models import network
+from blur_jax.runs import checkpoints
+from blur_jax.train import optimizer
+from blur_jax.train import start as run_start
+
+_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+
+
+def start(config, workdir, env, *, devices=1, processes=1, do=("train",)):
+    """Starts a run; returns its processes."""
+    task = {"config": json.loads(config.to_json()), "workdir": str(workdir), "devices": devices, "do": do}
+    task |= {"processes": processes, "port": portpicker.pick_unused_port() if processes > 1 else 0}
+    return [
+        subprocess.Popen(
+            [sys.executable, _WORKER, json.dumps(task | {"index": index})],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(processes)
+    ]
+
+
+def finish(processes, *, timeout=180):
+    """Waits for a run; returns what it printed. Fails, showing it, unless every process exits with 0."""
+    outputs = []
+    try:
+        for process in processes:
+            outputs.append(process.communicate(timeout=timeout)[0])
+    finally:
+        for process in processes:
+            process.kill()
+    codes = [process.returncode for process in processes]
+    assert codes == [0] * len(codes), f"exit codes {codes}\n" + "\n".join(output[-4000:] for output in outputs)
+    return "\n".join(outputs)
+
+
+def run(config, workdir, env, **options):
+    return finish(start(config, workdir, env, **options))
+
+
+def initial_params(config):
+    """The parameters that a run of this config starts from, without pretrained weights and linear probe."""
+    return run_start.initial_params(config, network.from_config(config.model))
+
+
+def last_state(config, workdir):
+    """The newest state that a run saved."""
+    return state_at(config, workdir, checkpoints.latest_step(workdir))
+
+
+def state_at(config, workdir, step):
+    """The state that a run saved at a step."""
+    model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+    template = run_start.initial_state(config, model, tx, None)
+    return template.at(step, checkpoints.restore(workdir, step, template.arrays())[0])
+
+
+def assert_states_equal(left, right):
+    """Bit for bit."""
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right)):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))

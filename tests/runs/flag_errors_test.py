@@ -1,0 +1,51 @@
+"""What is wrong with a flag or a config file, in one sentence."""
+
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from blur_jax.runs import command_line
+from tests.helpers.paths import ROOT
+
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module")  # Which ml_collections uses.
+DEFAULT = str(ROOT / "configs" / "default.py")
+
+
+def sentence(*arguments):
+    """Parses arguments as launch.py does, and returns the sentence about what that raises."""
+    values, argv = flags.FlagValues(), ["launch.py", *arguments]
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        config_flags.DEFINE_config_file("config", DEFAULT, flag_values=values, sys_argv=argv)
+        values(argv)
+        values.config.lock()
+    return command_line.flag_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--config.step=1", "the config has no field step; did you mean steps?"),
+        ("--config.model.backbon=x", "the config has no field backbon; did you mean backbone?"),
+        ("--config.modl.backbone=x", "the config has no field modl; did you mean model?"),
+        ("--config.zzz=1", "the config has no field zzz"),
+        ("--config=nowhere.py", "the config file cannot be read: No such file or directory: 'nowhere.py'"),
+        ("--config.steps=many", "flag --config.steps=many: invalid literal for int() with base 10: 'many'"),
+        ("--steps=1", "Unknown command line flag 'steps'; fields of the config are set as --config.<field>=<value>"),
+    ],
+)
+def test_what_a_user_mistypes(argument, said):
+    assert sentence(argument) == said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return nam", "{file}, line 2: NameError: name 'nam' is not defined"),
+        ("return int('x')", "{file}, line 2: ValueError: invalid literal for int() with base 10: 'x'"),
+        ("return (", "'(' was never closed (mine.py, line 2)"),
+    ],
+)
+def test_a_mistake_in_a_config_file_has_its_line(tmp_path, body, said):
+    file = tmp_path / "mine.py"
+    file.write_text(f"def get_config():\n    {body}\n")
+    assert sentence(f"--config={file}") == said.format(file=file)

@@ -1,0 +1,204 @@
+"""A run directory belongs to one config, and its files are whole or not there."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from etils import epath
+
+from blur_jax.runs import run_dir
+
+
+def claim(config, folder, recorded=None):
+    with run_dir.claim(config, folder, recorded):
+        pass
+
+
+def test_the_first_claim_records_the_config(config, tmp_path):
+    claim(config, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == json.loads(config.to_json())
+
+
+def test_a_run_of_another_config_is_refused_by_field(config, tmp_path):
+    recorded = json.loads(config.to_json())
+    config.batch.labeled, config.seed = 16, 7
+    message = r"config\.batch\.labeled is 8 there, 16 here; config\.seed is 0 there, 7 here"
+    with pytest.raises(ValueError, match=message):
+        run_dir.claim(config, tmp_path, recorded)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("data.dir", "/elsewhere"),
+        ("data.manual_dir", "/elsewhere"),
+        ("data.partial", True),
+        ("data.cache_mb", 1),
+        ("evaluation.batch_size", 8),
+        ("evaluation.resamples", 7),
+        ("log_every", 5),
+        ("keep", 9),
+    ],
+)
+def test_what_the_state_does_not_depend_on_may_change(config, tmp_path, field, value):
+    recorded = json.loads(config.to_json())
+    config.update_from_flattened_dict({field: value})
+    claim(config, tmp_path, recorded)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("steps", 7), ("data.sources", "abc"), ("checkpoint_every", 3), ("ema_decay", 0.5)]
+)
+def test_what_the_run_depends_on_may_not(config, tmp_path, field, value):
+    recorded = json.loads(config.to_json())
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=f"config.{field} is .* there, {value!r} here"):
+        run_dir.claim(config, tmp_path, recorded)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", None])
+def test_a_damaged_or_missing_config_json_is_written_anew_from_the_checkpoint(config, tmp_path, content):
+    claim(config, tmp_path, recorded := json.loads(config.to_json()))
+    (tmp_path / "config.json").unlink()
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    config.log_every = 77  # May change, and what the run began with stays on record.
+    claim(config, tmp_path, recorded)
+    assert json.loads((tmp_path / "config.json").read_text()) == recorded
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_run_that_saved_nothing_gives_way(config, tmp_path, content):
+    """As after a start that failed, or was stopped while it compiled."""
+    claim(config, tmp_path)
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    config.seed = 5
+    with run_dir.claim(config, tmp_path):
+        assert json.loads((tmp_path / "config.json").read_text())["seed"] == 5
+        with pytest.raises(ValueError, match="another process"):  # It does not while it trains.
+            run_dir.claim(config, tmp_path)
+
+
+def test_two_processes_cannot_train_in_one_directory(config, tmp_path):
+    with run_dir.claim(config, tmp_path), pytest.raises(ValueError, match="another process is training in it"):
+        run_dir.claim(config, tmp_path)
+    claim(config, tmp_path)
+
+
+def test_a_refused_claim_leaves_no_lock_behind(config, tmp_path):
+    recorded = json.loads(config.to_json())
+    config.seed = 5
+    with pytest.raises(ValueError, match="another config"):
+        run_dir.claim(config, tmp_path, recorded)
+    config.seed = 0
+    claim(config, tmp_path, recorded)
+
+
+def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, subprocess_env):
+    program = (
+        "import os, sys, ml_collections; from blur_jax import run_dir\n"
+        "run_dir.claim(ml_collections.ConfigDict({}), sys.argv[1]); os.kill(os.getpid(), 9)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=subprocess_env, check=False)
+    assert process.returncode == -9
+    with run_dir.claim(config.__class__({}), tmp_path):
+        pass
+
+
+def test_history_holds_each_row_once_after_a_kill(tmp_path):
+    history = run_dir.History(tmp_path, "metrics.jsonl", first_step=0)
+    for step in (1, 2, 3):
+        history.write({"step": step, "loss": 0.5})
+    history.close()
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 4, "lo')
+    assert [row["step"] for row in run_dir.read_history(tmp_path)] == [1, 2, 3]
+    resumed = run_dir.History(tmp_path, "metrics.jsonl", first_step=2)
+    resumed.write({"step": 3, "loss": 0.25})
+    resumed.close()
+    assert run_dir.read_history(tmp_path) == [
+        {"step": 1, "loss": 0.5},
+        {"step": 2, "loss": 0.5},
+        {"step": 3, "loss": 0.25},
+    ]
+
+
+def test_rows_of_both_kinds_are_read_by_step_from_new_files_and_from_old(tmp_path):
+    """Old runs have all in one file."""
+    rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}, {"step": 2, "validation_accuracy": 0.75}]
+    for name, kept in {"old": {"metrics": rows}, "new": {"metrics": rows[:2], "validation": rows[2:]}}.items():
+        for file, lines in kept.items():
+            text = "".join(json.dumps(row) + "\n" for row in lines)
+            run_dir.write_atomically(tmp_path / name / f"{file}.jsonl", text)
+        assert run_dir.read_history(tmp_path / name) == rows
+
+
+@pytest.mark.parametrize("path", ["run", "run/checkpoints", "run/checkpoints/200"])
+def test_the_run_of_a_checkpoint(tmp_path, path):
+    (tmp_path / "run" / "checkpoints" / "200" / "meta").mkdir(parents=True)
+    assert os.fspath(run_dir.run_of(tmp_path / path)) == str(tmp_path / "run")
+
+
+def test_a_run_without_history_has_none(tmp_path):
+    assert run_dir.read_history(tmp_path / "nowhere") == []
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "file.txt"
+    run_dir.write_atomically(path, "old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(epath.Path(path)), "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        run_dir.write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+def test_names_that_utf_8_cannot_hold_are_written_all_the_same(tmp_path):
+    run_dir.write_atomically(tmp_path / "file", "a\udcffb")
+    assert (tmp_path / "file").read_bytes() == b"a?b"
+
+
+def test_an_address_of_a_bucket_is_no_local_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_dir, "_check_bucket", lambda name: None)
+    path = run_dir.resolve("gs://bucket/run")
+    assert os.fspath(path / "config.json") == "gs://bucket/run/config.json"
+    assert not run_dir.is_local(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_bucket_without_its_library_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(ValueError, match="gs://unread: .*pip install gcsfs"):
+        run_dir.resolve("gs://unread/run")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_an_address_of_another_kind_is_refused(scheme):
+    with pytest.raises(ValueError, match=f"{scheme}://host/run: {scheme}:// is not supported; use .* gs://"):
+        run_dir.resolve(f"{scheme}://host/run")
+
+
+def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert os.fspath(run_dir.resolve("runs/demo")) == str(tmp_path / "runs" / "demo")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a file that is always full")
+def test_a_full_disk_names_the_file(tmp_path):
+    history = run_dir.History(tmp_path, "metrics.jsonl", first_step=0)
+    history._file.close()
+    history._file = open("/dev/full", "a")
+    with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
+        history.write({"step": 1})
+    with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
+        history.close()

@@ -1,0 +1,273 @@
+"""Which pictures are scored, in which order, and each once. The files need not be pictures here: none is opened."""
+
+import io
+import os
+
+import pytest
+
+from blur_jax.score import lists
+from blur_jax.score.inputs import Input, Inputs
+
+BOXED = "name,x,y,width,height\n"
+PHOTOS = ("b.jpg", "a.PNG", "notes.txt", "scores.csv", ".hidden.jpg", "deep/er/c.webp", ".git/d.jpg", "page.html")
+ODD = (
+    'comma, "quote".jpg',
+    "line\nbreak.jpg",
+    "carriage\rreturn.jpg",
+    "tab\t.jpg",
+    "ünï.jpg",
+    os.fsdecode(b"\xff.jpg"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Files in and below the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in PHOTOS:
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "photos"
+
+
+def names(*paths, **options):
+    return [found.name for found in Inputs(paths, **options)]
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_a_folder_gives_its_pictures_at_any_depth_sorted(folder):
+    assert names("photos") == ["photos/a.PNG", "photos/b.jpg", "photos/deep/er/c.webp"]
+    assert names("photos/") == names("photos")
+    os.chdir("photos")
+    assert names(".") == ["a.PNG", "b.jpg", "deep/er/c.webp"]
+
+
+def test_a_file_that_is_named_is_taken_whatever_its_ending(folder):
+    assert names("photos/notes.txt", "photos/.hidden.jpg", "gone.jpg") == [
+        "photos/notes.txt",
+        "photos/.hidden.jpg",
+        "gone.jpg",
+    ]
+
+
+def test_a_glob_gives_pictures_and_folders(folder):
+    assert names("photos/*") == ["photos/a.PNG", "photos/b.jpg", "photos/deep/er/c.webp"]
+    assert names("photos/**/*.webp") == ["photos/deep/er/c.webp"]
+    # "**" matches folders, whose pictures come, and these pictures, too.
+    assert sorted(names("photos/**")) == ["photos/a.PNG", "photos/b.jpg", "photos/deep/er/c.webp"]
+    with pytest.raises(ValueError, match=r"photos/\*\.tif: matches no file"):
+        names("photos/*.tif")
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(folder):
+    write(folder / "[1].jpg", "x")
+    assert names("photos/[1].jpg") == ["photos/[1].jpg"]
+
+
+def test_the_same_file_given_twice_comes_once(folder):
+    assert names("photos/b.jpg", "photos", "./photos/b.jpg", str(folder / "a.PNG")) == [
+        "photos/b.jpg",
+        "photos/a.PNG",
+        "photos/deep/er/c.webp",
+    ]
+
+
+def test_they_can_be_gone_through_again(folder):
+    found = Inputs(["photos", "photos/b.jpg"])
+    assert list(found) == list(found) != []
+
+
+def test_nothing_to_score_is_an_error(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no pictures in photos/empty; pictures end in \.jpg"):
+        names("photos/empty")
+
+
+def test_links_are_followed_but_not_in_circles(folder):
+    (folder / "deep" / "up").symlink_to(folder)
+    (folder / "loop").symlink_to("loop")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    write(folder.parent / "other" / "e.jpg", "x")
+    (folder / "linked").symlink_to(folder.parent / "other")
+    assert names("photos") == [
+        "photos/a.PNG",
+        "photos/b.jpg",
+        "photos/deep/er/c.webp",
+        "photos/linked/e.jpg",
+        "photos/loop.jpg",  # Reading it fails, and its row says so.
+    ]
+
+
+def test_a_folder_that_looks_like_a_picture_is_an_input(folder):
+    write(folder / "x.jpg" / "inside.jpg", "x")
+    assert "photos/x.jpg" in names("photos")
+    assert "photos/x.jpg/inside.jpg" not in names("photos")
+    assert names("photos/x.jpg") == ["photos/x.jpg/inside.jpg"]
+
+
+def test_a_folder_that_cannot_be_opened_is_an_input(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):  # Root may open any.
+        if path.endswith("er"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names("photos")[-1] == "photos/deep/er"
+
+
+def test_odd_names_survive(folder):
+    for name in ODD:
+        write(folder / "odd" / name, "x")
+    assert sorted(names("photos/odd")) == sorted(f"photos/odd/{name}" for name in ODD)
+
+
+# --- lists ---
+
+
+def test_a_list_has_names_relative_to_itself_and_several_boxes_of_a_picture(folder):
+    path = write(folder / "list.csv", BOXED + "b.jpg,1,2,30,40\nb.jpg,5,6,70,80\na.PNG,,,,\nb.jpg,1,2,30,40\n")
+    assert list(Inputs([path])) == [
+        Input(str(folder / "b.jpg"), (1, 2, 30, 40)),
+        Input(str(folder / "b.jpg"), (5, 6, 70, 80)),
+        Input(str(folder / "a.PNG"), None),
+    ]
+
+
+def test_a_list_may_have_other_columns_and_an_order_of_its_own(folder):
+    path = write(folder / "list.csv", "\ufeffwho,height,width,y,x,name\nAnn,4,3,2,1,b.jpg\n")
+    assert list(Inputs([path])) == [Input(str(folder / "b.jpg"), (1, 2, 3, 4))]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.jpg\nb.jpg\n", r"list\.csv: line 1 must name the columns name; found 'a.jpg'"),
+        ("name,x,y\na.jpg,1,2\n", "line 1 must name the columns"),
+        (
+            BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n",
+            r"list\.csv:3: the box '1,2,3,4.5' is not four whole",
+        ),
+        (BOXED + "a.jpg,1,2\n", r"list\.csv:2: the box '1,2,,' is not four"),
+        ('name\na.jpg\n""\n', r"list\.csv:3: the name is empty"),
+        ("", "line 1 must name the columns"),
+    ],
+)
+def test_a_damaged_list_names_the_line_before_anything_is_scored(folder, text, message):
+    with pytest.raises(ValueError, match=message):
+        Inputs([write(folder / "list.csv", text)])
+
+
+def test_a_list_that_is_not_there_is_a_missing_picture(folder):
+    assert names("gone.csv") == ["gone.csv"]
+
+
+# --- boxes of a folder ---
+
+
+def test_a_folder_uses_its_boxes(folder):
+    write(folder / "boxes.csv", BOXED + "deep/er/c.webp,1,2,3,4\nb.jpg,5,6,7,8\nb.jpg,1,1,1,1\n")
+    assert list(Inputs(["photos"])) == [
+        Input("photos/a.PNG", None),
+        Input("photos/b.jpg", (5, 6, 7, 8)),
+        Input("photos/b.jpg", (1, 1, 1, 1)),
+        Input("photos/deep/er/c.webp", (1, 2, 3, 4)),
+    ]
+
+
+def test_names_of_boxes_may_be_relative_to_images_and_unlabeled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("images/a.jpg", "images/deep/b.jpg", "unlabeled/c.jpg"):
+        write(tmp_path / "own" / name, "x")
+    boxes = write(tmp_path / "own" / "boxes.csv", BOXED + "a.jpg,1,1,1,1\ndeep/b.jpg,2,2,2,2\nc.jpg,3,3,3,3\n")
+    expected = [
+        Input("own/images/a.jpg", (1, 1, 1, 1)),
+        Input("own/images/deep/b.jpg", (2, 2, 2, 2)),
+        Input("own/unlabeled/c.jpg", (3, 3, 3, 3)),
+    ]
+    assert list(Inputs(["own"])) == expected
+    assert list(Inputs([os.path.relpath(boxes)])) == expected  # As a list, too.
+
+
+def test_the_nearest_boxes_count(folder):
+    write(folder / "boxes.csv", BOXED + "b.jpg,1,1,1,1\n")
+    write(folder / "deep" / "boxes.csv", BOXED + "er/c.webp,2,2,2,2\n")
+    assert [found.box for found in Inputs(["photos"])] == [None, (1, 1, 1, 1), (2, 2, 2, 2)]
+
+
+def test_a_box_without_a_picture_is_an_input(folder):
+    write(folder / "boxes.csv", BOXED + "B.jpg,1,1,1,1\n")
+    assert list(Inputs(["photos"]))[-1] == Input("photos/B.jpg", (1, 1, 1, 1))
+
+
+def test_names_of_boxes_match_in_either_unicode_form(folder):
+    write(folder / "u\u0308.jpg", "x")
+    write(folder / "boxes.csv", BOXED + "\u00fc.jpg,1,1,1,1\n")
+    assert Input("photos/u\u0308.jpg", (1, 1, 1, 1)) in list(Inputs(["photos"]))
+
+
+# --- standard input ---
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"a.jpg\r\nsome, where/b.jpg\n\nc.jpg", ["a.jpg", "some, where/b.jpg", "c.jpg"]),
+        (b"a.jpg\0line\nbreak.jpg\0\xff.jpg\0", ["a.jpg", "line\nbreak.jpg", os.fsdecode(b"\xff.jpg")]),
+        (b'name\na.jpg\n"b,c.jpg"\n', ["a.jpg", "b,c.jpg"]),
+        (b"a.jpg\na.jpg\n./a.jpg\n", ["a.jpg"]),
+    ],
+)
+def test_standard_input_is_lines_or_ended_by_nul_or_csv(text, expected):
+    found = Inputs(["-"], standard_input=io.BytesIO(text))
+    assert [one.name for one in found] == expected
+    assert [one.name for one in found] == expected  # It can be read once, but is kept.
+
+
+def test_standard_input_with_boxes():
+    text = (BOXED + "a.jpg,1,2,3,4\n").encode()
+    assert list(Inputs(["-"], standard_input=io.BytesIO(text))) == [Input("a.jpg", (1, 2, 3, 4))]
+
+
+def test_paths_longer_than_what_is_read_at_a_time():
+    paths = [f"{'x' * 200}{index}.jpg" for index in range(1000)]
+    found = lists.read_paths(io.BytesIO("\n".join(paths).encode()), "standard input")
+    assert [row.name for row in found] == paths
+
+
+# --- shards ---
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_every_input_is_in_exactly_one_shard(folder, count):
+    for index in range(50):
+        write(folder / f"{index}.jpg", "x")
+    shards = [names("photos", shard=(index, count)) for index in range(count)]
+    assert sorted(sum(shards, [])) == sorted(names("photos"))
+    assert all(shards)
+
+
+def test_a_new_picture_moves_no_other_to_another_shard(folder):
+    for index in range(50):
+        write(folder / f"{index}.jpg", "x")
+    before = names("photos", shard=(0, 4))
+    write(folder / "00new.jpg", "x")
+    assert [name for name in names("photos", shard=(0, 4)) if "new" not in name] == before
+
+
+def test_a_shard_may_be_empty(folder):
+    shards = [names("photos/b.jpg", shard=(index, 50)) for index in range(50)]
+    assert sorted(shards) == [[]] * 49 + [["photos/b.jpg"]]
+
+
+@pytest.mark.parametrize("shard", [(4, 4), (-1, 4), (0, 0)])
+def test_shards_count_from_0(folder, shard):
+    with pytest.raises(ValueError, match="counts from 0"):
+        Inputs(["photos"], shard=shard)

@@ -1,0 +1,150 @@
+"""What a kill at any moment leaves of the scoring journal, and how the next command continues."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+from blur_jax.score import journal as journals
+from blur_jax.score.inputs import Input
+from blur_jax.score.journal import Journal, Row
+
+HEADER = {"checkpoint": "1a2b", "inputs": ["photos"]}
+ROWS = [
+    Row("a.jpg", None, 0.25, None),
+    Row("b.jpg", (1, 2, 3, 4), 0.5, None),
+    Row(os.fsdecode(b"\xff\n,.jpg"), None, None, 'cut "short"'),
+    Row("d.jpg", None, 1e-7, None),
+    Row("e.jpg", None, 0.1, None),
+]
+INPUTS = [Input(row.name, row.box) for row in ROWS]
+
+
+@pytest.fixture
+def output(tmp_path):
+    return str(tmp_path / "scores.csv")
+
+
+def fill(output, rows=ROWS, header=HEADER):
+    with Journal(output, header) as journal:
+        journal.append(rows)
+    return journals.path_of(output)
+
+
+def resumed(output, inputs=INPUTS, multiple=2):
+    """(number of rows kept, rows kept)."""
+    with Journal(output, HEADER) as journal:
+        return journal.resume(inputs, multiple), list(journal)
+
+
+def test_rows_come_back_as_they_were(output):
+    fill(output)
+    with Journal(output, HEADER) as journal:
+        assert list(journal) == ROWS
+
+
+def test_it_is_a_hidden_file_beside_the_output(output, tmp_path):
+    assert fill(output) == str(tmp_path / ".scores.csv.partial")
+    assert os.listdir(tmp_path) == [".scores.csv.partial"]
+
+
+def test_whole_batches_are_kept(output):
+    fill(output)
+    assert resumed(output) == (4, ROWS[:4])
+    assert resumed(output, multiple=3) == (3, ROWS[:3])
+    assert resumed(output, multiple=4) == (0, [])
+
+
+def test_a_journal_cut_at_any_byte_is_continued(output):
+    """As a kill in the middle of a write leaves it."""
+    path = fill(output)
+    content = pathlib.Path(path).read_bytes()
+    ends = [index + 1 for index, byte in enumerate(content) if byte == ord("\n")]
+    for length in range(len(content) + 1):
+        with open(path, "wb") as file:
+            file.write(content[:length])
+        whole = max(0, sum(end <= length for end in ends) - 1)  # The first line is the header.
+        kept = whole // 2 * 2
+        assert resumed(output) == (kept, ROWS[:kept]), length
+        with Journal(output, HEADER) as journal:
+            journal.append(ROWS[kept:])
+            assert list(journal) == ROWS
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\0" * 50 + b"\n",
+        b"{}\n",
+        b"[1]\n",
+        b"7\n",
+        b"\xff\xff\n",
+        b"[" * 100_000 + b"\n",
+        b'["c.jpg", 5, 0.5, null]\n',
+    ],
+)
+def test_rubbish_at_the_end_counts_for_nothing(output, rubbish):
+    path = fill(output, ROWS[:2])
+    with open(path, "ab") as file:
+        file.write(rubbish)
+    assert resumed(output) == (2, ROWS[:2])
+
+
+@pytest.mark.parametrize("score", ['"0.25"', "null", "[0.25]"])
+def test_a_row_with_something_else_than_a_score_counts_for_nothing(output, score):
+    path = pathlib.Path(fill(output))
+    path.write_text(path.read_text().replace("0.25", score))
+    assert resumed(output) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kept"),
+    [
+        (INPUTS[:3], 2),  # Pictures were removed at the end,
+        (INPUTS[1:], 0),  # or at the start;
+        ([*INPUTS[:2], Input("bb.jpg", None), *INPUTS[2:]], 2),  # one was added;
+        ([*INPUTS[:3], Input("d.jpg", (1, 1, 1, 1)), INPUTS[4]], 2),  # a box has changed.
+        ([], 0),
+    ],
+)
+def test_rows_are_kept_up_to_the_first_input_that_is_another(output, inputs, kept):
+    fill(output)
+    assert resumed(output, inputs) == (kept, ROWS[:kept])
+
+
+def test_a_journal_of_another_command_is_refused_with_what_to_do(output):
+    fill(output)
+    with pytest.raises(
+        ValueError, match=r"checkpoint: '1a2b' there, 'ffff' here.*Run that command again.*remove the file"
+    ):
+        Journal(output, HEADER | {"checkpoint": "ffff"})
+    assert resumed(output)[0] == 4  # It has been left alone.
+
+
+def test_a_journal_of_another_version_is_refused(output):
+    path = journals.path_of(output)
+    with open(path, "w") as file:
+        file.write(json.dumps(HEADER | {"format": 99}) + "\n")
+    with pytest.raises(ValueError, match="format: 99 there, 1 here"):
+        Journal(output, HEADER)
+
+
+@pytest.mark.parametrize("line", [b"\0\0\n", b"[]\n", b"7\n", b"[" * 100_000 + b"\n"])
+def test_a_damaged_header_says_what_to_do(output, line):
+    with open(journals.path_of(output), "wb") as file:
+        file.write(line)
+    with pytest.raises(ValueError, match="damaged; remove it"):
+        Journal(output, HEADER)
+
+
+def test_two_commands_cannot_write_one_journal(output):
+    with Journal(output, HEADER), pytest.raises(ValueError, match="another process is writing it"):
+        Journal(output, HEADER)
+    Journal(output, HEADER).__exit__()
+
+
+def test_a_removed_journal_is_gone(output, tmp_path):
+    with Journal(output, HEADER) as journal:
+        journal.remove()
+    assert os.listdir(tmp_path) == []

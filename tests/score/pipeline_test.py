@@ -1,0 +1,157 @@
+"""Pictures through threads and devices: in order, bounded, and one bad picture harms no other."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from blur_jax.score import pipeline
+from blur_jax.score.pipeline import Scored
+
+
+def prepare(picture, box):
+    """Pictures are numbers here; the image is 2 x 2 of that value. Below 0 they are bad."""
+    if picture == -1:
+        raise FileNotFoundError("gone")
+    if picture == -2:
+        raise ValueError("cut short")
+    if picture == -3:
+        raise KeyError("a bug")
+    return np.full((2, 2, 3), picture + (box or 0), np.uint8)
+
+
+def forward(images):
+    return images[:, 0, 0, 0].astype(np.float32) / 100
+
+
+def score(pictures, *, prepare=prepare, forward=forward, **options):
+    pairs = ((picture, None) for picture in pictures)
+    return pipeline.score_each(pairs, prepare, forward, **{"batch_size": 4, "threads": 2} | options)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
+@pytest.mark.parametrize("count", [0, 1, 4, 25])
+def test_every_picture_once_in_order(count, batch_size):
+    found = [scored.blur for scored in score(range(count), batch_size=batch_size)]
+    np.testing.assert_allclose(found, np.arange(count) / 100, atol=1e-6)
+
+
+def test_a_bad_picture_harms_no_other():
+    assert list(score([10, -1, 20, -2, -3, 30])) == [
+        Scored(pytest.approx(0.1), None),
+        Scored(None, "there is no such file"),
+        Scored(pytest.approx(0.2), None),
+        Scored(None, "cut short"),
+        Scored(None, "unexpected error: KeyError: 'a bug'"),
+        Scored(pytest.approx(0.3), None),
+    ]
+
+
+def test_only_bad_pictures_need_no_device():
+    def fail(_):
+        raise AssertionError
+
+    assert [scored.error for scored in score([-2] * 5, forward=fail)] == ["cut short"] * 5
+
+
+def test_bad_pictures_keep_their_places_in_a_batch():
+    batches = []
+
+    def remember(images):
+        batches.append(images[:, 0, 0, 0].tolist())
+        return forward(images)
+
+    list(score([10, -1, 20, 30, 40], forward=remember))
+    assert batches == [[10, 0, 20, 30], [40]]
+
+
+def test_boxes_are_passed_on():
+    found = pipeline.score_each([(10, 5), (10, None)], prepare, forward, batch_size=4, threads=2)
+    np.testing.assert_allclose([scored.blur for scored in found], [0.15, 0.1], atol=1e-6)
+
+
+def test_it_reads_only_some_batches_ahead():
+    taken = [0]
+
+    def endless():
+        while True:
+            taken[0] += 1
+            yield 7
+
+    scores = score(endless(), batch_size=4, threads=2)
+    assert taken[0] == 0
+    next(scores)
+    assert taken[0] <= 3 * 4
+    for _ in range(100):
+        next(scores)
+    scores.close()
+    assert taken[0] <= 101 + 4 * 4
+
+
+def test_few_whole_pictures_are_in_memory():
+    """A picture counts from when it is taken until it has been cut down."""
+    alive, most, lock = [0], [0], threading.Lock()
+
+    def count(change):
+        with lock:
+            alive[0] += change
+            most[0] = max(most[0], alive[0])
+
+    def slow(picture, box):
+        time.sleep(0.001)
+        count(-1)
+        return prepare(picture, box)
+
+    def pictures():
+        for _ in range(200):
+            count(1)
+            yield 7
+
+    list(score(pictures(), prepare=slow, batch_size=100, threads=3))
+    assert most[0] <= 2 * 3 + 1
+
+
+def test_pictures_are_prepared_while_the_device_computes():
+    """The device waits until a picture of the next batch has been prepared, which must come to pass."""
+    second = threading.Event()
+
+    def prepare_and_tell(picture, box):
+        if picture == 4:
+            second.set()
+        return prepare(picture, box)
+
+    def wait(images):
+        assert second.wait(20)
+        return forward(images)
+
+    assert len(list(score(range(8), prepare=prepare_and_tell, forward=wait))) == 8
+
+
+def test_an_error_of_the_device_or_of_the_source_is_raised():
+    def broken(_):
+        raise RuntimeError("the device is lost")
+
+    with pytest.raises(RuntimeError, match="the device is lost"):
+        list(score(range(9), forward=broken))
+
+    def source():
+        yield 1
+        raise OSError("the list is lost")
+
+    with pytest.raises(OSError, match="the list is lost"):
+        list(score(source()))
+
+
+def test_closing_ends_the_threads():
+    before = threading.active_count()
+    scores = score(range(1000))
+    next(scores)
+    scores.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"threads": 0}])
+def test_sizes_below_one_are_refused_at_once(options):
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        score([1], **options)

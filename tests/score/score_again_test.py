@@ -1,0 +1,162 @@
+"""The scoring command beside a table that is there, and after an interruption."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from blur_jax.score import journal, scorer, session
+from tests.helpers import scored
+from tests.helpers.scored import command, open_text
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return scored.make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """20 pictures in the working directory's photos/."""
+    monkeypatch.chdir(tmp_path)
+    return scored.make_photos(tmp_path / "photos")
+
+
+def test_a_complete_table_is_not_scored_again(run, photos, capsys, monkeypatch):
+    command(run, "photos")
+    monkeypatch.setattr(session, "run", None)
+    assert command(run, "photos") == 0
+    assert "scores.csv is complete already: 20 scored, 0 failed" in capsys.readouterr().out
+
+
+def test_a_complete_table_with_failures_keeps_its_status(run, photos):
+    (photos / "bad.jpg").write_text("x")
+    assert [command(run, "photos"), command(run, "photos")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (["photos"], ["photos", "--keep-below=0.5"], "with another keep_below"),
+        (["photos"], ["photos/00.png"], "with another source"),
+    ],
+)
+def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys, before, after, message):
+    command(run, *before)
+    old = open_text("scores.csv")
+    assert command(run, *after) == 2
+    assert message in capsys.readouterr().err
+    assert open_text("scores.csv") == old
+    assert command(run, *after, "--overwrite") == 0
+    assert open_text("scores.csv") != old
+
+
+def test_a_file_of_unknown_source_is_replaced_only_when_told(run, photos, capsys):
+    (photos.parent / "scores.csv").write_text("mine")
+    assert command(run, "photos") == 2
+    assert "does not say what it holds; give --overwrite" in capsys.readouterr().err
+    assert open_text("scores.csv") == "mine"
+    assert command(run, "photos", "--overwrite") == 0
+
+
+def test_new_pictures_in_a_folder_are_not_passed_over(run, photos, capsys):
+    command(run, "photos")
+    Image.new("RGB", (40, 40)).save(photos / "new.png")
+    assert command(run, "photos") == 2
+    assert "with 20 rows, and there are 21 other inputs now; give --overwrite" in capsys.readouterr().err
+
+
+def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsys):
+    command(run, "photos")
+    os.rename(photos / "00.png", photos / "renamed.png")
+    assert command(run, "photos") == 2
+    assert "there are 20 other inputs now" in capsys.readouterr().err
+
+
+def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):
+    command(run, "photos")
+    assert command(run, "photos", "--sheet=sheet.html") == 2
+    assert "sheet.html, which is written with it, is not; give --overwrite" in capsys.readouterr().err
+    assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
+    assert os.path.exists("sheet.html")
+
+
+def outputs():
+    return {name: open_text(name) for name in ("scores.csv", "scores.csv.json", "sheet.html")}
+
+
+@pytest.mark.parametrize("stage", ["scoring", "tables.write", "sheet.write", "run_dir.write_atomically"])
+def test_interrupted_anywhere_the_same_command_gives_the_same(run, photos, capsys, monkeypatch, stage):
+    arguments = ["photos", "--sheet=sheet.html", "--batch-size=4"]
+    command(run, *arguments)
+    undisturbed = outputs()
+    for name in undisturbed:
+        os.unlink(name)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if stage == "scoring":
+            calls, append = [], journal.Journal.append
+
+            def third(self, rows):
+                calls.append(1)
+                interrupt() if len(calls) == 3 else append(self, rows)
+
+            patch.setattr(journal.Journal, "append", third)
+        else:
+            patch.setattr(f"blur_jax.score.session.{stage}", interrupt)
+        assert command(run, *arguments) == 130
+    assert "rerun the same command to continue" in capsys.readouterr().err
+    assert os.path.exists(".scores.csv.partial")
+
+    prepared, prepare = [], scorer.Scorer.prepare
+    monkeypatch.setattr(scorer.Scorer, "prepare", lambda *args: prepared.append(1) or prepare(*args))
+    assert command(run, *arguments) == 0
+    assert len(prepared) == (12 if stage == "scoring" else 0)  # Two batches of four were done.
+    assert outputs() == undisturbed
+    assert not os.path.exists(".scores.csv.partial")
+
+
+def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("blur_jax.score.session.tables.write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        command(run, "photos")
+    assert command(run, "photos/00.png") == 2
+    error = capsys.readouterr().err
+    assert "inputs: ['photos'] there, ['photos/00.png'] here" in error and "give another --output" in error
+
+
+def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subprocess_env):
+    """SIGKILL, which nothing can catch. Pictures take a tenth of a second here, so that it strikes in the middle."""
+    program = (
+        "import sys, time\n"
+        "from blur_jax import preprocessing, score\n"
+        "prepare = preprocessing.prepare\n"
+        "preprocessing.prepare = lambda *args: time.sleep(0.1) or prepare(*args)\n"
+        "sys.exit(score.main())\n"
+    )
+    arguments = [f"--checkpoint={run}", "photos", "--output=scores.csv", "--batch-size=2", "--threads=1"]
+    command(run, "photos", "--batch-size=2", output="undisturbed.csv")
+    for lines in (4, 12):  # Kill once so many rows are down.
+        process = subprocess.Popen([sys.executable, "-c", program, *arguments], env=subprocess_env)
+        deadline = time.monotonic() + 60
+        while journal_lines() < lines and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(20) == -signal.SIGKILL
+        assert lines <= journal_lines() < 21
+        assert not os.path.exists("scores.csv")
+    assert command(run, "photos", "--batch-size=2", "--threads=1") == 0
+    assert open_text("scores.csv") == open_text("undisturbed.csv")
+
+
+def journal_lines():
+    """How many rows have been put down."""
+    path = journal.path_of("scores.csv")
+    return open_text(path).count("\n") - 1 if os.path.exists(path) else 0

@@ -1,0 +1,226 @@
+"""Folders of one's own pictures, prepared: what is stored, what is rewritten, what is required."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from blur_jax.data import splits
+from blur_jax.data.preprocessing import crop_and_resize
+from tests.helpers import photos
+from tests.helpers.photos import SMALL, configured, files, picture, prepare, save, write
+from tfds_builders import prepare as command
+from tfds_builders.problems import ReleaseError
+
+
+@pytest.fixture
+def root(tmp_path):
+    return photos.make(tmp_path / "photos")
+
+
+def opened(root, kind="labeled", split="train", **fields):
+    return splits.open_split(configured(root, **fields), kind, split)
+
+
+def test_twenty_pairs_are_all_it_takes(tmp_path):
+    root = photos.make(tmp_path / "photos", 21)
+    prepare(root, required=("labeled", "unlabeled"))
+    train, validation, unlabeled = opened(root), opened(root, split="validation"), opened(root, "unlabeled")
+    assert (len(train) + len(validation), len(validation)) == (20, 2)
+    assert set(train.labels) == {1}
+    assert len(unlabeled) > 70 and len(set(unlabeled.names.ravel())) == 21
+    for split in (train, validation, unlabeled):
+        for images, names in zip(split.images(range(len(split))), split.names):
+            for image, name in zip(images, names):
+                np.testing.assert_array_equal(image, crop_and_resize(picture(int(name[1:-4])), None, SMALL))
+    assert splits.split_names(configured(root), "ranked") == []
+    with pytest.raises(ValueError, match="was prepared without a part 'ranked'"):
+        opened(root, "ranked", "test")
+
+
+def test_faces_have_the_shorter_side_of_their_box_and_the_folder_of_their_picture(tmp_path):
+    root = tmp_path / "photos"
+    for seed, name in enumerate(("a.png", "trip/day 1/b.png", "trip/c.png")):
+        save(root, name, seed)
+    write(root, "pairs.csv", "left,right,order", "a.png,trip/day 1/b.png,1", "trip/c.png,a.png,0", "trip/c.png,a.png,0")
+    with pytest.raises(ReleaseError, match="too few pairs"):
+        prepare(root)
+    write(root, "pairs.csv", "left,right,order", "a.png,trip/day 1/b.png,1", "trip/c.png,a.png,-1")
+    prepare(root)
+    faces = opened(root).faces
+    assert list(faces.names) == ["a.png", "trip/c.png", "trip/day 1/b.png"]
+    assert list(faces.groups) == ["", "trip", "trip/day 1"] and faces.sizes.tolist() == [48, 48, 48]
+    boxes = ["a.png,1,2,30,20", "trip/c.png,0,0,48,48", "trip/day 1/b.png,10,10,20,25"]
+    write(root, "boxes.csv", "name,x,y,width,height", *boxes)
+    split = opened(root, sources=prepare(root).sources)
+    assert split.faces.sizes.tolist() == [20, 48, 20]
+    np.testing.assert_array_equal(split.faces.images[0], crop_and_resize(picture(0), (1, 2, 30, 20), SMALL))
+    assert split.metadata["size_bins"] == [] and split.metadata["headline_splits"] == []
+
+
+def test_new_labels_rewrite_no_picture_and_new_pictures_are_prepared_beside(root):
+    first = prepare(root)
+    before = files(root)
+    assert prepare(root) == first and files(root) == before
+    lines = (root / "pairs.csv").read_text().splitlines()
+    write(root, "pairs.csv", *lines, "p0.png,p3.png,1")
+    save(root / "..", "elsewhere.png", 77)
+    second = prepare(root)
+    assert second.folders[0] == first.folders[0] and second.sources != first.sources
+    assert before.items() <= files(root).items()
+    counts = [
+        len(opened(root, sources=of)) + len(opened(root, split="validation", sources=of))
+        for of in (first.sources, second.sources)
+    ]
+    assert counts == [5, 6]
+    save(root, "more/p9.png", 9)
+    third = prepare(root)
+    assert third.folders[0] != first.folders[0] and before.items() <= files(root).items()
+    assert "more/p9.png" in opened(root, sources=third.sources).faces.names
+
+
+def test_the_checks_of_prepared_pictures_do_not_read_them_again(root, monkeypatch):
+    prepare(root)
+    save(root, "test.png", 3)  # Of the same size as p3.png, and it looks the same.
+    prepare(root)
+    monkeypatch.setattr("blur_jax.data.pictures.decode", None)
+    write(root, "ranked.csv", "name,rank", "test.png,1")
+    with pytest.raises(
+        ReleaseError, match=r"by content \(1\).*\n.*ranked.csv:2: 'test.png' looks the same as 'p3.png'"
+    ):
+        prepare(root)
+
+
+def test_votes_are_combined_and_the_agreement_is_told(root, capsys):
+    pairs = ["p0.png,p1.png,1", "p1.png,p0.png,-1", "p1.png,p2.png,1", "p1.png,p2.png,-1", "p3.png,p4.png,-1"]
+    write(root, "pairs.csv", "left,right,order,annotator", *(f"{pair},{'ab'[i % 2]}" for i, pair in enumerate(pairs)))
+    prepare(root)
+    train, validation = opened(root), opened(root, split="validation")
+    orders = dict(zip(map(tuple, train.names), train.labels)) | dict(
+        zip(map(tuple, validation.names), validation.labels)
+    )
+    assert orders == {("p0.png", "p1.png"): 1, ("p1.png", "p2.png"): 0, ("p3.png", "p4.png"): -1}
+    # Both ways round: votes 4 x +1 and 4 x -1 of 4 units, 2 of them disputed.
+    # 1 - (4 / 8) / (2 * 16 / 56) = 0.125.
+    assert train.metadata["agreement"] == {"annotators": 2, "pairs": 2, "alpha": 0.125}
+    told = "2 annotators compared 2 pairs more than once: Krippendorff's alpha is 0.12 "
+    assert told in capsys.readouterr().err
+
+
+def test_test_pictures_beside_images_and_unlabeled_folders(tmp_path):
+    root = tmp_path / "photos"
+    for seed in range(4):
+        save(root, f"images/t{seed}.png", seed)
+        save(root, f"unlabeled/more/u{seed}.png", 10 + seed)
+    write(root, "ranked.csv", "name,rank", "t0.png,1", "t1.png,0", "t2.png,0.5")
+    assert [folder.split("/")[-2].split("-")[0] for folder in prepare(root, required=()).folders] == [
+        "faces",
+        "unlabeled",
+        "ranked",
+    ]
+    assert splits.split_names(configured(root), "labeled") == []
+    test = opened(root, "ranked", "test")
+    assert dict(zip(test.names, test.labels)) == {"t0.png": 1.0, "t1.png": 0.0, "t2.png": 0.5}
+    assert test.metadata["headline_splits"] == ["test"]
+    # A picture that nobody ranked is an unlabeled one, wherever it lies.
+    names = set(opened(root, "unlabeled").names.ravel())
+    assert names == {"t3.png", *(f"more/u{seed}.png" for seed in range(4))}
+    with pytest.raises(ReleaseError, match=r"missing list \(1\).*\n  pairs.csv: .*left,right,order"):
+        prepare(root)
+    with pytest.raises(FileNotFoundError, match="no prepared data"):
+        opened(root, "ranked", "test", sources="01234567")
+
+
+def test_only_what_is_used_is_required(tmp_path):
+    root = photos.make(tmp_path / "photos", 3)
+    assert len(prepare(root).folders) == 3  # faces, labeled, unlabeled
+    # All but one picture are in the test: nothing is left to pair.
+    save(root, "p3.png", 3)
+    write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p2.png,1")
+    for seed in range(3):
+        (root / f"p{seed}.png").unlink()
+    write(root, "ranked.csv", "name,rank", "p3.png,0")
+    (root / "pairs.csv").unlink()
+    with pytest.raises(ReleaseError, match="missing list .*quadruplet_weight"):
+        prepare(root, required=("unlabeled",))
+    assert len(prepare(root, required=("ranked",)).folders) == 2
+
+
+def test_required_parts_are_those_that_a_run_uses():
+    from configs import folder
+
+    config = folder.get_config()
+    assert command.required_parts(config, "train") == ("labeled", "unlabeled")
+    config.consistency.quadruplet_weight = config.consistency.distillation_weight = 0.0
+    assert command.required_parts(config, "train") == ("labeled",)
+    assert command.required_parts(config, "evaluate") == ()
+
+
+def test_nothing_is_written_where_anything_is_wrong(root):
+    write(root, "ranked.csv", "name,rank", "p0.png,1")
+    with pytest.raises(ReleaseError, match="train and test"):
+        prepare(root)
+    (root / "p5.png").write_bytes(b"")
+    (root / "ranked.csv").unlink()
+    with pytest.raises(ReleaseError, match=r"unreadable image.*\n  pairs.csv:6: 'p5.png': the file is empty"):
+        prepare(root)
+    assert files(root) == {} and not (root.parent / "tfds").exists()
+    prepare(root, partial=True)
+    assert len(opened(root)) + len(opened(root, split="validation")) == 4
+    with pytest.raises(ReleaseError, match="unreadable image"):  # Prepared, but not asked for.
+        prepare(root)
+    with pytest.raises(ValueError, match="partial data"):
+        command.prepare_configured(configured(root))
+
+
+def test_an_interrupted_preparation_is_not_taken_for_a_whole_one(root):
+    write(root, "ranked.csv", "name,rank", "p5.png,1")
+    write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p2.png,1")
+    ranked = prepare(root).folders[-1]
+    assert splits.split_names(configured(root), "ranked") == ["test"]
+    subprocess.run(["rm", "-r", ranked], check=True)
+    with pytest.raises(FileNotFoundError, match="no prepared data"):
+        splits.split_names(configured(root), "ranked")
+    prepare(root)
+    assert splits.split_names(configured(root), "ranked") == ["test"]
+
+
+def test_a_build_prints_a_line_for_each_part(root, capsys):
+    prepare(root)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.partition(" in ")[0] for line in err.splitlines()] == [
+        f"reading 6 pictures of {root}",
+        "prepared faces (faces 6)",
+        "prepared labeled (train 4, validation 1)",
+        f"prepared unlabeled (train {len(opened(root, 'unlabeled'))})",
+    ]
+
+
+def run_check(root):
+    arguments = ["--dataset=folder_face_blur", f"--manual_dir={root}", "--check"]
+    program = [sys.executable, "-m", "tfds_builders.prepare", *arguments, f"--data_dir={root.parent / 'tfds'}"]
+    return subprocess.run(program, capture_output=True, text=True, timeout=120)
+
+
+def test_check_says_what_is_wrong_and_writes_nothing(root, subprocess_env, monkeypatch):
+    for name, value in subprocess_env.items():
+        monkeypatch.setenv(name, value)
+    lines = (root / "pairs.csv").read_text().splitlines()
+    write(root, "pairs.csv", *lines, "p2.png,p0.png,1")
+    done = run_check(root)
+    assert done.returncode == 0 and "cycle (1)" in done.stderr and "p0.png < p1.png < p2.png < p0.png" in done.stderr
+    write(root, "pairs.csv", *lines, "p2.png,p2.png,1")
+    done = run_check(root)
+    assert done.returncode == 1 and "pairs.csv:7: 'p2.png'" in done.stderr and "Traceback" not in done.stderr
+    assert not (root.parent / "tfds").exists()
+
+
+def test_a_heic_picture_is_a_picture(root):
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(picture(5, size=(64, 64))).save(root / "p5.HEIC")
+    write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p5.HEIC,1")
+    (root / "p5.png").unlink()
+    prepare(root)
+    assert "p5.HEIC" in opened(root).faces.names

@@ -1,0 +1,132 @@
+"""Tables as people's programs write them, and as no program should."""
+
+import random
+import time
+
+import pytest
+
+from tests.helpers import photos
+from tests.helpers.photos import write
+from tfds_builders.folder_face_blur.layout import read_layout
+from tfds_builders.folder_face_blur.tables import Boxed, Ranked, Vote, read_tables
+from tfds_builders.problems import KINDS
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "photos"
+    for name in ("a.png", "b.png", "c, d.png", "sub/é.png"):
+        photos.save(root, name, 0)
+    return root
+
+
+def read(root):
+    return read_tables(read_layout(root))
+
+
+def test_tables_are_read(root):
+    write(root, "pairs.csv", "left,right,order", "a.png,b.png,+1", 'b.png,"c, d.png",-1', "sub/é.png,a.png,0")
+    write(root, "boxes.csv", "name,x,y,width,height", "a.png,1,2,30,40")
+    write(root, "ranked.csv", "name,rank", "b.png,1", '"c, d.png",-0.5')
+    tables = read(root)
+    assert tables.votes == [
+        Vote(2, "a.png", "b.png", 1, ""),
+        Vote(3, "b.png", "c, d.png", -1, ""),
+        Vote(4, "sub/é.png", "a.png", 0, ""),
+    ]
+    assert tables.boxes == {"a.png": Boxed(2, (1, 2, 30, 40))}
+    assert tables.ranks == {"b.png": Ranked(2, 1.0), "c, d.png": Ranked(3, -0.5)}
+    assert tables.problems == tables.warnings == []
+    assert tables.uses()["c, d.png"] == ("pairs.csv", 3)
+
+
+def test_tables_that_are_not_there_are_none(root):
+    tables = read(root)
+    assert tables.votes is tables.boxes is tables.ranks is None and tables.problems == []
+
+
+def test_byte_order_mark_windows_line_ends_blank_lines_spaces_and_any_order_of_columns(root):
+    text = "\ufeffTime, Order ,annotator,right,left\r\n\r\n2026-01-01, 1.0 ,ann, b.png ,a.png\r\n ,-1,bob,a.png,b.png"
+    (root / "pairs.csv").write_bytes(text.encode())
+    tables = read(root)
+    assert tables.votes == [Vote(3, "a.png", "b.png", 1, "ann"), Vote(4, "b.png", "a.png", -1, "bob")]
+    assert tables.problems == []
+
+
+def test_an_accent_may_be_a_character_of_its_own(root):
+    write(root, "pairs.csv", "left,right,order", "sub/e\u0301.png,a.png,1")
+    assert read(root).votes == [Vote(2, "sub/é.png", "a.png", 1, "")]
+
+
+@pytest.mark.parametrize(
+    "header", ["left,right", "left;right;order", "a.png,b.png,1", "left,right,order,who", "left,left,right,order"]
+)
+def test_a_header_is_required(root, header):
+    write(root, "pairs.csv", header, "a.png,b.png,1")
+    tables = read(root)
+    assert tables.votes == []
+    (problem,) = tables.problems
+    assert (problem.kind, problem.line) == ("malformed line", 1)
+    assert header in problem.found and "left,right,order[,annotator,time]" in problem.found
+
+
+def test_an_empty_table_is_reported(root):
+    (root / "pairs.csv").write_bytes(b"\xef\xbb\xbf\r\n")
+    assert [problem.kind for problem in read(root).problems] == ["malformed line"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"a.png,b.png", "2 fields, the header 3"),
+        (b"a.png,b.png,1,2", "4 fields"),
+        (b"a.png,b.png,more", "order 'more'"),
+        (b"a.png,b.png,1e0", "order '1e0'"),
+        (b'a.png,"b.png,1', "unexpected end of data"),
+        (b"a.png,\xff.png,1", "not UTF-8"),
+        (b"," * 100_000, "a line of 100000 bytes"),
+    ],
+)
+def test_a_malformed_line_costs_itself_alone(root, line, found):
+    (root / "pairs.csv").write_bytes(b"left,right,order\n" + line + b"\nb.png,a.png,1\n")
+    tables = read(root)
+    assert [(problem.kind, problem.line) for problem in tables.problems] == [("malformed line", 2)]
+    assert found in tables.problems[0].found
+    assert tables.votes == [Vote(3, "b.png", "a.png", 1, "")]
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.png", "sub/../a.png", "C:a.png", "sub\\é.png"])
+def test_a_name_that_leads_out_of_the_folder_is_never_looked_up(root, name):
+    write(root, "ranked.csv", "name,rank", f'"{name}",1')
+    tables = read(root)
+    assert [problem.kind for problem in tables.problems] == ["unsafe path"] and tables.ranks == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("A.PNG", "is it 'a.png'?"), ("é.png", "is it 'sub/é.png'?"), ("x.png", "'x.png'"), ("", "''")]
+)
+def test_an_unknown_picture_may_be_one_that_is_known_by_another_name(root, name, hint):
+    write(root, "ranked.csv", "name,rank", f"{name},1")
+    (problem,) = read(root).problems
+    assert problem.kind == "unknown picture" and problem.found.endswith(hint)
+
+
+def test_junk_is_reported_whatever_it_is(root):
+    """Random bytes in place of lines: nothing raises, and every line is a vote or a problem."""
+    rng = random.Random(0)
+    alphabet = [b"a.png", b"b.png", b",", b'"', b"1", b"-1", b"\xff", b"\x00", b"\xe2\x80\xa8", b"..", b" ", b"\x0b"]
+    for _ in range(300):
+        lines = [b"".join(rng.choices(alphabet, k=rng.randrange(12))) for _ in range(6)]
+        for file, header in (("pairs.csv", b"left,right,order"), ("boxes.csv", b"name,x,y,width,height")):
+            (root / file).write_bytes(b"\n".join([header, *lines]))
+        tables = read(root)
+        assert all(problem.kind in KINDS and 2 <= problem.line <= 7 for problem in tables.problems)
+        accounted = {vote.line for vote in tables.votes} | {p.line for p in tables.problems if p.file == "pairs.csv"}
+        assert accounted == {number for number, line in enumerate(lines, 2) if line.strip()}
+
+
+def test_a_large_table_of_rubbish_is_read_in_no_time(root):
+    (root / "pairs.csv").write_bytes(b"left,right,order\n" + (b"," * 100_000 + b"\n") * 300)
+    start = time.monotonic()
+    assert len(read(root).problems) == 300
+    assert time.monotonic() - start < 2

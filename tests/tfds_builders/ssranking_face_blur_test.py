@@ -1,0 +1,260 @@
+import collections
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import releases
+from tests.helpers.paths import SHARED
+from tests.helpers.releases import (
+    COLORS,
+    CROWD,
+    FIVE,
+    LFW,
+    SMALL,
+    TEN,
+    TEST1,
+    UNSUPERVISED,
+    WIDER,
+    faces_of,
+    pair,
+    pairs_of,
+    prepare,
+    read,
+    write,
+)
+from tfds_builders import pictures
+from tfds_builders.problems import ReleaseError
+from tfds_builders.ssranking_face_blur import SsrankingFaceBlur, builder, lists
+from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
+
+REAL = SHARED / "wider_blur"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return releases.make(tmp_path)
+
+
+def error_of(root, config="labeled", **kwargs):
+    """The message of the failing build, which must leave nothing behind."""
+    with pytest.raises(ReleaseError) as caught:
+        prepare(root, config, **kwargs)
+    assert not list((root.parent / "tfds").rglob("*.array_record*"))
+    assert not list((root.parent / "tfds").rglob("dataset_info.json"))
+    return str(caught.value)
+
+
+def test_every_face_is_stored_once(root):
+    faces = faces_of(root)
+    names = [face["name"].decode() for face in faces]
+    # The unlabeled pairs have no face that the labeled ones lack; the crowd is in the test.
+    assert sorted(names) == [f"{CROWD}_0.png", f"{CROWD}_1.png"] + [f"LFW/{person}_0001.png" for person in "ABCDE"]
+    of = dict(zip(names, faces))
+    for person, gray in COLORS.items():
+        np.testing.assert_array_equal(of[f"LFW/{person}_0001.png"]["image"], np.full((16, 16, 3), gray, np.uint8))
+    # The second box is 24 x 18: the crop is 24 square around its center, and the shorter side is the size.
+    crowd = of[f"{CROWD}_1.png"]
+    np.testing.assert_array_equal(crowd["image"], np.full((16, 16, 3), 90, np.uint8))
+    assert (crowd["size"], crowd["group"]) == (18.0, b"0--Parade")
+    assert (of["LFW/A_0001.png"]["size"], of["LFW/A_0001.png"]["group"]) == (20.0, b"LFW")
+
+
+def test_labeled_splits_rows_order_and_metadata(root):
+    dataset = prepare(root, "labeled")
+    # SHA-256 of LFW/B (0d84...) is the lowest of the five persons, and 5% of five is rounded up to one.
+    assert pairs_of(read(dataset, "train")) == ["AC", "AD", "CD", "DE"]
+    assert pairs_of(read(dataset, "validation")) == ["BA", "EB"]
+    assert pairs_of(read(dataset, "train_5k")) == ["AC", "CD"]
+    names = [face["name"] for face in faces_of(root)]
+    for example in read(dataset, "train"):
+        assert example["order"] == 1
+        assert example["left_name"] == names[example["left"]] and example["right_name"] == names[example["right"]]
+    metadata = dataset.info.metadata
+    assert metadata["preprocessing"] == {"image_size": 16, "context": 1.0, "upright": True}
+    assert metadata["partial"] is False
+    assert metadata["headline_splits"] == ["test1"] and metadata["size_bins"] == [32, 40, 48, 64, 96]
+    whole = {"missing": 0, "unreadable": 0, "outside": 0, "faulty": 0}
+    assert metadata["coverage"] == {
+        "lists": {TEN: {"lines": 6, "resolved": 6, **whole}, FIVE: {"lines": 3, "resolved": 3, **whole}},
+        "faces": {LFW: {"lines": 5, "resolved": 5, **whole}},
+    }
+
+
+def test_labeled_with_one_supervised_list_only(root):
+    (root / TEN).unlink()
+    dataset = prepare(root, "labeled")
+    assert set(dataset.info.splits) == {"train", "validation"}
+    assert pairs_of(read(dataset, "train")) == ["AC", "CD"]
+    assert pairs_of(read(dataset, "validation")) == ["BA"]
+
+
+def test_unlabeled_keeps_every_pair(root):
+    dataset = prepare(root, "unlabeled")
+    assert set(dataset.info.splits) == {"train"}
+    assert pairs_of(read(dataset, "train")) == ["AB", "BC"]
+    assert "order" not in dataset.info.features
+
+
+def test_ranked_has_face_and_rank(root):
+    dataset = prepare(root, "ranked")
+    assert set(dataset.info.splits) == {"test1"}
+    names = [face["name"].decode() for face in faces_of(root)]
+    ranks = {names[example["face"]]: example["rank"] for example in read(dataset, "test1")}
+    assert ranks == {f"{CROWD}_0.png": 0.0, f"{CROWD}_1.png": 2.5}
+
+
+def test_a_build_is_deterministic(root, tmp_path):
+    runs = [read(prepare(root, "labeled", data_dir=tmp_path / name), "train") for name in "ab"]
+    names = [[(e["left_name"], e["right_name"]) for e in run] for run in runs]
+    assert names[0] == names[1]
+
+
+def test_a_photograph_of_many_faces_is_decoded_once(root, monkeypatch):
+    calls, read_image = [], pictures.read_image
+    monkeypatch.setattr(pictures, "read_image", lambda path, **kwargs: calls.append(path) or read_image(path, **kwargs))
+    assert len(faces_of(root)) == 7
+    assert calls.count(root / "WIDER_train/0--Parade/p q_7.png") == 1 and len(calls) == 6
+
+
+def test_boxes_refer_to_the_upright_picture(root):
+    """A camera held sideways: stored 40 wide and 60 high, shown 60 x 40 as the box expects."""
+    path = root / "LFW" / "A_0001.png"
+    exif = Image.Exif()
+    exif[274] = 6  # To show it, turn it a quarter clockwise; so it is stored turned a quarter counterclockwise.
+    Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    of = {face["name"].decode(): face["image"] for face in faces_of(root)}
+    np.testing.assert_array_equal(of["LFW/A_0001.png"], np.full((16, 16, 3), COLORS["A"], np.uint8))
+
+
+def test_lfw_may_lie_in_folders_of_persons_as_distributed(root):
+    (root / "LFW" / "A").mkdir()
+    (root / "LFW" / "A_0001.png").rename(root / "LFW" / "A" / "A_0001.png")
+    assert len(read(prepare(root, "unlabeled"), "train")) == 2
+
+
+def test_picture_folders_can_be_elsewhere(root):
+    (root / "LFW").rename(root / "deepfunneled")
+    dataset = prepare(root, "unlabeled", folders={"LFW": (LFW, "deepfunneled")})
+    assert len(read(dataset, "train")) == 2
+
+
+def test_the_photograph_is_the_name_without_its_last_number():
+    assert builder.photograph("LFW/AJ_Cook_0001.jpg") == "LFW/AJ_Cook"
+    assert builder.photograph("CASIA_WebFace/0000133/039.jpg") == "CASIA_WebFace/0000133"
+    assert builder.photograph("Images_Wider_Train/4--D/4_D_4_129_0.jpg") == "Images_Wider_Train/4--D/4_D_4_129"
+    assert builder.photograph("Faces/someone.jpg") == "Faces/someone"
+
+
+def test_held_out_is_a_stable_twentieth():
+    # printf LFW/B | sha256sum etc.: A ba7c, B 0d84, C cf7b, D 7a50, E fc00.
+    names = [f"LFW/{person}_{i:04d}.jpg" for person in "EDCBA" for i in range(9)]
+    assert builder.held_out(names) == {"LFW/B"}
+    assert builder.held_out(names[::-1]) == {"LFW/B"}
+    assert len(builder.held_out(f"LFW/p{i}x_0001.jpg" for i in range(100))) == 5
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0.png"])
+def test_a_picture_whose_name_no_file_can_have_is_a_problem(root, name):
+    (root / "LFW" / "a").mkdir()
+    (root / LFW).write_text((root / LFW).read_text().replace("LFW>>A_0001.png", f"LFW>>{name}"))
+    with pytest.raises(ReleaseError, match=r"unreadable image \(1\)"):
+        prepare(root, "faces")
+
+
+def test_a_missing_image_is_reported(root):
+    (root / "LFW" / "D_0001.png").unlink()
+    message = error_of(root)
+    assert f"{LFW}:4: there is no {root}/LFW/D_0001.png (used by {TEN}:2)" in message
+    assert "missing image (1): the picture file is not there. Put it there" in message
+    assert "partial=True" in message
+    # The coverage table is in it: 3 of the 6 pairs have person D.
+    assert f"{TEN:<44}{6:>12}{3:>12}{3:>12}" in message
+
+
+def test_a_truncated_image_is_reported(root):
+    path = root / "LFW" / "D_0001.png"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    message = error_of(root)
+    assert f"{LFW}:4: {path}: not a readable picture (" in message
+    assert "unreadable image (1): the picture file is damaged" in message
+    assert "Fetch the file again" in message
+
+
+def test_a_file_that_is_no_image_is_reported(root):
+    (root / "LFW" / "D_0001.png").write_bytes(b"")
+    assert "unreadable image (1): " in error_of(root)
+
+
+@pytest.mark.parametrize("box", ["50 5 20 20", "-1 5 20 20", "10 5 20 0", "10 5 20 36"])
+def test_a_box_that_is_empty_or_leaves_the_picture_is_reported(root, box):
+    text = (root / LFW).read_text().replace("D_0001.png>>10 5 20 20", f"D_0001.png>>{box}")
+    (root / LFW).write_text(text)
+    message = error_of(root)
+    x, y, w, h = box.split()
+    assert (
+        f"{LFW}:4: {root}/LFW/D_0001.png: box x={x} y={y} w={w} h={h} is empty or leaves the picture of 60" in message
+    )
+    assert "box outside (1): " in message and "Use the original picture, correct the box" in message
+
+
+def test_partial_data_only_on_request_and_counted(root):
+    (root / "LFW" / "D_0001.png").unlink()
+    (root / "LFW" / "E_0001.png").write_bytes(b"not a picture")
+    error_of(root)
+    dataset = prepare(root, "labeled", partial=True)
+    assert pairs_of(read(dataset, "train")) == ["AC"]
+    assert pairs_of(read(dataset, "validation")) == ["BA"]
+    metadata = dataset.info.metadata
+    assert metadata["partial"] is True
+    # CD, DE and AD lack D (DE's first fault is D); EB cannot be read.
+    counts = {"lines": 6, "resolved": 2, "missing": 3, "unreadable": 1, "outside": 0, "faulty": 0}
+    assert metadata["coverage"]["lists"][TEN] == counts
+    table = coverage_table(metadata["coverage"])
+    assert f"{TEN:<44}{6:>12}{2:>12}{3:>12}{1:>12}{0:>12}{0:>12}" in table.splitlines()
+    assert f"{LFW:<44}{5:>12}{3:>12}{1:>12}{1:>12}{0:>12}{0:>12}" in table.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "kind"),
+    [
+        (TEN, "LFW/A_0001.png", "malformed line"),
+        (TEN, pair("E", "D"), "contradictory pair"),
+        (TEN, pair("C", "C"), "pair with itself"),
+        (TEN, "LFW/A_0001.png,LFW/Z_0001.png", "unknown name"),
+        (LFW, "LFW>>../Z.png>>0 0 5 5>>Z_0001.png", "unsafe path"),
+        (TEST1, "LFW/A_0001.png 1", "train and test"),
+    ],
+)
+def test_partial_forgives_nothing_but_pictures(root, file, line, kind):
+    (root / "LFW" / "D_0001.png").unlink()
+    lines = (root / file).read_text().splitlines()
+    write(root, file, *lines, line)
+    message = error_of(root, partial=True)
+    assert f"{kind} (1): " in message and f"{file}:{len(lines) + 1}: " in message
+    assert "missing image" not in message
+
+
+def test_partial_data_that_leaves_nothing_is_refused(root):
+    for path in (root / "LFW").iterdir():
+        path.unlink()
+    message = error_of(root, "unlabeled", partial=True)
+    # train, train_5k and validation of the labeled pairs, and the unlabeled ones.
+    assert "empty split (4): " in message and "train: nothing is left for it in part 'unlabeled'" in message
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real photographs of {REAL} are not on this machine")
+def test_every_line_of_the_real_photographs_is_resolved(tmp_path):
+    # As ../shared/data/README.md counts them.
+    expected = {TEN: 10000, FIVE: 5000, UNSUPERVISED: 20000, TEST1: 268}
+    expected |= {lists.TESTS["test2"]: 384, lists.TESTS["test3"]: 1069}
+    made = SsrankingFaceBlur(manual_dir=REAL, config="faces", preprocessing=SMALL, data_dir=tmp_path)
+    used = collections.Counter(made.release.crop(face["name"]).file for face in made.face_examples())  # or ReleaseError
+    report = coverage(made.release, "faces", {})
+    assert {file: (counts["lines"], counts["resolved"]) for file, counts in report["lists"].items()} == {
+        file: (lines, lines) for file, lines in expected.items()
+    }
+    # cut, sort -u and wc of the pair and test lists: not every face of the crop lists is in one of them.
+    assert used == {WIDER: 7141, LFW: 2626}

@@ -1,0 +1,96 @@
+"""The command, from a folder of pictures to a threshold that scoring reads."""
+
+import json
+
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+import blur_jax
+from blur_jax.data.preprocessing import Preprocessing
+from blur_jax.metrics.calibration import Calibration
+from blur_jax.runs import checkpoints
+from blur_jax.threshold import __main__ as threshold
+from blur_jax.train import state as train_state
+from tests.helpers import runs
+
+
+@pytest.fixture
+def run(config, tmp_path):
+    """A run that was never trained: only that it scores matters."""
+    state = train_state.create(runs.initial_params(config), optax.sgd(1.0), ema=False)
+    saver = checkpoints.Checkpoints(tmp_path / "run", keep=1)
+    saver.save(
+        7,
+        state.arrays(),
+        config=json.loads(config.to_json()),
+        preprocessing=Preprocessing(image_size=config.data.image_size),
+        validation_accuracy=0.5,
+        validation_pairs=60,
+        calibration=Calibration("100 faces of a test", tuple(np.linspace(0, 1, 101).tolist())),
+    )
+    saver.close()
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """30 pictures of noise of different strength, and a broken one."""
+    rng, folder = np.random.default_rng(0), tmp_path / "photos"
+    folder.mkdir()
+    for index in range(30):
+        noise = rng.integers(0, 1 + 8 * index, size=(40, 40, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{index:02}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def test_a_threshold_for_a_discard_rate(run, photos, capsys):
+    assert threshold.main([f"--checkpoint={run}", "--discard=0.1", str(photos)]) == 0
+    out = capsys.readouterr().out
+    assert "scored 30 of 31 pictures; 1 could not be, such as " in out
+    assert "broken.png: " in out
+    assert "of 100 faces of a test" in out
+    assert "discards 10.0% (3 of 30; 2.1% to 26.5% of new ones)" in out
+    assert f"wrote {run / 'threshold.json'}" in out
+    scorer = blur_jax.load_scorer(run)
+    blur = scorer.score(sorted(photos.glob("[0-9]*.png")))
+    assert np.sum(blur >= scorer.threshold.keep_below) == 3
+    assert scorer.columns(blur)["keep"].tolist().count("discard") == 3
+    assert (scorer.threshold.step, scorer.threshold.checkpoint) == (7, scorer.fingerprint)
+
+
+def test_a_threshold_from_examples(run, photos, tmp_path, capsys):
+    names = [f"photos/{index:02}.png,{'good' if index < 25 else 'bad'}" for index in range(30)]
+    (tmp_path / "labels.csv").write_text("name,label\n" + "\n".join(names) + "\n")
+    assert threshold.main([f"--checkpoint={run}", "--lose-good=0.1", f"--examples={tmp_path / 'labels.csv'}"]) == 0
+    assert "of good pictures it discards 8.0% (2 of 25;" in capsys.readouterr().out
+    assert json.loads((run / "threshold.json").read_text())["rule"] == "lose-good"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--discard=0.1"], "--discard takes PHOTOS, pictures or folders, and no --examples"),
+        (["--lose-good=0.1", "PHOTOS"], "--lose-good takes --examples=CSV"),
+        (["--discard=10", "PHOTOS"], "between 0 and 1, such as 0.1, not 10"),
+        (["--discard=0.01", "PHOTOS"], "30 of 31 pictures; 1 could not be, such as"),
+        (["--discard=0.01", "PHOTOS"], "30 pictures are too few to say anything about a share of 0.01: that takes 200"),
+        (["--keep-bad=0.1", "--examples=nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
+    ],
+)
+def test_errors_are_one_sentence(run, photos, options, message, capsys):
+    options = [str(photos) if option == "PHOTOS" else option for option in options]
+    assert threshold.main([f"--checkpoint={run}", *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (run / "threshold.json").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--discard=0.1", "--keep-bad=0.1", "x"]])
+def test_exactly_one_rule_is_wanted(options):
+    with pytest.raises(SystemExit) as stopped:
+        threshold.main(["--checkpoint=x", *options])
+    assert stopped.value.code == 2

@@ -1,0 +1,60 @@
+"""Configs that cannot work are refused before anything is written."""
+
+import pytest
+
+from blur_jax.train import config_check, loop
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("steps", 0, "config.steps=0"),
+        ("batch.unlabeled", 0, "config.batch.unlabeled=0 must be a positive multiple of the 1 devices"),
+        ("model.backbone", "alexnet", "alexnet"),
+        ("model.dtype", "float16", "float16"),
+        ("model.frozen_blocks", 2, "config.model.frozen_blocks=2"),
+        ("consistency.group", 3, "config.consistency.group=3 must divide the 8 unlabeled pairs"),
+        ("consistency.distillation_weight", 1.0, "set config.model.linear_probe or config.start_from"),
+        ("degradation.families", ("smear",), "smear"),
+        ("degradation.rms_max", 0.001, "rms_max=0.001"),
+        ("data.labeled_split", "trian", "trian"),
+        ("data.labeled_count", 999, "labeled_count=999"),
+    ],
+)
+def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value, message):
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match="(?s).*" + message.replace(".", r"\.")):
+        loop.train(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()  # So that the corrected command may use it.
+
+
+@pytest.mark.parametrize(
+    ("losses", "refused"),
+    [
+        ({"consistency.quadruplet_weight": 0.0}, True),
+        ({"consistency.quadruplet_weight": 0.0, "batch.unlabeled": 0, "ranking.weight": 1.0}, False),
+        ({"consistency.quadruplet_weight": 0.0, "consistency.pairwise_weight": 1.0}, False),
+        ({}, False),
+    ],
+)
+def test_a_config_that_learns_nothing_is_refused(config, losses, refused):
+    config.update_from_flattened_dict({"ranking.weight": 0.0} | losses)
+    if refused:
+        with pytest.raises(ValueError, match=r"config\.ranking\.weight, config\.cons.* are all 0, so nothing"):
+            config_check.check(config)
+    else:
+        config_check.check(config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, [8, 8]),
+        ({"consistency.group": 4}, [8, 2]),
+        ({"consistency.group": 0}, [8, 8]),
+        ({"consistency.quadruplet_weight": 0.0, "batch.unlabeled": 3}, [8]),
+    ],
+)
+def test_labeled_pairs_and_groups_of_unlabeled_ones_are_divided(config, fields, expected):
+    config.update_from_flattened_dict(fields)
+    assert config_check.divisible(config) == expected

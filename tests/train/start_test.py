@@ -1,0 +1,94 @@
+"""A run that starts from the parameters of another."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from blur_jax.models import network
+from blur_jax.runs import checkpoints, run_dir
+from blur_jax.train import loop, optimizer
+from blur_jax.train import start as run_start
+from tests.helpers import runs
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, demo_dir):
+    """A run of two steps with a moving average, and its folder."""
+    from configs import default
+    from tests.helpers.configs import shrink
+
+    config, folder = shrink(default.get_config(), demo_dir), tmp_path_factory.mktemp("trained")
+    config.steps, config.optimizer.warmup_steps, config.ema_decay = 2, 1, 0.5
+    assert loop.train(config, str(folder))
+    return config, folder
+
+
+@pytest.fixture
+def start(config, trained):
+    """The config of a run that starts from it."""
+    config.start_from = str(trained[1])
+    return config
+
+
+def test_it_starts_from_the_parameters_that_the_other_scores_with(trained, start):
+    model = network.from_config(start.model)
+    start.model.linear_probe = 1.0  # Skipped, as are pretrained weights: the start has a head.
+    labeled = run_start.open_pairs(start).labeled
+    state = run_start.initial_state(start, model, optimizer.build(start.optimizer, 6), labeled)
+    assert state.step == 0
+    other = runs.last_state(*trained)
+    assert not np.array_equal(other.params["head"]["kernel"], other.ema_params["head"]["kernel"])
+    runs.assert_states_equal(state.params, other.ema_params)
+
+
+def test_one_checkpoint_may_be_named(trained, start):
+    start.start_from = str(trained[1] / "checkpoints" / "2")
+    template = runs.initial_params(start)
+    runs.assert_states_equal(run_start.load_start(start, template), runs.last_state(*trained).ema_params)
+
+
+def test_a_run_goes_on_without_what_it_started_from(trained, start, tmp_path, monkeypatch):
+    start.start_from = str(tmp_path / "start")
+    shutil.copytree(trained[1], tmp_path / "start")
+    assert loop.train(start, str(tmp_path / "straight"))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.distributed.Preemption, "reached", lambda self, step: step == 3)
+        assert not loop.train(start, str(tmp_path / "stopped"))
+    shutil.rmtree(tmp_path / "start")
+    assert loop.train(start, str(tmp_path / "stopped"))
+    runs.assert_states_equal(*(runs.last_state(start, tmp_path / name) for name in ("straight", "stopped")))
+    moved = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(),
+        runs.last_state(start, tmp_path / "straight").params,
+        runs.last_state(*trained).ema_params,
+    )
+    assert max(jax.tree.leaves(moved)) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("model.backbone", "resnet18", r"config\.model\.backbone is 'small' there, 'resnet18' here"),
+        ("model.center", True, r"config\.model\.center is False there, True here"),
+        ("data.image_size", 64, r"config\.data\.image_size is 32 there, 64 here"),
+        ("data.context", 1.5, r"config\.data\.context is 1\.0 there, 1\.5 here"),
+        ("start_from", "nowhere", r"config\.start_from: .*nowhere: no checkpoint here"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_claimed(start, tmp_path, field, value, message):
+    start.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=message):
+        loop.train(start, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_to_be_longer_is_told_how(trained):
+    config = trained[0].copy_and_resolve_references()
+    config.steps = 4
+    folder = trained[1]
+    with pytest.raises(ValueError, match=rf"config\.steps is 2 there, 4 here.*--config\.start_from={folder}"):
+        loop.train(config, str(folder))
+    assert checkpoints.latest_step(folder) == 2
+    assert run_dir.read_history(folder)[-1]["step"] == 2
