@@ -1,12 +1,14 @@
 """Strictness for every test, and a tiny prepared demo data set that all of them share."""
 
 import os
-import tempfile
+import pathlib
 from unittest import mock
 
+import filelock
 import jax
 import pytest
 
+from blur_jax.data import user_cache
 from blur_jax.data.preprocessing import Preprocessing
 from configs import default
 from tests.helpers.configs import IMAGE_SIZE, flattened, shrink
@@ -14,15 +16,28 @@ from tests.helpers.paths import ROOT
 from tfds_builders import prepare
 from tfds_builders.demo_face_blur import builder as demo
 
-# Compiled programs are shared by all tests and the processes they start: most time here would go into compiling.
-_CACHE = tempfile.TemporaryDirectory(prefix="blur_jax_compiled_")
+# Most time here would go into compiling: programs are shared by all workers and the processes they start, and kept
+# between runs. The limit on their size brings the lock that makes sharing safe.
+_CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR") or os.path.join(user_cache.folder(), "compiled_by_tests")
 _SETTINGS = {
     "jax_numpy_rank_promotion": "raise",
-    "jax_compilation_cache_dir": _CACHE.name,
+    "jax_compilation_cache_dir": _CACHE,
+    "jax_compilation_cache_max_size": 2**31,
     "jax_persistent_cache_min_compile_time_secs": 0.2,
+    "jax_persistent_cache_enable_xla_caches": "none",
 }
 for _name, _value in _SETTINGS.items():
     jax.config.update(_name, _value)
+
+
+def pytest_sessionstart():
+    """Removes what a killed process left half written: JAX writes the time of use last, and reads whatever is there."""
+    folder = pathlib.Path(_CACHE)
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".lockfile"):
+        for program in folder.glob("*-cache"):
+            if not program.with_name(program.name.removesuffix("-cache") + "-atime").exists():
+                program.unlink()
 
 
 @pytest.fixture(scope="session")
