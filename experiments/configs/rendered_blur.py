@@ -6,7 +6,7 @@ for the validation accuracy that is shown, and for nothing else.
 Command:  python launch.py --config=experiments/configs/rendered_blur.py --config.data.manual_dir=DIR --workdir=WORKDIR
 Machine:  2 CPU cores, no accelerator
 Time:     3 minutes
-Result:   docs/results.md, "WIDER FACE against baselines", the row "same network, rendered blur alone"
+Result:   docs/results.md, "Pseudo-labels", the row `rendered_blur`
 """
 
 import ml_collections
