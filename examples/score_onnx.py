@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 def prepare(image: Image.Image, protocol: dict) -> np.ndarray:
     """Returns the central square of a picture, as training saw it: uint8 [S, S, 3]."""
-    image = ImageOps.exif_transpose(image) if protocol["upright"] else image
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # 16-bit gray keeps its high byte.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     rgb = Image.new("RGB", image.size, "white")  # Transparent parts lie over white.

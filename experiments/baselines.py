@@ -176,8 +176,7 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
             f"{file} was made on other lists: {len(odd)} of {len(wanted)} test faces are in one of both only, or of"
             f" another rank, such as {' '.join(odd[0])}; evaluate the run on the data set of --config.data"
         )
-    # Evaluations of older versions call the column "score".
-    blur = {key: float(row["blur"] if "blur" in row else row["score"]) for key, row in found.items()}
+    blur = {key: float(row["blur"]) for key, row in found.items()}
     return {name: np.array([blur[name, face] for face in _names(split)]) for name, split in tests.items()}
 
 

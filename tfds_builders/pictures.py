@@ -66,7 +66,7 @@ def _crop_faces(
 ) -> Iterator[tuple[str, bytes | Failure]]:
     failure = None
     try:
-        image = read_image(path, upright=preprocessing.upright)
+        image = read_image(path)
     except FileNotFoundError:
         failure = Failure("missing image", f"there is no {path}")
     except ValueError as error:

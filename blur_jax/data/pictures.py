@@ -8,7 +8,7 @@ import threading
 from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A file, what is in one, or a picture in memory.
 MISSING = "there is no such file"
@@ -20,46 +20,33 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _OS_REASONS = {errno.EACCES: "there is no permission to read it", errno.ELOOP: "its symbolic links go round in a loop"}
 _LOADING = threading.Lock()
 
-# EXIF orientation -> what turns the stored pixels upright; 1 and anything unknown leave them.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
-
-def read_image(path: str | os.PathLike, *, upright: bool) -> Image.Image:
+def read_image(path: str | os.PathLike) -> Image.Image:
     """Reads and fully decodes a picture file as 8-bit RGB, by the rules of `to_rgb`.
 
     Args:
         path: the file.
-        upright: whether the EXIF orientation is applied, as `Preprocessing` says.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a readable picture; the message names it.
     """
     try:
-        return decode(path, upright=upright)
+        return decode(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: {MISSING}") from error
     except ValueError as error:
         raise ValueError(f"{path}: not a readable picture ({error}); replace the file or remove it") from error
 
 
-def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
-    """Brings a PIL image to 8-bit RGB.
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Brings a PIL image to 8-bit RGB, upright by its EXIF orientation.
 
     Gray values are repeated; 16-bit values keep their high byte, as Pillow does where it reads 16-bit color itself;
     transparent parts lie over white; CMYK and YCbCr are converted by Pillow; color profiles are not applied.
 
     Args:
         image: of any mode but float, 32-bit integer, Lab and HSV, whose range cannot be known. It is loaded.
-        upright: whether the EXIF orientation is applied, as `Preprocessing` says.
 
     Returns:
         the picture; the image itself where nothing had to be done.
@@ -69,6 +56,9 @@ def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
     """
     with _LOADING:  # The same lazy image may be asked for twice, by two threads.
         _load(image)
+        orientation = _orientation(image)
+    if orientation != 1:
+        image = _turned(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         rgb = from_array(np.asarray(image).astype(np.uint16))
     elif image.mode not in _MODES:
@@ -78,8 +68,7 @@ def to_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
         rgb.paste(rgba, mask=rgba.getchannel("A"))
     else:
         rgb = image if image.mode == "RGB" else image.convert("RGB")
-    turn = _TURNS.get(_orientation(image)) if upright else None
-    return rgb if turn is None else rgb.transpose(turn)
+    return rgb
 
 
 def from_array(array: np.ndarray) -> Image.Image:
@@ -100,10 +89,10 @@ def from_array(array: np.ndarray) -> Image.Image:
         raise ValueError(f"an array picture of shape {list(array.shape)} has no pixels")
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
-    return to_rgb(Image.fromarray(array), upright=False)
+    return to_rgb(Image.fromarray(array))
 
 
-def decode(source: str | os.PathLike | bytes, *, upright: bool) -> Image.Image:
+def decode(source: str | os.PathLike | bytes) -> Image.Image:
     """As `read_image`, also of the bytes of a file; the messages of its errors do not name it."""
     try:
         with _opened(source) as file:
@@ -111,7 +100,7 @@ def decode(source: str | os.PathLike | bytes, *, upright: bool) -> Image.Image:
             file.seek(0)
             with Image.open(file, formats=formats) as image:
                 _load(image)  # Not under the lock.
-                return to_rgb(image, upright=upright)
+                return to_rgb(image)
     except (FileNotFoundError, ValueError):
         raise
     except Image.UnidentifiedImageError as error:
@@ -156,8 +145,15 @@ def _load(image: Image.Image) -> None:
         raise ValueError(f"its pixels cannot be decoded: {error or type(error).__name__}") from error
 
 
-def _orientation(image: Image.Image) -> int | None:
+def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ExifTags.Base.Orientation)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # The EXIF block is damaged, the pixels are not: they stay as they are stored.
-        return None
+        return 1
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # As in `_orientation`.
+        return image

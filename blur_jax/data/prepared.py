@@ -39,7 +39,7 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
     """
     root = os.path.join(os.path.abspath(os.path.expanduser(config.dir or default_dir())), config.name)
     tag = Preprocessing(image_size=config.image_size, context=config.context).tag
-    sources = config.get("sources")  # Runs of older versions recorded none.
+    sources = config.sources
     pattern = rf"(\w+)-{re.escape(tag)}-({'[0-9a-f]{8}' if sources is None else re.escape(sources)})"
     found = {}
     for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
@@ -64,8 +64,7 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
 
 def _is_whole(parts: dict[str, str]) -> bool:
     """Whether all parts of a data set are there: its preparation may have been cut short."""
-    metadata = read_metadata(next(iter(parts.values())))
-    return set(parts) == set(metadata.get("parts", _PARTS))  # Older versions always had all.
+    return set(parts) == set(read_metadata(next(iter(parts.values())))["parts"])
 
 
 def open_part(folder: str) -> tfds.core.DatasetBuilder:

@@ -29,13 +29,10 @@ class Preprocessing:
     Attributes:
         image_size: side S of the stored square, in pixels.
         context: side of the square crop over the longer side of the face box; 1.0 is the box itself.
-        upright: whether a picture's EXIF orientation is applied, so that boxes refer to the picture as it is shown.
-            Runs of older versions took pixels as they are stored.
     """
 
     image_size: int = 64
     context: float = 1.0
-    upright: bool = True
 
     def __post_init__(self) -> None:
         if type(self.image_size) is not int or not IMAGE_SIZES[0] <= self.image_size <= IMAGE_SIZES[1]:
@@ -45,13 +42,11 @@ class Preprocessing:
             raise ValueError(
                 f"context must be a number from {CONTEXTS[0]} to {CONTEXTS[1]}, not {excerpt(self.context)}"
             )
-        if not isinstance(self.upright, bool):
-            raise ValueError(f"upright must be True or False, not {excerpt(self.upright)}")
 
     @property
     def tag(self) -> str:
-        """The protocol in a file name, such as "128px-context1.25"; "-stored" where it is not upright."""
-        return f"{self.image_size}px-context{self.context:g}{'' if self.upright else '-stored'}"
+        """The protocol in a file name, such as "128px-context1.25"."""
+        return f"{self.image_size}px-context{self.context:g}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as a JSON-serializable dict."""
@@ -59,15 +54,12 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
-        """Rebuilds the protocol from `to_dict`, also of an older version.
+        """Rebuilds the protocol from `to_dict`.
 
         Raises:
             ValueError: a field is unknown or missing, or has a value that it cannot have.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        if isinstance(fields, dict) and fields.get("resample") == "bicubic" and "upright" not in fields:
-            # Older versions recorded the one filter there is, and took pixels as they are stored.
-            fields = {name: value for name, value in fields.items() if name != "resample"} | {"upright": False}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {excerpt(fields)}")
         return cls(**fields)
@@ -140,9 +132,9 @@ def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> 
     if isinstance(picture, np.ndarray):
         image = pictures.from_array(picture)
     elif isinstance(picture, Image.Image):
-        image = pictures.to_rgb(picture, upright=preprocessing.upright)
+        image = pictures.to_rgb(picture)
     elif isinstance(picture, (str, os.PathLike, bytes)):
-        image = pictures.decode(picture, upright=preprocessing.upright)
+        image = pictures.decode(picture)
     else:
         raise ValueError(f"a picture must be a path, bytes, a PIL image or an array, not {type(picture).__name__}")
     check_judgeable(image.size, box, preprocessing)

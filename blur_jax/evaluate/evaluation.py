@@ -74,7 +74,6 @@ def _open_splits(config: ml_collections.ConfigDict, scorer: Scorer, kinds: Itera
     names = [(kind, name) for kind in kinds for name in data.split_names(config.data, kind)]
     names = [(kind, name) for kind, name in names if kind == "ranked" or name == _VALIDATION]
     splits = {name: data.open_split(config.data, kind, name) for kind, name in names}
-    # Prepared faces are as their builder cut them: which way up it read the pictures is no matter of the network.
     for field in ("image_size", "context"):
         for split in splits.values():
             trained, found = getattr(scorer.preprocessing, field), getattr(split.preprocessing, field)

@@ -24,7 +24,7 @@ def merge(
     Args:
         run: its config, as its checkpoint records it.
         given: the fields set on the command line, such as {"data.manual_dir": "PHOTOS"}.
-        settings: the config of the command line, which has the fields that the run, of an older version, may lack.
+        settings: the config of the command line.
         chosen: whether a config file was named. Its data are taken where they are another data set than the run's.
 
     Returns:
@@ -36,14 +36,14 @@ def merge(
     """
     fields, settings = run.to_dict(), settings.to_dict()
     recorded, name = fields["data"], settings["data"]["name"]
-    data = settings["data"] | recorded
+    data = dict(recorded)
     if chosen and name != recorded["name"]:
         data = settings["data"] | {field: recorded[field] for field in _OF_THE_NETWORK}
     elif given.get("data.name", recorded["name"]) != recorded["name"] or "data.manual_dir" in given:
         data["sources"] = None
     elif data["sources"] is not None:
         data["manual_dir"] = None  # The lists may have changed since the run, but not what was prepared of them.
-    fields |= {"data": data, "evaluation": settings["evaluation"] | fields.get("evaluation", {})}
+    fields["data"] = data
     for name, value in given.items():
         group, _, field = name.partition(".")
         if group in _GROUPS:
@@ -66,7 +66,7 @@ def check_output(run: ml_collections.ConfigDict, data: ml_collections.ConfigDict
         data: those to evaluate on; with `sources` None, only their name is known.
         output: where the results go; None is the run directory.
     """
-    sources = {run.get("sources"), data.sources} - {None}
+    sources = {run.sources, data.sources} - {None}
     if output is None and (run.name != data.name or len(sources) > 1):
         other = data.name if run.name != data.name else f"{data.name} of other lists or pictures"
         raise ValueError(

@@ -17,7 +17,7 @@ _PREPARE = """import numpy as np
 from PIL import Image, ImageOps
 
 def prepare(path, box=None):  # For pictures of 8 bits without transparency; box: x, y, width, height of the face.
-    image = {opened}.convert("RGB")
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     width, height = image.size
     x, y, w, h = box or (0, 0, width, height)
     side = max(1, min(round({context:g} * max(w, h)), width, height))
@@ -41,7 +41,7 @@ import jax
 columns = jax.export.deserialize(pathlib.Path("{file}").read_bytes()).call(images)
 """,
     "safetensors": """import jax
-from blur_jax.exporting import formats
+from blur_jax.export import formats
 
 graph, metadata = formats.load_safetensors("{file}")
 columns = jax.jit(graph.columns)(images)
@@ -106,7 +106,6 @@ def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str
         metrics: the run's metrics.json where it is about this checkpoint.
     """
     protocol, checkpoint, results = described["preprocessing"], described["checkpoint"], _results(metrics)
-    opened = "ImageOps.exif_transpose(Image.open(path))" if protocol["upright"] else "Image.open(path)"
     code = f"{_PREPARE}\n{_RUN[format]}"
     body = _BODY.format(
         file=file,
@@ -122,7 +121,7 @@ def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str
         protocol=protocol["description"],
         calibration=_calibration(described["calibration"]),
         threshold=_threshold(described["threshold"]),
-        run=code.format(file=file, size=protocol["image_size"], context=protocol["context"], opened=opened),
+        run=code.format(file=file, size=protocol["image_size"], context=protocol["context"]),
         results=_table(results) if results else "There are no test results of this checkpoint.",
         license=described["license"]["note"],
     )

@@ -18,7 +18,7 @@ COLUMNS = {
     "p_blurrier_than_anchor": ([0, 1], "blurrier; the probability that people call it blurrier than the anchor"),
 }
 PROTOCOL = (
-    "Turn the picture upright by its EXIF orientation{unless}. Convert it to 8-bit RGB: transparent parts over white,"
+    "Turn the picture upright by its EXIF orientation. Convert it to 8-bit RGB: transparent parts over white,"
     " 16-bit values by their high byte, color profiles not applied. Cut out a square: its side is {context:g} times the"
     " longer side of the face box (without a box, of the picture), at most the shorter side of the picture; centered on"
     " the box, then shifted into the picture. Resize the square to {size} x {size} by an antialiased bicubic filter"
@@ -55,7 +55,6 @@ def describe(
             "least_side": MIN_SIDE,
             "largest_aspect": MAX_ASPECT,
             "description": PROTOCOL.format(
-                unless="" if protocol.upright else ": not for this scorer",
                 context=protocol.context,
                 size=size,
                 least=MIN_SIDE,

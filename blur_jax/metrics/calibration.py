@@ -82,7 +82,7 @@ def to_columns(
 
     Args:
         blur: float [n], scores in [0, 1].
-        calibration: of the checkpoint; None, of an older checkpoint, leaves out what needs it.
+        calibration: of the checkpoint; None leaves out what needs it.
         anchor: a score to compare with, in [0, 1]; None takes the median of the reference.
         xp: `numpy` or `jax.numpy`.
 

@@ -15,7 +15,7 @@ import jax
 from blur_jax.runs import run_dir
 
 STARTS_FILE = "starts.jsonl"
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def describe() -> dict[str, str]:
@@ -38,7 +38,7 @@ def record_start(workdir: str | os.PathLike, step: int) -> None:
 
 
 def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns `describe` of each process that trained a run, and "Step", its first; none of older versions."""
+    """Returns `describe` of each process that trained a run, and "Step", its first."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

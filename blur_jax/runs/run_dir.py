@@ -191,10 +191,7 @@ def _flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
-    """Returns the rows of a run's metrics, of training and of validation, by step; a step's training comes first.
-
-    Older versions wrote rows of both kinds to one file.
-    """
+    """Returns the rows of a run's metrics, of training and of validation, by step; a step's training comes first."""
     folder = resolve(workdir)
     rows = [row for name in (HISTORY_FILE, VALIDATION_FILE) for row in _read_rows(folder / name)]
     return sorted(rows, key=lambda row: row["step"])

@@ -78,9 +78,7 @@ def _score(arguments: argparse.Namespace) -> int:
     distributed.divide_cpu()
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
     if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
-        raise ValueError(
-            f"{scorer.path} has no calibration for --anchor: it had too few validation pairs, or is of an older version"
-        )
+        raise ValueError(f"{scorer.path} has no calibration for --anchor: it had too few validation pairs")
     threshold = scorer.threshold if arguments.keep_below is None else None
     job = session.Job(
         output=arguments.output,

@@ -34,7 +34,7 @@ class Scorer:
 
     Attributes:
         preprocessing: the crop and resize protocol of the training data; applied to every picture.
-        calibration: what the scores mean; None for checkpoints of older versions.
+        calibration: what the scores mean; None where it was not fitted.
         fingerprint: 16 hex digits that name the parameters.
         config: the config of the run.
         step: the number of updates behind the parameters.

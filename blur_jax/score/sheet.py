@@ -80,7 +80,7 @@ def write(
 def _thumbnail(row: Row, preprocessing: Preprocessing) -> str:
     """Returns the crop that was scored as a data URI; "" where the picture has gone since."""
     try:
-        image = pictures.read_image(row.name, upright=preprocessing.upright)
+        image = pictures.read_image(row.name)
         left, top, side = crop_square(image.size, row.box, preprocessing.context)
     except (OSError, ValueError):
         return ""

@@ -115,8 +115,7 @@ def _check_still_there(workdir: str, newest: int | None, recorded: dict[str, Any
 
 
 def _check_data(workdir: str, record: dict[str, Any], fingerprint: str) -> None:
-    """Records of older versions do not say which data they are about."""
-    if record.get("data") not in (None, fingerprint):
+    if record["data"] != fingerprint:
         raise ValueError(
             f"{workdir}: the prepared data are not those that this run began with (fingerprint {fingerprint}, not"
             f" {record['data']}); give --config.data.dir with the same data, or train on from the run on these in"

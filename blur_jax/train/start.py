@@ -134,7 +134,7 @@ def find_start(config: ml_collections.ConfigDict) -> checkpoints.Saved:
     except checkpoints.CheckpointError as error:
         raise ValueError(f"config.start_from: {error}") from error
     there, here = saved.config.model, config.model
-    pairs = {f"model.{name}": (there.get(name), here[name]) for name in here if name not in _FREE}
+    pairs = {f"model.{name}": (there[name], here[name]) for name in here if name not in _FREE}
     crops = {name: (getattr(saved.preprocessing, name), config.data[name]) for name in ("image_size", "context")}
     pairs |= {f"data.{name}": values for name, values in crops.items()}
     different = [f"config.{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]

@@ -57,7 +57,7 @@ def _reference(
     config: ml_collections.ConfigDict, split: splits.Split, others: Sequence[splits.Split]
 ) -> tuple[str, np.ndarray]:
     """Names the reference set, and returns its rows unless it is all faces of `split`: then there are none to add."""
-    of_data = f"{config.name} ({config.sources})" if config.get("sources") else config.name
+    of_data = f"{config.name} ({config.sources})" if config.sources else config.name
     rows = np.unique(split.rows)
     if len(rows) >= _FEW_FACES:
         return f"{len(rows)} validation faces of {of_data}", np.zeros(0, rows.dtype)

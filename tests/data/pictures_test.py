@@ -29,7 +29,7 @@ def saved(path, image, **options):
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA", "CMYK", "1", "YCbCr"])
 def test_every_8_bit_mode_becomes_rgb(tmp_path, mode):
     path = saved(tmp_path / "picture.tif", Image.new("RGB", (4, 3), (255, 255, 255)).convert(mode))
-    image = read_image(path, upright=True)
+    image = read_image(path)
     assert image.size == (4, 3)
     assert pixels(image).min() >= 254  # YCbCr rounds.
 
@@ -40,7 +40,7 @@ def test_lossless_formats_keep_every_pixel(tmp_path, ending):
     source = GRAY if ending == "gif" else COLOR  # A GIF has 256 colors.
     path = saved(tmp_path / f"picture.{ending}", Image.fromarray(source), **options)
     expected = np.stack([GRAY] * 3, -1) if ending == "gif" else COLOR
-    np.testing.assert_array_equal(pixels(read_image(path, upright=True)), expected)
+    np.testing.assert_array_equal(pixels(read_image(path)), expected)
 
 
 def test_gray_scores_alike_in_8_and_16_bits_as_file_image_and_array(tmp_path):
@@ -51,14 +51,14 @@ def test_gray_scores_alike_in_8_and_16_bits_as_file_image_and_array(tmp_path):
         "array": from_array(GRAY),
         "deep array": from_array(deep),
         "array in color": from_array(expected),
-        "image": to_rgb(Image.fromarray(GRAY), upright=True),
-        "deep image": to_rgb(Image.fromarray(deep), upright=True),
-        "png": read_image(saved(tmp_path / "a.png", Image.fromarray(GRAY)), upright=True),
-        "deep png": read_image(saved(tmp_path / "b.png", Image.fromarray(deep)), upright=True),
-        "deep tiff": read_image(saved(tmp_path / "c.tif", Image.fromarray(deep)), upright=True),
+        "image": to_rgb(Image.fromarray(GRAY)),
+        "deep image": to_rgb(Image.fromarray(deep)),
+        "png": read_image(saved(tmp_path / "a.png", Image.fromarray(GRAY))),
+        "deep png": read_image(saved(tmp_path / "b.png", Image.fromarray(deep))),
+        "deep tiff": read_image(saved(tmp_path / "c.tif", Image.fromarray(deep))),
     }
     (tmp_path / "d.pgm").write_bytes(b"P5 50 40 65535\n" + deep.astype(">u2").tobytes())
-    found["deep pgm"] = read_image(tmp_path / "d.pgm", upright=True)
+    found["deep pgm"] = read_image(tmp_path / "d.pgm")
     for name, image in found.items():
         np.testing.assert_array_equal(pixels(image), expected, err_msg=name)
 
@@ -66,7 +66,7 @@ def test_gray_scores_alike_in_8_and_16_bits_as_file_image_and_array(tmp_path):
 def test_16_bit_color_keeps_the_high_byte(tmp_path):
     deep = np.random.default_rng(2).integers(0, 65536, (9, 7, 3)).astype(np.uint16)
     (tmp_path / "deep.png").write_bytes(bad_pictures.png_16(deep, 2))
-    np.testing.assert_array_equal(pixels(read_image(tmp_path / "deep.png", upright=True)), deep // 256)
+    np.testing.assert_array_equal(pixels(read_image(tmp_path / "deep.png")), deep // 256)
     np.testing.assert_array_equal(pixels(from_array(deep)), deep // 256)
 
 
@@ -79,9 +79,9 @@ def test_transparent_parts_lie_over_white(tmp_path):
     for image in (
         from_array(rgba),
         from_array(deep),
-        to_rgb(Image.fromarray(rgba), upright=True),
-        read_image(saved(tmp_path / "a.png", Image.fromarray(rgba)), upright=True),
-        read_image(tmp_path / "deep.png", upright=True),
+        to_rgb(Image.fromarray(rgba)),
+        read_image(saved(tmp_path / "a.png", Image.fromarray(rgba))),
+        read_image(tmp_path / "deep.png"),
     ):
         found = pixels(image)
         assert found[0, 0].tolist() == [10, 20, 30]
@@ -94,15 +94,15 @@ def test_a_transparent_color_of_a_palette_or_of_gray_is_white(tmp_path):
     indices.putpalette([0, 0, 0, 50, 60, 70])
     indices.putpixel((1, 0), 1)
     path = saved(tmp_path / "palette.png", indices, transparency=0)
-    assert pixels(read_image(path, upright=True))[0].tolist() == [[255, 255, 255], [50, 60, 70]]
+    assert pixels(read_image(path))[0].tolist() == [[255, 255, 255], [50, 60, 70]]
     path = saved(tmp_path / "gray.png", Image.fromarray(np.array([[9, 8]], np.uint8)), transparency=9)
-    assert pixels(read_image(path, upright=True))[0].tolist() == [[255, 255, 255], [8, 8, 8]]
+    assert pixels(read_image(path))[0].tolist() == [[255, 255, 255], [8, 8, 8]]
 
 
 @pytest.mark.parametrize("mode", ["F", "I", "LAB", "HSV"])
 def test_images_of_unknown_range_are_refused(mode):
     with pytest.raises(ValueError, match=f"mode '{mode}' are not supported; save it as 8-bit or 16-bit"):
-        to_rgb(Image.new(mode, (40, 40)), upright=True)
+        to_rgb(Image.new(mode, (40, 40)))
 
 
 @pytest.mark.parametrize(
@@ -125,21 +125,21 @@ def test_a_truncated_image_in_memory_is_a_clear_error():
         Image.open(io.BytesIO(bad_pictures.jpeg()[:900])) as image,
         pytest.raises(ValueError, match="cannot be decoded: .*truncat"),
     ):
-        to_rgb(image, upright=True)
+        to_rgb(image)
 
 
 def test_a_closed_image_is_a_clear_error(tmp_path):
     image = Image.open(saved(tmp_path / "a.jpg", Image.fromarray(COLOR)))
     image.close()
     with pytest.raises(ValueError, match="cannot be decoded"):
-        to_rgb(image, upright=True)
+        to_rgb(image)
 
 
 def test_bad_files_say_why_and_leave_nothing_open(tmp_path):
     before = os.listdir("/proc/self/fd") if sys.platform == "linux" else None
     for name, reason in bad_pictures.make(tmp_path).items():
         with pytest.raises(ValueError, match=rf"{name}: not a readable picture \(.*({reason})"):
-            read_image(tmp_path / name, upright=True)
+            read_image(tmp_path / name)
     if before is not None:
         assert len(os.listdir("/proc/self/fd")) == len(before)
 
@@ -166,7 +166,7 @@ def test_whatever_pillow_raises_a_bad_file_is_one_kind_of_error(tmp_path, monkey
 
     monkeypatch.setattr(where, fail)
     with pytest.raises(ValueError, match=r"a\.png: not a readable picture \(.*odd"):
-        read_image(path, upright=True)
+        read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,14 @@ def test_whatever_pillow_raises_a_bad_file_is_one_kind_of_error(tmp_path, monkey
 )
 def test_a_name_that_no_file_can_have_is_said(name, reason):
     with pytest.raises(ValueError, match=f"not a readable picture .*{reason}"):
-        read_image(name, upright=True)
+        read_image(name)
 
 
 def test_a_missing_file_is_named(tmp_path):
     (tmp_path / "nowhere.jpg").symlink_to("gone.jpg")
     for name in ("nowhere.jpg", "none.jpg"):
         with pytest.raises(FileNotFoundError, match=f"{name}: there is no such file"):
-            read_image(tmp_path / name, upright=True)
+            read_image(tmp_path / name)
 
 
 def test_no_permission_is_said(tmp_path, monkeypatch):
@@ -192,18 +192,18 @@ def test_no_permission_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(ValueError, match="there is no permission to read it"):
-        read_image(path, upright=True)
+        read_image(path)
 
 
 def test_heic_is_read_where_its_package_is_installed(tmp_path, monkeypatch):
     heif = pytest.importorskip("pillow_heif", reason="needs the package pillow-heif")
     smooth = np.repeat(np.arange(0, 256, 4, dtype=np.uint8)[None, :, None], 64, 0) * np.ones(3, np.uint8)
     heif.from_pillow(Image.fromarray(smooth)).save(tmp_path / "a.heic", quality=95)
-    found = pixels(read_image(tmp_path / "a.heic", upright=True))
+    found = pixels(read_image(tmp_path / "a.heic"))
     assert np.abs(found.astype(int) - smooth).mean() < 4
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ValueError, match="pip install pillow-heif"):
-        read_image(tmp_path / "a.heic", upright=True)
+        read_image(tmp_path / "a.heic")
 
 
 # EXIF orientation -> the corner of the shown picture that holds the first stored pixel (row, column of 0 or -1), and
@@ -236,18 +236,11 @@ def test_an_upright_picture_is_as_it_is_shown(tmp_path, orientation, ending):
     path = oriented(tmp_path / f"picture.{ending}", orientation)
     corner, turned = ORIENTATIONS[orientation]
     with Image.open(path) as lazy:
-        for shown in (read_image(path, upright=True), to_rgb(lazy, upright=True)):
+        for shown in (read_image(path), to_rgb(lazy)):
             assert shown.size == ((32, 16) if turned else (16, 32))
             found = pixels(shown)
             places = [place for place in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if found[place].min() > 200]
             assert places == [corner]
-
-
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_a_stored_picture_is_as_it_lies_in_the_file(tmp_path, orientation):
-    stored = read_image(oriented(tmp_path / "picture.jpg", orientation), upright=False)
-    assert stored.size == (16, 32)
-    assert pixels(stored)[0, 0].min() > 200
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning", "ignore:Truncated File Read:UserWarning")
@@ -257,11 +250,11 @@ def test_a_damaged_exif_block_does_not_lose_the_picture(tmp_path, damage):
     content = path.read_bytes()
     start = content.index(b"Exif") + 6
     path.write_bytes(content[:start] + damage + content[start + 2 :])
-    assert read_image(path, upright=True).size == (16, 32)
+    assert read_image(path).size == (16, 32)
 
 
 def test_images_are_not_changed_by_being_looked_at():
     image = Image.fromarray(np.dstack([COLOR, GRAY]))
     before = image.tobytes()
-    to_rgb(image, upright=True)
+    to_rgb(image)
     assert (image.mode, image.tobytes()) == ("RGBA", before)

@@ -9,10 +9,9 @@ from configs import default, wider_blur
 
 @pytest.fixture
 def run():
-    """What a checkpoint records of a run on lists of one's own, made by a version without `data.partial`."""
+    """What a checkpoint records of a run on lists of one's own."""
     config = wider_blur.get_config().to_dict()
     config["data"] |= {"sources": "abc", "dir": "/data", "manual_dir": "/lists", "image_size": 96}
-    del config["data"]["partial"]
     config["seed"], config["evaluation"]["resamples"], config["degradation"]["families"] = 7, 50, ["gaussian"]
     return ml_collections.ConfigDict(config)
 
@@ -21,7 +20,6 @@ def test_a_run_has_its_own_data_and_settings_without_its_config_file(run):
     merged = overrides.merge(run, {}, default.get_config())
     assert (merged.data.name, merged.data.sources, merged.data.dir) == ("ssranking_face_blur", "abc", "/data")
     assert (merged.data.image_size, merged.evaluation.resamples, merged.seed) == (96, 50, 7)
-    assert merged.data.partial is False  # From today's default: the run had no such field.
     assert merged.data.manual_dir is None  # What was prepared for the run is taken, not today's lists.
 
 

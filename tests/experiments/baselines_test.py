@@ -192,12 +192,12 @@ def release(tmp_path_factory):
     return root
 
 
-def write_run(folder, release, score_of_level, column="blur"):
+def write_run(folder, release, score_of_level):
     """A run directory with the scores.csv of an evaluation."""
     folder.mkdir()
     with open(folder / evaluation.SCORES_FILE, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("split", "name", "group", "size", "rank", column))
+        writer.writerow(("split", "name", "group", "size", "rank", "blur"))
         for split in ("test1", "test2", "test3"):
             for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
                 name, level = line.split()
@@ -210,7 +210,7 @@ def compared(release, tmp_path_factory):
     """The experiment, run once; returns (its config, the workdir, the folder of the runs)."""
     folder = tmp_path_factory.mktemp("baselines")
     write_run(folder / "right", release, [0.1, 0.2, 0.3])
-    write_run(folder / "wrong", release, [0.3, 0.2, 0.1], column="score")  # As older versions called it.
+    write_run(folder / "wrong", release, [0.3, 0.2, 0.1])
     config = frozen.get_config()
     config.data.dir, config.data.manual_dir, config.data.image_size = str(folder / "data"), str(release), 32
     config.evaluation.resamples = 20

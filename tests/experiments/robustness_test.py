@@ -239,7 +239,7 @@ def run_dirs(tmp_path_factory, demo_dir):
         state = train_state.create(params | {"head": head}, optimizer.build(config.optimizer, config.steps))
         saving = checkpoints.Checkpoints(folders[-1], keep=1)
         record = {"config": json.loads(config.to_json()), "preprocessing": Preprocessing(image_size=32)}
-        saving.save(jax.device_get(state), validation_accuracy=0.5, **record)
+        saving.save(0, jax.device_get(state).arrays(), validation_accuracy=0.5, validation_pairs=60, **record)
         saving.close()
     (split,) = ranked.open_splits(config.data).values()
     readings = robustness.read_by_run(scorer.load_scorer(folders[0]), split.images(range(len(split))))

@@ -39,7 +39,7 @@ def lite0():
 @pytest.fixture(scope="module")
 def described():
     config = ml_collections.ConfigDict({"model": LITE0 | {"pretrained": True}, "data": {"name": "some_blur"}})
-    saved = checkpoints.Saved("RUN/checkpoints/4", 4, config, Preprocessing(SIZE, 1.25), 0.9, None, CALIBRATION)
+    saved = checkpoints.Saved("RUN/checkpoints/4", 4, config, Preprocessing(SIZE, 1.25), 0.9, 60, CALIBRATION, {})
     threshold = Threshold(0.62, "10% of 50 pictures are to go", "0123456789abcdef", 4)
     return metadata.describe(
         saved,
@@ -108,10 +108,7 @@ def test_metadata_say_what_a_program_needs(described):
     }
     assert described["outputs"]["sharpness"]["range"] == [0, 100]
     protocol = described["preprocessing"]
-    assert (protocol["image_size"], protocol["context"], protocol["upright"], protocol["filter"]) == (
-        *(32, 1.25, True),
-        "bicubic",
-    )
+    assert (protocol["image_size"], protocol["context"], protocol["filter"]) == (32, 1.25, "bicubic")
     assert "its side is 1.25 times the longer side of the face box" in protocol["description"]
     assert described["calibration"]["reference"] == "100 faces of a test"
     assert described["anchor"] == pytest.approx(0.5)

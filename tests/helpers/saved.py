@@ -25,16 +25,22 @@ def state_of(step, *, ema=True, width=3):
 def write(folder, accuracies, *, keep=2, ema=True):
     saver = checkpoints.Checkpoints(str(folder), keep=keep)
     for step, accuracy in accuracies.items():
-        saver.save(
-            step, state_of(step, ema=ema).arrays(), config=CONFIG, preprocessing=PROTOCOL, validation_accuracy=accuracy
-        )
+        save(saver, state_of(step, ema=ema), accuracy)
     saver.close()
     return sorted(int(name) for name in os.listdir(folder / "checkpoints") if name.isdigit())
 
 
-def save(saver, state):
+def save(saver, state, accuracy=0.9, *, pairs=60, calibration=None):
     """Saves a state that was validated."""
-    saver.save(int(state.step), state.arrays(), config=CONFIG, preprocessing=PROTOCOL, validation_accuracy=0.9)
+    saver.save(
+        int(state.step),
+        state.arrays(),
+        config=CONFIG,
+        preprocessing=PROTOCOL,
+        validation_accuracy=accuracy,
+        validation_pairs=pairs,
+        calibration=calibration,
+    )
 
 
 def restore(folder, step, template):

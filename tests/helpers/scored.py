@@ -34,6 +34,7 @@ def make_run(folder):
         config=json.loads(config.to_json()),
         preprocessing=Preprocessing(image_size=SIDE),
         validation_accuracy=0.9,
+        validation_pairs=60,
         calibration=calibration.Calibration("a test", quantiles, scale=1.0),
     )
     saver.close()

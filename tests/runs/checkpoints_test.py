@@ -62,16 +62,6 @@ def test_a_renamed_copy_knows_its_step(tmp_path):
     assert checkpoints.find(tmp_path / "the best so far").step == 4
 
 
-def test_a_record_without_step_is_read_from_the_name_of_its_folder(tmp_path):
-    """As older versions wrote it."""
-    write(tmp_path, {4: 0.9})
-    (record,) = (tmp_path / "checkpoints" / "4" / "meta").glob("metadata")
-    meta = json.loads(record.read_text())
-    del meta["step"], meta["checksum"]
-    record.write_text(json.dumps(meta))
-    assert checkpoints.find(tmp_path).step == 4
-
-
 def test_an_accuracy_that_is_no_number_is_never_the_best(tmp_path):
     write(tmp_path, {1: 0.5, 2: float("nan")})
     assert checkpoints.find(tmp_path).step == 1
@@ -142,19 +132,11 @@ CALIBRATION = Calibration("100 faces", tuple(np.linspace(0, 1, 101).tolist()), 2
 def write_validated(folder, accuracies, pairs, calibration=None):
     saver = checkpoints.Checkpoints(str(folder), keep=5)
     for step, accuracy in accuracies.items():
-        saver.save(
-            step,
-            state_of(step).arrays(),
-            config=CONFIG,
-            preprocessing=PROTOCOL,
-            validation_accuracy=accuracy,
-            validation_pairs=pairs,
-            calibration=calibration,
-        )
+        save(saver, state_of(step), accuracy, pairs=pairs, calibration=calibration)
     saver.close()
 
 
-@pytest.mark.parametrize(("pairs", "step"), [(49, 3), (50, 2), (None, 2)])
+@pytest.mark.parametrize(("pairs", "step"), [(49, 3), (50, 2)])
 def test_too_few_validation_pairs_choose_nothing(tmp_path, pairs, step):
     """The last is taken that was validated, not one that a preempted run left."""
     write_validated(tmp_path, {1: 0.5, 2: 0.9, 3: 0.7, 4: None}, pairs)
@@ -170,6 +152,7 @@ def test_a_calibration_travels_with_the_checkpoint(tmp_path):
 @pytest.mark.parametrize("change", [{"validation_accuracy": "x"}, {"step": 10**400, "validation_accuracy": 10**400}])
 def test_a_record_with_other_values_is_refused(change):
     meta = {"step": 4, "config": {}, "preprocessing": PROTOCOL.to_dict(), "validation_accuracy": 0.5}
+    meta |= {"validation_pairs": 60, "calibration": None, "checksums": {}}
     assert checkpoints.parse_meta("run/4", meta).step == 4
     with pytest.raises(checkpoints.CheckpointError, match="run/4: .*damaged"):
         checkpoints.parse_meta("run/4", meta | change)
@@ -181,20 +164,19 @@ def test_a_damaged_calibration_is_refused(tmp_path, change):
     (record,) = (tmp_path / "checkpoints" / "4" / "meta").glob("metadata")
     meta = json.loads(record.read_text())
     meta["calibration"] |= change
-    del meta["checksum"]  # As if that were damaged as well.
-    record.write_text(json.dumps(meta))
     with pytest.raises(checkpoints.CheckpointError, match="4: .*damaged"):
+        checkpoints.parse_meta("run/4", meta)
+
+
+@pytest.mark.parametrize("missing", ["step", "validation_pairs", "calibration", "checksums", "checksum"])
+def test_a_record_without_one_of_its_fields_is_refused(tmp_path, missing):
+    write(tmp_path, {4: 0.9})
+    (record,) = (tmp_path / "checkpoints" / "4" / "meta").glob("metadata")
+    meta = json.loads(record.read_text())
+    del meta[missing]
+    record.write_text(json.dumps(meta))
+    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: it is not the record that was saved"):
         checkpoints.find(tmp_path)
-
-
-def test_a_record_of_an_older_version_has_neither(tmp_path):
-    write_validated(tmp_path, {1: 0.9, 2: 0.5}, 10, CALIBRATION)
-    for record in (tmp_path / "checkpoints").glob("*/meta/metadata"):
-        meta = json.loads(record.read_text())
-        del meta["calibration"], meta["validation_pairs"], meta["checksum"], meta["checksums"]
-        record.write_text(json.dumps(meta))
-    found = checkpoints.find(tmp_path)
-    assert (found.step, found.calibration, found.validation_pairs) == (1, None, None)
 
 
 def test_a_fingerprint_names_parameters():

@@ -99,7 +99,7 @@ def test_a_refused_claim_leaves_no_lock_behind(config, tmp_path):
 
 def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, subprocess_env):
     program = (
-        "import os, sys, ml_collections; from blur_jax import run_dir\n"
+        "import os, sys, ml_collections; from blur_jax.runs import run_dir\n"
         "run_dir.claim(ml_collections.ConfigDict({}), sys.argv[1]); os.kill(os.getpid(), 9)\n"
     )
     process = subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=subprocess_env, check=False)
@@ -126,14 +126,11 @@ def test_history_holds_each_row_once_after_a_kill(tmp_path):
     ]
 
 
-def test_rows_of_both_kinds_are_read_by_step_from_new_files_and_from_old(tmp_path):
-    """Old runs have all in one file."""
+def test_rows_of_both_kinds_are_read_by_step(tmp_path):
     rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}, {"step": 2, "validation_accuracy": 0.75}]
-    for name, kept in {"old": {"metrics": rows}, "new": {"metrics": rows[:2], "validation": rows[2:]}}.items():
-        for file, lines in kept.items():
-            text = "".join(json.dumps(row) + "\n" for row in lines)
-            run_dir.write_atomically(tmp_path / name / f"{file}.jsonl", text)
-        assert run_dir.read_history(tmp_path / name) == rows
+    for file, lines in {"metrics": [rows[0], rows[1]], "validation": [rows[2]]}.items():
+        (tmp_path / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    assert run_dir.read_history(tmp_path) == rows
 
 
 @pytest.mark.parametrize("path", ["run", "run/checkpoints", "run/checkpoints/200"])

@@ -71,7 +71,7 @@ def test_labeled_splits_rows_order_and_metadata(root):
         assert example["order"] == 1
         assert example["left_name"] == names[example["left"]] and example["right_name"] == names[example["right"]]
     metadata = dataset.info.metadata
-    assert metadata["preprocessing"] == {"image_size": 16, "context": 1.0, "upright": True}
+    assert metadata["preprocessing"] == {"image_size": 16, "context": 1.0}
     assert metadata["partial"] is False
     assert metadata["headline_splits"] == ["test1"] and metadata["size_bins"] == [32, 40, 48, 64, 96]
     whole = {"missing": 0, "unreadable": 0, "outside": 0, "faulty": 0}

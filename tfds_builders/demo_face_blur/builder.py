@@ -201,7 +201,7 @@ def _draw_rms(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def _face(path: Path) -> np.ndarray:
     """The central square of a photograph, at its own resolution: uint8 [92, 92, 3]."""
-    return crop_and_resize(read_image(path, upright=True), None, Preprocessing(image_size=FACE_WIDTH))
+    return crop_and_resize(read_image(path), None, Preprocessing(image_size=FACE_WIDTH))
 
 
 def find_photographs() -> dict[tuple[int, int], Path]:

@@ -80,7 +80,7 @@ class Sources:
     def _read(self, name: str) -> list[tuple[bytes, Look] | Failure]:
         box, kind = self.box(name), "unreadable image"
         try:
-            image = pictures.decode(self.layout.paths[name], upright=self._preprocessing.upright)
+            image = pictures.decode(self.layout.paths[name])
             kind = "box outside"
             face = crop_and_resize(image, box, self._preprocessing)
             kind = "too small"

@@ -6,12 +6,11 @@ from typing import Any
 
 from etils import epath
 
-from blur_jax.runs import legacy
 from blur_jax.runs.checkpoints.step_folder import CheckpointError, check_metrics, folders, read_arrays, read_record
 
 
 def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
-    """Returns the config, in today's fields, in the newest record of a run that can be read; None without checkpoints.
+    """Returns the config in the newest record of a run that can be read; None without checkpoints.
 
     Raises:
         CheckpointError: there are checkpoints, and none has a record that can be read.
@@ -19,8 +18,8 @@ def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
     problems = []
     for folder in folders(workdir):
         try:
-            return legacy.upgrade(read_record(folder)["config"])
-        except (CheckpointError, KeyError, TypeError, AttributeError) as error:
+            return read_record(folder)["config"]
+        except CheckpointError as error:
             problems.append(error)
     if problems:
         raise CheckpointError(_none_left(workdir, problems))
@@ -45,10 +44,10 @@ def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | 
         try:
             check_metrics(folder)
             record = read_record(folder)
-            if record.get("step", int(folder.name)) != int(folder.name):
+            if record["step"] != int(folder.name):
                 raise CheckpointError(f"{folder}: holds step {record['step']}, not that of its name")
             if whole is None:
-                read_arrays(folder, record.get("checksums", {}), template)
+                read_arrays(folder, record["checksums"], template)
                 whole = int(folder.name)
         except CheckpointError as error:
             damaged[folder] = error
@@ -75,7 +74,7 @@ def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> 
     if folder is None:
         raise CheckpointError(f"{workdir}: step {step} is not there; all hosts must share --workdir")
     record = read_record(folder)
-    return read_arrays(folder, record.get("checksums", {}), template), record
+    return read_arrays(folder, record["checksums"], template), record
 
 
 def _put_aside(folder: epath.Path) -> epath.Path:

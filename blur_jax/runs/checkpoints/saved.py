@@ -16,7 +16,7 @@ from etils import epath
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.models import network
-from blur_jax.runs import legacy, run_dir
+from blur_jax.runs import run_dir
 from blur_jax.runs.checkpoints.step_folder import (
     FOLDER,
     METRIC,
@@ -37,12 +37,12 @@ class Saved:
     Attributes:
         path: its folder.
         step: the number of updates behind it.
-        config: the config of the run, in today's fields.
+        config: the config of the run.
         preprocessing: the crop and resize protocol.
         validation_accuracy: of this checkpoint; None where it was not measured.
-        validation_pairs: the number of pairs it was measured on; None where it is not known, as in older versions.
-        calibration: what its scores mean; None where it was not fitted, as in older versions.
-        checksums: of its arrays, {item: fingerprint}; empty in older versions.
+        validation_pairs: the number of validation pairs with an order.
+        calibration: what its scores mean; None where it was not fitted.
+        checksums: of its arrays, {item: fingerprint}.
     """
 
     path: str
@@ -50,9 +50,9 @@ class Saved:
     config: ml_collections.ConfigDict
     preprocessing: Preprocessing
     validation_accuracy: float | None
-    validation_pairs: int | None
+    validation_pairs: int
     calibration: Calibration | None
-    checksums: dict[str, str] = dataclasses.field(default_factory=dict)
+    checksums: dict[str, str]
 
     def load_params(self, template: Any) -> Any:
         """Reads the parameters to score with (the moving average where the run kept one).
@@ -92,8 +92,7 @@ def find(path: str | os.PathLike) -> Saved:
 def _comparable(saved: Saved) -> float:
     if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
         return -1.0
-    few = saved.validation_pairs is not None and saved.validation_pairs < ENOUGH_PAIRS
-    return 0.0 if few else saved.validation_accuracy
+    return 0.0 if saved.validation_pairs < ENOUGH_PAIRS else saved.validation_accuracy
 
 
 def _read(path: epath.Path) -> Saved:
@@ -108,17 +107,16 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Saved:
         CheckpointError: it is no such record.
     """
     try:
-        accuracy, pairs = meta[METRIC], meta.get("validation_pairs")
+        accuracy, calibration = meta[METRIC], meta["calibration"]
         return Saved(
             path=os.fspath(path),
-            # Before steps were recorded, only the folder's name said them.
-            step=int(meta.get("step", os.path.basename(path))),
-            config=ml_collections.ConfigDict(legacy.upgrade(meta["config"])),
+            step=int(meta["step"]),
+            config=ml_collections.ConfigDict(meta["config"]),
             preprocessing=Preprocessing.from_dict(meta["preprocessing"]),
             validation_accuracy=None if accuracy is None else float(accuracy),
-            validation_pairs=None if pairs is None else int(pairs),
-            calibration=Calibration.from_dict(meta["calibration"]) if meta.get("calibration") else None,
-            checksums=dict(meta.get("checksums", {})),
+            validation_pairs=int(meta["validation_pairs"]),
+            calibration=None if calibration is None else Calibration.from_dict(calibration),
+            checksums=dict(meta["checksums"]),
         )
     except Exception as error:  # A record that is damaged makes nearly anything raise nearly anything.
         raise CheckpointError(

@@ -55,10 +55,10 @@ class Checkpoints:
         config: dict[str, Any],
         preprocessing: Preprocessing,
         validation_accuracy: float | None,
-        validation_pairs: int | None = None,
+        validation_pairs: int,
         calibration: Calibration | None = None,
         unlogged: Sequence[Mapping[str, float]] = (),
-        data: str | None = None,
+        data: str = "",
     ) -> None:
         """Starts to save a step and returns; the arrays have been copied by then, so they may be donated.
 
@@ -68,10 +68,10 @@ class Checkpoints:
             config: the run's config, JSON-serializable.
             preprocessing: what scoring must do to a new picture.
             validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
-            validation_pairs: the number of pairs it was measured on; None where it is not known.
+            validation_pairs: the number of validation pairs with an order.
             calibration: what the scores of this step mean; None where it was not fitted.
             unlogged: metrics of the last steps, which are in no row of the history yet.
-            data: fingerprint of the pairs that the run learns from; None where it is not known.
+            data: fingerprint of the pairs that the run learns from.
 
         Raises:
             OSError: this save, or the one before, could not be written.

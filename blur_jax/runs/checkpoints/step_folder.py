@@ -57,14 +57,14 @@ def seal(record: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_record(folder: epath.Path) -> dict[str, Any]:
-    """Reads the record of a step; those of older versions have no checksums.
+    """Reads the record of a step.
 
     Raises:
         CheckpointError: it is missing or damaged.
     """
     with _checkpointer(ocp.JsonCheckpointHandler) as checkpointer:
         record = _guarded(folder / "meta", lambda: checkpointer.restore(folder / "meta"))
-    if not isinstance(record, dict) or (_OWN_CHECKSUM in record and record[_OWN_CHECKSUM] != _of_record(record)):
+    if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _of_record(record):
         raise CheckpointError(f"{folder / 'meta'}: damaged: it is not the record that was saved")
     return record
 
@@ -84,7 +84,7 @@ def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[st
 
     Args:
         folder: of the step.
-        checksums: of the record; arrays that older versions saved without are taken as they are.
+        checksums: of the record, {name: fingerprint}.
         template: {name: pytree of arrays of the wanted structure, shapes and dtypes}.
 
     Raises:
@@ -99,7 +99,7 @@ def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[st
         _check_shapes(path, wanted, found[name])
         if not all(np.isfinite(array).all() for array in jax.tree.leaves(found[name])):
             raise CheckpointError(f"{path}: holds numbers that are not finite; use another checkpoint of the run")
-        if name in checksums and checksums[name] != fingerprint(found[name]):
+        if checksums.get(name) != fingerprint(found[name]):
             raise CheckpointError(f"{path}: damaged: these are not the arrays that were saved")
     return found
 
