@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from blur_jax.data import files
 from blur_jax.export import card, formats, metadata, verification
 from blur_jax.export.graph import Graph
 from blur_jax.runs import run_dir
@@ -63,8 +64,8 @@ def write(
     """
     file, *beside = paths(output, format)
     chosen, texts = formats.FORMATS[format], metadata.encode(described)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
+    with files.replacing(file) as name:
+        temporary = pathlib.Path(name)
         difference = _build_and_run(graph, texts, score, chosen, temporary)
         if not difference <= verification.TOLERANCE:
             raise ValueError(
@@ -77,9 +78,6 @@ def write(
         plain = {metadata.PREFIX + key: value for key, value in described.items()}
         for path, content in zip(beside, [written, json.dumps(plain, indent=2) + "\n"]):
             run_dir.write_atomically(path, content)
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
     return difference
 
 

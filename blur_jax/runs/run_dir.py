@@ -7,13 +7,14 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 import fsspec
 import ml_collections
 from etils import epath
+from flax import traverse_util
 
+from blur_jax.data import files
 from blur_jax.data.untrusted import excerpt, read_json, reason
 
 CONFIG_FILE = "config.json"
@@ -80,29 +81,13 @@ def write_atomically(path: str | os.PathLike, text: str) -> None:
 
     A name that no encoding can hold (a lone surrogate in a file name) is written with replacement characters.
     """
-    path = epath.Path(path)
+    path, data = epath.Path(path), text.encode("utf-8", "replace")
     if not is_local(path):  # An object of a bucket is whole or not there anyway.
-        path.write_bytes(text.encode("utf-8", "replace"))
+        path.write_bytes(data)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    try:
-        with _naming(path):
-            temporary.write_bytes(text.encode("utf-8", "replace"))
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _naming(path: epath.Path) -> Iterator[None]:
-    """Adds the file to an OSError that names none, as that of a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = os.fspath(path)
-        raise
+    with files.replacing(path) as temporary:
+        epath.Path(temporary).write_bytes(data)
 
 
 def claim(
@@ -126,20 +111,19 @@ def claim(
     """
     folder = resolve(workdir)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder) if is_local(folder) else contextlib.nullcontext()
-    try:
+    with contextlib.ExitStack() as stack:
+        if is_local(folder):
+            file = stack.enter_context(open(folder / LOCK_FILE, "w"))
+            files.lock(file, f"{folder}: another process is training in it; wait for it, or give another --workdir")
         wanted = json.loads(config.to_json())
         if recorded is not None:
-            check(config, workdir, recorded)
+            check_same_config(config, workdir, recorded)
         # For people: what counts is the record in each checkpoint.
         write_atomically(folder / CONFIG_FILE, json.dumps(wanted if recorded is None else recorded, indent=2) + "\n")
-    except BaseException:
-        lock.__exit__(None, None, None)
-        raise
-    return lock
+        return stack.pop_all()
 
 
-def check(config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any]) -> None:
+def check_same_config(config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any]) -> None:
     """Raises ValueError where `recorded`, the config in a checkpoint of `workdir`, is another in what counts."""
     different = differences(recorded, json.loads(config.to_json()))
     if different:
@@ -150,23 +134,6 @@ def check(config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorde
         )
 
 
-def _locked(folder: epath.Path) -> IO:
-    """Opens a file with a lock that the system releases with the process, however that ends."""
-    import fcntl  # Windows has none, but scores pictures.
-
-    file = open(folder / LOCK_FILE, "w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise ValueError(
-            f"{folder}: another process is training in it; wait for it, or give another --workdir"
-        ) from error
-    except OSError:
-        pass  # Some shared disks have no locks.
-    return file
-
-
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     """Says by field how two configs differ in what the state of a run depends on; "" where they do not.
 
@@ -174,20 +141,13 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
         found: the recorded config.
         wanted: the config asked for.
     """
-    found, wanted = _flatten(found), _flatten(wanted)
+    found, wanted = (traverse_util.flatten_dict(fields, sep=".") for fields in (found, wanted))
     fields = [name for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
     fields = [name for name in fields if name not in _FREE_FIELDS and not name.startswith(_FREE_GROUPS)]
     listed = [
         f"config.{name} is {excerpt(found.get(name))} there, {excerpt(wanted.get(name))} here" for name in fields[:8]
     ]
     return "; ".join(listed + [f"and {len(fields) - 8} more"] * (len(fields) > 8))
-
-
-def _flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in fields.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
@@ -223,7 +183,7 @@ class History:
         """Adds a row."""
         line = json.dumps(row) + "\n"
         if self._file:
-            with _naming(self._path):
+            with files.naming(self._path):
                 self._file.write(line)
                 self._file.flush()
         else:  # A bucket cannot append.
@@ -233,5 +193,5 @@ class History:
     def close(self) -> None:
         """Closes the file."""
         if self._file:
-            with _naming(self._path):  # Which tries again what could not be written.
+            with files.naming(self._path):  # Which tries again what could not be written.
                 self._file.close()

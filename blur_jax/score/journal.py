@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from blur_jax.data import files
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.score.inputs import Input
@@ -43,7 +44,7 @@ class Journal:
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))
         self._file = open(self.path, "a+b")
         try:
-            _lock(self._file, self.path)
+            files.lock(self._file, f"{self.path}: another process is writing it; wait for it, or give another --output")
             self._file.seek(0)
             first = self._file.readline()
             if first.endswith(b"\n"):
@@ -135,17 +136,3 @@ def _parse(line: bytes) -> Row | None:
         return None
     scored = isinstance(blur, float) and error is None
     return row if isinstance(name, str) and (scored or (blur is None and isinstance(error, str))) else None
-
-
-def _lock(file: IO[bytes], path: str) -> None:
-    """Locks a file; the system releases it with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows.
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(f"{path}: another process is writing it; wait for it, or give another --output") from error
-    except OSError:
-        pass  # Some shared disks have no locks.

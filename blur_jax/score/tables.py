@@ -1,6 +1,5 @@
 """Tables of scores as CSV, JSON lines or Parquet, row after row, and what states their meaning."""
 
-import contextlib
 import csv
 import io
 import itertools
@@ -11,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from blur_jax.data import files
 from blur_jax.score.journal import Row
 from blur_jax.score.lists import BOX_COLUMNS
 
@@ -89,19 +89,9 @@ def write(path: str, columns: Sequence[str], found: Iterable[Mapping[str, Any]],
         metadata: goes into the table where its format has a place for it: Parquet.
     """
     ending = os.path.splitext(path)[1].lower()
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.tmp")
     writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
-    try:
-        with open(temporary, "wb") as file:
-            writer(file, columns, found, metadata)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        writer(file, columns, found, metadata)
 
 
 def _write_csv(file: IO[bytes], columns: Sequence[str], found: Iterable[Mapping], _: Mapping) -> None:

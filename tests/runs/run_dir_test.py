@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from etils import epath
 
 from blur_jax.runs import run_dir
 
@@ -150,7 +149,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path, mon
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(type(epath.Path(path)), "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         run_dir.write_atomically(path, "new")
     assert path.read_text() == "old"
