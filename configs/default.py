@@ -1,6 +1,7 @@
 """The demo: semi-supervised training on real faces with blur of known strength. Every field is documented here.
 
-A field that is unset (`placeholder`) turns off what it names, or leaves the choice to the code.
+A field that is unset (`placeholder`) turns off what it names, or leaves the choice to the code. A warm-up that would
+not end before the run does takes half of the run.
 
 Command:  python launch.py --workdir=runs/demo
 Machine:  2 CPU cores, no accelerator

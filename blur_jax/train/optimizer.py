@@ -6,25 +6,40 @@ import jax
 import ml_collections
 import optax
 
+from blur_jax.runs import distributed
+from blur_jax.runs.config import uses_unlabeled
+
 
 def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedule:
     """Returns the learning rate as a function of the step: linear warm-up, then cosine decay to 0 at `steps`.
 
     Args:
-        config: `config.optimizer`: learning_rate (peak), warmup_steps.
+        config: `config.optimizer`: learning_rate (peak), warmup_steps, see `fitted_warmup`.
         steps: length of the run.
-
-    Raises:
-        ValueError: a warm-up that does not end before the run does.
     """
-    if not 0 <= config.warmup_steps < steps:
-        raise ValueError(
-            f"config.optimizer.warmup_steps={config.warmup_steps} must be from 0 to below config.steps={steps}"
+    peak, warmup_steps = config.learning_rate, fitted_warmup(config.warmup_steps, steps)
+    warmup = optax.linear_schedule(peak / (warmup_steps + 1), peak, warmup_steps)
+    decay = optax.cosine_decay_schedule(peak, steps - warmup_steps)
+    return optax.join_schedules([warmup, decay], [warmup_steps])
+
+
+def fitted_warmup(warmup_steps: int, steps: int) -> int:
+    """Returns how long a warm-up takes: half of the run if it would not end before the run does."""
+    return warmup_steps if warmup_steps < steps else steps // 2
+
+
+def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
+    """Prints which warm-ups of a run's config are shortened, if any."""
+    steps, fields = config.steps, ["optimizer.warmup_steps"]
+    if uses_unlabeled(config):
+        fields.append("consistency.warmup_steps")
+    given = {field: config[field.partition(".")[0]].warmup_steps for field in fields}
+    shortened = [f"config.{field}={value}" for field, value in given.items() if fitted_warmup(value, steps) != value]
+    if shortened:
+        distributed.say(
+            f"the run of {steps} steps ends before its warm-up does ({', '.join(shortened)}), so the warm-up takes"
+            f" {steps // 2} steps"
         )
-    peak = config.learning_rate
-    warmup = optax.linear_schedule(peak / (config.warmup_steps + 1), peak, config.warmup_steps)
-    decay = optax.cosine_decay_schedule(peak, steps - config.warmup_steps)
-    return optax.join_schedules([warmup, decay], [config.warmup_steps])
 
 
 def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransformation:

@@ -77,7 +77,8 @@ def train_step(
         the new state, and metrics: float32 scalars; both are equal on every replica.
     """
     views = make_views(state.params, batch, state.step, model=model, config=config, teacher_params=state.teacher_params)
-    ramp = jnp.minimum(1.0, (state.step + 1) / max(1, config.consistency.warmup_steps))
+    warmup_steps = optimizer.fitted_warmup(config.consistency.warmup_steps, config.steps)
+    ramp = jnp.minimum(1.0, (state.step + 1) / max(1, warmup_steps))
     trained, frozen = network.partition(state.params, config.model.frozen_blocks)
 
     def loss_of(trained: Any) -> tuple[jax.Array, dict[str, jax.Array]]:

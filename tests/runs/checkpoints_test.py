@@ -67,16 +67,6 @@ def test_an_accuracy_that_is_no_number_is_never_the_best(tmp_path):
     assert checkpoints.find(tmp_path).step == 1
 
 
-def test_parameters_that_are_not_finite_are_not_loaded(tmp_path):
-    saver = checkpoints.Checkpoints(tmp_path, keep=2)
-    params = {"layer": {"kernel": np.full((2, 3), np.nan, np.float32), "bias": np.zeros(3, np.float32)}}
-    state = state_of(3, ema=False).replace(params=params)
-    save(saver, state)
-    saver.close()
-    with pytest.raises(checkpoints.CheckpointError, match="not finite; use another checkpoint"):
-        checkpoints.find(tmp_path).load_params(state_of(0).params)
-
-
 def test_the_latest_step(tmp_path):
     assert checkpoints.latest_step(tmp_path) is None
     write(tmp_path, {9: 0.5, 10: 0.4})

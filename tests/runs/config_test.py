@@ -74,7 +74,7 @@ def test_a_refusal_is_one_sentence(name, value, sentence):
     config = default.get_config()
     config.update_from_flattened_dict({name: value})
     with pytest.raises(ValueError) as refused:
-        config_check.check(config)
+        config_check.check_config(config)
     assert str(refused.value) == sentence
 
 
@@ -99,4 +99,4 @@ def test_only_the_groups_asked_for_are_looked_at():
 def test_a_network_takes_images_of_the_least_and_the_largest_size(size, name):
     config = default.get_config()
     config.data.image_size, config.model.backbone = size, name
-    config_check.check(config)
+    config_check.check_config(config)

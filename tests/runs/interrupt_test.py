@@ -16,19 +16,19 @@ TASKS = {
 }
 PROGRAM = """
 import hashlib, signal, sys, time
-from blur_jax import interrupt
+from blur_jax.runs import signals
 
 class Slow:
     def __del__(self):
         time.sleep(2)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background start with Ctrl-C turned off.
-interrupt.watch("stopped: run it again", seconds=5 if sys.argv[1:] else 0.3)
+signals.watch("stopped: run it again", seconds=5 if sys.argv[1:] else 0.3)
 try:
     print("ready", flush=True)
     {task}
 except KeyboardInterrupt:
-    interrupt.leave("stopped")
+    signals.leave("stopped")
 """
 
 

@@ -19,9 +19,9 @@ from tests.helpers.commands import launch
 PROGRAM = """
 import json, os, resource, signal, sys
 import jax
-from blur_jax import user_cache
+from blur_jax.runs import program_cache
 
-user_cache.keep_programs()
+program_cache.keep_programs()
 if sys.argv[1:]:  # As on a full disk: no file can grow beyond so many bytes.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)

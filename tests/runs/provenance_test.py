@@ -30,9 +30,9 @@ def test_an_installed_package_is_named_by_its_version(tmp_path):
 
 
 def test_the_command_can_be_pasted_into_a_shell():
-    program = "from blur_jax import provenance; print(provenance.command())"
+    program = "from blur_jax.runs import provenance; print(provenance.command())"
     found = subprocess.run([sys.executable, "-c", program, "a b", "c"], capture_output=True, text=True, check=True)
-    assert found.stdout.strip().endswith(" -c 'from blur_jax import provenance; print(provenance.command())' 'a b' c")
+    assert found.stdout.strip().endswith(f" -c '{program}' 'a b' c")
     assert found.stdout.startswith("python") and "/" not in found.stdout.split()[0]
 
 

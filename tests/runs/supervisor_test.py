@@ -9,8 +9,8 @@ import pytest
 
 PROGRAM = """
 import os, signal, sys, time
-from blur_jax import supervisor
-supervisor.divide("a peer is gone", 75)
+from blur_jax.runs import signals
+signals.divide("a peer is gone", 75)
 def stop(number, frame):
     print("child got", signal.Signals(number).name, flush=True)
     os._exit(9)

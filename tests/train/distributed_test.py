@@ -179,9 +179,8 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(trained, subprocess_
     ],
 )
 def test_a_cpu_is_taken_for_as_many_devices_as_divide_the_batches(subprocess_env, sizes, environment, devices):
-    program = (
-        f"import jax; from blur_jax import distributed; distributed.divide_cpu(*{sizes}); print(jax.device_count())"
-    )
+    program = f"import jax\nfrom blur_jax.runs import distributed\ndistributed.divide_cpu(*{sizes})\n"
+    program += "print(jax.device_count())"
     command = [sys.executable, "-c", program]
     found = subprocess.run(command, env=subprocess_env | environment, capture_output=True, text=True, check=True)
     assert int(found.stdout) == devices
