@@ -64,7 +64,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     # Imported here, so that --help and mistakes on the command line are answered at once.
     from blur_jax.evaluate import overrides
     from blur_jax.runs import checkpoints, distributed, program_cache
-    from blur_jax.train import config_check
+    from blur_jax.train.config_check import check_config, divisible
     from tfds_builders.prepare import prepare_configured, required_parts
 
     config, flag = _CONFIG.value, flags.FLAGS["config"]
@@ -72,24 +72,25 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     else:
-        distributed.divide_cpu(*config_check.divisible(config))
+        distributed.divide_cpu(*divisible(config))
+    saved = None
     # What can be refused at once is refused before minutes go into preparing the data.
     if mode != "evaluate":
-        config_check.check(config, workdir)
+        check_config(config, workdir)
     else:
-        own = distributed.everywhere(checkpoints.find, workdir).config
+        saved = distributed.everywhere(checkpoints.find, workdir)
         given = config_flags.get_override_values(flag)
-        config = overrides.merge(own, given, config, chosen=flag.present > 0)
-        overrides.check_output(own.data, config.data, output)
+        config = overrides.merge(saved.config, given, config, chosen=flag.present > 0)
+        overrides.check_output(saved.config.data, config.data, output)
     required = required_parts(config, mode)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
     if mode == "dry_run":
         from blur_jax.train import dry_run
 
-        distributed.say(dry_run.text(dry_run.measure(config, workdir)))
+        distributed.say(dry_run.report(config, workdir))
         return DONE
     if mode == "evaluate":
-        overrides.check_output(own.data, config.data, output)
+        overrides.check_output(saved.config.data, config.data, output)  # Their sources are only known now.
     else:
         from blur_jax.train.loop import train
 
@@ -98,7 +99,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     # Only now, since drawing takes a second to import, which the first step need not wait for.
     from blur_jax.evaluate.evaluation import evaluate, summary_text
 
-    distributed.say(summary_text(evaluate(config, workdir, output), workdir, output))
+    distributed.say(summary_text(evaluate(config, workdir, output, saved), workdir, output))
     return DONE
 
 

@@ -25,17 +25,18 @@ from PIL import Image
 from benchmarks import timing, train_step
 from blur_jax.train import config_check, loop
 from blur_jax.train import start as run_start
+from blur_jax.train.run import images_per_step
 from tfds_builders.prepare import prepare_configured, required_parts
 
 _PICTURE = 160  # Side of the pictures in pixels.
 
 
 def changed(config: ml_collections.ConfigDict, **fields: Any) -> ml_collections.ConfigDict:
-    """Returns a copy with other values of fields, whose names have __ for a dot; raises ValueError as `check`."""
+    """Returns a copy with other values of fields, whose names have __ for a dot; raises as `check_config`."""
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.update_from_flattened_dict({name.replace("__", "."): value for name, value in fields.items()})
-    config_check.check(config)
+    config_check.check_config(config)
     return config
 
 
@@ -59,7 +60,7 @@ def steps(config: ml_collections.ConfigDict, *, sizes: Sequence[int], factors: S
     print(f"{config.model.backbone}, {batch.labeled} + {batch.unlabeled} pairs unless the line says otherwise")
     for name, seconds in timing.rounds(calls, repeats=repeats).items():
         step, arguments = made[name]
-        rate = timing.spread(loop.images_per_step(variants[name]) / np.asarray(seconds), 0)
+        rate = timing.spread(images_per_step(variants[name]) / np.asarray(seconds), 0)
         milliseconds = timing.spread(1e3 * np.asarray(seconds), 1)
         print(f"{name:<28} {milliseconds:>24} ms {rate:>24} images/s {_mebibytes(step, arguments):8.0f} MiB")
 
@@ -84,7 +85,7 @@ def data(config: ml_collections.ConfigDict, count: int) -> None:
         opened = time.perf_counter()
         size = sum(os.path.getsize(os.path.join(root, file)) for root, _, files in os.walk(prepared) for file in files)
         batches = loop.make_batches(config, pairs, 0)
-        rates = [_rate(batches, loop.images_per_step(config), count) for _ in range(2)]
+        rates = [_rate(batches, images_per_step(config), count) for _ in range(2)]
     print(
         f"{count:>8,} pictures: prepared in {ready - start:6.1f} s, opened in {opened - ready:5.2f} s,"
         f" {size / 2**20:6.1f} MiB; first pass {rates[0]:7,.0f} images/s, second {rates[1]:7,.0f}",

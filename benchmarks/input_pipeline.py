@@ -21,6 +21,7 @@ from benchmarks import timing, train_step
 from blur_jax.runs import distributed
 from blur_jax.score.pipeline import available_cores
 from blur_jax.train import loop, start
+from blur_jax.train.run import images_per_step
 
 _BATCHES = 20  # Of the loader, in a round; Grain reads eight ahead.
 _STEPS = 10  # In a round.
@@ -33,7 +34,7 @@ def run(config: ml_collections.ConfigDict, *, repeats: int) -> None:
         config: of a run; its data must be prepared.
         repeats: rounds.
     """
-    images = loop.images_per_step(config)
+    images = images_per_step(config)
     calls = {
         "decoding alone": (_decoding(config, _BATCHES * images), _BATCHES * images),
         "loader, each image decoded": (_loader(config, keep=False), _BATCHES * images),

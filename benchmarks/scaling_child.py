@@ -14,9 +14,10 @@ from benchmarks import timing
 from benchmarks.train_step import draw_batch
 from blur_jax.models import network
 from blur_jax.runs import distributed
-from blur_jax.train import loop, start
+from blur_jax.train import start
 from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
+from blur_jax.train.run import images_per_step
 from configs import default
 
 WHOLE, ALONE, HANDED_OVER = "whole", "without collectives", "handed over"
@@ -72,7 +73,7 @@ def measure(config: Any, *, repeats: int) -> dict[str, Any]:
         "handed_over": float(np.median(cpu[HANDED_OVER] / cpu[WHOLE])),
         "trained_bytes": sum(4 * leaf.size for leaf in jax.tree.leaves(trained)),
         "all_reduced_bytes": all_reduced_bytes(program),
-        "images": loop.images_per_step(config),
+        "images": images_per_step(config),
     }
 
 

@@ -72,6 +72,7 @@ def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> boo
     distributed.divide_cpu(*config_check.divisible(config))
     # Standard output belongs to the tables.
     with contextlib.redirect_stdout(sys.stderr):
+        config_check.check_config(config, folder)
         if not train(config, folder):
             return False
         row = read(config, folder)

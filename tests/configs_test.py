@@ -30,7 +30,7 @@ def test_a_config_says_how_to_run_it(name):
 def test_a_config_has_the_fields_of_the_default_and_passes_the_checks(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     assert flattened(config).keys() == flattened(default.get_config()).keys()
-    config_check.check(config)
+    config_check.check_config(config)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -92,7 +92,12 @@ def evaluations(config: ml_collections.ConfigDict, scored: Scored) -> tuple[list
     return [_evaluation(config, name, split, scores) for name, split, scores in ranked], pairs
 
 
-def evaluate(config: ml_collections.ConfigDict, workdir: str, output: str | None = None) -> dict[str, Any]:
+def evaluate(
+    config: ml_collections.ConfigDict,
+    workdir: str,
+    output: str | None = None,
+    saved: checkpoints.Saved | None = None,
+) -> dict[str, Any]:
     """Says how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
 
     Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (not where no face is ranked), and
@@ -103,6 +108,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str, output: str | None
             checkpoint.
         workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
         output: the folder to write to, created where needed; None takes the run directory.
+        saved: the checkpoint; None finds it in `workdir`.
 
     Returns:
         what `metrics.json` holds, numbers rounded to 6 decimals: step, checkpoint, validation accuracy, `sources` of
@@ -114,7 +120,7 @@ def evaluate(config: ml_collections.ConfigDict, workdir: str, output: str | None
         FileNotFoundError: the data are not prepared.
         ValueError: the data do not fit the checkpoint, or there is nothing to evaluate on.
     """
-    saved = distributed.everywhere(checkpoints.find, workdir)
+    saved = saved or distributed.everywhere(checkpoints.find, workdir)
     scorer = Scorer(saved)
     scored = score_data(config, scorer)
     return distributed.on_process_zero(_write_results, config, workdir, output, scorer.fingerprint, saved, scored)

@@ -174,10 +174,14 @@ def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
     Raises:
         Exception, ValueError: as `everywhere`.
     """
+    return share(everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None))
+
+
+def share(value: Any) -> Any:
+    """Returns process 0's value, JSON-serializable, on every process; those of the others do not count."""
     if jax.process_count() == 1:
-        return function(*args, **kwargs)
-    text = everywhere(lambda: json.dumps(function(*args, **kwargs)) if is_process_zero() else "")
-    payload = np.frombuffer(text.encode(), np.uint8)
+        return value
+    payload = np.frombuffer(json.dumps(value if is_process_zero() else None).encode(), np.uint8)
     length = int(broadcast(np.int32(len(payload))))
     return json.loads(broadcast(np.resize(payload, length)).tobytes())
 

@@ -10,7 +10,7 @@ from blur_jax.runs.config import UNLABELED_LOSSES, check_ranges, uses_unlabeled
 from blur_jax.train import optimizer, start
 
 
-def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
+def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
     """Raises ValueError, naming the field, for a config that cannot work; all processes must call it together.
 
     Args:
@@ -36,15 +36,19 @@ def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None
         jax.eval_shape(lambda key: augmentation.sample(key, image_size=size, **config.augment), key)
     except ValueError as error:
         raise ValueError(f"config.degradation or config.augment: {error}") from error
-    fresh = workdir is None or distributed.on_process_zero(checkpoints.latest_step, workdir) is None
-    if fresh and config.start_from is not None:
-        distributed.everywhere(start.find_start, config)
+    if config.start_from is not None:
+        distributed.everywhere(_check_start, config, workdir)
 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:
-    """Returns what the number of devices must divide; works for any config, also one that `check` refuses."""
+    """Returns what the number of devices must divide; works for any config, also one that `check_config` refuses."""
     unlabeled = config.batch.unlabeled // max(1, config.consistency.group)
     return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
+
+
+def _check_start(config: ml_collections.ConfigDict, workdir: str | None) -> None:
+    if workdir is None or checkpoints.latest_step(workdir) is None:
+        start.find_start(config)
 
 
 def _check_groups(config: ml_collections.ConfigDict) -> None:

@@ -93,17 +93,20 @@ def _starting_params(
     config: ml_collections.ConfigDict, model: network.Network, params: network.Params, labeled: splits.Split
 ) -> network.Params:
     """Replaces drawn parameters by those of another run, or else by pretrained ones and a fitted head."""
-    if config.start_from is not None:
-        return distributed.everywhere(load_start, config, params)
-    if config.model.pretrained:
-        params = distributed.everywhere(pretrained.load, config.model.backbone, params)
-    if config.model.linear_probe:
-        rows, pairs = splits.used_faces(labeled)
-        images = distributed.everywhere(labeled.faces.stack, rows)
-        features_of = inference.make_features(model)
-        features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
-        params |= {"head": fit_head(features, pairs, labeled.labels, strength=config.model.linear_probe)}
-    return params
+    probe, (rows, pairs) = config.model.linear_probe, splits.used_faces(labeled)
+
+    def read() -> tuple[network.Params, np.ndarray | None]:
+        if config.start_from is not None:
+            return load_start(config, params), None
+        read_params = pretrained.load(config.model.backbone, params) if config.model.pretrained else params
+        return read_params, labeled.faces.stack(rows) if probe else None
+
+    params, images = distributed.everywhere(read)
+    if images is None:
+        return params
+    features_of = inference.make_features(model)
+    features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
+    return params | {"head": fit_head(features, pairs, labeled.labels, strength=probe)}
 
 
 def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:

@@ -163,7 +163,7 @@ def test_a_frozen_config_says_how_to_run_it_and_passes_the_checks(name):
         assert word in module.__doc__
     config = module.get_config()
     assert flattened(config).keys() == flattened(default.get_config()).keys()
-    config_check.check(config)
+    config_check.check_config(config)
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "baselines"])  # which nobody trains

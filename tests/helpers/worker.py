@@ -20,7 +20,7 @@ def main():
 
     from blur_jax.evaluate import evaluation
     from blur_jax.runs import checkpoints, distributed
-    from blur_jax.train import dry_run, loop
+    from blur_jax.train import config_check, dry_run, loop
 
     config = ml_collections.ConfigDict(task["config"])
     if "fit another probe on each" in task["do"]:
@@ -31,12 +31,14 @@ def main():
         if action.startswith(f"fail on {task['index']} in "):
             fail_in(action.split()[-1])
     try:
+        if {"train", "dry run"} & set(task["do"]):
+            config_check.check_config(config, task["workdir"])
         if "train" in task["do"] and not loop.train(config, task["workdir"]):
             return
         if "evaluate" in task["do"]:
             evaluation.evaluate(config, task["workdir"])
         if "dry run" in task["do"]:
-            distributed.say(dry_run.text(dry_run.measure(config, task["workdir"])))
+            distributed.say(dry_run.report(config, task["workdir"]))
     except (ValueError, OSError) as error:  # As launch.py does.
         sys.exit(f"error: {error}")
 

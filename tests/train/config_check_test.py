@@ -17,15 +17,25 @@ from blur_jax.train import config_check, loop
         ("consistency.distillation_weight", 1.0, "set config.model.linear_probe or config.start_from"),
         ("degradation.families", ("smear",), "smear"),
         ("degradation.rms_max", 0.001, "rms_max=0.001"),
-        ("data.labeled_split", "trian", "trian"),
-        ("data.labeled_count", 999, "labeled_count=999"),
     ],
 )
 def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value, message):
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match="(?s).*" + message.replace(".", r"\.")):
-        loop.train(config, str(tmp_path / "run"))
+        config_check.check_config(config, str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()  # So that the corrected command may use it.
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [("data.labeled_split", "trian", "trian"), ("data.labeled_count", 999, "labeled_count=999")],
+)
+def test_data_that_are_not_there_leave_no_claim_behind(config, tmp_path, field, value, message):
+    config.update_from_flattened_dict({field: value})
+    config_check.check_config(config, str(tmp_path / "run"))
+    with pytest.raises(ValueError, match=message):
+        loop.train(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -41,9 +51,9 @@ def test_a_config_that_learns_nothing_is_refused(config, losses, refused):
     config.update_from_flattened_dict({"ranking.weight": 0.0} | losses)
     if refused:
         with pytest.raises(ValueError, match=r"config\.ranking\.weight, config\.cons.* are all 0, so nothing"):
-            config_check.check(config)
+            config_check.check_config(config)
     else:
-        config_check.check(config)
+        config_check.check_config(config)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """What a run would take is measured on the state, the step and the batches of training, and nothing is written."""
 
-import dataclasses
 import pathlib
+import re
+import types
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from blur_jax.train import dry_run, loop
 from blur_jax.train import start as run_start
+from blur_jax.train.run import open_run
 from tests.helpers import runs
 
 PARAMETERS = 71553  # Of the small network.
@@ -18,34 +20,46 @@ def files(*folders):
     return {path: path.stat().st_mtime_ns for folder in folders for path in pathlib.Path(folder).rglob("*")}
 
 
-def test_the_facts_of_the_demo(config):
-    facts = dry_run.measure(config)
-    assert (facts.devices, facts.processes) == (1, 1)
-    assert (facts.labeled_batch, facts.unlabeled_batch, facts.images_per_step) == (8, 8, 32)
-    assert (facts.labeled_pairs, facts.unlabeled_pairs, facts.validation_pairs) == (24, 16, 10)
-    assert (facts.trained, facts.frozen) == (PARAMETERS, 0)
+def lines_of(report):
+    """The lines of a report, {name: text}."""
+    return dict(re.split(r"  +", line, maxsplit=1) for line in report.splitlines()[1:])
+
+
+def test_what_the_demo_takes(config):
+    lines = lines_of(dry_run.report(config))
+    assert lines["devices"] == "1 x cpu, 1 process(es)"
+    assert lines["data"].startswith("24 labeled, 16 unlabeled and 10 validation pairs; ")
+    assert lines["batch"] == "8 labeled and 8 unlabeled pairs, on each device 8 and 8"
+    assert lines["parameters"] == f"{PARAMETERS:,} trained, 0 frozen"
+    assert "(the device does not say how much it has)" in lines["memory"]  # CPUs do not.
+    assert lines["run"].startswith("6 of 6 steps to go, about ")
+
+
+def test_the_cost_of_a_step_of_the_demo(config):
+    run = open_run(config, None)
+    batches = loop.make_batches(config, run.pairs, 0)
+    cost = dry_run.measure(loop.make_step(config, run.model, run.tx), run.initial_state(), batches)
     # Parameters and Adam's two moments, three counters, 32 images and 8 labels; all of the state is updated in place.
     state = 4 * (3 * PARAMETERS + 3)
-    assert facts.argument_bytes == state + 32 * 32 * 32 * 3 + 8
-    assert facts.donated_bytes == state
-    assert facts.bytes == facts.argument_bytes + facts.output_bytes - state + facts.temporary_bytes
-    assert facts.temporary_bytes > 32 * 32 * 32 * 3 * 4  # At least the images as float32.
-    assert facts.flops > 6 * PARAMETERS * 32  # Each parameter is used for each image, at many positions.
-    assert facts.limit_bytes is None  # CPUs do not say.
-    assert facts.compile_seconds > 0
-    assert len(facts.step_seconds) >= 5 and min(facts.step_seconds) > 0
-    assert (facts.first_step, facts.steps) == (0, 6)
+    assert cost.memory.argument_size_in_bytes == state + 32 * 32 * 32 * 3 + 8
+    assert cost.memory.alias_size_in_bytes == state
+    assert cost.memory.temp_size_in_bytes > 32 * 32 * 32 * 3 * 4  # At least the images as float32.
+    assert cost.flops > 6 * PARAMETERS * 32  # Each parameter is used for each image, at many positions.
+    assert cost.limit_bytes is None
+    assert cost.compile_seconds > 0
+    assert len(cost.step_seconds) >= 5 and min(cost.step_seconds) > 0
 
 
 def test_frozen_parameters_and_a_batch_without_unlabeled_pairs(config):
     config.model.backbone, config.model.blocks, config.model.frozen_blocks = "efficientnet_lite0", 2, 1
     config.consistency.quadruplet_weight = 0.0
-    facts = dry_run.measure(config)
+    lines = lines_of(dry_run.report(config))
     params = runs.initial_params(config)
-    frozen = [params["backbone"]["stem"], params["backbone"]["block00"]]
-    assert facts.frozen == sum(leaf.size for leaf in jax.tree.leaves(frozen))
-    assert facts.trained + facts.frozen == sum(leaf.size for leaf in jax.tree.leaves(params))
-    assert (facts.unlabeled_batch, facts.unlabeled_pairs, facts.images_per_step) == (0, 0, 16)
+    frozen = sum(leaf.size for leaf in jax.tree.leaves([params["backbone"]["stem"], params["backbone"]["block00"]]))
+    trained = sum(leaf.size for leaf in jax.tree.leaves(params)) - frozen
+    assert lines["parameters"] == f"{trained:,} trained, {frozen:,} frozen"
+    assert lines["data"].startswith("24 labeled, 0 unlabeled")
+    assert lines["batch"] == "8 labeled and 0 unlabeled pairs, on each device 8 and 0"
 
 
 @pytest.mark.parametrize(
@@ -63,12 +77,10 @@ def test_batches_are_shared_among_devices_and_processes(config, subprocess_env, 
 def test_a_run_that_is_there_is_checked_and_left_as_it_is(config, demo_dir, tmp_path):
     assert loop.train(config, str(tmp_path))
     before = files(tmp_path, demo_dir)
-    facts = dry_run.measure(config, str(tmp_path))
-    assert facts.first_step == 6
-    assert "0 of 6 steps to go, about 0 s" in dry_run.text(facts)
+    assert "0 of 6 steps to go, about 0 s" in dry_run.report(config, str(tmp_path))
     config.seed = 5
     with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there, 5 here\)"):
-        dry_run.measure(config, str(tmp_path))
+        dry_run.report(config, str(tmp_path))
     assert files(tmp_path, demo_dir) == before
 
 
@@ -78,7 +90,7 @@ def test_a_step_that_does_not_fit_into_memory_is_one_sentence(config, monkeypatc
 
     monkeypatch.setattr(dry_run.distributed, "replicate", compile_too_large)
     with pytest.raises(ValueError, match=r"not fit .*allocating 99 bytes\.\); lower config\.batch\.labeled") as refused:
-        dry_run.measure(config)
+        dry_run.report(config)
     assert "\n" not in str(refused.value)
 
 
@@ -91,29 +103,25 @@ def test_steps_that_end_in_nonsense_are_an_error(config, monkeypatch):
 
     monkeypatch.setattr(run_start, "initial_state", poisoned)
     with pytest.raises(FloatingPointError, match=r"state after step 23 is not finite"):
-        dry_run.measure(config)
+        dry_run.report(config)
 
 
-def test_the_text_says_all_of_it():
-    facts = dry_run.Facts(
-        device="TPU v4", devices=8, processes=2, labeled_batch=64, unlabeled_batch=32, labeled_pairs=5000,
-        unlabeled_pairs=70000, validation_pairs=400, faces=9000, trained=1234567, frozen=89, argument_bytes=3 * 2**20,
-        output_bytes=2 * 2**20, donated_bytes=2**20, temporary_bytes=2**30, limit_bytes=2**35, flops=5e9,
-        compile_seconds=31.44, step_seconds=(0.3, 0.1, 0.2), first_step=1000, steps=91000, images_per_step=192,
-    )  # fmt: skip
-    assert dry_run.text(facts).splitlines() == [
-        "dry run: no run was written",
-        "devices     8 x TPU v4, 2 process(es)",
-        "data        5000 labeled, 70000 unlabeled and 400 validation pairs; 9000 faces in all",
-        "batch       64 labeled and 32 unlabeled pairs, on each device 8 and 4",
-        "parameters  1,234,567 trained, 89 frozen",
-        "memory      1,028.0 MiB on each device (of 32,768.0 MiB): arguments 3.0 MiB, outputs 2.0 MiB, of these"
+def test_the_lines_say_all_of_it():
+    memory = types.SimpleNamespace(
+        argument_size_in_bytes=3 * 2**20,
+        output_size_in_bytes=2 * 2**20,
+        alias_size_in_bytes=2**20,
+        temp_size_in_bytes=2**30,
+    )
+    cost = dry_run.StepCost(memory, 2**35, 5e9, 31.44, (0.3, 0.1, 0.2))
+    assert dry_run.cost_lines(cost, images=192, first_step=1000, steps=91000) == {
+        "memory": "1,028.0 MiB on each device (of 32,768.0 MiB): arguments 3.0 MiB, outputs 2.0 MiB, of these"
         " in place 1.0 MiB, temporaries 1,024.0 MiB",
-        "compiling   31.4 s",
-        "operations  5 GFLOP a step on each device, 25 GFLOP/s",
-        "step        200 ms, median of 3 from 100 to 300; 960 images/s",
-        "run         90000 of 91000 steps to go, about 5 h 0 min; validation, checkpoints and evaluation come on top",
-    ]
-    silent = dry_run.text(dataclasses.replace(facts, flops=None, limit_bytes=None))
-    assert "operations  the compiler does not count operations" in silent
-    assert "(the device does not say how much it has)" in silent
+        "compiling": "31.4 s",
+        "operations": "5 GFLOP a step on each device, 25 GFLOP/s",
+        "step": "200 ms, median of 3 from 100 to 300; 960 images/s",
+        "run": "90000 of 91000 steps to go, about 5 h 0 min; validation, checkpoints and evaluation come on top",
+    }
+    silent = dry_run.cost_lines(cost._replace(flops=None, limit_bytes=None), images=192, first_step=0, steps=1)
+    assert silent["operations"] == "the compiler does not count operations"
+    assert "(the device does not say how much it has)" in silent["memory"]

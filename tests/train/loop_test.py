@@ -127,10 +127,17 @@ def test_a_run_in_a_bucket_appends_to_no_file(config, tmp_path, monkeypatch):
     assert not {".lock", "tensorboard"} & {path.name for path in tmp_path.iterdir()}
 
 
-def test_checkpoints_that_change_while_a_run_starts_are_noticed():
+@pytest.mark.parametrize("before", [True, False])
+def test_checkpoints_that_change_while_a_run_starts_are_noticed(config, tmp_path, monkeypatch, before):
+    """They are there, or not, when the run is opened, and the reverse when its directory is claimed."""
+    if not before:
+        loop.train(config, str(tmp_path))
+        monkeypatch.setattr(checkpoints, "latest_step", lambda _: None)
+    else:
+        monkeypatch.setattr(checkpoints, "latest_step", lambda _: 4)
+        monkeypatch.setattr(checkpoints, "newest_config", lambda _: json.loads(config.to_json()))
     with pytest.raises(ValueError, match="changed while the run was starting"):
-        loop._check_still_there("runs/x", None, {"seed": 0})
-    loop._check_still_there("runs/x", None, None)
+        loop.train(config, str(tmp_path))
 
 
 def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(config, tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from blur_jax.models import network
 from blur_jax.runs import checkpoints, run_dir
-from blur_jax.train import loop, optimizer
+from blur_jax.train import config_check, loop, optimizer
 from blur_jax.train import start as run_start
 from tests.helpers import runs
 
@@ -80,6 +80,13 @@ def test_a_run_goes_on_without_what_it_started_from(trained, start, tmp_path, mo
 def test_what_does_not_fit_is_refused_before_anything_is_claimed(start, tmp_path, field, value, message):
     start.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=message):
+        config_check.check_config(start, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_has_gone_since_is_noticed_before_anything_is_claimed(start, tmp_path):
+    start.start_from = str(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"config\.start_from: .*nowhere: no checkpoint here"):
         loop.train(start, str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

@@ -61,7 +61,7 @@ class Saved:
             template: a pytree of the same structure with the shapes and dtypes that the network expects.
 
         Raises:
-            CheckpointError: the arrays are damaged, do not fit or are not finite.
+            CheckpointError: the arrays are damaged or do not fit.
         """
         folder = epath.Path(self.path)
         name = "ema_params" if (folder / "ema_params").is_dir() else "params"
