@@ -17,7 +17,7 @@ from jax import lax
 
 from benchmarks import timing
 from blur_jax.data import degradations
-from blur_jax.train.step import each
+from blur_jax.train.step import map_examples
 
 PAIRS = 64
 CONVOLVED = tuple(name for name in degradations.FAMILIES if name not in degradations.SEPARABLE)
@@ -80,7 +80,7 @@ def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
 
 def _mapped(function: Callable) -> Callable:
     """Returns the function compiled for many draws, as the train step has it: one after the other on a CPU."""
-    return jax.jit(partial(each, function))
+    return jax.jit(partial(map_examples, function))
 
 
 def run(image_size: int, *, repeats: int) -> None:

@@ -36,7 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20  # Steps over which the learning rate rises to its peak.
     config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalization are spared.
     config.optimizer.clip_norm = 1.0  # Largest global gradient norm; unset it to clip nothing.
-    config.optimizer.skips = 0  # Updates in a row that are skipped where a gradient is not finite; 0 stops the run.
+    config.optimizer.max_skipped_updates = 0  # In a row, where a gradient is not finite; 0 stops the run at once.
     config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, which then does the scoring.
     config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean of so many steps.
     config.checkpoint_every = 100  # Steps between validations, each a row of validation.jsonl and a checkpoint.
@@ -52,7 +52,7 @@ def _data() -> ml_collections.ConfigDict:
     data.name = "demo_face_blur"  # A data set of tfds_builders/.
     data.dir = placeholder(str)  # Where prepared data live; unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.
     data.manual_dir = placeholder(str)  # The user's own image folders and lists, for data sets that need them.
-    data.partial = False  # Accept that some pictures of the lists are missing.
+    data.allow_missing = False  # Accept that some pictures of the lists are missing.
     data.sources = placeholder(str)  # Hash of the lists and pictures; unset, launch.py fills it in.
     data.image_size = 64  # Side of the square that the network sees, in pixels.
     data.context = 1.0  # Side of the square crop over the longer side of the face box.
@@ -67,10 +67,10 @@ def _model() -> ml_collections.ConfigDict:
     model = ml_collections.ConfigDict()
     model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
     model.blocks = placeholder(int)  # Keep only the first so many blocks of efficientnet_lite0.
-    model.center = False  # Pool over the central half of each feature map, too.
+    model.pool_center = False  # Pool over the central half of each feature map, too.
     model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
     model.frozen_blocks = 0  # Leave the stem and the first so many blocks of efficientnet_lite0 as they are.
-    model.linear_probe = placeholder(float)  # Start from a head fitted to the labeled pairs, of this strength.
+    model.linear_probe_strength = placeholder(float)  # Start from a head fitted to the labeled pairs, of this strength.
     model.dtype = "float32"  # Of the computation, "float32" or "bfloat16"; parameters are always float32.
     return model
 
@@ -82,8 +82,8 @@ def _consistency() -> ml_collections.ConfigDict:
     consistency.distillation_weight = 0.0  # Weight of distilling the order that the run's start gives; 0 turns it off.
     consistency.margin = 0.05  # Margin of quadruplet and pairwise consistency.
     consistency.temperature = 0.2  # Difference of logits at which distillation takes an order for 73% sure.
-    consistency.group = 1  # Unlabeled pairs that share a degradation; distillation compares all of their images.
-    consistency.shared = True  # False gives each image a degradation of its own, which the paper argues against.
+    consistency.pairs_per_degradation = 1  # Unlabeled pairs degraded alike; distillation compares all their images.
+    consistency.share_degradation = True  # False degrades each image by its own draw, which the paper argues against.
     consistency.warmup_steps = 100  # The weights rise from 0 over so many steps: early pseudo-labels are noise.
     consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less do not count.
     return consistency

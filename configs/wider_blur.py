@@ -27,9 +27,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
     config.model.frozen_blocks = 8  # The last three learn what noise is, as a head cannot; more gain nothing.
-    config.model.center = True
+    config.model.pool_center = True
     config.model.pretrained = True
-    config.model.linear_probe = 1e-4
+    config.model.linear_probe_strength = 1e-4
 
     config.batch.labeled = 16
     config.batch.unlabeled = 16
@@ -43,7 +43,7 @@ def get_config() -> ml_collections.ConfigDict:
     # The fitted head, which sees a picture as it is, teaches the same order at 1/1.7 to 1/3.6 of the resolution.
     config.consistency.quadruplet_weight = 0.0
     config.consistency.distillation_weight = 16.0
-    config.consistency.group = 4
+    config.consistency.pairs_per_degradation = 4
     config.degradation.families = ("downup",)
     config.degradation.rms_min = 0.01
     config.degradation.rms_max = 0.02

@@ -39,7 +39,7 @@ def arm_config(config: ml_collections.ConfigDict, arm: str, seed: int) -> ml_col
     config = label_efficiency.cell_config(config, ("none" if arm == ALONE else "distillation", 1, seed), 1)
     config.degradation.update(noise_max=0.0, jpeg_min_quality=None)
     config.degradation.update(VIEWS.get(arm, VIEWS["resampling"]))
-    config.consistency.shared = arm != OWN_DRAWS
+    config.consistency.share_degradation = arm != OWN_DRAWS
     return config
 
 

@@ -53,7 +53,7 @@ def cell_config(config: ml_collections.ConfigDict, cell: Cell, available: int) -
 def far_data(config: ml_collections.ConfigDict, far: str) -> ml_collections.ConfigDict:
     """Prepares the pictures of `far` as those of `config.data` are and returns their `config.data`."""
     found = config.data.copy_and_resolve_references()
-    found.update(name="folder_face_blur", manual_dir=far, sources=None, partial=False)
+    found.update(name="folder_face_blur", manual_dir=far, sources=None, allow_missing=False)
     found.sources = prepare_configured(found, required=("ranked",))
     return found
 
@@ -142,7 +142,7 @@ def run(
 
     tests = {axis: ranked.open_splits(of_axis) for axis, of_axis in of_axes.items()}
     fits = {(count, seed): configs["none", count, seed].data for _, count, seed in configs}
-    for (count, seed), scores in linear_ranker.score(fits, tests, config.model.linear_probe).items():
+    for (count, seed), scores in linear_ranker.score(fits, tests, config.model.linear_probe_strength).items():
         rows[LINEAR, count, seed] = scores | {"seconds": 0.0}
     resamples = config.evaluation.resamples
     metrics = {

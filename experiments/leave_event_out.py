@@ -1,7 +1,7 @@
 """How well does a config order faces of events that it was not trained on? Choose between configs by this.
 
     python -m experiments.leave_event_out --config.data.manual_dir=LISTS --workdir=runs/events/center
-    python -m experiments.leave_event_out ... --workdir=runs/events/no_center --config.model.center=False
+    python -m experiments.leave_event_out ... --workdir=runs/events/no_center --config.model.pool_center=False
 
 For each event with enough labeled pairs within it, trains on the pairs without a face of it and measures the share of
 its own pairs that are put in the labeled order. Few pairs of the validation split share no photograph with training;

@@ -68,7 +68,7 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
         data_dir=config.dir,
         preprocessing=Preprocessing(image_size=config.image_size, context=config.context),
         manual_dir=config.manual_dir,
-        partial=config.partial,
+        allow_missing=config.allow_missing,
         sources=config.sources,
         required=required,
     ).sources
@@ -126,7 +126,7 @@ def open_faces(
     data_dir: str,
     preprocessing: Preprocessing | None = None,
     manual_dir: str | None = None,
-    partial: bool = False,
+    allow_missing: bool = False,
 ) -> schema.BlurDataset:
     """Returns the builder of the faces of a data set; nothing is written.
 
@@ -135,7 +135,7 @@ def open_faces(
         data_dir: where prepared data live.
         preprocessing: the crop and resize protocol; None takes the data set's own.
         manual_dir: the user's pictures and lists, for the data sets that need them.
-        partial: accept that some pictures of the lists are missing.
+        allow_missing: accept that some pictures of the lists are missing.
 
     Raises:
         ValueError: an unknown name, or arguments that the data set does not take.
@@ -150,9 +150,9 @@ def open_faces(
         manual_dir = os.path.abspath(os.path.expanduser(manual_dir))
         if not os.path.isdir(manual_dir):
             raise FileNotFoundError(f"there is no folder {manual_dir} (--manual_dir, --config.data.manual_dir)")
-        options = {"manual_dir": manual_dir, "partial": partial}
-    elif manual_dir or partial:
-        raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and partial")
+        options = {"manual_dir": manual_dir, "allow_missing": allow_missing}
+    elif manual_dir or allow_missing:
+        raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and allow_missing")
     return builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
 
 
@@ -191,7 +191,7 @@ def main() -> None:
     flags.DEFINE_string("data_dir", None, "Where prepared data live; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
     flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
     flags.DEFINE_boolean("check", False, "Only say what is wrong with the lists and pictures; write nothing.")
-    flags.DEFINE_boolean("partial", False, "Accept that some pictures of the lists are missing.")
+    flags.DEFINE_boolean("allow_missing", False, "Accept that some pictures of the lists are missing.")
     flags.DEFINE_integer("image_size", None, "Side of the stored square images, in pixels; default the data set's own.")
     flags.DEFINE_float("context", None, "Side of the square crop over the longer side of the face box; default 1.")
 
@@ -208,7 +208,7 @@ def main() -> None:
                 "data_dir": values.data_dir,
                 "preprocessing": dataclasses.replace(BUILDERS[values.dataset].DEFAULT, **protocol),
                 "manual_dir": values.manual_dir,
-                "partial": values.partial,
+                "allow_missing": values.allow_missing,
             }
             if values.check:
                 check(values.dataset, **options)

@@ -96,15 +96,15 @@ KINDS = {
     ),
     "missing image": (
         "the picture file is not there.",
-        "Put it there (a link to the folder will do), or accept partial data (partial=True, --partial).",
+        "Put it there (a link to the folder will do), or accept partial data (allow_missing=True, --allow_missing).",
     ),
     "unreadable image": (
         "the picture file is damaged, cut short or of an unsupported kind.",
-        "Fetch the file again, or accept partial data (partial=True, --partial).",
+        "Fetch the file again, or accept partial data (allow_missing=True, --allow_missing).",
     ),
     "box outside": (
         "the face box is empty or leaves the picture: perhaps the picture is another version than the list's.",
-        "Use the original picture, correct the box, or accept partial data (partial=True, --partial).",
+        "Use the original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).",
     ),
     "empty split": (
         "no line is left for a split of the data set.",
@@ -117,7 +117,7 @@ KINDS = {
         "Compare more pictures.",
     ),
 }
-# What partial=True accepts: sources that can no longer be had. Never damaged, contradictory or leaking lists.
+# What allow_missing=True accepts: sources that can no longer be had. Never damaged, contradictory or leaking lists.
 FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
 

@@ -38,7 +38,7 @@ class Pairs(Dataset):
         if not self.changes:
             versions = [pictures] * (2 + self.degraded)
         else:
-            options, group = self.config.augment, self.config.consistency.group
+            options, group = self.config.augment, self.config.consistency.pairs_per_degradation
             rng = np.random.default_rng(index)
             noisy = [add_noise(picture, rng, options) for picture in pictures]
             versions = [pictures, self._exposed(noisy, index)]

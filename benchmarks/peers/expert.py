@@ -97,7 +97,8 @@ class Trainer:
             original = noisy = degraded = self._images(batch.unlabeled)
             if changes:
                 noisy = views.add_noise(config.augment, original)
-                degraded = views.degrade(noisy, config.degradation, 2 * weights.group if weights.shared else 1)
+                images_alike = 2 * weights.pairs_per_degradation if weights.share_degradation else 1
+                degraded = views.degrade(noisy, config.degradation, images_alike)
             versions = [degraded, noisy] if weights.quadruplet_weight > 0 else [degraded]
             if changes:
                 versions = views.expose(config.augment, *versions)

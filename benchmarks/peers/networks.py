@@ -228,7 +228,7 @@ def from_flax(model: models.Network, params: Mapping[str, Any]) -> Network:
             backbone = EfficientNetLite0(blocks)
         case unknown:
             raise TypeError(f"no counterpart of {type(unknown).__name__}; add one to benchmarks/peers/networks.py")
-    network = Network(backbone, model.center)
+    network = Network(backbone, model.pool_center)
     network.load_state_dict(state_dict(params))
     return network
 

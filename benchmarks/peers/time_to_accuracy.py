@@ -43,7 +43,7 @@ class Learner:
         self.model, self.tx = run_start.build(config)
         start = clock()
         self.start = run_start.initial_state(config, self.model, self.tx, self.pairs.labeled)
-        self.seconds = clock() - start if config.model.linear_probe is not None else 0.0
+        self.seconds = clock() - start if config.model.linear_probe_strength is not None else 0.0
         self.batches = loop.make_batches(config, self.pairs, 0)
         rows, self.columns = splits.used_faces(self.pairs.validation)
         self.images = self.pairs.validation.faces.stack(rows)

@@ -134,13 +134,14 @@ def prepared_sources(config: ml_collections.ConfigDict) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: there are several and `config.sources` is not set, or it is partial and `config.partial` is False.
+        ValueError: there are several and `config.sources` is not set, or it is partial and `config.allow_missing` is
+            False.
     """
     folder = next(iter(prepared.find_parts(config).values()))
-    if prepared.read_metadata(folder).get("partial") and not config.partial:
+    if prepared.read_metadata(folder).get("partial") and not config.allow_missing:
         raise ValueError(
-            f"{folder} was prepared from partial data; accept them (--config.data.partial=True), or supply what is"
-            " missing and give --config.data.manual_dir"
+            f"{folder} was prepared from partial data; accept them (--config.data.allow_missing=True), or supply what"
+            " is missing and give --config.data.manual_dir"
         )
     return folder.rpartition("-")[2]
 

@@ -33,7 +33,7 @@ _DECIMALS = 6  # Of the metrics: more than they are sure of.
 Scored = dict[str, tuple[data.Split, np.ndarray]]
 
 
-def score_splits(config: ml_collections.ConfigDict, workdir: str) -> tuple[checkpoints.Saved, Scored]:
+def score_splits(config: ml_collections.ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
     """Scores every ranked split with the best checkpoint of a run; arguments and errors are those of `evaluate`.
 
     Returns:
@@ -96,7 +96,7 @@ def evaluate(
     config: ml_collections.ConfigDict,
     workdir: str,
     output: str | None = None,
-    saved: checkpoints.Saved | None = None,
+    saved: checkpoints.Checkpoint | None = None,
 ) -> dict[str, Any]:
     """Says how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
 
@@ -146,7 +146,7 @@ def _write_results(
     workdir: str,
     output: str | None,
     fingerprint: str,
-    saved: checkpoints.Saved,
+    saved: checkpoints.Checkpoint,
     scored: Scored,
 ) -> dict[str, Any]:
     run, folder = results_folder(workdir), results_folder(workdir, output)
@@ -175,7 +175,7 @@ def _write_results(
         pairs=pairs,
         calibration=saved.calibration,
         threshold=threshold if threshold and threshold.checkpoint == fingerprint else None,
-        data=data_summary.summarize(config.data),
+        data=data_summary.count_contents(config.data),
         config=json.loads(saved.config.to_json()),
         starts=provenance.read_starts(run),
         facts=_facts(config, saved),
@@ -265,7 +265,7 @@ def _csv_text(rows: Iterable[tuple]) -> str:
     return text.getvalue()
 
 
-def _facts(config: ml_collections.ConfigDict, saved: checkpoints.Saved) -> dict[str, str]:
+def _facts(config: ml_collections.ConfigDict, saved: checkpoints.Checkpoint) -> dict[str, str]:
     accuracy = saved.validation_accuracy
     measured = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
     folder = os.path.expanduser(config.data.dir or user_cache.default_dir())

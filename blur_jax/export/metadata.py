@@ -6,7 +6,7 @@ from typing import Any
 from blur_jax.data.preprocessing import MAX_ASPECT, MIN_SIDE
 from blur_jax.export.formats import Metadata
 from blur_jax.runs import provenance
-from blur_jax.runs.checkpoints import Saved
+from blur_jax.runs.checkpoints import Checkpoint
 from blur_jax.runs.threshold import Threshold
 
 PREFIX = "blur_jax."
@@ -28,7 +28,7 @@ PROTOCOL = (
 
 
 def describe(
-    saved: Saved, *, outputs: list[str], fingerprint: str, threshold: Threshold | None, license_id: str
+    saved: Checkpoint, *, outputs: list[str], fingerprint: str, threshold: Threshold | None, license_id: str
 ) -> dict[str, Any]:
     """Returns the metadata of an export, {key: JSON-serializable value}.
 
@@ -85,7 +85,7 @@ def decode(metadata: Metadata) -> dict[str, Any]:
     return {key[len(PREFIX) :]: json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
 
 
-def _license_note(saved: Saved) -> str:
+def _license_note(saved: Checkpoint) -> str:
     imagenet = saved.config.model.pretrained
     started = (
         ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from" if imagenet else ""

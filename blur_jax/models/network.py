@@ -29,12 +29,12 @@ class Network(nn.Module):
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
-        center: also take mean and standard deviation over the central half of each map, both ways:
+        pool_center: also take mean and standard deviation over the central half of each map, both ways:
             the face without what is behind it, however sharp that is.
     """
 
     backbone: nn.Module
-    center: bool = False
+    pool_center: bool = False
 
     def setup(self) -> None:
         """Creates the pooling and the head."""
@@ -46,7 +46,7 @@ class Network(nn.Module):
     def features(self, images: jax.Array) -> jax.Array:
         """Returns what the head sees of images as `__call__` takes them: float32 `[batch, features]`."""
         maps = self.backbone(images)
-        pooled = [*maps, *map(central_half, maps)] if self.center else maps
+        pooled = [*maps, *map(central_half, maps)] if self.pool_center else maps
         return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
 
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -82,7 +82,7 @@ class AttentionPool(nn.Module):
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 
-def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, center: bool = False) -> Network:
+def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, pool_center: bool = False) -> Network:
     """Builds the network with the backbone of that name.
 
     Args:
@@ -90,7 +90,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head
             and sigmoid stay float32.
         blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
-        center: see `Network`.
+        pool_center: see `Network`.
 
     Returns:
         A `Network`; its parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
@@ -103,7 +103,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         names = ", ".join(sorted(BACKBONES))
         raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {names}.")
     if blocks is None:
-        return Network(backbone=BACKBONES[backbone](dtype=dtype), center=center)
+        return Network(backbone=BACKBONES[backbone](dtype=dtype), pool_center=pool_center)
     if backbone not in NUM_BLOCKS:
         names = ", ".join(sorted(NUM_BLOCKS))
         raise ValueError(
@@ -111,7 +111,7 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
         raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}.")
-    return Network(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), center=center)
+    return Network(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), pool_center=pool_center)
 
 
 def central_half(maps: jax.Array) -> jax.Array:
@@ -154,7 +154,8 @@ def from_config(config: ml_collections.ConfigDict) -> Network:
             f"config.model.frozen_blocks={config.frozen_blocks} must be from 0 to the number of blocks; only"
             f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may keep fewer of them"
         )
-    return build(backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks, center=config.center)
+    dtype = jnp.dtype(config.dtype)
+    return build(backbone=config.backbone, dtype=dtype, blocks=config.blocks, pool_center=config.pool_center)
 
 
 def partition(params: Params, frozen_blocks: int) -> tuple[Params, Params]:

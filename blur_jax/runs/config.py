@@ -75,7 +75,7 @@ RANGES = {
     "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 where no loss asks for them.
     "model.blocks": dataclasses.replace(_BLOCKS, lower=1, optional=True),
     "model.frozen_blocks": _BLOCKS,
-    "model.linear_probe": Range(0, 10**6, open_below=True, optional=True),
+    "model.linear_probe_strength": Range(0, 10**6, open_below=True, optional=True),
     "ranking.weight": _WEIGHT,
     "ranking.margin": _SCORES,
     "ranking.tie_margin": _SCORES,
@@ -84,7 +84,7 @@ RANGES = {
     "consistency.distillation_weight": _WEIGHT,
     "consistency.margin": _SCORES,
     "consistency.temperature": Range(0, 1000, open_below=True),
-    "consistency.group": _BATCH,
+    "consistency.pairs_per_degradation": _BATCH,
     "consistency.warmup_steps": _WARMUP,
     "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1 no pair would count.
     "degradation.rms_min": Range(0, 0.25, open_below=True),  # At a quarter of the image no face is left.
@@ -99,7 +99,7 @@ RANGES = {
     "optimizer.warmup_steps": _WARMUP,
     "optimizer.weight_decay": Range(0, 10),
     "optimizer.clip_norm": Range(0, 10**6, open_below=True, optional=True),
-    "optimizer.skips": Range(0, 1000, whole=True),
+    "optimizer.max_skipped_updates": Range(0, 1000, whole=True),
     "ema_decay": Range(0, 1, open_below=True, open_above=True, optional=True),
     "log_every": _COUNT,
     "checkpoint_every": _COUNT,

@@ -24,7 +24,7 @@ LOCK_FILE = ".lock"
 _BUCKET_SECONDS = 20
 
 # What the state after a step does not depend on: a run may resume with other values of these.
-_FREE_FIELDS = ("data.dir", "data.manual_dir", "data.partial", "data.cache_mb", "log_every", "keep")
+_FREE_FIELDS = ("data.dir", "data.manual_dir", "data.allow_missing", "data.cache_mb", "log_every", "keep")
 _FREE_GROUPS = ("evaluation.",)
 
 

@@ -41,7 +41,7 @@ class Scorer:
         path: the folder of the checkpoint.
     """
 
-    def __init__(self, saved: checkpoints.Saved, forward: Forward | None = None) -> None:
+    def __init__(self, saved: checkpoints.Checkpoint, forward: Forward | None = None) -> None:
         """Reads the parameters.
 
         Args:

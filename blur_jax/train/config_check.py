@@ -42,7 +42,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:
     """Returns what the number of devices must divide; works for any config, also one that `check_config` refuses."""
-    unlabeled = config.batch.unlabeled // max(1, config.consistency.group)
+    unlabeled = config.batch.unlabeled // max(1, config.consistency.pairs_per_degradation)
     return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
 
 
@@ -52,12 +52,14 @@ def _check_start(config: ml_collections.ConfigDict, workdir: str | None) -> None
 
 
 def _check_groups(config: ml_collections.ConfigDict) -> None:
-    group, weight = config.consistency.group, config.consistency.distillation_weight
+    group, weight = config.consistency.pairs_per_degradation, config.consistency.distillation_weight
     share = config.batch.unlabeled // jax.device_count()
     if share % group:
-        raise ValueError(f"config.consistency.group={group} must divide the {share} unlabeled pairs of each device")
-    if weight > 0 and config.model.linear_probe is None and config.start_from is None:
+        raise ValueError(
+            f"config.consistency.pairs_per_degradation={group} must divide the {share} unlabeled pairs of each device"
+        )
+    if weight > 0 and config.model.linear_probe_strength is None and config.start_from is None:
         raise ValueError(
             f"config.consistency.distillation_weight={weight} distills what training starts from, and that is a random"
-            " network: set config.model.linear_probe or config.start_from, or a weight of 0"
+            " network: set config.model.linear_probe_strength or config.start_from, or a weight of 0"
         )

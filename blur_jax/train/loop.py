@@ -53,7 +53,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
             )
             return True
         stack.enter_context(contextlib.closing(resumed.writer))
-        saver = stack.enter_context(contextlib.closing(checkpoints.Checkpoints(workdir, keep=config.keep)))
+        saver = stack.enter_context(contextlib.closing(checkpoints.CheckpointWriter(workdir, keep=config.keep)))
         if claim.newest is not None:
             distributed.say(f"{workdir}: resuming from step {claim.newest}")
         validation.warn_of_few_pairs(run.pairs.validation, run.pairs.labeled)
@@ -87,7 +87,7 @@ def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_st
     )
 
 
-def _loop(run: Run, resumed: Resumed, saver: checkpoints.Checkpoints) -> bool:
+def _loop(run: Run, resumed: Resumed, saver: checkpoints.CheckpointWriter) -> bool:
     """Makes the steps that are left; returns whether it got to the last."""
     config, writer, first_step = run.config, resumed.writer, int(resumed.state.step)
     run_step = make_step(config, run.model, run.tx)

@@ -47,7 +47,7 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
 
     Args:
         config: `config.optimizer`: as `learning_rate`, and clip_norm (None turns clipping off), weight_decay, and
-            skips, how many updates in a row with a gradient that is not finite change nothing.
+            max_skipped_updates, how many updates in a row with a gradient that is not finite change nothing.
         steps: length of the run.
     """
     clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
@@ -55,12 +55,13 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
     # apart on other numbers of devices.
     adamw = optax.adamw(learning_rate(config, steps), eps=1e-6, weight_decay=config.weight_decay, mask=_is_matrix)
     chain = optax.chain(clip, adamw)
-    return optax.apply_if_finite(chain, config.skips) if config.skips else chain
+    limit = config.max_skipped_updates
+    return optax.apply_if_finite(chain, limit) if limit else chain
 
 
-def skipped(state: optax.OptState, skips: int) -> jax.Array:
-    """Returns whether the last update was skipped: bool []; `skips` is that of `build`, above 0."""
-    return ~state.last_finite & (state.notfinite_count <= skips)
+def skipped(state: optax.OptState, max_skipped_updates: int) -> jax.Array:
+    """Returns whether the last update was skipped: bool []; `max_skipped_updates` is that of `build`, above 0."""
+    return ~state.last_finite & (state.notfinite_count <= max_skipped_updates)
 
 
 def _is_matrix(params: Any) -> Any:

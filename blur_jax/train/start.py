@@ -19,7 +19,7 @@ from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
 
 # Fields of config.model that say how a network is trained or computed, not which parameters it has.
-_FREE = ("pretrained", "linear_probe", "frozen_blocks", "dtype")
+_FREE = ("pretrained", "linear_probe_strength", "frozen_blocks", "dtype")
 
 
 class Pairs(NamedTuple):
@@ -93,7 +93,7 @@ def _starting_params(
     config: ml_collections.ConfigDict, model: network.Network, params: network.Params, labeled: splits.Split
 ) -> network.Params:
     """Replaces drawn parameters by those of another run, or else by pretrained ones and a fitted head."""
-    probe, (rows, pairs) = config.model.linear_probe, splits.used_faces(labeled)
+    probe, (rows, pairs) = config.model.linear_probe_strength, splits.used_faces(labeled)
 
     def read() -> tuple[network.Params, np.ndarray | None]:
         if config.start_from is not None:
@@ -126,7 +126,7 @@ def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, stre
     return distributed.broadcast({"kernel": kernel[:, None], "bias": bias[None]})
 
 
-def find_start(config: ml_collections.ConfigDict) -> checkpoints.Saved:
+def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
     """Finds the checkpoint that `config.start_from` names, a run directory or one folder checkpoints/<step>.
 
     Raises:

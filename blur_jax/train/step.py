@@ -36,8 +36,8 @@ class Views(NamedTuple):
     Attributes:
         labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
         order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
-        degraded: float32 [m, 2, S, S, 3], unlabeled pairs, each `config.consistency.group` of them degraded alike, then
-            augmented; None where no loss uses them, as all that follow.
+        degraded: float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them degraded
+            alike, then augmented; None where no loss uses them, as all that follow.
         clean: float32 [m, 2, S, S, 3], the same without the degradation.
         clean_scores: float32 [m, 2], the network's scores of `clean`.
         teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
@@ -92,8 +92,8 @@ def train_step(
     if ema_params is not None:
         ema_params = optax.incremental_update(params, ema_params, 1.0 - config.ema_decay)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
-    if config.optimizer.skips:
-        metrics["skipped"] = optimizer.skipped(opt_state, config.optimizer.skips).astype(jnp.float32)
+    if config.optimizer.max_skipped_updates:
+        metrics["skipped"] = optimizer.skipped(opt_state, config.optimizer.max_skipped_updates).astype(jnp.float32)
     state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params)
     return state, metrics
 
@@ -116,8 +116,9 @@ def make_views(
     unlabeled = to_float(batch.unlabeled)
     draws = _augmentations(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
     noisy = _augmented(augmentation.add_noise, draws, unlabeled)
-    alike = 2 * config.consistency.group if config.consistency.shared else 1
-    degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, alike)
+    consistency = config.consistency
+    images_alike = 2 * consistency.pairs_per_degradation if consistency.share_degradation else 1
+    degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, images_alike)
     # A picture brings its noise with it, but its exposure changes last: a scorer that sees clipped light only blurred
     # takes the edges that clipping makes for sharpness.
     exposed = partial(_augmented, augmentation.apply, augmentation.without_noise(draws))
@@ -171,7 +172,7 @@ def _labeled_losses(scores: jax.Array, order: jax.Array, config: ml_collections.
         left=left, right=right, order=order, margin=config.margin, tie_margin=config.tie_margin
     )
     in_order = 0.5 + 0.5 * jnp.sign((right - left) * order)
-    return {"ranking": _share(ranking), "train_accuracy": _share(in_order, where=order != 0)}
+    return {"ranking": _part_of_mean(ranking), "train_accuracy": _part_of_mean(in_order, where=order != 0)}
 
 
 def _unlabeled_losses(
@@ -183,8 +184,8 @@ def _unlabeled_losses(
 ) -> dict[str, jax.Array]:
     metrics = {}
     if views.teacher_scores is not None:
-        teacher_left, teacher_right = _pairs_in_groups(views.teacher_scores, options.group)
-        left, right = _pairs_in_groups(degraded_scores, options.group)
+        teacher_left, teacher_right = _pairs_in_groups(views.teacher_scores, options.pairs_per_degradation)
+        left, right = _pairs_in_groups(degraded_scores, options.pairs_per_degradation)
         distillation = losses.pair_distillation(
             teacher_left=teacher_left,
             teacher_right=teacher_right,
@@ -192,7 +193,7 @@ def _unlabeled_losses(
             right=right,
             temperature=options.temperature,
         )
-        metrics["distillation"] = _share(distillation)
+        metrics["distillation"] = _part_of_mean(distillation)
     if views.clean_scores is None:
         return metrics
     clean_left, clean_right = views.clean_scores.T
@@ -206,12 +207,12 @@ def _unlabeled_losses(
         confidence_threshold=options.confidence_threshold,
     )
     labels = losses.pseudo_label(left=clean_left, right=clean_right, confidence_threshold=options.confidence_threshold)
-    metrics |= {"quadruplet": _share(quadruplet), "confident": _share(jnp.abs(labels))}
+    metrics |= {"quadruplet": _part_of_mean(quadruplet), "confident": _part_of_mean(jnp.abs(labels))}
     if clean_scores_with_gradient is not None:
         pairwise = losses.pairwise_consistency(
             clean=clean_scores_with_gradient, degraded=degraded_scores, margin=options.margin
         )
-        metrics["pairwise"] = _share(jnp.mean(pairwise, axis=1))
+        metrics["pairwise"] = _part_of_mean(jnp.mean(pairwise, axis=1))
     return metrics
 
 
@@ -222,7 +223,7 @@ def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Arra
     return scores[:, first].ravel(), scores[:, second].ravel()
 
 
-def _share(values: jax.Array, where: jax.Array | None = None) -> jax.Array:
+def _part_of_mean(values: jax.Array, where: jax.Array | None = None) -> jax.Array:
     """This replica's summand of the mean of [n] over all replicas; 0 where none counts."""
     if where is None:
         return jnp.sum(values) / distributed.psum(jnp.float32(values.size))
@@ -243,21 +244,21 @@ def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.Con
 
 def _augmented(change: Callable, draws: augmentation.Augmentation, pairs: jax.Array) -> jax.Array:
     """float32 [n, 2, S, S, 3] -> the same, each image changed by its own draw."""
-    return each(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
+    return map_examples(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
-def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, alike: int) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `alike` images in a row."""
+def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, images_alike: int) -> jax.Array:
+    """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `images_alike` images in a row."""
     fixed = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
-    keys = distributed.example_keys(key, 2 * len(pairs) // alike)
+    keys = distributed.example_keys(key, 2 * len(pairs) // images_alike)
 
     def degrade(key: jax.Array, images: jax.Array) -> jax.Array:
         return degradations.apply(degradations.sample(key, **fixed), images)
 
-    return each(degrade, keys, pairs.reshape(-1, alike, *pairs.shape[2:])).reshape(pairs.shape)
+    return map_examples(degrade, keys, pairs.reshape(-1, images_alike, *pairs.shape[2:])).reshape(pairs.shape)
 
 
-def each(function: Callable, *arguments: Any) -> Any:
+def map_examples(function: Callable, *arguments: Any) -> Any:
     """`jax.vmap`, but on a CPU one after the other: what fits a core's caches takes half the time."""
     if jax.default_backend() == "cpu":
         return lax.map(lambda one: function(*one), arguments)

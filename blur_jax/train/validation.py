@@ -46,7 +46,7 @@ def make_validate(
     def validate(params: Any) -> tuple[dict[str, float], Calibration]:
         scores = score(params, images, batch_size=config.evaluation.batch_size)
         threshold = config.consistency.confidence_threshold
-        found = summarize(*scores[pairs[ordered]].T, order[ordered], confidence_threshold=threshold)
+        found = pair_metrics(*scores[pairs[ordered]].T, order[ordered], confidence_threshold=threshold)
         of_reference = scores[len(rows) :] if len(more) else scores
         return found, calibration_fit.fit(reference, of_reference, scores, pairs, order)
 
@@ -94,7 +94,7 @@ def warn_of_few_pairs(split: splits.Split, labeled: splits.Split) -> None:
         )
 
 
-def summarize(
+def pair_metrics(
     left: np.ndarray, right: np.ndarray, order: np.ndarray, *, confidence_threshold: float
 ) -> dict[str, float]:
     """Returns the metrics of `make_validate` from the scores [m] of both sides and the labeled order [m], +1 or -1."""

@@ -29,10 +29,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "small"
     config.model.blocks = None
-    config.model.center = False
+    config.model.pool_center = False
     config.model.pretrained = False
     config.model.frozen_blocks = 0
-    config.model.linear_probe = None
+    config.model.linear_probe_strength = None
     config.model.dtype = "float32"
 
     config.ranking.weight = 1.0
@@ -46,8 +46,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.warmup_steps = 100
     config.consistency.confidence_threshold = 0.0
     config.consistency.temperature = 0.2
-    config.consistency.group = 1
-    config.consistency.shared = True
+    config.consistency.pairs_per_degradation = 1
+    config.consistency.share_degradation = True
 
     config.degradation.families = ("gaussian", "anisotropic", "downup")
     config.degradation.rms_min = 0.01
@@ -65,6 +65,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 1e-4
     config.optimizer.clip_norm = 1.0
-    config.optimizer.skips = 0
+    config.optimizer.max_skipped_updates = 0
     config.ema_decay = None
     return config

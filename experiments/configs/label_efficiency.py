@@ -28,10 +28,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
-    config.model.center = True
+    config.model.pool_center = True
     config.model.pretrained = True
     config.model.frozen_blocks = 11
-    config.model.linear_probe = 1e-4
+    config.model.linear_probe_strength = 1e-4
     config.model.dtype = "float32"
 
     config.ranking.weight = 1.0
@@ -46,8 +46,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.warmup_steps = 50
     config.consistency.confidence_threshold = 0.0
     config.consistency.temperature = 0.2
-    config.consistency.group = 4
-    config.consistency.shared = True
+    config.consistency.pairs_per_degradation = 4
+    config.consistency.share_degradation = True
 
     config.degradation.families = ("downup",)
     config.degradation.rms_min = 0.01
@@ -65,6 +65,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
     config.optimizer.clip_norm = 1.0
-    config.optimizer.skips = 0
+    config.optimizer.max_skipped_updates = 0
     config.ema_decay = 0.98
     return config

@@ -1,6 +1,6 @@
 """The config that experiments/leave_event_out.py measures: configs/wider_blur.py as it was in November 2026.
 
-Compare another by its fields, as --config.model.center=False, or by its file, --config=configs/wider_blur.py.
+Compare another by its fields, as --config.model.pool_center=False, or by its file, --config=configs/wider_blur.py.
 
 Command:  python -m experiments.leave_event_out --config.data.manual_dir=DIR --workdir=runs/events/default
 Machine:  2 CPU cores, no accelerator
@@ -28,10 +28,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
-    config.model.center = True
+    config.model.pool_center = True
     config.model.pretrained = True
     config.model.frozen_blocks = 5
-    config.model.linear_probe = 1e-4
+    config.model.linear_probe_strength = 1e-4
     config.model.dtype = "float32"
 
     config.ranking.weight = 1.0
@@ -45,8 +45,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.warmup_steps = 100
     config.consistency.confidence_threshold = 0.0
     config.consistency.temperature = 0.2
-    config.consistency.group = 1
-    config.consistency.shared = True
+    config.consistency.pairs_per_degradation = 1
+    config.consistency.share_degradation = True
 
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
     config.degradation.rms_min = 0.005
@@ -64,6 +64,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
     config.optimizer.clip_norm = 1.0
-    config.optimizer.skips = 0
+    config.optimizer.max_skipped_updates = 0
     config.ema_decay = 0.99
     return config

@@ -29,10 +29,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
-    config.model.center = True
+    config.model.pool_center = True
     config.model.pretrained = True
     config.model.frozen_blocks = 5
-    config.model.linear_probe = None
+    config.model.linear_probe_strength = None
     config.model.dtype = "float32"
 
     config.ranking.weight = 0.0
@@ -46,8 +46,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.consistency.warmup_steps = 100
     config.consistency.confidence_threshold = 0.0
     config.consistency.temperature = 0.2
-    config.consistency.group = 1
-    config.consistency.shared = True
+    config.consistency.pairs_per_degradation = 1
+    config.consistency.share_degradation = True
 
     # With no label to learn from, a wide range of blur, up to no more than a shape.
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
@@ -66,6 +66,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
     config.optimizer.clip_norm = 1.0
-    config.optimizer.skips = 0
+    config.optimizer.max_skipped_updates = 0
     config.ema_decay = 0.98
     return config

@@ -56,7 +56,7 @@ def to_torch(images):
     ],
 )
 def test_scores_are_equal(backbone, blocks, size, center):
-    model = network.build(backbone=backbone, blocks=blocks, center=center)
+    model = network.build(backbone=backbone, blocks=blocks, pool_center=center)
     images = np.random.default_rng(0).uniform(size=(3, size, size, 3)).astype(np.float32)
     params = perturbed(jax.jit(model.init)(jax.random.key(0), images)["params"])
     ours = jax.jit(model.apply)({"params": params}, images)

@@ -22,7 +22,7 @@ def test_an_arm_changes_the_degradation_and_nothing_else():
     assert [alone.consistency[name] for name in weights] == [0.0, 0.0, 0.0]
     own = degraded_views.arm_config(frozen.get_config(), degraded_views.OWN_DRAWS, 2)
     shared = degraded_views.arm_config(frozen.get_config(), "resampling", 2)
-    assert (own.consistency.shared, shared.consistency.shared) == (False, True)
+    assert (own.consistency.share_degradation, shared.consistency.share_degradation) == (False, True)
     assert own.degradation == shared.degradation
     assert own.data.labeled_count is None
     assert {each.seed for each in (noisy, every, alone, own)} == {2}
@@ -46,7 +46,7 @@ def test_the_experiment_runs(config, tmp_path, monkeypatch, capsys, subprocess_e
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(degraded_views, "VIEWS", {"resampling": {"families": ("downup",)}})
     config.steps = config.checkpoint_every = 3
-    config.model.linear_probe = 1e-2
+    config.model.linear_probe_strength = 1e-2
     config.consistency.distillation_weight = 1.0
     degraded_views.run(config, workdir=str(tmp_path), far=None, seeds=1, workers=1)
     printed = capsys.readouterr().out

@@ -111,7 +111,7 @@ def test_the_experiment_trains_the_grid_once_and_writes_its_results(
     for name, value in subprocess_env.items():  # For the processes that the grid starts.
         monkeypatch.setenv(name, value)
     config.steps = config.checkpoint_every = 3
-    config.model.linear_probe = 1e-2
+    config.model.linear_probe_strength = 1e-2
     config.consistency.distillation_weight = 1.0
     config.consistency.quadruplet_weight = 0.0
     options = {

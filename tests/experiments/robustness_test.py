@@ -237,7 +237,7 @@ def run_dirs(tmp_path_factory, demo_dir):
         folders.append(str(tmp_path_factory.mktemp("run")))
         head = {key: np.asarray(sign * value) for key, value in params["head"].items()}
         state = train_state.create(params | {"head": head}, optimizer.build(config.optimizer, config.steps))
-        saving = checkpoints.Checkpoints(folders[-1], keep=1)
+        saving = checkpoints.CheckpointWriter(folders[-1], keep=1)
         record = {"config": json.loads(config.to_json()), "preprocessing": Preprocessing(image_size=32)}
         saving.save(0, jax.device_get(state).arrays(), validation_accuracy=0.5, validation_pairs=60, **record)
         saving.close()

@@ -22,7 +22,7 @@ from blur_jax.runs.threshold import Threshold
 SIZE = 32
 CALIBRATION = Calibration("100 faces of a test", tuple(np.linspace(0.3, 0.7, 101).tolist()), 1.5, (1.0, 2.0), 60)
 # Depthwise convolutions of both kernel sizes and strides, in a third of the blocks.
-LITE0 = {"backbone": "efficientnet_lite0", "blocks": 4, "center": True, "frozen_blocks": 0, "dtype": "float32"}
+LITE0 = {"backbone": "efficientnet_lite0", "blocks": 4, "pool_center": True, "frozen_blocks": 0, "dtype": "float32"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def lite0():
 @pytest.fixture(scope="module")
 def described():
     config = ml_collections.ConfigDict({"model": LITE0 | {"pretrained": True}, "data": {"name": "some_blur"}})
-    saved = checkpoints.Saved("RUN/checkpoints/4", 4, config, Preprocessing(SIZE, 1.25), 0.9, 60, CALIBRATION, {})
+    saved = checkpoints.Checkpoint("RUN/checkpoints/4", 4, config, Preprocessing(SIZE, 1.25), 0.9, 60, CALIBRATION, {})
     threshold = Threshold(0.62, "10% of 50 pictures are to go", "0123456789abcdef", 4)
     return metadata.describe(
         saved,

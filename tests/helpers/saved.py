@@ -23,7 +23,7 @@ def state_of(step, *, ema=True, width=3):
 
 
 def write(folder, accuracies, *, keep=2, ema=True):
-    saver = checkpoints.Checkpoints(str(folder), keep=keep)
+    saver = checkpoints.CheckpointWriter(str(folder), keep=keep)
     for step, accuracy in accuracies.items():
         save(saver, state_of(step, ema=ema), accuracy)
     saver.close()

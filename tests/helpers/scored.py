@@ -23,11 +23,11 @@ def make_run(folder):
     """Makes a run directory with an untrained network, whose scores differ from picture to picture."""
     config = default.get_config()
     config.data.image_size = SIDE
-    config.model.linear_probe = None
+    config.model.linear_probe_strength = None
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     state = jax.device_get(start.initial_state(config, model, tx, None))
     quantiles = tuple(np.linspace(0, 1, calibration.PERCENTILES).tolist())
-    saver = checkpoints.Checkpoints(str(folder), keep=1)
+    saver = checkpoints.CheckpointWriter(str(folder), keep=1)
     saver.save(
         0,
         state.arrays(),

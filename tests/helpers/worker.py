@@ -26,7 +26,7 @@ def main():
     if "fit another probe on each" in task["do"]:
         fit_another_probe(task["index"])
     if "save slowly" in task["do"]:
-        checkpoints.Checkpoints.save = lambda *_, **__: time.sleep(60)
+        checkpoints.CheckpointWriter.save = lambda *_, **__: time.sleep(60)
     for action in task["do"]:
         if action.startswith(f"fail on {task['index']} in "):
             fail_in(action.split()[-1])

@@ -209,7 +209,7 @@ def test_central_half_by_hand():
 
 
 def test_center_pooling_adds_what_the_center_holds():
-    plain, centered = (network.build(backbone="small", center=center) for center in (False, True))
+    plain, centered = (network.build(backbone="small", pool_center=center) for center in (False, True))
     variables = centered.init(jax.random.key(0), images())
     features = centered.apply(variables, images(), method="features")
     maps = centered.bind(variables).backbone(images())

@@ -73,7 +73,7 @@ def test_a_gradient_that_is_not_finite_stops_a_run_and_is_named(config, tmp_path
 
 
 def test_skipped_updates_change_nothing_and_are_counted(config, tmp_path, bad_gradient):
-    config.optimizer.skips, config.ema_decay, config.log_every, config.checkpoint_every = 2, 0.5, 3, 1
+    config.optimizer.max_skipped_updates, config.ema_decay, config.log_every, config.checkpoint_every = 2, 0.5, 3, 1
     config.keep = 9
     bad_gradient += [3, 4]
     assert loop.train(config, str(tmp_path))
@@ -86,7 +86,7 @@ def test_skipped_updates_change_nothing_and_are_counted(config, tmp_path, bad_gr
 
 
 def test_more_in_a_row_than_may_be_skipped_stop_the_run(config, tmp_path, bad_gradient):
-    config.optimizer.skips, config.checkpoint_every = 2, 1
+    config.optimizer.max_skipped_updates, config.checkpoint_every = 2, 1
     bad_gradient += [3, 4, 5]
     with pytest.raises(FloatingPointError, match="step 5: not finite"):
         loop.train(config, str(tmp_path))

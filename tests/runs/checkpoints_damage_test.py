@@ -27,7 +27,7 @@ def resume(folder):
     """What train does with a run directory; returns the state, or the error."""
     try:
         step = checkpoints.newest_whole(folder, state_of(0).arrays())
-        checkpoints.Checkpoints(folder, keep=2).close()
+        checkpoints.CheckpointWriter(folder, keep=2).close()
         return restore(folder, step, state_of(0))
     except checkpoints.CheckpointError as error:
         return error
@@ -93,7 +93,7 @@ def test_arrays_with_a_changed_number_are_refused(tmp_path):
     write(tmp_path, {4: 0.9}, ema=False)
     changed = state_of(4, ema=False)
     changed.params["layer"]["kernel"] = changed.params["layer"]["kernel"] + np.float32(1e-3)
-    saver = checkpoints.Checkpoints(tmp_path / "other", keep=2)
+    saver = checkpoints.CheckpointWriter(tmp_path / "other", keep=2)
     save(saver, changed)
     saver.close()
     shutil.rmtree(tmp_path / "checkpoints" / "4" / "params")
@@ -111,7 +111,7 @@ def test_a_record_with_a_changed_number_is_refused(tmp_path):
 
 
 def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
-    saver = checkpoints.Checkpoints(tmp_path, keep=2)
+    saver = checkpoints.CheckpointWriter(tmp_path, keep=2)
 
     def full(*_, **__):
         raise ValueError("RESOURCE_EXHAUSTED: ... [OS error 28: ENOSPC No space left on device]")

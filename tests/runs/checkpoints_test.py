@@ -113,14 +113,14 @@ def test_an_unfinished_save_is_not_seen(tmp_path):
     unfinished = tmp_path / "checkpoints" / "8.orbax-checkpoint-tmp-1"
     shutil.copytree(tmp_path / "checkpoints" / "4", unfinished)
     assert checkpoints.find(tmp_path).step == 4
-    assert checkpoints.Checkpoints(str(tmp_path), keep=2).latest_step == 4
+    assert checkpoints.CheckpointWriter(str(tmp_path), keep=2).latest_step == 4
 
 
 CALIBRATION = Calibration("100 faces", tuple(np.linspace(0, 1, 101).tolist()), 2.0, (1.5, 2.5), 60)
 
 
 def write_validated(folder, accuracies, pairs, calibration=None):
-    saver = checkpoints.Checkpoints(str(folder), keep=5)
+    saver = checkpoints.CheckpointWriter(str(folder), keep=5)
     for step, accuracy in accuracies.items():
         save(saver, state_of(step), accuracy, pairs=pairs, calibration=calibration)
     saver.close()

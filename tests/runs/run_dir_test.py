@@ -33,7 +33,7 @@ def test_a_run_of_another_config_is_refused_by_field(config, tmp_path):
     [
         ("data.dir", "/elsewhere"),
         ("data.manual_dir", "/elsewhere"),
-        ("data.partial", True),
+        ("data.allow_missing", True),
         ("data.cache_mb", 1),
         ("evaluation.batch_size", 8),
         ("evaluation.resamples", 7),

@@ -201,7 +201,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
         ("faces", {}, r"no data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
         ("ssranking_face_blur", {}, "say where they are"),
         ("demo_face_blur", {"manual_dir": "x"}, "leave out manual_dir"),
-        ("demo_face_blur", {"partial": True}, "leave out manual_dir and partial"),
+        ("demo_face_blur", {"allow_missing": True}, "leave out manual_dir and allow_missing"),
     ],
 )
 def test_prepare_refuses_what_makes_no_sense(tmp_path, name, options, message):

@@ -166,7 +166,7 @@ def test_nothing_is_written_where_anything_is_wrong(root):
     with pytest.raises(ReleaseError, match=r"unreadable image.*\n  pairs.csv:6: 'p5.png': the file is empty"):
         prepare(root)
     assert files(root) == {} and not (root.parent / "tfds").exists()
-    prepare(root, partial=True)
+    prepare(root, allow_missing=True)
     assert len(opened(root)) + len(opened(root, split="validation")) == 4
     with pytest.raises(ReleaseError, match="unreadable image"):  # Prepared, but not asked for.
         prepare(root)

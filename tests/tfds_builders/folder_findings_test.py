@@ -18,11 +18,11 @@ from tfds_builders.problems import KINDS
 CELEBA = SHARED / "celeba_blur"
 
 
-def found(root, *, partial=False):
+def found(root, *, allow_missing=False):
     """(problems, warnings) of a folder, each as sorted (kind, file, line)."""
     sources = Sources(root, SMALL)
     looks = {name: face if isinstance(face, Failure) else face[1] for name, face in sources.faces.items()}
-    findings = examine(sources, looks, partial=partial)
+    findings = examine(sources, looks, allow_missing=allow_missing)
     for problem in findings.problems + findings.warnings:
         assert problem.kind in KINDS
     return tuple(sorted(each[:3] for each in of) for of in (findings.problems, findings.warnings))
@@ -191,7 +191,7 @@ def test_a_copy_of_a_test_picture_is_found_under_another_name(root, form):
 
 def _examined(root):
     sources = Sources(root, SMALL)
-    return examine(sources, {name: face[1] for name, face in sources.faces.items()}, partial=False)
+    return examine(sources, {name: face[1] for name, face in sources.faces.items()}, allow_missing=False)
 
 
 @pytest.mark.skipif(not CELEBA.is_dir(), reason="shared data are not here")
@@ -209,9 +209,9 @@ def test_partial_data_leave_out_what_cannot_be_had_and_nothing_else(root):
     write(root, "pairs.csv", "left,right,order", *(f"p{i}.png,p{i + 1}.png,1" for i in range(5)), "gone.png,p1.png,1")
     problems = [("unknown picture", "pairs.csv", 7), ("unreadable image", "pairs.csv", 2)]
     assert found(root) == (problems, [])
-    assert found(root, partial=True) == ([], [])
+    assert found(root, allow_missing=True) == ([], [])
     write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p1.png,1")
-    assert found(root, partial=True)[0] == [("pair with itself", "pairs.csv", 3)]
+    assert found(root, allow_missing=True)[0] == [("pair with itself", "pairs.csv", 3)]
 
 
 @pytest.mark.parametrize("lines", [[], ["p0.png,p1.png,1"], ["p0.png,p1.png,0", "p1.png,p2.png,0", "p2.png,p3.png,-1"]])

@@ -93,19 +93,19 @@ def test_another_box_is_another_face(root):
 
 def test_prepared_partial_data_are_not_taken_for_whole(root):
     (root / "LFW" / "A_0001.png").unlink()
-    first = prepare_all(root, partial=True)
-    assert prepare_all(root, partial=True) == first
+    first = prepare_all(root, allow_missing=True)
+    assert prepare_all(root, allow_missing=True) == first
     with pytest.raises(ValueError, match="is prepared already, but from partial data"):
         prepare_all(root)
-    with pytest.raises(ValueError, match=r"from partial data.*config\.data\.partial=True"):
+    with pytest.raises(ValueError, match=r"from partial data.*config\.data\.allow_missing=True"):
         command.prepare_configured(configured(root))
-    assert command.prepare_configured(configured(root, partial=True)) == first.sources
+    assert command.prepare_configured(configured(root, allow_missing=True)) == first.sources
 
 
 def test_pictures_that_come_later_are_taken_in(root):
     path = root / "LFW" / "A_0001.png"
     path.rename(root / "A.png")
-    partial = prepare_all(root, partial=True)
+    partial = prepare_all(root, allow_missing=True)
     (root / "A.png").rename(path)
     whole = prepare_all(root)
     assert whole.sources != partial.sources
@@ -117,7 +117,7 @@ def test_pictures_that_come_later_are_taken_in(root):
 
 
 def test_whole_data_are_no_partial_data_though_these_were_accepted(root):
-    assert prepare_all(root, partial=True) == prepare_all(root)
+    assert prepare_all(root, allow_missing=True) == prepare_all(root)
 
 
 def test_prepared_data_are_used_without_the_lists(root):
@@ -186,5 +186,5 @@ def test_checking_a_release_reads_its_pictures_and_writes_nothing(root):
     (root / "LFW" / "A_0001.png").write_bytes(b"damaged")
     with pytest.raises(ReleaseError, match=r"unreadable image \(1\)"):
         command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root))
-    command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root), partial=True)
+    command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root), allow_missing=True)
     assert not files(root)

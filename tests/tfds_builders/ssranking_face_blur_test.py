@@ -167,7 +167,7 @@ def test_a_missing_image_is_reported(root):
     message = error_of(root)
     assert f"{LFW}:4: there is no {root}/LFW/D_0001.png (used by {TEN}:2)" in message
     assert "missing image (1): the picture file is not there. Put it there" in message
-    assert "partial=True" in message
+    assert "allow_missing=True" in message
     # The coverage table is in it: 3 of the 6 pairs have person D.
     assert f"{TEN:<44}{6:>12}{3:>12}{3:>12}" in message
 
@@ -204,7 +204,7 @@ def test_partial_data_only_on_request_and_counted(root):
     (root / "LFW" / "D_0001.png").unlink()
     (root / "LFW" / "E_0001.png").write_bytes(b"not a picture")
     error_of(root)
-    dataset = prepare(root, "labeled", partial=True)
+    dataset = prepare(root, "labeled", allow_missing=True)
     assert pairs_of(read(dataset, "train")) == ["AC"]
     assert pairs_of(read(dataset, "validation")) == ["BA"]
     metadata = dataset.info.metadata
@@ -232,7 +232,7 @@ def test_partial_forgives_nothing_but_pictures(root, file, line, kind):
     (root / "LFW" / "D_0001.png").unlink()
     lines = (root / file).read_text().splitlines()
     write(root, file, *lines, line)
-    message = error_of(root, partial=True)
+    message = error_of(root, allow_missing=True)
     assert f"{kind} (1): " in message and f"{file}:{len(lines) + 1}: " in message
     assert "missing image" not in message
 
@@ -240,7 +240,7 @@ def test_partial_forgives_nothing_but_pictures(root, file, line, kind):
 def test_partial_data_that_leaves_nothing_is_refused(root):
     for path in (root / "LFW").iterdir():
         path.unlink()
-    message = error_of(root, "unlabeled", partial=True)
+    message = error_of(root, "unlabeled", allow_missing=True)
     # train, train_5k and validation of the labeled pairs, and the unlabeled ones.
     assert "empty split (4): " in message and "train: nothing is left for it in part 'unlabeled'" in message
 

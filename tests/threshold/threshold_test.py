@@ -20,7 +20,7 @@ from tests.helpers import runs
 def run(config, tmp_path):
     """A run that was never trained: only that it scores matters."""
     state = train_state.create(runs.initial_params(config), optax.sgd(1.0), ema=False)
-    saver = checkpoints.Checkpoints(tmp_path / "run", keep=1)
+    saver = checkpoints.CheckpointWriter(tmp_path / "run", keep=1)
     saver.save(
         7,
         state.arrays(),

@@ -13,8 +13,8 @@ from blur_jax.train import config_check, loop
         ("model.backbone", "alexnet", "alexnet"),
         ("model.dtype", "float16", "float16"),
         ("model.frozen_blocks", 2, "config.model.frozen_blocks=2"),
-        ("consistency.group", 3, "config.consistency.group=3 must divide the 8 unlabeled pairs"),
-        ("consistency.distillation_weight", 1.0, "set config.model.linear_probe or config.start_from"),
+        ("consistency.pairs_per_degradation", 3, "pairs_per_degradation=3 must divide the 8 unlabeled pairs"),
+        ("consistency.distillation_weight", 1.0, "set config.model.linear_probe_strength or config.start_from"),
         ("degradation.families", ("smear",), "smear"),
         ("degradation.rms_max", 0.001, "rms_max=0.001"),
     ],
@@ -60,8 +60,8 @@ def test_a_config_that_learns_nothing_is_refused(config, losses, refused):
     ("fields", "expected"),
     [
         ({}, [8, 8]),
-        ({"consistency.group": 4}, [8, 2]),
-        ({"consistency.group": 0}, [8, 8]),
+        ({"consistency.pairs_per_degradation": 4}, [8, 2]),
+        ({"consistency.pairs_per_degradation": 0}, [8, 8]),
         ({"consistency.quadruplet_weight": 0.0, "batch.unlabeled": 3}, [8]),
     ],
 )

@@ -133,7 +133,7 @@ def test_an_error_on_one_process_reaches_all_at_once(trained, subprocess_env, tm
     if function.startswith("evaluate"):
         tmp_path, do = folders["1"], "evaluate"
     if "linear_probe" in function:
-        config.model.linear_probe = 1.0
+        config.model.linear_probe_strength = 1.0
     processes = runs.start(config, tmp_path, subprocess_env, processes=2, do=(f"fail on {who} in {function}", do))
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [1, 1], outputs

@@ -24,7 +24,8 @@ def test_is_due():
 def long_config(config):
     """Long enough to be killed in the middle."""
     config.steps, config.checkpoint_every, config.log_every, config.ema_decay = 40, 4, 2, 0.9
-    config.model.linear_probe, config.consistency.distillation_weight = 1.0, 1.0  # A teacher is part of the state.
+    # A teacher is part of the state.
+    config.model.linear_probe_strength, config.consistency.distillation_weight = 1.0, 1.0
     return config
 
 
@@ -222,7 +223,7 @@ def test_training_learns(config, tmp_path):
 
 
 def test_the_teacher_is_what_training_started_from(config, tmp_path):
-    config.model.linear_probe, config.consistency.distillation_weight = 1.0, 1.0
+    config.model.linear_probe_strength, config.consistency.distillation_weight = 1.0, 1.0
     loop.train(config, str(tmp_path))
     state = runs.last_state(config, tmp_path)
     pairs = run_start.open_pairs(config)
@@ -258,7 +259,7 @@ def test_a_run_resumes_with_other_logging_and_evaluation(config, tmp_path, monke
 
 def test_a_run_may_start_from_a_fitted_head(config, tmp_path):
     """The head orders the pairs it was fitted to before any training: one step of next to no size shows it."""
-    config.model.linear_probe, config.steps, config.checkpoint_every = 1.0, 1, 1
+    config.model.linear_probe_strength, config.steps, config.checkpoint_every = 1.0, 1, 1
     config.optimizer.learning_rate, config.optimizer.warmup_steps = 1e-9, 0
     loop.train(config, str(tmp_path))
     head = runs.last_state(config, tmp_path).params["head"]

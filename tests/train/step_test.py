@@ -117,7 +117,7 @@ def test_noise_is_degraded_with_the_picture(plain, monkeypatch):
 def test_each_image_may_meet_a_degradation_of_its_own(plain, monkeypatch):
     shapes = []
     monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or images)
-    plain.consistency.shared = False
+    plain.consistency.share_degradation = False
     update(plain)
     assert shapes == [(1, 32, 32, 3)]
 

@@ -20,7 +20,7 @@ ORDER = np.array([1, 1, -1, 1])
 
 def test_metrics_by_hand():
     # Scores 0.1, 0.5, 0.5, 0.2, 0.5, 0.2, 0.4, 0.2 have the mean 0.325; squared deviations sum to 0.195.
-    assert validation.summarize(LEFT, RIGHT, ORDER, confidence_threshold=0.2) == pytest.approx(
+    assert validation.pair_metrics(LEFT, RIGHT, ORDER, confidence_threshold=0.2) == pytest.approx(
         {
             "validation_accuracy": 2.5 / 4,
             "pseudo_label_share": 2 / 4,
@@ -31,7 +31,7 @@ def test_metrics_by_hand():
 
 
 def test_where_no_pair_is_confident_no_accuracy_is_made_up():
-    found = validation.summarize(LEFT, RIGHT, ORDER, confidence_threshold=0.9)
+    found = validation.pair_metrics(LEFT, RIGHT, ORDER, confidence_threshold=0.9)
     assert found["pseudo_label_share"] == 0
     assert "pseudo_label_accuracy" not in found
 

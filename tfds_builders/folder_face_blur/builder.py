@@ -41,7 +41,7 @@ class FolderFaceBlur(schema.BlurDataset):
         self,
         *,
         manual_dir: str | os.PathLike,
-        partial: bool = False,
+        allow_missing: bool = False,
         preprocessing: Preprocessing | None = None,
         shared: "FolderFaceBlur | None" = None,
         **kwargs: Any,
@@ -50,12 +50,12 @@ class FolderFaceBlur(schema.BlurDataset):
 
         Args:
             manual_dir: the folder.
-            partial: leave out lines whose picture is missing, unreadable or too small, instead of stopping.
+            allow_missing: leave out lines whose picture is missing, unreadable or too small, instead of stopping.
             preprocessing: the crop and resize protocol; None takes the data set's own.
             shared: another part, which has read the folder already.
             **kwargs: `config`, `data_dir`, ... as for the base class.
         """
-        self.manual_dir, self.partial = manual_dir, partial
+        self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = shared.sources if shared else Sources(manual_dir, preprocessing or self.DEFAULT)
         self._findings, self._looks = (shared._findings, shared._looks) if shared else (None, None)
         super().__init__(preprocessing=preprocessing, **kwargs)
@@ -65,7 +65,7 @@ class FolderFaceBlur(schema.BlurDataset):
         return FolderFaceBlur(
             config=kind,
             manual_dir=self.manual_dir,
-            partial=self.partial,
+            allow_missing=self.allow_missing,
             preprocessing=self.preprocessing,
             shared=self,
             data_dir=self._data_dir_root,
@@ -99,7 +99,7 @@ class FolderFaceBlur(schema.BlurDataset):
     def findings(self) -> Findings:
         """The outcome of all checks."""
         if self._findings is None:
-            self._findings = examine(self.sources, self.looks, partial=self.partial)
+            self._findings = examine(self.sources, self.looks, allow_missing=self.allow_missing)
         return self._findings
 
     def has(self, kind: str) -> bool:

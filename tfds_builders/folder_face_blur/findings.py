@@ -33,13 +33,13 @@ class Findings(NamedTuple):
     ranked: dict[str, float]
 
 
-def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, partial: bool) -> Findings:
+def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_missing: bool) -> Findings:
     """Checks everything and draws the splits.
 
     Args:
         sources: the folder.
         looks: what was seen of each picture of `sources.wanted`.
-        partial: leave out the lines of pictures that cannot be had, instead of stopping.
+        allow_missing: leave out the lines of pictures that cannot be had, instead of stopping.
     """
     tables, combined = sources.tables, sources.combined
     seen = {name: look for name, look in looks.items() if isinstance(look, Look)}
@@ -60,8 +60,8 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, partial: b
     same_tests = likeness.groups(list(ranked), [seen[name].hash for name in ranked])
     warnings += [*_same_pictures(sources, same), *_same_pictures(sources, same_tests)]
 
-    forgiven = partial and any(problem.kind in FORGIVABLE for problem in problems)
-    problems = [problem for problem in problems if not (partial and problem.kind in FORGIVABLE)]
+    forgiven = allow_missing and any(problem.kind in FORGIVABLE for problem in problems)
+    problems = [problem for problem in problems if not (allow_missing and problem.kind in FORGIVABLE)]
     ordered = sum(pair.order != 0 for pair in pairs)
     if tables.votes is not None and ordered < 2 and not problems:
         problems.append(Problem("too few pairs", PAIRS, 0, f"{ordered} pair(s) with an order"))

@@ -111,7 +111,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         self,
         *,
         manual_dir: str | os.PathLike,
-        partial: bool = False,
+        allow_missing: bool = False,
         folders: Mapping[str, tuple[str, str]] | None = None,
         sources: Sources | None = None,
         **kwargs: Any,
@@ -120,13 +120,14 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
         Args:
             manual_dir: directory with the release's text files and, beside them, the picture folders.
-            partial: leave out lines whose picture is missing or unreadable or whose box leaves it, instead of stopping.
+            allow_missing: leave out lines whose picture is missing or unreadable or whose box leaves it, instead of
+                stopping.
             folders: folder in front of names -> (crop list, picture folder); adds to and replaces `lists.FOLDERS`.
             sources: what another part has read of `manual_dir` already.
             **kwargs: `config`, `preprocessing`, `data_dir`, ... as for the base class.
         """
         self.manual_dir = manual_dir
-        self.partial = partial
+        self.allow_missing = allow_missing
         self.sources = sources or Sources(manual_dir, folders)
         super().__init__(**kwargs)
 
@@ -135,7 +136,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return SsrankingFaceBlur(
             config=kind,
             manual_dir=self.manual_dir,
-            partial=self.partial,
+            allow_missing=self.allow_missing,
             sources=self.sources,
             preprocessing=self.preprocessing,
             data_dir=self._data_dir_root,
@@ -162,11 +163,11 @@ class SsrankingFaceBlur(schema.BlurDataset):
             ValueError: it is prepared already, but with pictures missing, and partial data are not asked for.
         """
         super().download_and_prepare(**kwargs)
-        if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.partial:
+        if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.allow_missing:
             raise ValueError(
-                f"{self.data_path} is prepared already, but from partial data; accept them (partial=True,"
-                f" --partial, --config.data.partial=True) or supply what is missing in {self.manual_dir}; where files"
-                " were replaced by others of the same size, remove that folder"
+                f"{self.data_path} is prepared already, but from partial data; accept them (allow_missing=True,"
+                f" --allow_missing, --config.data.allow_missing=True) or supply what is missing in {self.manual_dir};"
+                " where files were replaced by others of the same size, remove that folder"
             )
 
     def has(self, kind: str) -> bool:
@@ -203,7 +204,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
     def _check(self, problems: list[Problem], failures: Mapping[str, Failure]) -> None:
         """Raises ReleaseError where the lists, or faces that are not forgiven, have problems."""
         problems = self.release.problems + problems
-        if self.partial:
+        if self.allow_missing:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
         if problems:
             report = coverage(self.release, self.kind, {name: failure.kind for name, failure in failures.items()})

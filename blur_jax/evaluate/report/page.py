@@ -44,7 +44,7 @@ def write_report(
         pairs: the labeled validation pairs; None where there are none.
         calibration: of the checkpoint; None where it has none.
         threshold: of this checkpoint; None where it has none.
-        data: what `summary.summarize` returns; None says nothing of the data.
+        data: what `summary.count_contents` returns; None says nothing of the data.
         config: of the run, JSON-serializable; None leaves it out.
         starts: what `provenance.read_starts` returns of the run; may be empty.
 

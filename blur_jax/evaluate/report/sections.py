@@ -147,7 +147,7 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
 
 
 def data(summary: Mapping[str, Any]) -> str:
-    """Returns the counts of the data, see `summary.summarize`."""
+    """Returns the counts of the data, see `summary.count_contents`."""
     rows = [
         row((f"{part['kind']}: {escape(part['split'])}", part["pairs"] or "", part["ties"] or "", part["faces"]))
         for part in summary["parts"]

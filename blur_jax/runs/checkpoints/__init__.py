@@ -6,16 +6,16 @@ saved as plain host arrays: a checkpoint says nothing of the devices that wrote 
 arrays and of itself, which everything that reads a checkpoint compares.
 """
 
+from blur_jax.runs.checkpoints.checkpoint import ENOUGH_PAIRS, Checkpoint, find, load_network, parse_meta
 from blur_jax.runs.checkpoints.resume import newest_config, newest_whole, restore
-from blur_jax.runs.checkpoints.saved import ENOUGH_PAIRS, Saved, find, load_network, parse_meta
-from blur_jax.runs.checkpoints.saver import Checkpoints
 from blur_jax.runs.checkpoints.step_folder import CheckpointError, fingerprint, latest_step
+from blur_jax.runs.checkpoints.writer import CheckpointWriter
 
 __all__ = [
     "ENOUGH_PAIRS",
     "CheckpointError",
-    "Checkpoints",
-    "Saved",
+    "CheckpointWriter",
+    "Checkpoint",
     "find",
     "fingerprint",
     "latest_step",

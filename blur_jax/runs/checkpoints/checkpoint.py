@@ -31,7 +31,7 @@ ENOUGH_PAIRS = 50  # Validation pairs with an order below which their accuracy d
 
 
 @dataclasses.dataclass(frozen=True)
-class Saved:
+class Checkpoint:
     """A checkpoint on disk, its record read and its arrays not yet.
 
     Attributes:
@@ -69,7 +69,7 @@ class Saved:
             return read_arrays(folder, self.checksums, {name: template})[name]
 
 
-def find(path: str | os.PathLike) -> Saved:
+def find(path: str | os.PathLike) -> Checkpoint:
     """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
 
     Where validation has fewer than `ENOUGH_PAIRS` pairs, the last checkpoint that was validated is taken for the best.
@@ -89,18 +89,18 @@ def find(path: str | os.PathLike) -> Saved:
     return max(map(_read, steps), key=lambda saved: (_comparable(saved), saved.step))
 
 
-def _comparable(saved: Saved) -> float:
+def _comparable(saved: Checkpoint) -> float:
     if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
         return -1.0
     return 0.0 if saved.validation_pairs < ENOUGH_PAIRS else saved.validation_accuracy
 
 
-def _read(path: epath.Path) -> Saved:
+def _read(path: epath.Path) -> Checkpoint:
     with _naming_others(path):
         return parse_meta(path, read_record(path))
 
 
-def parse_meta(path: str | os.PathLike, meta: Any) -> Saved:
+def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
     """Returns what the `meta` record of the checkpoint `path`, a JSON value, says.
 
     Raises:
@@ -108,7 +108,7 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Saved:
     """
     try:
         accuracy, calibration = meta[METRIC], meta["calibration"]
-        return Saved(
+        return Checkpoint(
             path=os.fspath(path),
             step=int(meta["step"]),
             config=ml_collections.ConfigDict(meta["config"]),
@@ -135,7 +135,7 @@ def _naming_others(folder: epath.Path) -> Iterator[None]:
         raise CheckpointError(f"{error}{remedy}") from error
 
 
-def load_network(saved: Saved) -> tuple[network.Network, network.Params]:
+def load_network(saved: Checkpoint) -> tuple[network.Network, network.Params]:
     """Builds the network that a checkpoint's config describes and reads its parameters; returns (network, params)."""
     model = network.from_config(saved.config.model)
     size = saved.preprocessing.image_size

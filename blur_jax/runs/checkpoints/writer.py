@@ -15,7 +15,7 @@ from blur_jax.runs import run_dir
 from blur_jax.runs.checkpoints.step_folder import FOLDER, METRIC, seal, without_echoes
 
 
-class Checkpoints:
+class CheckpointWriter:
     """The checkpoints of one run, of which the newest and the best are kept."""
 
     def __init__(self, workdir: str | os.PathLike, *, keep: int) -> None:
