@@ -7,7 +7,7 @@
 
 configs/default.py documents every field. The same command again resumes a run that was stopped. Exit status: 0 done,
 1 failed, 2 wrong command line, 75 to be tried again (stopped by SIGTERM or Ctrl-C and saved, or another process of the
-run is gone), 130 ended by Ctrl-C with nothing to save.
+run has stopped), 130 ended by Ctrl-C with nothing to save.
 """
 
 import os
@@ -21,10 +21,10 @@ from blur_jax.runs import command_line, signals
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEMPFAIL: to be tried again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
-_INTERRUPTED = "launch.py: interrupted; run the same command again to go on"
+_INTERRUPTED = "launch.py: interrupted; run the same command again to continue"
 _LOST = (
-    "launch.py: another process of this run is gone, or never came, so this one ends; its own output says why. Run the"
-    " same command again on all hosts, and the run goes on from its last checkpoint"
+    "launch.py: another process of this run has stopped; see its output. Run the same command again on all hosts to"
+    " resume the run from its last checkpoint"
 )
 
 

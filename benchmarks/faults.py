@@ -128,7 +128,7 @@ def _survivors(ended: Ended) -> str:
     for code in ended.codes:
         if code not in (-signal.SIGKILL, STOPPED, DONE):
             problems.append(f"a survivor's exit status is {code}")
-    if STOPPED in ended.codes and "another process of this run is gone" not in ended.output:
+    if STOPPED in ended.codes and "another process of this run has stopped" not in ended.output:
         problems.append("a survivor does not say why it ended")
     return "; ".join(problems)
 

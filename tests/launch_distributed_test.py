@@ -50,7 +50,7 @@ def processes(arguments, subprocess_env, tmp_path):
 def test_when_one_process_is_killed_the_other_ends_soon_and_says_so(processes, tmp_path, victim):
     processes[victim].kill()
     assert processes[1 - victim].wait(timeout=120) == 75
-    assert "another process of this run is gone" in (tmp_path / f"output-{1 - victim}").read_text()
+    assert "another process of this run has stopped" in (tmp_path / f"output-{1 - victim}").read_text()
     assert checkpoints.latest_step(tmp_path / "run") >= 5
 
 

@@ -127,7 +127,7 @@ def test_ctrl_c_while_data_are_prepared_is_one_sentence(subprocess_env, tmp_path
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.endswith("\nlaunch.py: interrupted; run the same command again to go on\n")
+    assert err.endswith("\nlaunch.py: interrupted; run the same command again to continue\n")
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
 

@@ -26,7 +26,7 @@ _MESSAGE_BYTES = 2048
 _MEETING_SECONDS = 5
 _JOIN_SECONDS = 90  # That all processes may take to start.
 _LOST_SECONDS = 60  # After which a process that gives no sign of life is taken for gone, and all others end.
-# What the runtimes and collective libraries of JAX say when another process is gone; their exceptions have any type.
+# What JAX's runtimes and collective libraries say when another process has stopped; the exceptions have any type.
 _LOST = (
     *("gloo", "nccl", "coordination service", "heartbeat", "barrier", "deadline_exceeded"),
     *("socket closed", "connection reset", "connection closed", "connection refused"),
@@ -34,7 +34,7 @@ _LOST = (
 
 
 def divide_cpu(*sizes: int) -> None:
-    """Has JAX take a CPU for several devices, unless JAX_NUM_CPU_DEVICES says for how many; for commands.
+    """Splits the CPU into several JAX devices, unless JAX_NUM_CPU_DEVICES says into how many; for commands.
 
     A replica's share of a batch fits a core's caches better than the whole, and replicas leave no core idle. Their
     number does not depend on the machine, so that results do not. Once JAX has been used, nothing changes.
@@ -66,7 +66,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
 
 def is_lost(error: Exception) -> bool:
-    """Returns whether an error, in a run of several processes, means that another is gone."""
+    """Returns whether an error, in a run of several processes, means that another has stopped."""
     return any(word in str(error).lower() for word in _LOST)
 
 
@@ -144,7 +144,7 @@ def say(text: str) -> None:
 def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on every process and returns its result; when it fails on one, every process raises.
 
-    Without this the others would wait in their next collective for a process that is gone. All processes must call
+    Without this the others would wait in their next collective for a process that has stopped. All processes must call
     this at the same point, with a function that makes no collectives itself, however long it takes.
 
     Raises:

@@ -3,9 +3,9 @@
 Python raises KeyboardInterrupt in the main thread and between two of its own instructions: a process that compiles does
 not react for as long as that takes. A thread that the signal wakes ends it then.
 
-When another process of a run is gone, the runtime of this one ends it from C++, with a stack trace and SIGABRT, and no
-Python code can come between. So a parent that never imports JAX waits for the process that does, passes signals on to
-it and translates its end.
+When another process of a run has stopped, the runtime of this one ends it from C++, with a stack trace and SIGABRT, and
+no Python code can come between. So a parent that never imports JAX waits for the process that does, passes signals on
+to it and translates its end.
 """
 
 import ctypes

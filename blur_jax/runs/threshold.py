@@ -15,7 +15,7 @@ from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.runs import run_dir
 
 THRESHOLD_FILE = "threshold.json"
-# What the file says beside the fields, for whoever reads it without this program.
+# What the file says beside the fields, for readers without this program.
 _STATED = {"quantity": "blur", "direction": "in [0, 1], larger is blurrier; keep where blur < keep_below"}
 
 

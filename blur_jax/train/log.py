@@ -15,7 +15,7 @@ _SHOWN = ("loss", "validation_accuracy")
 
 
 def is_due(step: int, every: int) -> bool:
-    """Returns whether something that happens every so many steps happens at this one."""
+    """Returns whether `step` is a multiple of `every`."""
     return step % every == 0
 
 

@@ -29,7 +29,7 @@ def test_an_end_that_is_not_as_promised_is_told(end, problem):
 @pytest.mark.parametrize(
     ("end", "problem"),
     [
-        (ended([-9, 75], "another process of this run is gone"), ""),
+        (ended([-9, 75], "another process of this run has stopped"), ""),
         (ended([-9, 0], ""), ""),
         (ended([-9, 75], ""), "a survivor does not say why it ended"),
         (ended([-9, 134], ""), "a survivor's exit status is 134"),

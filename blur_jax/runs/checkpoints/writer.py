@@ -113,6 +113,6 @@ def _saving(folder: os.PathLike) -> Iterator[None]:
     except Exception as error:
         why = "no space left on its disk" if "No space left" in str(error) else reason(error)
         raise OSError(
-            f"{folder}: a checkpoint could not be saved ({why}); once that is mended, the same command goes on from"
-            " the checkpoint before"
+            f"{folder}: a checkpoint could not be saved ({why}); fix that, then run the same command again to"
+            " resume from the checkpoint before"
         ) from error
