@@ -10,7 +10,7 @@ import numpy as np
 import portpicker
 
 from blur_jax.models import network
-from blur_jax.runs import checkpoints
+from blur_jax.runs import checkpoints, distributed
 from blur_jax.train import optimizer
 from blur_jax.train import start as run_start
 
@@ -73,3 +73,8 @@ def assert_states_equal(left, right):
     assert jax.tree.structure(left) == jax.tree.structure(right)
     for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right)):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def sigterm_at(monkeypatch, step):
+    """Has the machine taken away at this step."""
+    monkeypatch.setattr(distributed.Preemption, "reached", lambda self, now: now == step)

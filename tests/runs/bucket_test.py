@@ -8,7 +8,6 @@ import urllib.request
 
 import portpicker
 import pytest
-from train_test import sigterm_at
 
 import blur_jax
 from blur_jax.evaluate import evaluation
@@ -57,7 +56,7 @@ def test_a_run_in_a_bucket_equals_one_on_disk_bit_for_bit_also_when_stopped_or_k
     assert loop.train(config, str(tmp_path))
     workdir = "gs://bucket/run"
     with monkeypatch.context() as patch:
-        sigterm_at(patch, 3)
+        runs.sigterm_at(patch, 3)
         assert not loop.train(config, workdir)
     assert checkpoints.latest_step(workdir) == 3
     assert loop.train(config, workdir)

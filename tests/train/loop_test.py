@@ -84,18 +84,13 @@ def test_ctrl_c_again_ends_a_run_at_once(long_config, subprocess_env, tmp_path):
     assert checkpoints.latest_step(tmp_path) is None
 
 
-def sigterm_at(monkeypatch, step):
-    """Has the machine taken away at this step."""
-    monkeypatch.setattr(loop.distributed.Preemption, "reached", lambda self, now: now == step)
-
-
 @pytest.mark.parametrize("at", [2, 3])
 def test_sigterm_changes_neither_the_record_nor_the_best_checkpoint(config, tmp_path, monkeypatch, at):
     """At a step where validation is due, too: it must not be skipped for good; and in the middle of a row."""
     config.log_every = 4
     assert loop.train(config, str(tmp_path / "straight"))
     with monkeypatch.context() as patch:
-        sigterm_at(patch, at)
+        runs.sigterm_at(patch, at)
         assert not loop.train(config, str(tmp_path / "stopped"))
     assert checkpoints.latest_step(tmp_path / "stopped") == at
     assert loop.train(config, str(tmp_path / "stopped"))
@@ -109,7 +104,7 @@ def test_sigterm_changes_neither_the_record_nor_the_best_checkpoint(config, tmp_
 def test_sigterm_in_the_last_step_still_validates(config, tmp_path, monkeypatch):
     """Though neither logging nor validation is due at that step by its number."""
     config.steps, config.checkpoint_every, config.log_every = 5, 2, 3
-    sigterm_at(monkeypatch, 5)
+    runs.sigterm_at(monkeypatch, 5)
     assert not loop.train(config, str(tmp_path))  # What follows a run, such as its evaluation, takes time, too.
     assert loop.train(config, str(tmp_path))
     rows = run_dir.read_history(tmp_path)
@@ -121,7 +116,7 @@ def test_a_run_in_a_bucket_appends_to_no_file(config, tmp_path, monkeypatch):
     """The disk stands in for the bucket: no lock, no TensorBoard, and a history that is written as a whole."""
     monkeypatch.setattr(run_dir, "is_local", lambda path: False)
     with monkeypatch.context() as patch:
-        sigterm_at(patch, 3)
+        runs.sigterm_at(patch, 3)
         assert not loop.train(config, str(tmp_path))
     assert loop.train(config, str(tmp_path))
     assert [row["step"] for row in run_dir.read_history(tmp_path) if "loss" in row] == [1, 2, 3, 4, 5, 6]
@@ -144,7 +139,7 @@ def test_checkpoints_that_change_while_a_run_starts_are_noticed(config, tmp_path
 def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(config, tmp_path, monkeypatch, capsys):
     assert loop.train(config, str(tmp_path / "straight"))
     with monkeypatch.context() as patch:
-        sigterm_at(patch, 5)
+        runs.sigterm_at(patch, 5)
         loop.train(config, str(tmp_path / "damaged"))
     for path in (tmp_path / "damaged" / "checkpoints" / "5" / "params").rglob("*"):
         if path.is_file():
@@ -168,7 +163,7 @@ def test_without_config_json_the_checkpoint_says_whose_run_it_is(config, tmp_pat
 def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
     """The hash of the sources, which is in the config, does not see what happened to the prepared data since."""
     with monkeypatch.context() as patch:
-        sigterm_at(patch, 3)
+        runs.sigterm_at(patch, 3)
         loop.train(config, str(tmp_path / "run"))
     open_pairs = run_start.open_pairs
     rows = open_pairs(config).labeled.rows[::-1]
@@ -251,7 +246,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_gives_way(config, tm
 
 def test_a_run_resumes_with_other_logging_and_evaluation(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        sigterm_at(patch, 3)
+        runs.sigterm_at(patch, 3)
         loop.train(config, str(tmp_path))
     config.log_every, config.keep, config.evaluation.batch_size, config.data.cache_mb = 3, 5, 8, 0
     assert loop.train(config, str(tmp_path))
