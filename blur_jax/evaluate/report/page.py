@@ -14,8 +14,10 @@ from blur_jax.runs import run_dir
 from blur_jax.runs.threshold import Threshold
 
 _TRAINING = (
-    "The losses fall as the model learns to order pairs. Validation accuracy is the share of held-out labeled pairs"
-    " that the model orders as labeled (0.5 = chance)."
+    "Each term of the loss, before its weight. The weighted total is not drawn: it changes with the weights of the"
+    " consistency terms, which ramp up early in training. Pale lines are the logged values, dark lines their moving"
+    " average. Validation accuracy is the share of held-out labeled pairs that the model orders as labeled (0.5 ="
+    " chance)."
 )
 
 
