@@ -8,6 +8,7 @@ from scipy.stats import beta
 
 from blur_jax.metrics import rank_statistics
 from blur_jax.metrics.calibration import probability_blurrier
+from blur_jax.metrics.interval import Interval
 
 _LEAST_IN_BIN = 10  # Pairs in a group of `reliability`: fewer say nothing.
 
@@ -55,8 +56,8 @@ def summarize(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[
 
     Returns:
         {"pairs": those with an order, "ties": those without, "faces": different faces in them, "pairwise_accuracy":
-        {"value", "low", "high"}, the share of pairs with an order that the scores put into it, equal scores counting
-        one half, and a 95% interval; None where no pair has an order}.
+        `Interval`, the share of pairs with an order that the scores put into it, equal scores counting one half;
+        undefined where no pair has an order}.
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
     ordered = order != 0
@@ -64,12 +65,12 @@ def summarize(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[
         "pairs": int(ordered.sum()),
         "ties": int((~ordered).sum()),
         "faces": len(np.unique(pairs)),
-        "pairwise_accuracy": dict.fromkeys(("value", "low", "high")),
+        "pairwise_accuracy": Interval(value=None, low=None, high=None),
     }
     if ordered.any():
         right = rank_statistics.in_order(*np.asarray(scores, np.float64)[pairs[ordered]].T, order[ordered])
         low, high = share_interval(right, pairs[ordered])
-        found["pairwise_accuracy"] = {"value": float(right.mean()), "low": low, "high": high}
+        found["pairwise_accuracy"] = Interval(value=float(right.mean()), low=low, high=high)
     return found
 
 

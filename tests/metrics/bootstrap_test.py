@@ -183,13 +183,6 @@ def test_headlines_are_of_the_bins_of_size():
         assert [found[part]["auc"][0] for part in ("a", "b", "mean")] == [of_a, 0, of_a / 2]
 
 
-def test_intervals_as_text():
-    found = {"value": 0.8784, "low": 0.8386, "high": 1.0}
-    assert bootstrap.interval_text(found) == "0.878 [0.839, 1.000]"
-    assert bootstrap.interval_text(found | {"low": -0.0206}, "+") == "+0.878 [-0.021, +1.000]"
-    assert bootstrap.interval_text(UNDEFINED) == ""
-
-
 def test_deterministic_by_seed():
     scores, ranks, sizes = graded(50)
     options = {"size_bins": SIZE_BINS, "resamples": 100}

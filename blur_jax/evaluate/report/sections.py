@@ -6,7 +6,7 @@ from typing import Any
 
 from blur_jax.evaluate import figures
 from blur_jax.evaluate.report.html_parts import details, escape, fields, figure, path, row, table
-from blur_jax.evaluate.report.tables import breakdown
+from blur_jax.evaluate.report.tables import breakdown, interval_cell
 from blur_jax.metrics import labeled_pairs, ranked_split
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.labeled_pairs import LabeledPairs
@@ -72,10 +72,7 @@ def _mistakes(evaluation: Evaluation) -> str:
 def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
     """Returns what there is to say of the labeled validation pairs; `show_faces` adds a sheet of all their faces."""
     found = pairs.metrics
-    accuracy = found["pairwise_accuracy"]
-    value = figures.number(accuracy["value"])
-    if accuracy["low"] is not None:
-        value += f" <small>[{accuracy['low']:.3f}, {accuracy['high']:.3f}]</small>"
+    value = interval_cell(found["pairwise_accuracy"])
     heads = ("Pairwise accuracy", "Pairs with an order", "Ties", "Faces")
     parts = [table(heads, [f"<tr class=split><td>{value}<td>{found['pairs']}<td>{found['ties']}<td>{found['faces']}"])]
     parts.append(

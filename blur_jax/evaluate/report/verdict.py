@@ -8,6 +8,7 @@ from typing import Any
 
 from blur_jax.evaluate.report.html_parts import percent
 from blur_jax.evaluate.report.tables import MIN_INTERVAL
+from blur_jax.metrics.interval import Interval
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs.checkpoints import ENOUGH_PAIRS
@@ -56,7 +57,7 @@ def sentences(evaluations: Sequence[Evaluation], pairs: LabeledPairs | None, hea
     return ["There is nothing to judge by: neither test faces of different true blur nor labeled validation pairs."]
 
 
-def _accuracy(metrics: Mapping[str, Any]) -> Mapping[str, float | None]:
+def _accuracy(metrics: Mapping[str, Any]) -> Interval:
     return metrics.get("size_matched", metrics)["pairwise_accuracy"]
 
 
@@ -98,7 +99,7 @@ def _interval(evaluation: Evaluation) -> str:
     return f"{_interval_text(accuracy)}, {faces}"
 
 
-def _interval_text(accuracy: Mapping[str, float | None]) -> str:
+def _interval_text(accuracy: Interval) -> str:
     return f"95% interval {percent(accuracy['low'])} to {percent(accuracy['high'])}"
 
 
@@ -112,7 +113,7 @@ def _of_pairs(pairs: LabeledPairs) -> list[str]:
     return [judgment, *evidence, to_do]
 
 
-def _judgment(accuracy: Mapping[str, float | None]) -> tuple[str, str]:
+def _judgment(accuracy: Interval) -> tuple[str, str]:
     """Returns the judgment and what to do next."""
     if accuracy["low"] is not None and accuracy["low"] <= 0.5:
         return _CHANCE, _JUDGMENTS[-1][2]
