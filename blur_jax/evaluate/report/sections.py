@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blur_jax.evaluate import figures
-from blur_jax.evaluate.report.html_parts import details, escape, fields, figure, path, row, table
+from blur_jax.evaluate.report.html_parts import figure
 from blur_jax.evaluate.report.tables import breakdown, interval_cell
 from blur_jax.metrics import labeled_pairs, ranked_split
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs.checkpoints import ENOUGH_PAIRS
+from blur_jax.score.html_parts import details, escape, fields, path, row, table
 
 _SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 # Fields of the config that say most about what was trained.

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from blur_jax.evaluate.report.html_parts import escape, percent, row, table
 from blur_jax.metrics import calibration, ranked_split
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.interval import Interval, bounds_text, interval_text, number
 from blur_jax.metrics.ranked_split import Evaluation
+from blur_jax.score.html_parts import escape, percent, row, table
 
 _COLUMNS = {"auc": "AUC", "pairwise_accuracy": "Pairwise accuracy", "spearman": "Spearman", "kendall": "Kendall"}
 _MAX_GROUP_ROWS = 30  # groups in the table

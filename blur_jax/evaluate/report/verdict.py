@@ -6,12 +6,12 @@ Where the line between good and bad lies is this project's judgment, not science
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blur_jax.evaluate.report.html_parts import percent
 from blur_jax.evaluate.report.tables import MIN_INTERVAL
 from blur_jax.metrics.interval import Interval
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs.checkpoints import ENOUGH_PAIRS
+from blur_jax.score.html_parts import percent
 
 _WIDE = 0.1  # Width of a 95% interval from which a metric is called uncertain.
 # The least pairwise accuracy of each judgment, the judgment, and what to do next.
