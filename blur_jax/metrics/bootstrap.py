@@ -36,18 +36,18 @@ def headline(
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
         sizes: [n] shorter side of the original face in pixels; None: all alike.
-        size_bins: increasing edges of the bins of size in pixels, see `metrics.by_size`; None or no edges make one bin,
-            and so plain metrics.
+        size_bins: increasing edges of the bins of size in pixels, see `rank_statistics.by_size`; None or no edges make
+            one bin, and so plain metrics.
         resamples: number of bootstrap resamples, at least 1.
         seed: seed of the resampling: the same for scorers that are compared, another for another split.
 
     Returns:
-        {"auc", "pairwise_accuracy", "spearman", "kendall": float64 [1 + resamples], see `metrics.size_matched`,
-        "auc_matched_size": float64 [1 + resamples], the stricter match of `metrics.auc_matched_size`}, nan where
-        undefined.
+        {"auc", "pairwise_accuracy", "spearman", "kendall": float64 [1 + resamples], see `rank_statistics.size_matched`,
+        "auc_matched_size": float64 [1 + resamples], the stricter match of `rank_statistics.auc_matched_size`}, nan
+        where undefined.
 
     Raises:
-        ValueError: as `metrics.pairwise_accuracy`, or `resamples` is below 1, or `size_bins` do not increase.
+        ValueError: as `rank_statistics.pairwise_accuracy`, or `resamples` is below 1, or `size_bins` do not increase.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     return _headline(scores, ranks, sizes, size_bins, _draws(len(scores), resamples, seed), None)
@@ -120,7 +120,7 @@ def summarize(
         {"examples": n, "pairs": number of pairs that differ in rank,
         "auc", "pairwise_accuracy", "spearman", "kendall": interval,
         "auc_between": {"0-1": interval, ...}, of every two levels of rank; empty where there are more than 5,
-        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **interval}, ...}, see `metrics.by_gap`},
+        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **interval}, ...}, see `rank_statistics.by_gap`},
         where an interval is an `Interval`; and where the faces fall into more than one bin of size
         {"size_matched": {name: interval}, of all that `headline` returns,
         "size_alone": {name: interval}, the same of a scorer that knows nothing but size: what the match leaves over,
