@@ -35,7 +35,7 @@ def headline(
     Args:
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
-        sizes: [n] shorter side of the original face in pixels; None: all alike.
+        sizes: [n] shorter side of the original face in pixels; None takes all as equal.
         size_bins: increasing edges of the bins of size in pixels, see `rank_statistics.by_size`; None or no edges make
             one bin, and so plain metrics.
         resamples: number of bootstrap resamples, at least 1.
@@ -72,12 +72,12 @@ def headlines(
     Returns:
         {split: {name: [1 + resamples]}, "mean": {name: [1 + resamples]}}.
     """
-    found = {
+    resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
         for seed, (split, columns) in enumerate(splits.items())
     }
-    parts = [found[split] for split in mean_of or splits]
-    return found | {"mean": {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}}
+    parts = [resampled[split] for split in mean_of or splits]
+    return resampled | {"mean": {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}}
 
 
 def interval(values: np.ndarray) -> Interval:
@@ -92,7 +92,7 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(value=value, low=low, high=high)
 
 
-def summarize(
+def rank_metrics(
     scores: ArrayLike,
     ranks: ArrayLike,
     sizes: ArrayLike | None = None,

@@ -60,19 +60,21 @@ def write_report(
         pairs: the labeled validation pairs; None where there are none.
         calibration: of the checkpoint; None where it has none.
         threshold: of this checkpoint; None where it has none.
-        data: what `summary.summarize` returns; None says nothing of the data.
+        data: what `summary.describe_data` returns; None leaves out the section.
         config: of the run, JSON-serializable; None leaves it out.
         starts: what `provenance.read_starts` returns of the run; may be empty.
 
     Raises:
-        OSError: the file cannot be written; the old one, if any, is left as it was.
+        OSError: the file cannot be written; the old one, if any, stays unchanged.
     """
     headline = (data or {}).get("headline_splits", ())
     judgment, *evidence = map(escape, verdict.sentences(evaluations, pairs, headline))
-    said = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
+    verdict_html = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
     keep_below = None if threshold is None else threshold.keep_below
     if threshold is not None:
-        said += f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({escape(threshold.source)}).</p>"
+        verdict_html += (
+            f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({escape(threshold.source)}).</p>"
+        )
     contents = [("Training", figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
@@ -85,15 +87,15 @@ def write_report(
         contents.append(("Data", sections.data(data)))
     contents.append(("Facts", sections.run(facts, config)))
     table = tables.headline(evaluations) if evaluations else ""
-    run_dir.write_atomically(path, page(title, _body(said, table, contents), _STYLE))
+    run_dir.write_atomically(path, page(title, _body(verdict_html, table, contents), _STYLE))
 
 
-def _body(said: str, headline: str, contents: Sequence[tuple[str, str]]) -> str:
+def _body(verdict_html: str, headline: str, contents: Sequence[tuple[str, str]]) -> str:
     """Returns what is below the headline of the page, from HTML: its sections are (heading, content)."""
     links = "".join(f"<a href=#s{k}>{heading}</a>" for k, (heading, _) in enumerate(contents))
     content = "".join(f"<h2 id=s{k}>{heading}</h2>{text}" for k, (heading, text) in enumerate(contents))
     return f"""<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
-<div class=verdict>{said}</div>
+<div class=verdict>{verdict_html}</div>
 <nav>{links}</nav>
 {headline}
 {content}"""

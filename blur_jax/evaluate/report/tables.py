@@ -26,13 +26,13 @@ def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[s
     """Returns the headline metrics as lines of text: of each split and its groups, size-matched where sizes differ.
 
     Args:
-        splits: {split: what `bootstrap.summarize` returns, with "groups"}.
-        validation: what `labeled_pairs.summarize` returns of the validation pairs; None leaves it out.
+        splits: {split: what `bootstrap.rank_metrics` returns, with "groups"}.
+        validation: what `labeled_pairs.pair_metrics` returns of the validation pairs; None leaves it out.
     """
     lines = []
-    for split, of_split in splits.items():
-        groups = {f"{split}, {name}": group for name, group in of_split["groups"].items()}
-        for name, summary in {split: of_split, **groups}.items():
+    for split, split_metrics in splits.items():
+        groups = {f"{split}, {name}": group for name, group in split_metrics["groups"].items()}
+        for name, summary in {split: split_metrics, **groups}.items():
             shown = summary.get("size_matched", summary)
             values = "  ".join(
                 f"{key.replace('_', ' ')} {number(shown[key]['value'])}"
@@ -119,7 +119,7 @@ def breakdown(summary: Mapping[str, Any]) -> str:
 
 
 def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
-    """Returns the table of what thresholds would do to a split; nothing where it is tiny or all its faces of one rank.
+    """Returns the table of what thresholds would do to a split; "" where it is tiny or all faces have one rank.
 
     Args:
         evaluation: of the split.
@@ -130,12 +130,12 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
         return ""
     values = ranked_split.round_thresholds(evaluation.scores)
     values = sorted({*values, chosen} if chosen is not None else values)
-    found = ranked_split.at_thresholds(evaluation.scores, evaluation.ranks, values)
-    if not found:
+    effects = ranked_split.at_thresholds(evaluation.scores, evaluation.ranks, values)
+    if not effects:
         return ""
-    clear, blurred = (int(each.sum()) for each in ranked_split.clear_and_blurred(evaluation.ranks))
+    clear, blurred = (int(members.sum()) for members in ranked_split.clear_and_blurred(evaluation.ranks))
     heads = ["Keep below", "Faces discarded", f"Blurred caught, of {blurred}", f"Clear lost, of {clear}"]
-    cells_of = [(f"{each.keep_below:.4g}", *map(percent, each[1:])) for each in found]
+    cells_of = [(f"{effect.keep_below:.4g}", *map(percent, effect[1:])) for effect in effects]
     if meaning is not None:
         places = calibration.percentile(np.array(values), meaning.quantiles)
         cells_of = [(*cells, f"{place:.0f}") for cells, place in zip(cells_of, places)]
