@@ -1,23 +1,41 @@
-"""blur_jax scores how blurred a picture of a face (or another object) is, learned from pairs and unlabeled pictures.
+"""Scores how blurred a picture of a face (or of another object) is, learned from pairs and unlabeled pictures.
 
-scorer = blur_jax.load_scorer("runs/demo")
-scores = scorer.score(["a.jpg", "b.jpg"])  # 0 sharp, 1 blurred
+    scorer = blur_jax.load_scorer("runs/demo")
+    blur = scorer.score(["a.jpg", "b.jpg"])  # float32 [n], 0 = sharp, 1 = blurred
+    blur_jax.metrics.spearman(blur, true_blur)  # or auc, pairwise_accuracy, kendall
+    blur_jax.losses.margin_ranking(left=left, right=right, order=order, margin=0.2)  # float32 [pairs]
+    # or quadruplet_consistency, pairwise_consistency, pair_distillation
+
+Each name is imported at its first use: the metrics do not load JAX, the losses do not load Flax.
 """
 
 import importlib
 import importlib.metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Scorer", "__version__", "load_scorer"]
+if TYPE_CHECKING:
+    from blur_jax import metrics
+    from blur_jax.score.scorer import Scorer, load_scorer
+    from blur_jax.train import losses
+
+__all__ = ["Scorer", "__version__", "load_scorer", "losses", "metrics"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is asked for only then: whoever wants the losses alone does not load Orbax."""
-    if name in ("Scorer", "load_scorer"):
-        return getattr(importlib.import_module("blur_jax.score.scorer"), name)
-    if name == "__version__":
-        try:
-            return importlib.metadata.version("blur_jax")
-        except importlib.metadata.PackageNotFoundError:
-            return "0+checkout"  # Not installed.
+    match name:
+        case "Scorer" | "load_scorer":
+            return getattr(importlib.import_module("blur_jax.score.scorer"), name)
+        case "losses":
+            return importlib.import_module("blur_jax.train.losses")
+        case "metrics":
+            return importlib.import_module("blur_jax.metrics")
+        case "__version__":
+            try:
+                return importlib.metadata.version("blur_jax")
+            except importlib.metadata.PackageNotFoundError:
+                return "0+checkout"  # Not installed.
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,6 +30,7 @@ from blur_jax.data import splits
 from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
 from blur_jax.evaluate.evaluation import SCORES_FILE
 from blur_jax.metrics import bootstrap
+from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
 from experiments import baseline_features, baseline_rankers, command, ranked, tables
 from tfds_builders.ssranking_face_blur.builder import photograph
@@ -227,7 +228,7 @@ def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first:
     rows = []
     for scorer, found in sorted(metrics.items(), key=lambda item: -(item[1]["mean"]["auc"]["value"] or 0.0)):
         cells = (found[part][name] if part in found else None for part, name in columns.values())
-        rows.append([scorer, *("" if cell is None else bootstrap.interval_text(cell) for cell in cells)])
+        rows.append([scorer, *("" if cell is None else interval_text(cell) for cell in cells)])
     return tables.markdown(["scorer", *columns], rows)
 
 

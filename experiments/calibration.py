@@ -26,6 +26,7 @@ from blur_jax.data import splits as data
 from blur_jax.evaluate import figures
 from blur_jax.metrics import bootstrap, calibration
 from blur_jax.metrics.calibration import Calibration
+from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
 from blur_jax.score.inputs import Inputs
 from blur_jax.score.scorer import Scorer, load_scorer
@@ -133,7 +134,7 @@ def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[
         row = [name, part, f"{len(pairs):,}", f"{np.mean((predicted > 0.5) == true):.3f}"]
         row += [
             f"{np.mean(np.maximum(predicted, 1 - predicted)):.3f}",
-            bootstrap.interval_text(bootstrap.interval(error)),
+            interval_text(bootstrap.interval(error)),
         ]
         rows.append([*row, "{:.2f} [{:.2f}, {:.2f}]".format(fitted.scale, *fitted.scale_interval)])
     return rows, bins

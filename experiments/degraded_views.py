@@ -16,6 +16,7 @@ import numpy as np
 from absl import flags
 
 from blur_jax.metrics import bootstrap
+from blur_jax.metrics.interval import interval_text
 from experiments import command, grid, label_efficiency, ranked, tables
 from experiments.label_efficiency_summary import over_seeds
 
@@ -59,9 +60,9 @@ def table(metrics: Mapping[str, Mapping[tuple[str, int], dict]], seeds: int) -> 
         row = [arm]
         for found in metrics.values():
             ours, alone = auc(found, arm), auc(found, ALONE)
-            row.append(bootstrap.interval_text(bootstrap.interval(over_seeds(ours))))
+            row.append(interval_text(bootstrap.interval(over_seeds(ours))))
             gain = bootstrap.interval(over_seeds(ours - alone))
-            row.append("" if arm == ALONE else bootstrap.interval_text(gain, "+"))
+            row.append("" if arm == ALONE else interval_text(gain, "+"))
         rows.append(row)
     return tables.markdown(["degraded view", *(name for axis in metrics for name in (f"{axis}, AUC", "gain"))], rows)
 

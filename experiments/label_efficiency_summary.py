@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from blur_jax.metrics import bootstrap
+from blur_jax.metrics.interval import Interval, interval_text
 from experiments import tables
 
 # Losses on unlabeled pairs, each with its config.consistency.<name>_weight.
@@ -24,7 +25,6 @@ LABELS = {
 _COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", "distillation": "C0", TARGET: "C3"}
 
 Cell = tuple[str, int, int]  # One of TRAINED or LINEAR, number of labeled pairs, seed.
-Interval = dict[str, float | None]
 # {scorer: {count: {"auc", "gain" over labels alone, "to_all" and "to_half" of the way to all labels: intervals}}}
 Summary = dict[str, dict[str, dict[str, Interval]]]
 
@@ -80,7 +80,7 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
             parts[f"{label} less half-way to all labels alone"] = ("to_half", "+")
         for name, (part, sign) in parts.items():
             cells = (groups[str(count)].get(part) for count in counts)
-            rows.append([name, *("" if cell is None else bootstrap.interval_text(cell, sign) for cell in cells)])
+            rows.append([name, *("" if cell is None else interval_text(cell, sign) for cell in cells)])
         if scorer in TRAINED[1:]:
             shares = (_share_closed(groups[str(count)]) for count in counts)
             rows.append([f"share of the gap closed by {label}", *shares])

@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from blur_jax.data import splits as data
 from blur_jax.metrics import bootstrap
+from blur_jax.metrics.interval import Interval, interval_text
 from blur_jax.runs import run_dir
 from blur_jax.score.scorer import Scorer, load_scorer
 from experiments import command, ranked, tables
@@ -137,10 +138,10 @@ def difference(aucs: Aucs, against: Aucs) -> list[dict[str, Any]]:
 def table_of_difference(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the table of what `difference` returns."""
 
-    def cells(interval: Mapping[str, float]) -> str:
+    def cells(interval: Interval) -> str:
         words = {-1: " **worse**", 0: "", 1: " better"}
         sure = int(interval["low"] > 0) - int(interval["high"] < 0)
-        return bootstrap.interval_text(interval, "+") + words[sure]
+        return interval_text(interval, "+") + words[sure]
 
     found = []
     for row in rows:
@@ -175,7 +176,7 @@ def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
 
 def tables_of(found: Mapping[str, Any]) -> tuple[str, str]:
     """Returns two tables of what `measure` returns: a verdict on each change, and every strength."""
-    text, verdicts, strengths = bootstrap.interval_text, [], []
+    text, verdicts, strengths = interval_text, [], []
     for name, rows in found["changes"].items():
         worst = min(rows, key=lambda row: row["auc_change"]["value"])
         words = verdict(rows, blurs=CHANGES[name].blurs)
@@ -253,7 +254,7 @@ def run(
     published = {}
     for name, each in found.items():
         brief, full = tables_of(each)
-        published[f"{name}: AUC of the unchanged faces {bootstrap.interval_text(each['auc'])}"] = brief
+        published[f"{name}: AUC of the unchanged faces {interval_text(each['auc'])}"] = brief
         published[f"{name}: every strength"] = full
     if against is not None:
         published[f"{run} less {against}: every strength"] = table_of_difference(results["difference"])

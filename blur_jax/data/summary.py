@@ -10,7 +10,7 @@ from blur_jax.data import splits
 _KINDS = ("labeled", "unlabeled", "ranked")
 
 
-def count_contents(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def describe_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Counts the pairs and faces of every split.
 
     Args:

@@ -1,4 +1,4 @@
-"""Comparisons of pictures by somebody else's system, and the qualities of these pictures, from CSV files."""
+"""Comparisons of pictures by another system, and the qualities of these pictures, from CSV files."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,18 +89,18 @@ def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarr
         ValueError: it holds something else; the message has the line.
         OSError: it cannot be read.
     """
-    found = {}
+    qualities = {}
     for where, row in _rows(path, ("name", *(measure.column for measure in measures))):
-        if row["name"] in found:
-            raise ValueError(f"{where}: {excerpt(row['name'])} has a row already; give each picture one")
+        if row["name"] in qualities:
+            raise ValueError(f"{where}: {excerpt(row['name'])} has two rows; give each picture one row")
         values = []
         for column, larger_is_better in measures:
             value = -math.inf
             if (row[column] or "").strip():
                 value = _number(where, column, row[column]) * (1 if larger_is_better else -1)
             values.append(value)
-        found[row["name"]] = np.array(values)
-    return found
+        qualities[row["name"]] = np.array(values)
+    return qualities
 
 
 def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], path: str) -> np.ndarray:

@@ -46,7 +46,7 @@ class DiscardCurve:
     def relative(self, limit: float) -> float:
         """Returns `excess` over that of discarding at random: 0 is the theoretical best, 1 no use; nan without errors.
 
-        Discarding at random leaves the FNMR as it is.
+        Discarding at random does not change the FNMR.
         """
         at_random = self.fnmr[0] * limit - self.best_area(limit)
         return self.excess(limit) / at_random if at_random > 0 else math.nan
@@ -65,9 +65,9 @@ def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> Di
     """
     if not len(errors):
         raise ValueError("there is no mated comparison")
-    quality, of = np.unique(np.minimum(left, right), return_inverse=True)
-    count = np.bincount(of, minlength=len(quality))
-    wrong = np.bincount(of, weights=errors, minlength=len(quality))
+    quality, level = np.unique(np.minimum(left, right), return_inverse=True)
+    count = np.bincount(level, minlength=len(quality))
+    wrong = np.bincount(level, weights=errors, minlength=len(quality))
     left_over = np.cumsum(count[::-1])[::-1]  # At each level of quality: it and all better ones.
     return DiscardCurve(1.0 - left_over / len(errors), np.cumsum(wrong[::-1])[::-1] / left_over)
 

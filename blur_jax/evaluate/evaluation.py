@@ -12,9 +12,8 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from blur_jax.data import splits as data
-from blur_jax.data import summary as data_summary
-from blur_jax.data import user_cache
+from blur_jax.data import splits, user_cache
+from blur_jax.data.summary import describe_data
 from blur_jax.evaluate import report
 from blur_jax.metrics import bootstrap, labeled_pairs
 from blur_jax.metrics.labeled_pairs import LabeledPairs
@@ -28,9 +27,9 @@ SCORES_FILE = "scores.csv"
 PAIRS_FILE = "validation_pairs.csv"
 REPORT_FILE = "report.html"
 _VALIDATION = "validation"
-_DECIMALS = 6  # Of the metrics: more than they are sure of.
+_DECIMALS = 6  # Of the metrics, more than their intervals support.
 
-Scored = dict[str, tuple[data.Split, np.ndarray]]
+Scored = dict[str, tuple[splits.Split, np.ndarray]]
 
 
 def score_splits(config: ml_collections.ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
@@ -54,7 +53,7 @@ def score_data(
         kinds: leaves out the test faces or the validation pairs.
 
     Returns:
-        {split: (the opened split, float32 [n], scores of its ranked faces or of those of `data.used_faces`)}.
+        {split: (the opened split, float32 [n], scores of its ranked faces or of those of `splits.used_faces`)}.
 
     Raises:
         FileNotFoundError: the data are not prepared.
@@ -62,34 +61,36 @@ def score_data(
     """
     scored = {}
     for name, split in distributed.everywhere(_open_splits, config, scorer, kinds).items():
-        rows = split.rows if split.rows.ndim == 1 else data.used_faces(split)[0]
+        rows = split.rows if split.rows.ndim == 1 else splits.used_faces(split)[0]
         images = distributed.everywhere(split.faces.stack, rows)
         scores = scorer.score_images(images, batch_size=config.evaluation.batch_size, progress=f"evaluating {name}")
         scored[name] = (split, scores)
     return scored
 
 
-def _open_splits(config: ml_collections.ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> dict[str, data.Split]:
+def _open_splits(config: ml_collections.ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> dict[str, splits.Split]:
     """Opens the ranked splits, and of the labeled ones that of validation."""
-    names = [(kind, name) for kind in kinds for name in data.split_names(config.data, kind)]
+    names = [(kind, name) for kind in kinds for name in splits.split_names(config.data, kind)]
     names = [(kind, name) for kind, name in names if kind == "ranked" or name == _VALIDATION]
-    splits = {name: data.open_split(config.data, kind, name) for kind, name in names}
+    opened = {name: splits.open_split(config.data, kind, name) for kind, name in names}
     for field in ("image_size", "context"):
-        for split in splits.values():
-            trained, found = getattr(scorer.preprocessing, field), getattr(split.preprocessing, field)
-            if trained != found:
+        for split in opened.values():
+            trained, prepared = getattr(scorer.preprocessing, field), getattr(split.preprocessing, field)
+            if trained != prepared:
                 raise ValueError(
-                    f"{scorer.path} was trained on faces with {field}={trained}, but these data have {found};"
+                    f"{scorer.path} was trained on faces with {field}={trained}, but these data have {prepared};"
                     f" evaluate with --config.data.{field}={trained}"
                 )
-    return splits
+    return opened
 
 
 def evaluations(config: ml_collections.ConfigDict, scored: Scored) -> tuple[list[Evaluation], LabeledPairs | None]:
-    """Returns what `score_data` found as plain data with metrics: of each test split, and of the validation pairs."""
+    """Returns the scores of `score_data` as plain data with metrics, for each test split and the validation pairs."""
     pairs = _labeled_pairs(*scored[_VALIDATION]) if _VALIDATION in scored else None
-    ranked = [(name, *found) for name, found in scored.items() if name != _VALIDATION]
-    return [_evaluation(config, name, split, scores) for name, split, scores in ranked], pairs
+    ranked = [
+        _evaluation(config, name, split, scores) for name, (split, scores) in scored.items() if name != _VALIDATION
+    ]
+    return ranked, pairs
 
 
 def evaluate(
@@ -98,7 +99,7 @@ def evaluate(
     output: str | None = None,
     saved: checkpoints.Checkpoint | None = None,
 ) -> dict[str, Any]:
-    """Says how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
+    """Measures how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
 
     Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (not where no face is ranked), and
     `validation_pairs.csv` with a row for each labeled pair; from these two anyone can compute the metrics again.
@@ -112,8 +113,8 @@ def evaluate(
 
     Returns:
         what `metrics.json` holds, numbers rounded to 6 decimals: step, checkpoint, validation accuracy, `sources` of
-        the data; "splits", for each ranked split what `bootstrap.summarize` returns, with the same of each group of its
-        faces under "groups"; and "validation", what `labeled_pairs.summarize` returns, None without such pairs.
+        the data; "splits", for each ranked split what `grouped_metrics` returns; and "validation", what
+        `labeled_pairs.pair_metrics` returns, None without such pairs.
 
     Raises:
         checkpoints.CheckpointError: there is no usable checkpoint.
@@ -132,7 +133,7 @@ def results_folder(workdir: str, output: str | None = None) -> epath.Path:
 
 
 def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:
-    """Says where the results of `evaluate` are, and its headline metrics; arguments are those of `evaluate`."""
+    """Returns where the results of `evaluate` are, and its headline metrics; arguments are those of `evaluate`."""
     folder = results_folder(workdir, output)
     files = {"report": REPORT_FILE, "scores": SCORES_FILE, "pairs": PAIRS_FILE}
     files = {name: file for name, file in files.items() if name != "scores" or results["splits"]}
@@ -150,20 +151,20 @@ def _write_results(
     scored: Scored,
 ) -> dict[str, Any]:
     run, folder = results_folder(workdir), results_folder(workdir, output)
-    of_splits, pairs = evaluations(config, scored)
+    ranked, pairs = evaluations(config, scored)
     results = {
         "checkpoint": os.path.relpath(saved.path, run) if run_dir.is_local(run) else saved.path,
         "step": saved.step,
         "validation_accuracy": saved.validation_accuracy,
         "sources": config.data.sources,
-        "splits": {evaluation.split: evaluation.metrics for evaluation in of_splits},
+        "splits": {evaluation.split: evaluation.metrics for evaluation in ranked},
         "validation": pairs.metrics if pairs else None,
     }
     results = _rounded(results)
     run_dir.write_atomically(folder / METRICS_FILE, json.dumps(results, indent=2) + "\n")
-    if of_splits:
-        ranked = {evaluation.split: scored[evaluation.split] for evaluation in of_splits}
-        run_dir.write_atomically(folder / SCORES_FILE, _csv(ranked))
+    if ranked:
+        faces = {evaluation.split: scored[evaluation.split] for evaluation in ranked}
+        run_dir.write_atomically(folder / SCORES_FILE, _csv(faces))
     if pairs:
         run_dir.write_atomically(folder / PAIRS_FILE, _pairs_csv(pairs))
     threshold = read_threshold(run)
@@ -171,11 +172,11 @@ def _write_results(
         folder / REPORT_FILE,
         title=f"blur_jax: {run.name} on {config.data.name}",
         history=run_dir.read_history(run),
-        evaluations=of_splits,
+        evaluations=ranked,
         pairs=pairs,
         calibration=saved.calibration,
         threshold=threshold if threshold and threshold.checkpoint == fingerprint else None,
-        data=data_summary.count_contents(config.data),
+        data=describe_data(config.data),
         config=json.loads(saved.config.to_json()),
         starts=provenance.read_starts(run),
         facts=_facts(config, saved),
@@ -190,8 +191,8 @@ def _rounded(values: Any) -> Any:
     return round(values, _DECIMALS) if isinstance(values, float) else values
 
 
-def _labeled_pairs(split: data.Split, scores: np.ndarray) -> LabeledPairs:
-    rows, pairs = data.used_faces(split)
+def _labeled_pairs(split: splits.Split, scores: np.ndarray) -> LabeledPairs:
+    rows, pairs = splits.used_faces(split)
     return LabeledPairs(
         split=_VALIDATION,
         scores=scores,
@@ -199,11 +200,11 @@ def _labeled_pairs(split: data.Split, scores: np.ndarray) -> LabeledPairs:
         images=split.faces.stack(rows),
         pairs=pairs,
         order=split.labels.astype(np.int64),
-        metrics=labeled_pairs.summarize(scores, pairs, split.labels),
+        metrics=labeled_pairs.pair_metrics(scores, pairs, split.labels),
     )
 
 
-def _evaluation(config: ml_collections.ConfigDict, name: str, split: data.Split, scores: np.ndarray) -> Evaluation:
+def _evaluation(config: ml_collections.ConfigDict, name: str, split: splits.Split, scores: np.ndarray) -> Evaluation:
     sizes, groups = split.faces.sizes[split.rows], [split.faces.groups[row] for row in split.rows]
     options = {"size_bins": split.metadata["size_bins"], "resamples": config.evaluation.resamples, "seed": config.seed}
     return Evaluation(
@@ -213,11 +214,11 @@ def _evaluation(config: ml_collections.ConfigDict, name: str, split: data.Split,
         names=list(split.names),
         groups=groups,
         images=split.images(range(len(split))),
-        metrics=summarize(scores, split.labels, sizes, groups, **options),
+        metrics=grouped_metrics(scores, split.labels, sizes, groups, **options),
     )
 
 
-def summarize(
+def grouped_metrics(
     scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
 ) -> dict[str, Any]:
     """Returns the metrics of a whole split and, below "groups", of each group of its faces.
@@ -227,22 +228,22 @@ def summarize(
         ranks: float [n], true blur, larger is blurrier.
         sizes: float [n], shorter sides of the original faces in pixels.
         groups: n names; "" belongs to no group.
-        **options: of `bootstrap.summarize`.
+        **options: of `bootstrap.rank_metrics`.
     """
-    summary = bootstrap.summarize(scores, ranks, sizes, **options)
+    summary = bootstrap.rank_metrics(scores, ranks, sizes, **options)
     names = sorted(set(groups) - {""})
     summary["groups"] = {}
     for name in names if len(names) > 1 else []:
-        of = np.asarray(groups) == name
-        if of.sum() > 1:
+        members = np.asarray(groups) == name
+        if members.sum() > 1:
             # A group without clear faces has no AUC of clear faces: its own lowest rank is not the clear level.
-            part = bootstrap.summarize(scores[of], ranks[of], sizes[of], clear=ranks.min(), **options)
-            summary["groups"][name] = part
+            columns = (values[members] for values in (scores, ranks, sizes))
+            summary["groups"][name] = bootstrap.rank_metrics(*columns, clear=ranks.min(), **options)
     return summary
 
 
 def _csv(scored: Scored) -> str:
-    """Names may hold commas; float32 is written in the fewest digits that give the same number again."""
+    """Writes float32 in the fewest digits that are read back as the same number."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():
         for row, rank, score in zip(split.rows, split.labels, scores):

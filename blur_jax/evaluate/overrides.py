@@ -1,4 +1,4 @@
-"""With which data and settings a run is evaluated: its own, and what the command line changes."""
+"""The data and settings that a run is evaluated with: its own, and the changes of the command line."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import ml_collections
 from blur_jax.runs.config import check_ranges
 
 _GROUPS = ("data", "evaluation")
-_OF_THE_NETWORK = ("image_size", "context")  # Which faces a network can score is no matter of the data set.
+_OF_THE_NETWORK = ("image_size", "context")  # The network, not the data set, decides which faces it can score.
 
 
 def merge(

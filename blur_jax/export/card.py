@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from blur_jax.metrics.interval import Interval, interval_text
+
 # What a card quotes of metrics.json: its name there -> (its name on Hugging Face, in words).
 _METRICS = {
     "spearman": ("spearmanr", "Spearman correlation with the true rank"),
@@ -93,7 +95,7 @@ about people. Scores of different checkpoints cannot be compared; percentiles in
 {license}
 """
 
-Results = list[tuple[str, str, str, dict[str, float]]]  # (split, " of matched size" or "", metric, value and interval)
+Results = list[tuple[str, str, str, Interval]]  # (split, " of matched size" or "", metric, its interval)
 
 
 def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
@@ -165,10 +167,7 @@ def _results(metrics: dict[str, Any] | None) -> Results:
 def _table(results: Results) -> str:
     lines = ["| test faces | metric | value [95% interval] |", "|---|---|---|"]
     for split, matched, name, value in results:
-        numbers = f"{value['value']:.3f}"
-        if value["low"] is not None and value["high"] is not None:
-            numbers += f" [{value['low']:.3f}, {value['high']:.3f}]"
-        lines.append(f"| {split}{matched} | {_METRICS[name][1]} | {numbers} |")
+        lines.append(f"| {split}{matched} | {_METRICS[name][1]} | {interval_text(value)} |")
     return "\n".join(lines)
 
 

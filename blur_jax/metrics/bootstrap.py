@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from blur_jax.metrics import rank_statistics
+from blur_jax.metrics.interval import Interval
 
 
 def headline(
@@ -34,19 +35,19 @@ def headline(
     Args:
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
-        sizes: [n] shorter side of the original face in pixels; None: all alike.
-        size_bins: increasing edges of the bins of size in pixels, see `metrics.by_size`; None or no edges make one bin,
-            and so plain metrics.
+        sizes: [n] shorter side of the original face in pixels; None takes all as equal.
+        size_bins: increasing edges of the bins of size in pixels, see `rank_statistics.by_size`; None or no edges make
+            one bin, and so plain metrics.
         resamples: number of bootstrap resamples, at least 1.
         seed: seed of the resampling: the same for scorers that are compared, another for another split.
 
     Returns:
-        {"auc", "pairwise_accuracy", "spearman", "kendall": float64 [1 + resamples], see `metrics.size_matched`,
-        "auc_matched_size": float64 [1 + resamples], the stricter match of `metrics.auc_matched_size`}, nan where
-        undefined.
+        {"auc", "pairwise_accuracy", "spearman", "kendall": float64 [1 + resamples], see `rank_statistics.size_matched`,
+        "auc_matched_size": float64 [1 + resamples], the stricter match of `rank_statistics.auc_matched_size`}, nan
+        where undefined.
 
     Raises:
-        ValueError: as `metrics.pairwise_accuracy`, or `resamples` is below 1, or `size_bins` do not increase.
+        ValueError: as `rank_statistics.pairwise_accuracy`, or `resamples` is below 1, or `size_bins` do not increase.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     return _headline(scores, ranks, sizes, size_bins, _draws(len(scores), resamples, seed), None)
@@ -71,34 +72,27 @@ def headlines(
     Returns:
         {split: {name: [1 + resamples]}, "mean": {name: [1 + resamples]}}.
     """
-    found = {
+    resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
         for seed, (split, columns) in enumerate(splits.items())
     }
-    parts = [found[split] for split in mean_of or splits]
-    return found | {"mean": {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}}
+    parts = [resampled[split] for split in mean_of or splits]
+    return resampled | {"mean": {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}}
 
 
-def interval(values: np.ndarray) -> dict[str, float | None]:
-    """Returns {"value", "low", "high"}: a metric [1 + resamples] with its 95% percentile interval, ready for JSON.
+def interval(values: np.ndarray) -> Interval:
+    """Returns a metric [1 + resamples] with its 95% percentile interval, ready for JSON.
 
     Resamples in which the metric is undefined (for instance all of one rank) are left out of the interval.
     What is undefined is None, not nan, as JSON has none.
     """
     defined = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
-    found = {"value": values[0], "low": low, "high": high}
-    return {key: float(value) if np.isfinite(value) else None for key, value in found.items()}
+    value, low, high = (float(number) if np.isfinite(number) else None for number in (values[0], low, high))
+    return Interval(value=value, low=low, high=high)
 
 
-def interval_text(interval: Mapping[str, float | None], sign: str = "") -> str:
-    """Returns an interval as "0.878 [0.839, 0.916]", or "" where it is undefined; sign "+" shows signs."""
-    if interval["value"] is None:
-        return ""
-    return f"{{value:{sign}.3f}} [{{low:{sign}.3f}}, {{high:{sign}.3f}}]".format(**interval)
-
-
-def summarize(
+def rank_metrics(
     scores: ArrayLike,
     ranks: ArrayLike,
     sizes: ArrayLike | None = None,
@@ -126,8 +120,8 @@ def summarize(
         {"examples": n, "pairs": number of pairs that differ in rank,
         "auc", "pairwise_accuracy", "spearman", "kendall": interval,
         "auc_between": {"0-1": interval, ...}, of every two levels of rank; empty where there are more than 5,
-        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **interval}, ...}, see `metrics.by_gap`},
-        where an interval is {"value", "low", "high"}; and where the faces fall into more than one bin of size
+        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **interval}, ...}, see `rank_statistics.by_gap`},
+        where an interval is an `Interval`; and where the faces fall into more than one bin of size
         {"size_matched": {name: interval}, of all that `headline` returns,
         "size_alone": {name: interval}, the same of a scorer that knows nothing but size: what the match leaves over,
         "by_size": {"32-40": {"examples": faces, "blurred": those above the clear level, **{name: interval}}, ...}}.
@@ -168,8 +162,8 @@ def _headline(
     return matched | {"auc_matched_size": rank_statistics.auc_matched_size(scores, ranks, sizes, counts, clear)}
 
 
-def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
-    return {name: interval(each) for name, each in values.items()}
+def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
+    return {name: interval(resampled) for name, resampled in values.items()}
 
 
 def _draws(n: int, resamples: int, seed: int) -> np.ndarray:

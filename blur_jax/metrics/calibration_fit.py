@@ -55,7 +55,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
     Args:
         logit_differences: [m], logit of the right score less that of the left.
         order: [m], +1 the right one was called blurrier, -1 the left, 0 neither, which counts as half of either.
-        weights: [m], how much each pair counts, 0 or more; None: all alike.
+        weights: [m], how much each pair counts, 0 or more; None weighs all equally.
 
     Returns:
         the scale, below 0 where most pairs are in the wrong order; None where no difference says anything.
@@ -88,9 +88,9 @@ def scale_interval(logit_differences: np.ndarray, order: np.ndarray, pairs: np.n
     Pairs that share a face are not independent: a pair counts as often as its faces were drawn, multiplied.
     """
     rng, faces, weights = np.random.default_rng(0), pairs.max() + 1, face_weights(pairs)
-    found = []
+    scales = []
     for _ in range(_RESAMPLES):
         drawn = np.bincount(rng.integers(faces, size=faces), minlength=faces)
-        found.append(fit_scale(logit_differences, order, weights * drawn[pairs].prod(axis=1)))
-    low, high = np.percentile([scale for scale in found if scale is not None], [2.5, 97.5])
+        scales.append(fit_scale(logit_differences, order, weights * drawn[pairs].prod(axis=1)))
+    low, high = np.percentile([scale for scale in scales if scale is not None], [2.5, 97.5])
     return float(low), float(high)

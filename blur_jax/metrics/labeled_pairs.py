@@ -8,6 +8,7 @@ from scipy.stats import beta
 
 from blur_jax.metrics import rank_statistics
 from blur_jax.metrics.calibration import probability_blurrier
+from blur_jax.metrics.interval import Interval
 
 _LEAST_IN_BIN = 10  # Pairs in a group of `reliability`: fewer say nothing.
 
@@ -22,8 +23,8 @@ class LabeledPairs:
         names: n names of the faces.
         images: uint8 [n, S, S, 3] RGB.
         pairs: int [m, 2], places (left, right) among the faces.
-        order: int [m], +1 the right face is the blurrier, -1 the left is, 0 nobody could tell.
-        metrics: `summarize` of them.
+        order: int [m], +1 the right face is the blurrier, -1 the left is, 0 the annotators could not tell.
+        metrics: `pair_metrics` of them.
 
     Raises:
         ValueError: the fields differ in length, or a pair names no face.
@@ -45,7 +46,7 @@ class LabeledPairs:
             raise ValueError(f"pairs of {self.split!r} name faces past the {len(self.scores)} there are")
 
 
-def summarize(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:
+def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:
     """Computes how well scores order labeled pairs, ready for JSON.
 
     Args:
@@ -55,22 +56,22 @@ def summarize(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[
 
     Returns:
         {"pairs": those with an order, "ties": those without, "faces": different faces in them, "pairwise_accuracy":
-        {"value", "low", "high"}, the share of pairs with an order that the scores put into it, equal scores counting
-        one half, and a 95% interval; None where no pair has an order}.
+        `Interval`, the share of pairs with an order that the scores put into it, equal scores counting one half;
+        undefined where no pair has an order}.
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
     ordered = order != 0
-    found = {
+    metrics = {
         "pairs": int(ordered.sum()),
         "ties": int((~ordered).sum()),
         "faces": len(np.unique(pairs)),
-        "pairwise_accuracy": dict.fromkeys(("value", "low", "high")),
+        "pairwise_accuracy": Interval(value=None, low=None, high=None),
     }
     if ordered.any():
         right = rank_statistics.in_order(*np.asarray(scores, np.float64)[pairs[ordered]].T, order[ordered])
         low, high = share_interval(right, pairs[ordered])
-        found["pairwise_accuracy"] = {"value": float(right.mean()), "low": low, "high": high}
-    return found
+        metrics["pairwise_accuracy"] = Interval(value=float(right.mean()), low=low, high=high)
+    return metrics
 
 
 def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
@@ -128,12 +129,12 @@ def mistaken(labeled: LabeledPairs, count: int) -> list[tuple[int, int]]:
     # As labeled, the sharper face first.
     pairs = np.where(labeled.order[ordered, None] > 0, labeled.pairs[ordered], labeled.pairs[ordered, ::-1])
     gaps = labeled.scores[pairs[:, 0]] - labeled.scores[pairs[:, 1]]
-    found, used = [], set()
+    mistakes, used = [], set()
     for index in np.argsort(-gaps, kind="stable"):
         sharper, blurrier = map(int, pairs[index])
-        if gaps[index] <= 0 or len(found) == count:
+        if gaps[index] <= 0 or len(mistakes) == count:
             break
         if not {sharper, blurrier} & used:
-            found.append((sharper, blurrier))
+            mistakes.append((sharper, blurrier))
             used |= {sharper, blurrier}
-    return found
+    return mistakes

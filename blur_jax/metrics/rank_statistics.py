@@ -24,9 +24,9 @@ from numpy.typing import ArrayLike
 
 NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
 
-MATCHED_SIZE_RATIO = 1.1  # sizes are matched where the larger is at most so many times the smaller
+MATCHED_SIZE_RATIO = 1.1  # sizes match where the larger is at most this many times the smaller
 
-_FEW = 5  # at most so many levels, or gaps between them, are reported one by one
+_FEW = 5  # up to this many levels, or gaps between them, are reported one by one
 _BLOCK = 1024  # columns of an n x n matrix of pairs held at a time
 
 

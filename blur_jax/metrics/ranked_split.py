@@ -20,7 +20,7 @@ class Evaluation:
         names: n names of the faces.
         groups: n names of groups (family of blur, event, folder); "" belongs to no group.
         images: uint8 [n, S, S, 3] RGB.
-        metrics: `bootstrap.summarize` of the split, and under "groups" of each group: {group: dict}.
+        metrics: `bootstrap.rank_metrics` of the split, and under "groups" of each group: {group: dict}.
 
     Raises:
         ValueError: the fields differ in length, or there is no face.
@@ -113,13 +113,14 @@ def at_thresholds(scores: ArrayLike, ranks: ArrayLike, thresholds: Sequence[floa
     scores, (clear, blurred) = np.asarray(scores), clear_and_blurred(ranks)
     if not clear.any() or not blurred.any():
         return []
-    return [AtThreshold(t, *(float(np.mean(scores[of] >= t)) for of in (..., blurred, clear))) for t in thresholds]
+    members = (..., blurred, clear)
+    return [AtThreshold(t, *(float(np.mean(scores[member] >= t)) for member in members)) for t in thresholds]
 
 
 def round_thresholds(scores: ArrayLike) -> list[float]:
     """Returns up to nine thresholds for [n] scores that discard from 5% to 80% of them, in increasing order."""
-    found = np.quantile(np.asarray(scores, np.float64), [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
-    return sorted({float(f"{value:.3g}") for value in found})
+    quantiles = np.quantile(np.asarray(scores, np.float64), [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+    return sorted({float(f"{value:.3g}") for value in quantiles})
 
 
 def percentiles(ranks: ArrayLike) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import array
 import base64
-import html
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from blur_jax.data import pictures
 from blur_jax.data.preprocessing import Preprocessing, crop_square
 from blur_jax.metrics import ranked_split
 from blur_jax.runs import run_dir
+from blur_jax.score import html_parts
 from blur_jax.score.journal import Row
 from blur_jax.score.pipeline import available_cores
 
@@ -20,22 +20,18 @@ _PICTURES = 200
 _FAILURES = 200
 _SIDE = 160  # Pixels of a thumbnail, at most.
 
-_CSS = """
-body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif;
-  color: #22262b; background: #f5f6f8; margin: 0; }
-main { max-width: 1280px; margin: 0 auto; padding: 24px clamp(12px, 3vw, 40px) 48px; background: #fff; }
-h1 { font-size: 26px; line-height: 1.2; margin: 0 0 8px; overflow-wrap: anywhere; }
-h2 { font-size: 20px; margin: 36px 0 8px; }
-p { max-width: 84ch; margin: 4px 0 10px; color: #4d545e; }
+_STYLE = """
+main { max-width: 1280px; padding: 24px clamp(12px, 3vw, 40px) 48px; }
+h1 { font-size: 26px; margin-bottom: 8px; }
+h2 { font-size: 20px; margin: 36px 0 8px; padding: 0; border: none; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); gap: 14px 10px; margin-top: 18px; }
-figure { margin: 0; min-width: 0; }
-img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #e9ecf0; border-radius: 4px; display: block; }
-figcaption { font-size: 12px; line-height: 1.35; color: #4d545e; margin-top: 3px; overflow: hidden;
+figure { min-width: 0; }
+img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #e9ecf0; border-radius: 4px; }
+figcaption { font-size: 12px; line-height: 1.35; margin: 3px 0 0; overflow: hidden;
   white-space: nowrap; text-overflow: ellipsis; direction: rtl; text-align: left; }
 figcaption b { display: block; font-size: 15px; color: #22262b; font-variant-numeric: tabular-nums; direction: ltr; }
 .line { grid-column: 1 / -1; border-top: 3px solid #c2410c; color: #c2410c; padding-top: 4px; font-weight: 600; }
-td { padding: 3px 20px 3px 0; vertical-align: baseline; border-bottom: 1px solid #e9ecf0; overflow-wrap: anywhere; }
-table { border-collapse: collapse; font-size: 14px; }
+td { white-space: normal; overflow-wrap: anywhere; padding-right: 20px; } table { font-size: 14px; }
 """
 
 
@@ -45,11 +41,11 @@ def write(
     """Writes the page, whole or not at all.
 
     It shows at most 200 pictures, from the lowest to the highest score, evenly spaced in their order; so the same rows
-    give the same page. In memory are four bytes for each row, and these pictures.
+    give the same page. Memory holds four bytes for each row, and these pictures.
 
     Args:
         path: the file.
-        rows: all rows; gone through twice.
+        rows: all rows; iterated twice.
         preprocessing: the protocol; thumbnails show the crop that was scored.
         keep_below: the threshold, drawn as a line; None draws none.
         title: the headline.
@@ -67,18 +63,19 @@ def write(
     chosen = ranked_split.sorted_sample(blur, _PICTURES) if blur else []
     wanted = set(map(int, chosen))
     scored = enumerate(row for row in rows if row.error is None)
-    found = {index: row for index, row in scored if index in wanted}
-    shown = [found[int(index)] for index in chosen]
+    rows_shown = {index: row for index, row in scored if index in wanted}
+    shown = [rows_shown[int(index)] for index in chosen]
     with ThreadPoolExecutor(available_cores()) as pool:
         thumbnails = list(pool.map(lambda row: _thumbnail(row, preprocessing), shown))
     line = "" if keep_below is None else _line(keep_below, blur)
     cells = "".join(_cells(shown, thumbnails, keep_below, line))
     which = "All" if len(shown) == len(blur) else f"{len(shown)} of {len(blur):,}"
-    run_dir.write_atomically(path, _page(html.escape(title), which, cells, _failed(failures, failed)))
+    body = _body(which, cells, _failed(failures, failed))
+    run_dir.write_atomically(path, html_parts.page(title, body, _STYLE))
 
 
 def _thumbnail(row: Row, preprocessing: Preprocessing) -> str:
-    """Returns the crop that was scored as a data URI; "" where the picture has gone since."""
+    """Returns the crop that was scored as a data URI; "" where the picture can no longer be read."""
     try:
         image = pictures.read_image(row.name)
         left, top, side = crop_square(image.size, row.box, preprocessing.context)
@@ -91,20 +88,11 @@ def _thumbnail(row: Row, preprocessing: Preprocessing) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _page(title: str, which: str, cells: str, failed: str) -> str:
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{_CSS}</style></head><body><main>
-<h1>{title}</h1>
-<p>{which} pictures, row by row from the sharpest to the most blurred, evenly spaced in their order. The number is
-<b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
+def _body(which: str, cells: str, failed: str) -> str:
+    return f"""<p>{which} pictures, row by row from the sharpest to the most blurred, evenly spaced in their order. The
+number is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
 <div class=grid>{cells}</div>
-{failed}
-</main></body></html>
-"""
+{failed}"""
 
 
 def _line(keep_below: float, blur: Sequence[float]) -> str:
@@ -118,8 +106,8 @@ def _cells(shown: list[Row], thumbnails: list[str], keep_below: float | None, li
     for index, (row, thumbnail) in enumerate(zip(shown, thumbnails)):
         if index == kept:
             yield line
-        name = html.escape(row.name)
-        image = f'<img src="{thumbnail}" alt="">' if thumbnail else "<p>gone since</p>"
+        name = html_parts.escape(row.name)
+        image = f'<img src="{thumbnail}" alt="">' if thumbnail else "<p>no longer readable</p>"
         yield f'<figure title="{name}">{image}<figcaption><b>{row.blur:.3f}</b><bdi>{name}</bdi></figcaption></figure>'
     if kept == len(shown):
         yield line
@@ -128,6 +116,6 @@ def _cells(shown: list[Row], thumbnails: list[str], keep_below: float | None, li
 def _failed(failures: list[Row], failed: int) -> str:
     if not failed:
         return ""
-    rows = "".join(f"<tr><td>{html.escape(row.name)}<td>{html.escape(row.error)}" for row in failures)
+    rows = (html_parts.row(map(html_parts.escape, (failure.name, failure.error))) for failure in failures)
     more = f"<p>The first {len(failures)} of {failed:,}; the table has all.</p>" if failed > len(failures) else ""
-    return f"<h2>{failed:,} could not be scored</h2>{more}<table>{rows}</table>"
+    return f"<h2>{failed:,} could not be scored</h2>{more}{html_parts.table((), rows)}"

@@ -4,7 +4,7 @@ from blur_jax.data import splits, summary
 
 
 def test_parts_of_the_demo_are_counted(config):
-    found = summary.count_contents(config.data)
+    found = summary.describe_data(config.data)
     counts = {(part["kind"], part["split"]): (part["pairs"], part["ties"], part["faces"]) for part in found["parts"]}
     assert counts["ranked", "test"] == (0, 0, 25)
     assert counts["labeled", "validation"][:2] == (10, 0) and counts["labeled", "train"][0] == 24
@@ -24,7 +24,7 @@ def test_ties_coverage_and_agreement_are_told(config, monkeypatch):
         return dataclasses.replace(split, labels=labels, metadata=split.metadata | facts)
 
     monkeypatch.setattr(splits, "open_split", opened)
-    found = summary.count_contents(config.data)
+    found = summary.describe_data(config.data)
     assert [part["ties"] for part in found["parts"]] == [24, 10, 0, 0]
     assert set(found["lists"]) == {"labeled.txt", "unlabeled.txt", "ranked.txt"} and found["agreement"] == {
         "alpha": 0.5

@@ -77,7 +77,7 @@ def test_qualities_are_larger_where_better_and_none_is_the_worst(write):
     ("text", "message"),
     [
         ("name,blur\na,0.5\n", "line 1 must name the columns name, sharpness"),
-        ("name,sharpness\na,50\na,60\n", "csv:3: 'a' has a row already"),
+        ("name,sharpness\na,50\na,60\n", "csv:3: 'a' has two rows"),
         ("name,sharpness\na,high\n", "csv:2: sharpness must be a number, found 'high'"),
     ],
 )

@@ -75,7 +75,7 @@ def test_names_in_the_table_may_hold_anything_and_scores_keep_every_bit():
 def test_groups_share_the_size_bins_and_the_clear_level_of_their_split():
     scores, ranks, sizes = np.arange(6.0), np.array([0, 1, 0, 1, 1, 2]), np.array([50, 50, 70, 70, 50, 70])
     groups, options = ["a", "a", "a", "a", "b", "b"], {"size_bins": [48, 64, 96], "resamples": 5, "seed": 0}
-    found = evaluation.summarize(scores, ranks, sizes, groups, **options)
+    found = evaluation.grouped_metrics(scores, ranks, sizes, groups, **options)
     assert found["size_matched"]["auc"]["value"] == 1
     assert list(found["groups"]["a"]["by_size"]) == ["48-64", "64-96"]
     # Group b has no clear face: 1 against 2 is a pair, but says nothing of clear against blurred.

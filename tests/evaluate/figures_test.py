@@ -4,6 +4,7 @@ import sys
 
 import matplotlib
 import numpy as np
+import pytest
 
 from blur_jax.evaluate import figures
 from blur_jax.metrics.calibration import PERCENTILES, Calibration
@@ -50,11 +51,24 @@ def test_score_against_rank_spreads_tied_ranks_but_not_others():
 
 
 def test_training_curves_sort_steps_and_count_a_resumed_step_once():
-    rows = [*HISTORY, {"step": 20, "loss": 0.45}, {"step": 40, "loss": None}]
+    rows = [*HISTORY, {"step": 20, "ranking": 0.45}, {"step": 40, "ranking": None}]
     loss, accuracy = figures.training_curves(list(reversed(rows[:3])) + rows[3:]).axes
-    np.testing.assert_array_equal(loss.lines[0].get_xydata(), [[10, 0.9], [20, 0.45], [30, 0.4]])
+    np.testing.assert_array_equal(loss.lines[0].get_xydata(), [[10, 0.6], [20, 0.45], [30, 0.3]])
     np.testing.assert_array_equal(accuracy.lines[0].get_xydata(), [[20, 0.75], [30, 0.7]])
     assert accuracy.get_xlabel() == "step (best: 0.750 at step 20)"
+
+
+def test_training_curves_leave_out_the_weighted_total():
+    loss = figures.training_curves(HISTORY).axes[0]
+    assert [line.get_label() for line in loss.lines] == ["ranking", "quadruplet"]
+
+
+@pytest.mark.parametrize(("accuracy", "limits"), [(0.75, (0.7, 0.8)), (1.0, (0.95, 1.0)), (0.02, (0.0, 0.07))])
+def test_one_validation_point_has_an_axis_of_possible_values(accuracy, limits):
+    (ax,) = figures.training_curves([{"step": 20, "validation_accuracy": accuracy}]).axes
+    assert ax.get_ylim() == pytest.approx(limits)
+    assert ax.get_xlim() == (0, 21)
+    assert all(tick == int(tick) for tick in ax.get_xticks())
 
 
 def test_score_histogram_counts_every_face_once():
@@ -73,7 +87,7 @@ def test_global_matplotlib_state_is_left_alone():
 
 
 def test_history_of_a_long_run_is_smoothed():
-    history = [{"step": i, "loss": i % 2} for i in range(100)]
+    history = [{"step": i, "ranking": i % 2} for i in range(100)]
     raw, smooth = figures.training_curves(history).axes[0].lines
     assert len(raw.get_xdata()) == 100
     np.testing.assert_allclose(smooth.get_ydata(), 0.5)  # windows of four

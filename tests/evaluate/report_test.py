@@ -130,7 +130,7 @@ def test_edge_cases_render_without_warnings(tmp_path, evaluation):
 
 @pytest.mark.parametrize(
     "history",
-    [[], [{"step": 1, "loss": float("nan")}], [{"step": 1, "validation_accuracy": 0.5}]],
+    [[], [{"step": 1, "ranking": float("nan")}], [{"step": 1, "validation_accuracy": 0.5}]],
     ids=["none", "nan", "validation"],
 )
 def test_short_histories_render_without_warnings(tmp_path, history):

@@ -60,17 +60,30 @@ def test_the_weakest_group_is_named():
     assert "weakest" not in " ".join(said)
 
 
-def test_few_faces_say_how_unsure_it_is():
-    said = verdict.sentences([split(1.0, 1.0, 1.0, faces=4)], None)
-    assert "4 faces, too few to say how sure" in said[1]
+@pytest.mark.parametrize(("faces", "judgment"), [(9, "Too few faces to tell"), (10, "It sorts well")])
+def test_too_few_faces_come_before_a_judgment(faces, judgment):
+    said = verdict.sentences([split(1.0, 1.0, 1.0, faces=faces)], None)
+    assert judgment in said[0] and "100.0% of cases on test" in said[1]
+    assert (f"{faces} faces, too few" in said[1]) == ("Rank more test faces" in said[-1]) == (faces < 10)
+
+
+def test_a_split_of_few_faces_does_not_decide_beside_a_large_one():
+    splits = [split(0.5, 0.2, 0.8, name="small", faces=9), split(0.8, 0.78, 0.83, name="large")]
+    said = verdict.sentences(splits, None)
+    assert "It sorts roughly" in said[0]
+    assert "on small" in said[1] and "on large" in said[1] and "wider than 10" not in " ".join(said)
+
+
+@pytest.mark.parametrize(("pairs", "judgment"), [(4, "Too few pairs to tell"), (49, "Too few"), (50, "It sorts well")])
+def test_too_few_pairs_come_before_a_judgment(pairs, judgment):
+    said = verdict.sentences([], label([0.1, 0.9] * pairs))
+    assert judgment in said[0] and f"orders 100.0% of {pairs} of them" in said[2]
+    assert ("at least 50" in said[-1]) == (pairs < 50)
 
 
 def test_without_ranked_faces_the_pairs_are_judged():
-    said = verdict.sentences([], label([0.1, 0.9] * 9 + [0.9, 0.1]))
-    assert "90.0% of 10 of them" not in said and "orders 90.0% of 10" in " ".join(said)
-    assert any("10 pairs are too few" in sentence for sentence in said)
-    said = verdict.sentences([], label([0.1, 0.9] * 60))
-    assert "It sorts well." in said[0] and "too few" not in " ".join(said)
+    said = verdict.sentences([], label([0.1, 0.9] * 48 + [0.9, 0.1] * 12))
+    assert "It sorts roughly" in said[0] and "orders 80.0% of 60" in said[2]
 
 
 def test_nothing_to_judge_by_is_said():

@@ -23,7 +23,7 @@ def evaluate(scores, ranks, *, names=None, groups=None, split="test", sizes=None
     members = {group: np.array([g == group for g in groups]) for group in set(groups) - {""}}
     members = {"": np.full(n, True)} | members
     found = {
-        group: bootstrap.summarize(scores[of], ranks[of], sizes[of], size_bins=SIZE_BINS, resamples=20)
+        group: bootstrap.rank_metrics(scores[of], ranks[of], sizes[of], size_bins=SIZE_BINS, resamples=20)
         for group, of in members.items()
     }
     summary = found.pop("") | {"groups": found}
@@ -49,5 +49,5 @@ def label(scores, *, order=None, names=None):
     images = np.zeros((len(scores), 16, 16, 3), np.uint8) + np.arange(len(scores), dtype=np.uint8)[:, None, None, None]
     names = names or [f"face_{i}.png" for i in range(len(scores))]
     return LabeledPairs(
-        "validation", scores, names, images, pairs, order, labeled_pairs.summarize(scores, pairs, order)
+        "validation", scores, names, images, pairs, order, labeled_pairs.pair_metrics(scores, pairs, order)
     )

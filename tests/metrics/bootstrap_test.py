@@ -26,7 +26,7 @@ def graded(n, seed=0, noise=0.7):
 
 def test_summary_of_hand_worked_values():
     # See the same case in metrics_test.
-    summary = bootstrap.summarize([0.1, 0.4, 0.4, 0.9], [0, 1, 2, 2])
+    summary = bootstrap.rank_metrics([0.1, 0.4, 0.4, 0.9], [0, 1, 2, 2])
     assert (summary["examples"], summary["pairs"]) == (4, 5)
     assert [summary[name]["value"] for name in NAMES] == [1, 0.9, 3.75 / 4.5, 0.8]
     gaps = summary["pairwise_accuracy_by_gap"]  # (0,1), (1,2) tied in score and (1,2); (0,2) twice
@@ -40,7 +40,7 @@ def test_summary_of_hand_worked_values():
 
 def test_summary_by_size():
     # 48-64: one pair, wrong; 96+: clear alone; no bin holds anything else. Size alone has the pair right.
-    summary = bootstrap.summarize(
+    summary = bootstrap.rank_metrics(
         [3, 1, 5], [0, 1, 0], np.array([63, 50, 96], np.uint8), size_bins=SIZE_BINS, resamples=20
     )
     assert {name: (part["examples"], part["blurred"]) for name, part in summary["by_size"].items()} == {
@@ -56,14 +56,14 @@ def test_summary_by_size():
 def test_perfect_and_reversed_scores_are_exact_with_their_intervals(n):
     ranks = np.arange(n, dtype=np.float32) ** 2
     for scores, expected in ((np.sqrt(ranks), (1, 1, 1, 1)), (-ranks, (0, 0, -1, -1))):
-        summary = bootstrap.summarize(scores, ranks, resamples=200)
+        summary = bootstrap.rank_metrics(scores, ranks, resamples=200)
         for name, value in zip(NAMES, expected):
             assert summary[name] == {"value": value, "low": value, "high": value}
 
 
 @pytest.mark.parametrize("ranks", [[3.0], [1.0, 1.0, 1.0]])
 def test_no_pair_is_none_in_json(ranks):
-    summary = bootstrap.summarize(np.arange(len(ranks)), ranks, resamples=20)
+    summary = bootstrap.rank_metrics(np.arange(len(ranks)), ranks, resamples=20)
     assert summary == {"examples": len(ranks), "pairs": 0, "auc_between": {}, "pairwise_accuracy_by_gap": {}} | {
         name: UNDEFINED for name in NAMES
     }
@@ -71,7 +71,7 @@ def test_no_pair_is_none_in_json(ranks):
 
 def test_summary_is_plain_json():
     scores, ranks, sizes = graded(30)
-    summary = bootstrap.summarize(
+    summary = bootstrap.rank_metrics(
         scores.astype(np.float32), ranks.astype(np.float32), sizes, size_bins=SIZE_BINS, resamples=20
     )
     assert "by_size" in summary
@@ -87,7 +87,7 @@ def test_interval_is_the_middle_of_the_defined_resamples():
 def test_intervals_contain_the_value_and_shrink_with_n():
     widths = []
     for n in (50, 450):
-        found = [bootstrap.summarize(*graded(n, seed), size_bins=SIZE_BINS, resamples=200) for seed in range(20)]
+        found = [bootstrap.rank_metrics(*graded(n, seed), size_bins=SIZE_BINS, resamples=200) for seed in range(20)]
         for summary in found:
             for name in NAMES:
                 for part in (summary, summary["size_matched"]):
@@ -113,7 +113,7 @@ def test_intervals_cover_the_true_value():
 def test_headline_has_the_size_matched_metrics_of_the_summary():
     scores, ranks, sizes = graded(60)
     found = bootstrap.headline(scores, ranks, sizes, size_bins=SIZE_BINS, resamples=50, seed=2)
-    summary = bootstrap.summarize(scores, ranks, sizes, size_bins=SIZE_BINS, resamples=50, seed=2)
+    summary = bootstrap.rank_metrics(scores, ranks, sizes, size_bins=SIZE_BINS, resamples=50, seed=2)
     assert {name: bootstrap.interval(values) for name, values in found.items()} == summary["size_matched"]
     assert set(found) == {*NAMES, "auc_matched_size"}
     assert all(values.shape == (51,) for values in found.values())
@@ -124,7 +124,7 @@ def test_headline_has_the_size_matched_metrics_of_the_summary():
 def test_without_bins_of_size_the_metrics_are_plain(size_bins):
     # Two bins would leave the wrong pair (50, 63) and no other; of all three faces 1 pair in 2 is right.
     scores, ranks, sizes = [3, 1, 0], [0, 1, 0], [63, 50, 96]
-    summary = bootstrap.summarize(scores, ranks, sizes, size_bins=size_bins, resamples=20)
+    summary = bootstrap.rank_metrics(scores, ranks, sizes, size_bins=size_bins, resamples=20)
     assert summary["auc"]["value"] == 0.5
     assert not {"by_size", "size_matched", "size_alone"} & summary.keys()
     assert bootstrap.headline(scores, ranks, sizes, size_bins=size_bins, resamples=20)["auc"][0] == 0.5
@@ -183,19 +183,12 @@ def test_headlines_are_of_the_bins_of_size():
         assert [found[part]["auc"][0] for part in ("a", "b", "mean")] == [of_a, 0, of_a / 2]
 
 
-def test_intervals_as_text():
-    found = {"value": 0.8784, "low": 0.8386, "high": 1.0}
-    assert bootstrap.interval_text(found) == "0.878 [0.839, 1.000]"
-    assert bootstrap.interval_text(found | {"low": -0.0206}, "+") == "+0.878 [-0.021, +1.000]"
-    assert bootstrap.interval_text(UNDEFINED) == ""
-
-
 def test_deterministic_by_seed():
     scores, ranks, sizes = graded(50)
     options = {"size_bins": SIZE_BINS, "resamples": 100}
-    first = bootstrap.summarize(scores, ranks, sizes, **options, seed=3)
-    assert first == bootstrap.summarize(scores, ranks, sizes, **options, seed=3)
-    other = bootstrap.summarize(scores, ranks, sizes, **options, seed=4)
+    first = bootstrap.rank_metrics(scores, ranks, sizes, **options, seed=3)
+    assert first == bootstrap.rank_metrics(scores, ranks, sizes, **options, seed=3)
+    other = bootstrap.rank_metrics(scores, ranks, sizes, **options, seed=4)
     for name in NAMES:
         assert other[name]["value"] == first[name]["value"]
         assert other[name]["low"] != first[name]["low"]
@@ -208,12 +201,12 @@ def test_resamples_are_computed_together(monkeypatch):
     counts = []
     for resamples in (5, 50):
         calls.clear()
-        bootstrap.summarize(*graded(60), size_bins=SIZE_BINS, resamples=resamples)
+        bootstrap.rank_metrics(*graded(60), size_bins=SIZE_BINS, resamples=resamples)
         counts.append(len(calls))
     assert counts[0] == counts[1] > 0
 
 
 def test_resamples_must_be_positive():
-    for function in (bootstrap.headline, bootstrap.summarize):
+    for function in (bootstrap.headline, bootstrap.rank_metrics):
         with pytest.raises(ValueError, match="resamples is 0"):
             function([1.0, 2.0], [1.0, 2.0], resamples=0)

@@ -12,7 +12,7 @@ def labeled(scores, pairs, order):
     scores, pairs, order = np.array(scores, np.float32), np.array(pairs).reshape(-1, 2), np.array(order, np.int64)
     images = np.zeros((len(scores), 4, 4, 3), np.uint8)
     names = [f"{index}.png" for index in range(len(scores))]
-    summary = labeled_pairs.summarize(scores, pairs, order)
+    summary = labeled_pairs.pair_metrics(scores, pairs, order)
     return LabeledPairs("validation", scores, names, images, pairs, order, summary)
 
 

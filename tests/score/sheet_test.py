@@ -104,8 +104,8 @@ def test_the_thumbnail_is_the_crop_that_was_scored(tmp_path):
     np.testing.assert_allclose(thumbnails(text), [200], atol=2)
 
 
-def test_a_picture_that_has_gone_since_is_said(tmp_path):
-    assert "gone since" in page(tmp_path / "sheet.html", [Row(str(tmp_path / "gone.png"), None, 0.5, None)])
+def test_a_picture_that_was_deleted_since_has_no_thumbnail(tmp_path):
+    assert "no longer readable" in page(tmp_path / "sheet.html", [Row(str(tmp_path / "gone.png"), None, 0.5, None)])
 
 
 def test_the_same_rows_give_the_same_page(rows, tmp_path):

@@ -10,7 +10,7 @@ from blur_jax.evaluate.figures.checks import discard_curves, reliability
 from blur_jax.evaluate.figures.curves import score_against_rank, score_histogram, training_curves
 from blur_jax.evaluate.figures.faces import blurred_parts, mistaken_labels, scored_faces, sorted_faces, worst_mistakes
 from blur_jax.evaluate.figures.meaning import calibration_curves, two_scorers
-from blur_jax.evaluate.figures.style import number, to_webp
+from blur_jax.evaluate.figures.style import to_webp
 
 __all__ = [
     "Figure",
@@ -18,7 +18,6 @@ __all__ = [
     "calibration_curves",
     "discard_curves",
     "mistaken_labels",
-    "number",
     "reliability",
     "score_against_rank",
     "score_histogram",

@@ -10,8 +10,8 @@ from blur_jax.evaluate.figures import style
 from blur_jax.metrics import ranked_split
 from blur_jax.metrics.ranked_split import Evaluation
 
+# Not "loss", their weighted sum: it rises while the weights of the consistency terms ramp up.
 _LOSS_COLORS = {
-    "loss": style.INK,
     "ranking": style.BLUE,
     "quadruplet": style.ORANGE,
     "pairwise": style.GREEN,
@@ -22,12 +22,11 @@ _MAX_PANELS = 11  # groups drawn, largest first; there are hundreds where each p
 
 @style.drawn
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draws the losses and the validation accuracy against the step.
+    """Draws the terms of the loss, unweighted, and the validation accuracy against the step.
 
     Args:
-        history: rows {"step": int, "loss", "ranking", "quadruplet", "pairwise", "distillation",
-            "validation_accuracy"}, others are ignored; all but the step are optional in each row, and a step logged
-            twice (a resumed run) counts once.
+        history: rows {"step": int, "ranking", "quadruplet", "pairwise", "distillation", "validation_accuracy"}, others
+            are ignored; all but the step are optional in each row, and a step logged twice (a resumed run) counts once.
     """
     losses = {key: _curve(history, key) for key in _LOSS_COLORS}
     losses = {key: points for key, points in losses.items() if points.size and points[1].any()}
@@ -35,6 +34,7 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     panels = bool(losses) + bool(accuracy.size)
     if not panels:
         return style.message("No training history.")
+    last = max(points[0, -1] for points in (*losses.values(), accuracy) if points.size)
     figure = Figure(figsize=(style.WIDTH, 3.4), layout="constrained")
     axes = iter(figure.subplots(1, panels, squeeze=False)[0])
     if losses:
@@ -47,19 +47,31 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
             if window > 1:
                 ax.plot(steps, values, color=color, alpha=0.18, linewidth=0.8)
             ax.plot(middle, smooth, color=color, linewidth=1.8, label=key, marker=_dot(smooth))
-        ax.set(title="Training loss", xlabel="step", ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(title="Training loss, unweighted terms", xlabel="step", ylim=(0, None))
+        _step_axis(ax, last)
         ax.legend()
     if accuracy.size:
         ax, (steps, values) = next(axes), accuracy
-        ax.plot(steps, values, color=style.BLUE, linewidth=1.8, marker="o", markersize=3.5)
+        ax.plot(steps, values, color=style.BLUE, linewidth=1.8, marker="o", markersize=3.5, clip_on=False)
         ax.set(title="Validation pairwise accuracy", xlabel="step")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        _step_axis(ax, last)
         if np.isfinite(values).any():
+            ax.set_ylim(_accuracy_limits(values[np.isfinite(values)]))
             best = np.nanargmax(values)
-            ax.plot(steps[best], values[best], "o", color=style.ORANGE, markersize=7)
+            ax.plot(steps[best], values[best], "o", color=style.ORANGE, markersize=7, clip_on=False)
             ax.set_xlabel(f"step (best: {values[best]:.3f} at step {steps[best]:.0f})")
     return figure
+
+
+def _step_axis(ax: Axes, last: float) -> None:
+    """From the start of training on, as one point alone has no range of its own."""
+    ax.set_xlim(0, 1.05 * max(last, 1))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _accuracy_limits(values: np.ndarray) -> tuple[float, float]:
+    padding = max(0.05, 0.1 * np.ptp(values))
+    return max(0.0, values.min() - padding), min(1.0, values.max() + padding)
 
 
 def _curve(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:

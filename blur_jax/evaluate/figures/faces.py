@@ -39,14 +39,14 @@ def scored_faces(
     columns: int = 10,
     rows: int = 5,
 ) -> Figure:
-    """Draws a contact sheet of faces whose true blur nobody knows, from the lowest score to the highest.
+    """Draws a contact sheet of faces of unknown true blur, from the lowest score to the highest.
 
     Args:
         scores: [n] predicted blur.
         images: n of uint8 [S, S, 3].
         notes: n texts to write below the scores, such as "keep"; None writes none.
         columns: faces in a row.
-        rows: at most so many rows; more faces are sampled evenly.
+        rows: the most rows; where more faces are given, they are sampled evenly.
     """
     if not len(scores):
         return style.message("No picture to show.")

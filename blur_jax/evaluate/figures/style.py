@@ -43,11 +43,6 @@ def message(text: str) -> Figure:
     return figure
 
 
-def number(value: float | None) -> str:
-    """Returns a metric to three decimals, or a dash where it is undefined."""
-    return "–" if value is None else f"{value:.3f}"
-
-
 def short(name: str, width: int) -> str:
     """Returns a name as one printable line, cut in the middle: the ends of a file name identify it best."""
     name = " ".join(name.encode("utf-8", "replace").decode().split())

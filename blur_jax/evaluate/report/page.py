@@ -1,4 +1,4 @@
-"""The page as a whole: the verdict and the headline, links to the sections, and these."""
+"""The whole page: the verdict and the headline, links to the sections, and the sections."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,17 +6,33 @@ from typing import Any
 
 from blur_jax.evaluate import figures
 from blur_jax.evaluate.report import sections, tables, verdict
-from blur_jax.evaluate.report.html_parts import CSS, escape, figure
+from blur_jax.evaluate.report.html_parts import figure
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs import run_dir
 from blur_jax.runs.threshold import Threshold
+from blur_jax.score.html_parts import escape, page
 
 _TRAINING = (
-    "The losses fall as the model learns to order pairs. Validation accuracy is the share of held-out labeled pairs"
-    " that the model orders as labeled (0.5 = chance)."
+    "Each term of the loss, before its weight. The weighted total is not drawn: it changes with the weights of the"
+    " consistency terms, which ramp up early in training. Pale lines are the logged values, dark lines their moving"
+    " average. Validation accuracy is the share of held-out labeled pairs that the model orders as labeled (0.5 ="
+    " chance)."
 )
+
+
+_STYLE = """
+.verdict { border-left: 4px solid #2563a8; padding: 2px 0 2px 16px; margin: 18px 0; }
+.verdict p { color: #22262b; margin: 4px 0; }
+nav { margin: 18px 0 22px; } nav a { display: inline-block; padding: 5px 20px 5px 0; color: #2563a8; }
+.split td { font-size: 21px; font-weight: 650; padding-top: 14px; }
+.group td:first-child { padding-left: 20px; }
+.total td { font-weight: 650; border-top: 2px solid #c9ced6; }
+.chosen td { font-weight: 650; background: #eef4fb; }
+.tables { display: flex; flex-wrap: wrap; gap: 0 56px; } .tables > div { max-width: 100%; }
+@media (max-width: 600px) { .split td { font-size: 18px; } }
+"""
 
 
 def write_report(
@@ -44,49 +60,42 @@ def write_report(
         pairs: the labeled validation pairs; None where there are none.
         calibration: of the checkpoint; None where it has none.
         threshold: of this checkpoint; None where it has none.
-        data: what `summary.count_contents` returns; None says nothing of the data.
+        data: what `summary.describe_data` returns; None leaves out the section.
         config: of the run, JSON-serializable; None leaves it out.
         starts: what `provenance.read_starts` returns of the run; may be empty.
 
     Raises:
-        OSError: the file cannot be written; the old one, if any, is left as it was.
+        OSError: the file cannot be written; the old one, if any, stays unchanged.
     """
     headline = (data or {}).get("headline_splits", ())
     judgment, *evidence = map(escape, verdict.sentences(evaluations, pairs, headline))
-    said = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
+    verdict_html = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
     keep_below = None if threshold is None else threshold.keep_below
     if threshold is not None:
-        said += f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({escape(threshold.source)}).</p>"
-    found = [("Training", figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
+        verdict_html += (
+            f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({escape(threshold.source)}).</p>"
+        )
+    contents = [("Training", figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
-        found.append((f"Split: {escape(evaluation.split)}", content))
+        contents.append((f"Split: {escape(evaluation.split)}", content))
     if pairs is not None:
-        found.append(("Validation pairs", sections.validation(pairs, show_faces=not evaluations)))
+        contents.append(("Validation pairs", sections.validation(pairs, show_faces=not evaluations)))
     if calibration is not None:
-        found.append(("Calibration", sections.calibration(calibration, keep_below, pairs)))
+        contents.append(("Calibration", sections.calibration(calibration, keep_below, pairs)))
     if data is not None:
-        found.append(("Data", sections.data(data)))
-    found.append(("Facts", sections.run(facts, config)))
+        contents.append(("Data", sections.data(data)))
+    contents.append(("Facts", sections.run(facts, config)))
     table = tables.headline(evaluations) if evaluations else ""
-    run_dir.write_atomically(path, _page(escape(title), said, table, found))
+    run_dir.write_atomically(path, page(title, _body(verdict_html, table, contents), _STYLE))
 
 
-def _page(title: str, said: str, headline: str, found: Sequence[tuple[str, str]]) -> str:
-    """Returns the page from HTML: its sections are (heading, content)."""
-    links = "".join(f"<a href=#s{k}>{heading}</a>" for k, (heading, _) in enumerate(found))
-    content = "".join(f"<h2 id=s{k}>{heading}</h2>{text}" for k, (heading, text) in enumerate(found))
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{CSS}</style></head><body><main>
-<h1>{title}</h1>
-<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
-<div class=verdict>{said}</div>
+def _body(verdict_html: str, headline: str, contents: Sequence[tuple[str, str]]) -> str:
+    """Returns what is below the headline of the page, from HTML: its sections are (heading, content)."""
+    links = "".join(f"<a href=#s{k}>{heading}</a>" for k, (heading, _) in enumerate(contents))
+    content = "".join(f"<h2 id=s{k}>{heading}</h2>{text}" for k, (heading, text) in enumerate(contents))
+    return f"""<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
+<div class=verdict>{verdict_html}</div>
 <nav>{links}</nav>
 {headline}
-{content}
-</main></body></html>
-"""
+{content}"""

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blur_jax.evaluate import figures
-from blur_jax.evaluate.report.html_parts import details, escape, fields, figure, path, row, table
-from blur_jax.evaluate.report.tables import breakdown
+from blur_jax.evaluate.report.html_parts import figure
+from blur_jax.evaluate.report.tables import breakdown, interval_cell
 from blur_jax.metrics import labeled_pairs, ranked_split
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs.checkpoints import ENOUGH_PAIRS
+from blur_jax.score.html_parts import details, escape, fields, path, row, table
 
 _SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 # Fields of the config that say most about what was trained.
@@ -70,22 +71,21 @@ def _mistakes(evaluation: Evaluation) -> str:
 
 
 def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
-    """Returns what there is to say of the labeled validation pairs; `show_faces` adds a sheet of all their faces."""
-    found = pairs.metrics
-    accuracy = found["pairwise_accuracy"]
-    value = figures.number(accuracy["value"])
-    if accuracy["low"] is not None:
-        value += f" <small>[{accuracy['low']:.3f}, {accuracy['high']:.3f}]</small>"
+    """Returns the metrics and the mistakes of the validation pairs; `show_faces` adds a sheet of all their faces."""
+    metrics = pairs.metrics
+    value = interval_cell(metrics["pairwise_accuracy"])
     heads = ("Pairwise accuracy", "Pairs with an order", "Ties", "Faces")
-    parts = [table(heads, [f"<tr class=split><td>{value}<td>{found['pairs']}<td>{found['ties']}<td>{found['faces']}"])]
+    parts = [
+        table(heads, [f"<tr class=split><td>{value}<td>{metrics['pairs']}<td>{metrics['ties']}<td>{metrics['faces']}"])
+    ]
     parts.append(
         "<p>The share of the labeled pairs that the scores put in the labeled order; 0.5 is chance. The brackets hold a"
         " 95% interval; pairs that share a face count as fewer. These pairs were not trained on, but the checkpoint and"
         " the calibration were chosen by them, so new pictures may come out a little worse.</p>"
     )
-    if found["pairs"] < ENOUGH_PAIRS:
+    if metrics["pairs"] < ENOUGH_PAIRS:
         parts.append(
-            f"<p><b>{found['pairs']} pairs are few:</b> below {ENOUGH_PAIRS} they do not choose the checkpoint, and"
+            f"<p><b>{metrics['pairs']} pairs are few:</b> below {ENOUGH_PAIRS} they do not choose the checkpoint, and"
             " their accuracy says little. Label more pairs.</p>"
         )
     if show_faces:
@@ -94,7 +94,7 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
         parts.append(figure(sheet, caption, shows_faces=True, heading="Faces sorted by score"))
     caption = (
         "The pairs that the scores most clearly order against their label, the face labeled as sharper left. Some are"
-        " mistakes of the scorer, others of whoever labeled: correct those and train again."
+        " mistakes of the scorer, others are wrong labels: correct those and train again."
     )
     sheet = figures.mistaken_labels(pairs)
     parts.append(figure(sheet, caption, shows_faces=True, heading="Worst mistakes"))
@@ -108,7 +108,7 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
 
 
 def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPairs | None) -> str:
-    """Returns what the scores of the checkpoint mean, and how the validation pairs bear it out."""
+    """Returns what the scores of the checkpoint mean, and how well that fits the validation pairs."""
     rows = [
         row(
             (
@@ -147,7 +147,7 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
 
 
 def data(summary: Mapping[str, Any]) -> str:
-    """Returns the counts of the data, see `summary.count_contents`."""
+    """Returns the counts of the data, see `summary.describe_data`."""
     rows = [
         row((f"{part['kind']}: {escape(part['split'])}", part["pairs"] or "", part["ties"] or "", part["faces"]))
         for part in summary["parts"]
@@ -168,13 +168,13 @@ def data(summary: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def starts(found: Sequence[Mapping[str, Any]]) -> str:
-    """Returns which commands trained the run, see `provenance.read_starts`; nothing where that is not known."""
+def starts(started: Sequence[Mapping[str, Any]]) -> str:
+    """Returns which commands trained the run, see `provenance.read_starts`; "" where that is not known."""
     heads = ("After step", "Date", "Commit", "Command")
     rows = [
         f"<tr><td>{start['Step']}<td>{escape(start['Date'])}<td>{escape(start['Commit'])}"
         f"<td class=long>{path(start['Command'])}"
-        for start in found
+        for start in started
     ]
     return table(heads, rows, "Trained by") if rows else ""
 

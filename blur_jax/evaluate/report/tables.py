@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from blur_jax.evaluate import figures
-from blur_jax.evaluate.report.html_parts import escape, percent, row, table
 from blur_jax.metrics import calibration, ranked_split
 from blur_jax.metrics.calibration import Calibration
+from blur_jax.metrics.interval import Interval, bounds_text, interval_text, number
 from blur_jax.metrics.ranked_split import Evaluation
+from blur_jax.score.html_parts import escape, percent, row, table
 
 _COLUMNS = {"auc": "AUC", "pairwise_accuracy": "Pairwise accuracy", "spearman": "Spearman", "kendall": "Kendall"}
 _MAX_GROUP_ROWS = 30  # groups in the table
@@ -26,25 +26,24 @@ def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[s
     """Returns the headline metrics as lines of text: of each split and its groups, size-matched where sizes differ.
 
     Args:
-        splits: {split: what `bootstrap.summarize` returns, with "groups"}.
-        validation: what `labeled_pairs.summarize` returns of the validation pairs; None leaves it out.
+        splits: {split: what `bootstrap.rank_metrics` returns, with "groups"}.
+        validation: what `labeled_pairs.pair_metrics` returns of the validation pairs; None leaves it out.
     """
     lines = []
-    for split, of_split in splits.items():
-        groups = {f"{split}, {name}": group for name, group in of_split["groups"].items()}
-        for name, summary in {split: of_split, **groups}.items():
+    for split, split_metrics in splits.items():
+        groups = {f"{split}, {name}": group for name, group in split_metrics["groups"].items()}
+        for name, summary in {split: split_metrics, **groups}.items():
             shown = summary.get("size_matched", summary)
             values = "  ".join(
-                f"{key.replace('_', ' ')} {figures.number(shown[key]['value'])}"
+                f"{key.replace('_', ' ')} {number(shown[key]['value'])}"
                 for key in ("auc", "pairwise_accuracy", "spearman")
             )
             matched = "size-matched " if "size_matched" in summary else ""
             lines.append(f"{name:<24}  {matched}{values}  ({summary['examples']} faces)")
     if validation is not None:
         accuracy = validation["pairwise_accuracy"]
-        interval = "" if accuracy["low"] is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
-        value = f"pairwise accuracy {figures.number(accuracy['value'])}{interval}"
-        lines.append(f"{'validation':<24}  {value}  ({validation['pairs']} pairs)")
+        value = interval_text(accuracy) or number(None)
+        lines.append(f"{'validation':<24}  pairwise accuracy {value}  ({validation['pairs']} pairs)")
     return lines
 
 
@@ -81,16 +80,20 @@ faces, given from {MIN_INTERVAL} faces up.</p>"""
 def _row(kind: str, name: str, summary: Mapping[str, Any], columns: Iterable[str], *counts: int) -> str:
     """Returns a row of metrics between its name and its counts, the last of which is the number of faces."""
     matched = "<small>size-matched</small>" if kind == "split" and "auc_matched_size" in summary else ""
-    values = [_value(summary.get(column), counts[-1]) for column in columns]
+    values = [_cell(summary.get(column), counts[-1]) for column in columns]
     return row([escape(name) + matched, *values, *counts], kind)
 
 
-def _value(interval: Mapping[str, float | None] | None, faces: int) -> str:
+def _cell(interval: Interval | None, faces: int) -> str:
     if interval is None:
         return ""
-    value, low, high = (interval[key] for key in ("value", "low", "high"))
-    shown = low is not None and faces >= MIN_INTERVAL
-    return figures.number(value) + (f" <small>[{low:.3f}, {high:.3f}]</small>" if shown else "")
+    return interval_cell(interval) if faces >= MIN_INTERVAL else number(interval["value"])
+
+
+def interval_cell(interval: Interval) -> str:
+    """Returns the HTML of a metric with its interval below, where it has one."""
+    bounds = bounds_text(interval)
+    return number(interval["value"]) + (f" <small>{bounds}</small>" if bounds else "")
 
 
 def breakdown(summary: Mapping[str, Any]) -> str:
@@ -107,16 +110,16 @@ def breakdown(summary: Mapping[str, Any]) -> str:
     gaps, levels = summary["pairwise_accuracy_by_gap"], summary["auc_between"]
     small, suffix = [], ", all sizes together" if tables else ""
     if len(gaps) > 1:
-        rows = (row((gap, _value(part, count), part["pairs"])) for gap, part in gaps.items())
+        rows = (row((gap, _cell(part, count), part["pairs"])) for gap, part in gaps.items())
         small.append(table(("Gap", "Pairwise accuracy", "Pairs"), rows, f"By gap in true blur{suffix}"))
     if len(levels) > 1:
-        rows = (row((pair, _value(part, count))) for pair, part in levels.items())
+        rows = (row((pair, _cell(part, count))) for pair, part in levels.items())
         small.append(table(("True blur", "AUC"), rows, f"Between two levels{suffix}"))
     return "".join(tables) + f"<div class=tables>{''.join(small)}</div>"
 
 
 def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
-    """Returns the table of what thresholds would do to a split; nothing where it is tiny or all its faces of one rank.
+    """Returns the table of what thresholds would do to a split; "" where it is tiny or all faces have one rank.
 
     Args:
         evaluation: of the split.
@@ -127,12 +130,12 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
         return ""
     values = ranked_split.round_thresholds(evaluation.scores)
     values = sorted({*values, chosen} if chosen is not None else values)
-    found = ranked_split.at_thresholds(evaluation.scores, evaluation.ranks, values)
-    if not found:
+    effects = ranked_split.at_thresholds(evaluation.scores, evaluation.ranks, values)
+    if not effects:
         return ""
-    clear, blurred = (int(each.sum()) for each in ranked_split.clear_and_blurred(evaluation.ranks))
+    clear, blurred = (int(members.sum()) for members in ranked_split.clear_and_blurred(evaluation.ranks))
     heads = ["Keep below", "Faces discarded", f"Blurred caught, of {blurred}", f"Clear lost, of {clear}"]
-    cells_of = [(f"{each.keep_below:.4g}", *map(percent, each[1:])) for each in found]
+    cells_of = [(f"{effect.keep_below:.4g}", *map(percent, effect[1:])) for effect in effects]
     if meaning is not None:
         places = calibration.percentile(np.array(values), meaning.quantiles)
         cells_of = [(*cells, f"{place:.0f}") for cells, place in zip(cells_of, places)]

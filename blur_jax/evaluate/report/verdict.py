@@ -6,14 +6,15 @@ Where the line between good and bad lies is this project's judgment, not science
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blur_jax.evaluate.report.html_parts import percent
 from blur_jax.evaluate.report.tables import MIN_INTERVAL
+from blur_jax.metrics.interval import Interval
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs.checkpoints import ENOUGH_PAIRS
+from blur_jax.score.html_parts import percent
 
 _WIDE = 0.1  # Width of a 95% interval from which a metric is called uncertain.
-# From which pairwise accuracy on what to say, and what to do next.
+# The least pairwise accuracy of each judgment, the judgment, and what to do next.
 _JUDGMENTS = (
     (
         0.9,
@@ -31,79 +32,92 @@ _JUDGMENTS = (
         "Do not discard by it. Look at the mistakes for labels that are the wrong way round, and label more pairs.",
     ),
 )
-_CHANCE = "This cannot be told from chance, which is 50%."
+_CHANCE = "Its order cannot be told from chance, which is 50%."
+_FEW_FACES = ("Too few faces to tell.", f"Rank more test faces, at least {MIN_INTERVAL}, before relying on it.")
+_FEW_PAIRS = (
+    "Too few pairs to tell.",
+    f"Label a few hundred pairs: a part of them becomes validation, which needs at least {ENOUGH_PAIRS}.",
+)
 
 
 def sentences(evaluations: Sequence[Evaluation], pairs: LabeledPairs | None, headline: Sequence[str] = ()) -> list[str]:
-    """Returns the verdict, plain texts: a judgment, what it rests on and how sure that is, and what to do next.
+    """Returns the verdict, plain texts: a judgment, its evidence and how sure that is, and what to do next.
 
     Args:
         evaluations: of the test splits; without any, the labeled validation pairs are judged.
         pairs: the labeled validation pairs; None where there are none.
         headline: the splits that count; none counts all.
     """
-    counted = [one for one in evaluations if one.split in headline] or list(evaluations)
-    judged = {one.split: _accuracy(one.metrics) for one in counted}
-    judged = {split: accuracy for split, accuracy in judged.items() if accuracy["value"] is not None}
+    counted = [evaluation for evaluation in evaluations if evaluation.split in headline] or list(evaluations)
+    judged = [evaluation for evaluation in counted if _accuracy(evaluation.metrics)["value"] is not None]
     if judged:
-        return _of_splits({one.split: one for one in counted}, judged)
+        return _of_splits(judged)
     if pairs is not None and pairs.metrics["pairs"]:
         return _of_pairs(pairs)
     return ["There is nothing to judge by: neither test faces of different true blur nor labeled validation pairs."]
 
 
-def _accuracy(metrics: Mapping[str, Any]) -> Mapping[str, float | None]:
+def _accuracy(metrics: Mapping[str, Any]) -> Interval:
     return metrics.get("size_matched", metrics)["pairwise_accuracy"]
 
 
-def _of_splits(evaluations: Mapping[str, Evaluation], judged: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    worst_first = sorted(judged.items(), key=lambda item: item[1]["value"])
+def _of_splits(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Judges by the worst split that has enough faces; the evidence names the worst split first."""
+    worst_first = sorted(evaluations, key=lambda evaluation: _accuracy(evaluation.metrics)["value"])
     parts = [
-        f"{percent(accuracy['value'])} of cases on {split} ({_interval(accuracy, evaluations[split])})"
-        for split, accuracy in worst_first
+        f"{percent(_accuracy(evaluation.metrics)['value'])} of cases on {evaluation.split} ({_interval(evaluation)})"
+        for evaluation in worst_first
     ]
     if len(parts) > 4:
         parts = [parts[0], f"more on {len(parts) - 2} other splits", parts[-1]]
-    kind = "of similar size " if any("size_matched" in evaluations[split].metrics for split in judged) else ""
-    said = [f"Of two faces {kind}that differ in true blur, the scorer finds the blurrier one in {_listed(parts)}."]
+    kind = "of similar size " if any("size_matched" in evaluation.metrics for evaluation in evaluations) else ""
+    evidence = [f"Of two faces {kind}that differ in true blur, the scorer finds the blurrier one in {_listed(parts)}."]
     groups = [
-        (_accuracy(group)["value"], name, split)
-        for split in judged
-        for name, group in evaluations[split].metrics.get("groups", {}).items()
+        (_accuracy(group)["value"], name, evaluation.split)
+        for evaluation in evaluations
+        for name, group in evaluation.metrics.get("groups", {}).items()
         if group["examples"] >= MIN_INTERVAL and _accuracy(group)["value"] is not None
     ]
     if len(groups) > 1:
         value, name, split = min(groups)
-        said.append(f"It is weakest on {name} ({percent(value)}, of {split}).")
-    if any(accuracy["low"] is not None and accuracy["high"] - accuracy["low"] > _WIDE for accuracy in judged.values()):
-        said.append("An interval is wider than 10 percentage points: more ranked test faces would make this surer.")
-    return _with_judgment(said, worst_first[0][1])
+        evidence.append(f"It is weakest on {name} ({percent(value)}, of {split}).")
+    enough = [_accuracy(evaluation.metrics) for evaluation in worst_first if _has_enough_faces(evaluation)]
+    if any(accuracy["low"] is not None and accuracy["high"] - accuracy["low"] > _WIDE for accuracy in enough):
+        evidence.append("An interval is wider than 10 percentage points: more ranked test faces would narrow it.")
+    judgment, to_do = _judgment(enough[0]) if enough else _FEW_FACES
+    return [judgment, *evidence, to_do]
 
 
-def _interval(accuracy: Mapping[str, float | None], evaluation: Evaluation) -> str:
-    faces = f"{len(evaluation.scores)} faces"
-    if accuracy["low"] is None or len(evaluation.scores) < MIN_INTERVAL:
-        return f"{faces}, too few to say how sure"
-    return f"95% interval {percent(accuracy['low'])} to {percent(accuracy['high'])}, {faces}"
+def _has_enough_faces(evaluation: Evaluation) -> bool:
+    return len(evaluation.scores) >= MIN_INTERVAL
+
+
+def _interval(evaluation: Evaluation) -> str:
+    accuracy, faces = _accuracy(evaluation.metrics), f"{len(evaluation.scores)} faces"
+    if accuracy["low"] is None or not _has_enough_faces(evaluation):
+        return f"{faces}, too few for an interval"
+    return f"{_interval_text(accuracy)}, {faces}"
+
+
+def _interval_text(accuracy: Interval) -> str:
+    return f"95% interval {percent(accuracy['low'])} to {percent(accuracy['high'])}"
 
 
 def _of_pairs(pairs: LabeledPairs) -> list[str]:
     accuracy, count = pairs.metrics["pairwise_accuracy"], pairs.metrics["pairs"]
-    interval = f"95% interval {percent(accuracy['low'])} to {percent(accuracy['high'])}"
-    said = [
-        "There are no ranked test faces, so the labeled validation pairs have to do.",
-        f"The scorer orders {percent(accuracy['value'])} of {count} of them as labeled ({interval}).",
-    ]
-    few = f"{count} pairs are too few to go by: label some hundred, a part of which becomes validation."
-    return _with_judgment(said + [few] * (count < ENOUGH_PAIRS), accuracy)
-
-
-def _with_judgment(evidence: Sequence[str], accuracy: Mapping[str, float | None]) -> list[str]:
-    value, low = accuracy["value"], accuracy["low"]
-    judgment, to_do = next((judgment, to_do) for least, judgment, to_do in _JUDGMENTS if value >= least)
-    if low is not None and low <= 0.5:
-        judgment, to_do = _CHANCE, _JUDGMENTS[-1][2]
+    evidence = (
+        "There are no ranked test faces, so this verdict rests on the labeled validation pairs.",
+        f"The scorer orders {percent(accuracy['value'])} of {count} of them as labeled ({_interval_text(accuracy)}).",
+    )
+    judgment, to_do = _FEW_PAIRS if count < ENOUGH_PAIRS else _judgment(accuracy)
     return [judgment, *evidence, to_do]
+
+
+def _judgment(accuracy: Interval) -> tuple[str, str]:
+    """Returns the judgment and what to do next."""
+    if accuracy["low"] is not None and accuracy["low"] <= 0.5:
+        return _CHANCE, _JUDGMENTS[-1][2]
+    return next((judgment, to_do) for least, judgment, to_do in _JUDGMENTS if accuracy["value"] >= least)
 
 
 def _listed(parts: Sequence[str]) -> str:
