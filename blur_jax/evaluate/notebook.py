@@ -1,6 +1,7 @@
 """What the cells of notebooks/analyze_checkpoint.ipynb call, so that they stay short and this is tested."""
 
 import dataclasses
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -80,13 +81,13 @@ def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | No
 
 def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> ScoredPictures:
     """Scores the first `most` pictures of a folder (or whatever `python -m blur_jax.score` takes); None has none."""
-    inputs = [found for found, _ in zip(Inputs([path]), range(most))] if path else []
+    inputs = itertools.islice(Inputs([path]), most) if path else []
     good, failed = [], {}
-    for found, scored in zip(inputs, scorer.score_each(inputs)):
+    for picture, scored in scorer.score_each(inputs):
         if scored.error is None:
-            good.append((*found, scorer.prepare(*found), scored.blur))
+            good.append((*picture, scorer.prepare(*picture), scored.blur))
         else:
-            failed[found.name] = scored.error
+            failed[picture.name] = scored.error
     names, boxes, images, blur = map(list, zip(*good)) if good else ([], [], [], [])
     side = scorer.preprocessing.image_size
     images = np.stack(images) if images else np.zeros((0, side, side, 3), np.uint8)
@@ -155,7 +156,7 @@ def compare(
         (what to say; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
     """
     if len(pictures.names) > 1:
-        others = list(second.score_each(zip(pictures.names, pictures.boxes)))
+        others = [scored for _, scored in second.score_each(zip(pictures.names, pictures.boxes))]
         both = np.array([other.error is None for other in others])  # Another protocol may refuse a picture.
         blur = pictures.blur[both], np.array([other.blur for other in others if other.error is None], np.float32)
     elif splits and first.preprocessing == second.preprocessing:

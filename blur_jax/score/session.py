@@ -1,6 +1,5 @@
 """Scoring into a table: continued where it was interrupted, and with a statement of what the table holds beside it."""
 
-import collections
 import dataclasses
 import hashlib
 import itertools
@@ -166,16 +165,10 @@ def _score(
 ) -> None:
     done = journal.resume(inputs, job.batch_size)
     progress(done)
-    waiting = collections.deque()
-
-    def pairs() -> Iterator[Input]:
-        for found in itertools.islice(inputs, done, None):
-            waiting.append(found)
-            yield found
-
-    scored = scorer.score_each(pairs(), batch_size=job.batch_size, threads=job.threads)
+    waiting = itertools.islice(inputs, done, None)
+    scored = scorer.score_each(waiting, batch_size=job.batch_size, threads=job.threads)
     while batch := list(itertools.islice(scored, job.batch_size)):
-        journal.append(Row(*waiting.popleft(), *result) for result in batch)
+        journal.append(Row(*picture, *result) for picture, result in batch)
         done += len(batch)
         progress(done)
 

@@ -1,9 +1,8 @@
 """Choosing a threshold for a scorer on a user's pictures: scores them, applies a rule, and says what it does."""
 
-import collections
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -119,19 +118,11 @@ def read_examples(path: str | os.PathLike) -> list[Example]:
 
 def _scored(scorer: Scorer, pictures: Iterable[Input], batch_size: int) -> tuple[np.ndarray, str]:
     """Returns the scores, nan for what cannot be scored, and a line that says how many could not."""
-    names = collections.deque()  # Of the pictures that are being scored.
-
-    def remembered() -> Iterator[Input]:
-        for picture in pictures:
-            names.append(picture.name)
-            yield picture
-
     scores, failed = [], []
-    for scored in scorer.score_each(remembered(), batch_size=batch_size):
-        name = names.popleft()
+    for picture, scored in scorer.score_each(pictures, batch_size=batch_size):
         scores.append(np.nan if scored.error else scored.blur)
         if scored.error:
-            failed.append(f"{name}: {scored.error}")
+            failed.append(f"{picture.name}: {scored.error}")
     line = f"scored {len(scores) - len(failed):,} of {len(scores):,} pictures"
     line += f"; {len(failed):,} could not be, such as {failed[0]}" if failed else ""
     return np.array(scores, np.float64), line

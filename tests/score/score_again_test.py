@@ -136,7 +136,8 @@ def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subpr
     """SIGKILL, which nothing can catch. Pictures take a tenth of a second here, so that it strikes in the middle."""
     program = (
         "import sys, time\n"
-        "from blur_jax import preprocessing, score\n"
+        "from blur_jax.data import preprocessing\n"
+        "from blur_jax.score import __main__ as score\n"
         "prepare = preprocessing.prepare\n"
         "preprocessing.prepare = lambda *args: time.sleep(0.1) or prepare(*args)\n"
         "sys.exit(score.main())\n"

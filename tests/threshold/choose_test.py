@@ -19,8 +19,9 @@ class FakeScorer:
     def score_each(self, pictures, *, batch_size):
         pictures = iter(pictures)
         while batch := list(itertools.islice(pictures, batch_size)):
-            for name, _ in batch:
-                yield Scored(None, "it is broken") if "broken" in name else Scored(float(name), None)
+            for picture in batch:
+                broken = "broken" in picture.name
+                yield picture, Scored(None, "it is broken") if broken else Scored(float(picture.name), None)
 
 
 def inputs(scores):
