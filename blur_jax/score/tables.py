@@ -11,8 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from blur_jax.data.picture_lists import BOX_COLUMNS
 from blur_jax.score.journal import Row
-from blur_jax.score.lists import BOX_COLUMNS
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 OK, FAILED = "ok", "failed"

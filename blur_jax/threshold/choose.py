@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from blur_jax.data import picture_lists
 from blur_jax.data.untrusted import excerpt, read_table
 from blur_jax.metrics import calibration
 from blur_jax.runs.threshold import Threshold
-from blur_jax.score import lists
 from blur_jax.score.inputs import Input
 from blur_jax.score.scorer import Scorer
 from blur_jax.threshold import rules
@@ -104,7 +104,7 @@ def read_examples(path: str | os.PathLike) -> list[Example]:
     path, found, places = os.fspath(path), [], {}
     with open(path, "rb") as file:
         for where, fields in read_table(file, path, ("name", "label")):
-            row, label = lists.parse_row(where, fields), (fields["label"] or "").strip().lower()
+            row, label = picture_lists.parse_row(where, fields), fields["label"].strip().lower()
             if label not in ("good", "bad"):
                 raise ValueError(f"{where}: the label must be good or bad, found {excerpt(fields['label'])}")
             if row in places:

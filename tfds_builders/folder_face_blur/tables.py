@@ -7,20 +7,21 @@
 Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted.
 """
 
+import contextlib
 import csv
 import dataclasses
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from blur_jax.data import picture_lists
 from blur_jax.data.preprocessing import Box
+from blur_jax.data.untrusted import LineError
 from tfds_builders.folder_face_blur.layout import Layout
 from tfds_builders.problems import LONGEST_LINE, Problem
 
-PAIRS, BOXES, RANKED = "pairs.csv", "boxes.csv", "ranked.csv"
+PAIRS, BOXES, RANKED = "pairs.csv", picture_lists.BOXES_FILE, "ranked.csv"
 COLUMNS = {
     PAIRS: (("left", "right", "order"), ("annotator", "time")),
-    BOXES: (("name", "x", "y", "width", "height"), ()),
     RANKED: (("name", "rank"), ()),
 }
 _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
@@ -162,18 +163,26 @@ def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
 
 def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
     boxes = {}
-    for line, row in _rows(tables, layout, BOXES):
-        texts = [row[column] for column in ("x", "y", "width", "height")]
-        name = _known(tables, layout, BOXES, line, row["name"])
-        if not all(re.fullmatch("-?[0-9]{1,9}", text) for text in texts):
-            text = f"box {','.join(texts)!r} is not four whole numbers of pixels"
-            tables.problems.append(Problem("malformed line", BOXES, line, text))
-        elif name in boxes:
-            text = f"{name!r} has a box in line {boxes[name].line} already"
-            tables.problems.append(Problem("repeated line", BOXES, line, text))
-        elif name is not None:
-            boxes[name] = Boxed(line, tuple(map(int, texts)))
+    with open(layout.root / BOXES, "rb") as file, _malformed(tables):
+        for place, fields in picture_lists.boxes_table(file, BOXES):
+            with _malformed(tables):
+                row = picture_lists.parse_boxed_row(place, fields)
+                name = _known(tables, layout, BOXES, place.line, row.name)
+                if name in boxes:
+                    text = f"{name!r} has a box in line {boxes[name].line} already"
+                    tables.problems.append(Problem("repeated line", BOXES, place.line, text))
+                elif name is not None:
+                    boxes[name] = Boxed(place.line, row.box)
     return boxes
+
+
+@contextlib.contextmanager
+def _malformed(tables: Tables) -> Iterator[None]:
+    """Reports what the parser of boxes raises, and leaves the block."""
+    try:
+        yield
+    except LineError as error:
+        tables.problems.append(Problem("malformed line", BOXES, error.place.line, error.reason))
 
 
 def _read_ranks(tables: Tables, layout: Layout) -> dict[str, Ranked]:
