@@ -1,22 +1,19 @@
 """What is to be scored: files, folders, globs, lists with boxes and standard input, one picture after the other.
 
-In memory are the names of one folder at a time. What must be remembered beyond, boxes and what was given before, lies
-in temporary SQLite databases, which spill to the disk.
+The names of one branch of folders, a boxes.csv and a digest of each picture are held in memory.
 """
 
-import contextlib
 import glob
 import hashlib
 import os
 import shutil
-import sqlite3
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from blur_jax.data import picture_files, picture_lists
-from blur_jax.data.picture_files import Kind
+from blur_jax.data.picture_files import Kind, compose
 from blur_jax.data.picture_lists import BOXES_FILE
 from blur_jax.data.preprocessing import Box
 
@@ -74,12 +71,12 @@ class Inputs:
         Raises:
             ValueError: there is none (a shard may have none), or a boxes.csv is damaged.
         """
-        nothing = True
-        with contextlib.closing(_Seen()) as seen:
-            for picture in self._all():
-                nothing = False
-                if self._is_ours(picture.name) and seen.add(picture):
-                    yield picture
+        nothing, seen = True, set()
+        for picture in self._all():
+            nothing = False
+            if self._is_ours(picture.name) and (digest := _digest(picture)) not in seen:
+                seen.add(digest)
+                yield picture
         if nothing:
             endings = " ".join(picture_files.ENDINGS)
             raise ValueError(f"there are no pictures in {', '.join(self._paths)}; pictures end in {endings}")
@@ -117,6 +114,12 @@ class Inputs:
             yield Input(name if path == STANDARD_INPUT else _located(os.path.dirname(path), name), box)
 
 
+def _digest(picture: Input) -> bytes:
+    """Returns 16 bytes that two pictures share only if they are the same file with the same box."""
+    text = os.fsencode(os.path.abspath(picture.name)) + f"\0{picture.box}".encode()
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
 def is_list(path: str) -> bool:
     """Whether a PATH is a list, or standard input, rather than a picture or a folder."""
     return path == STANDARD_INPUT or (path.lower().endswith(".csv") and os.path.isfile(path))
@@ -150,69 +153,37 @@ def _walk(folder: str) -> Iterator[Input]:
             yield Input(path, None)
 
 
-class _Store:
-    """A table in a temporary database: a file of its own, once it outgrows a small cache."""
-
-    def __init__(self, table: str) -> None:
-        self._database = sqlite3.connect("", check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute(table)
-
-    def close(self) -> None:
-        self._database.close()
-
-
-class _Seen(_Store):
-    """What was given before."""
-
-    def __init__(self) -> None:
-        super().__init__("CREATE TABLE seen (file BLOB, box TEXT, PRIMARY KEY (file, box)) WITHOUT ROWID")
-
-    def add(self, found: Input) -> bool:
-        """Adds a picture; returns whether it is new."""
-        row = (os.fsencode(os.path.abspath(found.name)), repr(found.box))
-        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", row).rowcount == 1
-
-
-class _Boxes(_Store):
+class _Boxes:
     """The rows of a boxes.csv by name."""
 
     def __init__(self, path: str) -> None:
         self._folder = os.path.dirname(path)
-        super().__init__(
-            "CREATE TABLE boxes (name BLOB, x, y, width, height, used INTEGER DEFAULT 0,"
-            " UNIQUE (name, x, y, width, height))"
-        )
+        self._by_name: dict[str, list[Box]] = {}
+        self._used: set[str] = set()
         with open(path, "rb") as file:
-            rows = ((_key(name), *box) for name, box in picture_lists.read_boxes(file, path))
-            insert = "INSERT OR IGNORE INTO boxes (name, x, y, width, height) VALUES (?, ?, ?, ?, ?)"
-            self._database.executemany(insert, rows)
+            # Each row once, in the order of the file.
+            self._rows = dict.fromkeys((compose(name), box) for name, box in picture_lists.read_boxes(file, path))
+        for name, box in self._rows:
+            self._by_name.setdefault(name, []).append(box)
 
     def of_picture(self, path: str) -> list[Box]:
         """Returns the boxes of a picture, in the order of the file."""
-        name = os.path.relpath(path, self._folder or os.curdir).replace(os.sep, "/")
+        path = compose(os.path.relpath(path, self._folder or os.curdir).replace(os.sep, "/"))
         for root in _NAME_ROOTS:
-            key = (_key(name.removeprefix(root)),)
-            if name.startswith(root) and (
-                rows := self._database.execute(
-                    "SELECT x, y, width, height FROM boxes WHERE name = ? ORDER BY rowid", key
-                ).fetchall()
-            ):
-                self._database.execute("UPDATE boxes SET used = 1 WHERE name = ?", key)
-                return rows
+            name = path.removeprefix(root)
+            if path.startswith(root) and name in self._by_name:
+                self._used.add(name)
+                return self._by_name[name]
         return []
 
     def unused(self) -> Iterator[Input]:
-        """Yields the rows for which no picture was found."""
-        for name, *box in self._database.execute("SELECT name, x, y, width, height FROM boxes WHERE NOT used"):
-            yield Input(_located(self._folder, os.fsdecode(name)), tuple(box))
+        """Yields the rows that are of no picture."""
+        for name, box in self._rows:
+            if name not in self._used:
+                yield Input(_located(self._folder, name), box)
 
 
 def _located(folder: str, name: str) -> str:
     """Returns where a picture of a list is: below its folder, or where `_NAME_ROOTS` says."""
     paths = [os.path.join(folder, root, name) for root in _NAME_ROOTS]
     return next(filter(os.path.lexists, paths), paths[0])
-
-
-def _key(name: str) -> bytes:
-    return os.fsencode(picture_files.compose(name))

@@ -201,9 +201,14 @@ def test_the_nearest_boxes_count(folder):
     assert [found.box for found in Inputs(["photos"])] == [None, (1, 1, 1, 1), (2, 2, 2, 2)]
 
 
-def test_a_box_without_a_picture_is_an_input(folder):
-    write(folder / "boxes.csv", BOXED + "B.jpg,1,1,1,1\n")
-    assert list(Inputs(["photos"]))[-1] == Input("photos/B.jpg", (1, 1, 1, 1))
+def test_boxes_without_a_picture_are_inputs_in_the_order_of_the_file(folder):
+    rows = ["z.jpg,1,1,1,1", "b.jpg,4,4,4,4", "B.jpg,2,2,2,2", "z.jpg,3,3,3,3", "z.jpg,1,1,1,1"]
+    write(folder / "boxes.csv", BOXED + "\n".join(rows))
+    assert list(Inputs(["photos"]))[-3:] == [
+        Input("photos/z.jpg", (1, 1, 1, 1)),
+        Input("photos/B.jpg", (2, 2, 2, 2)),
+        Input("photos/z.jpg", (3, 3, 3, 3)),
+    ]
 
 
 def test_names_of_boxes_match_in_either_unicode_form(folder):
