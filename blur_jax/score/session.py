@@ -67,6 +67,10 @@ class Summary:
     with_boxes: bool
     inputs: str
 
+    def __str__(self) -> str:
+        reasons = "; the column reason says why" if self.failed else ""
+        return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
+
 
 def statement_path(output: str) -> str:
     """Returns the path of the statement of a table."""
