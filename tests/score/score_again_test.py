@@ -9,7 +9,7 @@ import time
 import pytest
 from PIL import Image
 
-from blur_jax.score import journal, scorer, session
+from blur_jax.score import inputs, journal, scorer, session
 from tests.helpers import scored
 from tests.helpers.scored import command, open_text
 
@@ -121,6 +121,19 @@ def test_interrupted_anywhere_the_same_command_gives_the_same(run, photos, capsy
     assert len(prepared) == (12 if stage == "scoring" else 0)  # Two batches of four were done.
     assert outputs() == undisturbed
     assert not os.path.exists(".scores.csv.partial")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_inputs_are_walked_once_and_the_journal_is_read_once(run, photos, monkeypatch, interrupted):
+    if interrupted:
+        with monkeypatch.context() as patch:
+            patch.setattr("blur_jax.score.session.tables.write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            command(run, "photos", "--batch-size=4")
+    walks, iterate = [], {kind: kind.__iter__ for kind in (inputs.Inputs, journal.Journal)}
+    for kind in iterate:
+        monkeypatch.setattr(kind, "__iter__", lambda self: walks.append(type(self)) or iterate[type(self)](self))
+    assert command(run, "photos", "--batch-size=4", "--sheet=sheet.html") == 0
+    assert walks == [inputs.Inputs, journal.Journal]
 
 
 def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, capsys, monkeypatch):

@@ -4,7 +4,8 @@
 - `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
 - `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
 
-Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted.
+Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted. Names in `boxes.csv` are
+exact (see `picture_lists.read_boxes`); spaces around other fields are not part of them.
 """
 
 import contextlib
@@ -56,11 +57,11 @@ class Tables:
     """The parsed tables; None stands for one that is not there.
 
     Attributes:
-        votes: the faultless lines of `pairs.csv`, in order.
+        votes: the valid lines of `pairs.csv`, in order.
         boxes: name -> its line of `boxes.csv`.
         ranks: name -> its line of `ranked.csv`.
         problems: what is wrong with single lines.
-        warnings: what is odd about them, but harmless.
+        warnings: what is harmless.
     """
 
     votes: list[Vote] | None = None
@@ -71,13 +72,13 @@ class Tables:
 
     def uses(self) -> dict[str, tuple[str, int]]:
         """Picture -> file and line that first names it in `pairs.csv` or `ranked.csv`."""
-        found = {}
+        uses = {}
         for vote in self.votes or []:
             for name in (vote.left, vote.right):
-                found.setdefault(name, (PAIRS, vote.line))
+                uses.setdefault(name, (PAIRS, vote.line))
         for name, ranked in (self.ranks or {}).items():
-            found.setdefault(name, (RANKED, ranked.line))
-        return found
+            uses.setdefault(name, (RANKED, ranked.line))
+        return uses
 
 
 def read_tables(layout: Layout) -> Tables:
@@ -140,13 +141,14 @@ def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict
 
 def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> str | None:
     """Returns the name of a picture as the disk has it; reports one that is not there."""
-    found = layout.find(name)
-    if found is None:
+    known = layout.find(name)
+    if known is None:
         kind, text = layout.why_not(name)
-        # A box for a picture that has gone is no harm.
-        of = tables.warnings if (file, kind) == (BOXES, "unknown picture") else tables.problems
-        of.append(Problem("unused box" if of is tables.warnings else kind, file, line, text))
-    return found
+        if (file, kind) == (BOXES, "unknown picture"):  # A box of a removed picture does no harm.
+            tables.warnings.append(Problem("unused box", file, line, text))
+        else:
+            tables.problems.append(Problem(kind, file, line, text))
+    return known
 
 
 def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
