@@ -3,7 +3,7 @@
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from blur_jax.data.preprocessing import Box
@@ -71,9 +71,7 @@ class Journal:
                 " again to finish it, remove the file to give it up, or give another --output"
             )
 
-    def resume(
-        self, inputs: Iterable[Input], batch_size: int, keep: Callable[[Sequence[Row]], None]
-    ) -> Iterator[Input]:
+    def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
         """Keeps the rows of the first `inputs`, as far as both agree, and drops the others.
 
         Only full batches are kept, so the batches that follow, and their scores to the bit, are those of an
@@ -90,7 +88,7 @@ class Journal:
         inputs = iter(inputs)
         self._file.seek(0)
         end = len(self._file.readline())
-        while len(batch := list(itertools.islice(inputs, batch_size))) == batch_size:
+        while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
             lines = [self._file.readline() for _ in batch]
             rows = [_parse(line) for line in lines]
             if not all(row and row[:2] == picture for row, picture in zip(rows, batch)):

@@ -7,12 +7,11 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
 from blur_jax.score import sheet, tables
@@ -100,13 +99,12 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
             f"{job.output} is there already, with another {', '.join(different)} (see {statement_path(job.output)});"
             " give --overwrite to replace it, or another --output"
         )
-    count, inputs_hash = 0, _InputsHash()
-    for picture in inputs:
-        count += 1
-        inputs_hash.add(*picture)
-    if inputs_hash.hex() != summary.inputs:
+    tally = _Tally()
+    tally.add(Row(*picture, None, None) for picture in inputs)
+    now = tally.summary()
+    if now.inputs != summary.inputs:
         raise ValueError(
-            f"{job.output} is there already, with {summary.rows:,} rows, and there are {count:,} other inputs now;"
+            f"{job.output} is there already, with {summary.rows:,} rows, and there are {now.rows:,} other inputs now;"
             " give --overwrite to score them all again, or another --output"
         )
     if job.sheet and not os.path.exists(job.sheet):
@@ -126,30 +124,17 @@ class _Tally:
 
     def __init__(self) -> None:
         self.blur = array.array("f")
-        self._failed, self._with_boxes, self._inputs = 0, False, _InputsHash()
+        self._failed, self._with_boxes, self._inputs = 0, False, hashlib.sha256()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
             self.blur.append(np.nan if row.blur is None else row.blur)
             self._failed += row.error is not None
             self._with_boxes |= row.box is not None
-            self._inputs.add(row.name, row.box)
+            self._inputs.update(json.dumps([row.name, row.box]).encode())
 
     def summary(self) -> Summary:
-        return Summary(len(self.blur), self._failed, self._with_boxes, self._inputs.hex())
-
-
-class _InputsHash:
-    """A hash of names and boxes, in order."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-
-    def add(self, name: str, box: Box | None) -> None:
-        self._digest.update(json.dumps([name, box]).encode())
-
-    def hex(self) -> str:
-        return self._digest.hexdigest()[:16]
+        return Summary(len(self.blur), self._failed, self._with_boxes, self._inputs.hexdigest()[:16])
 
 
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
