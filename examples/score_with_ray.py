@@ -20,7 +20,8 @@ class Score:
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Maps {"path", "bytes"} of files to the columns of `python -m blur_jax.score`; larger blur is blurrier."""
-        scored = list(self._scorer.score_each((content, None) for content in batch["bytes"]))
+        pairs = ((content, None) for content in batch["bytes"])
+        scored = [result for _, result in self._scorer.score_each(pairs)]
         blur = np.array([np.nan if one.blur is None else one.blur for one in scored], np.float32)
         status = ["ok" if one.error is None else "failed" for one in scored]
         reason = [one.error or "" for one in scored]

@@ -185,11 +185,11 @@ def retraining_row(what: str, calibrations: Sequence[Calibration], blur: Sequenc
 
 def score_pictures(scorer: Scorer, path: str) -> np.ndarray:
     """Scores the pictures of a folder; raises ValueError where one cannot be."""
-    found = list(scorer.score_each(Inputs([path])))
-    failed = [each.error for each in found if each.error]
+    scored = [result for _, result in scorer.score_each(Inputs([path]))]
+    failed = [result.error for result in scored if result.error]
     if failed:
         raise ValueError(f"{path}: {len(failed)} pictures cannot be scored, such as one where {failed[0]}")
-    return np.array([each.blur for each in found], np.float32)
+    return np.array([result.blur for result in scored], np.float32)
 
 
 def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) -> str:

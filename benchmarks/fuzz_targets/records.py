@@ -23,12 +23,13 @@ def journal(root: Path) -> Target:
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)
+        inputs, kept = [Input(row.name, row.box) for row in rows], []
         with Journal(output, header) as journal:
-            kept = journal.resume([Input(row.name, row.box) for row in rows], 1)
-            found = list(journal)
+            waiting = list(journal.resume(inputs, 1, kept.extend))
+            assert list(journal) == kept
         # What is kept of a damaged journal is of its inputs, and is a score or a reason.
-        assert [(row.name, row.box) for row in found] == [(row.name, row.box) for row in rows[:kept]]
-        assert all((row.blur is None) != (row.error is None) for row in found)
+        assert [Input(row.name, row.box) for row in kept] + waiting == inputs
+        assert all((row.blur is None) != (row.error is None) for row in kept)
 
     return Target(parse, [path.read_bytes()])
 

@@ -101,10 +101,10 @@ def interface(root: Path) -> Target:
 def inputs(root: Path) -> Target:
     """What standard input and lists say is to be scored."""
     del root
-    from blur_jax.score import lists
+    from blur_jax.data import picture_lists
 
     def parse(data: bytes) -> None:
-        for row in lists.read_paths(io.BytesIO(data), "standard input"):
+        for row in picture_lists.read_paths(io.BytesIO(data), "standard input"):
             os.fsencode(row.name)
 
     table = b'\xef\xbb\xbfname,x,y,width,height\r\n"a,b.jpg",1,2,30,40\r\n\xff.jpg,,,,\r\n'

@@ -5,13 +5,32 @@ import io
 import json
 import reprlib
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 LONGEST_LINE = 1 << 16  # Characters of a line, and bytes of a path: a longer one is no row, and no file can have it.
 _SHOWN = 200  # Characters of a value in a message.
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 2, _SHOWN, _SHOWN, _SHOWN
+
+
+class Place(NamedTuple):
+    """A line of a file, from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class LineError(ValueError):
+    """A line that cannot be used: `place` says which, `reason` why."""
+
+    def __init__(self, place: Place, reason: str) -> None:
+        """Makes the error, whose message has both."""
+        super().__init__(f"{place}: {reason}")
+        self.place, self.reason = place, reason
 
 
 def excerpt(value: Any) -> str:
@@ -33,35 +52,42 @@ def read_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def read_table(file: IO[bytes], shown: str, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str | None]]]:
+def read_table(
+    file: IO[bytes], shown: str, required: Sequence[str], *, exact: bool = False
+) -> Iterator[tuple[Place, dict[str, str | None]]]:
     """Reads a CSV file with a header, row after row.
 
     Args:
         file: the table, in UTF-8; other bytes are kept as Python keeps those of file names.
         shown: what errors call it.
-        required: columns that it must have; others may be there, too.
+        required: columns that it must have, in any order.
+        exact: whether it must have no others.
 
     Yields:
-        (where the row is, such as "faces.csv:3"; {column: text, None where the row is too short}).
+        (where the row ends; {column: text, None where the row is too short; None: texts behind the last column}).
 
     Raises:
-        ValueError: it is no such table; the message names the line.
+        LineError: it is not such a table.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(_lines(text, shown))
+    reader = csv.DictReader(_lines(text, shown), strict=True)
     try:
-        header = [column.strip() for column in reader.fieldnames or ()]
-        if not set(required) <= set(header):
-            raise ValueError(
-                f"{shown}: line 1 must name the columns {', '.join(required)}; found {excerpt(','.join(header))}"
+        header = reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
+        names = list(filter(None, header))  # Spreadsheets may add columns without a name.
+        if len(set(names)) < len(names):
+            raise LineError(Place(shown, 1), f"the header names a column twice: {excerpt(','.join(header))}")
+        if not set(required) <= set(names) or (exact and len(names) > len(required)):
+            wanted = f"{', '.join(required)}{' and no others' * exact}"
+            raise LineError(
+                Place(shown, 1), f"the header must name the columns {wanted}; found {excerpt(','.join(header))}"
             )
-        reader.fieldnames = header
         for row in reader:
-            yield f"{shown}:{reader.line_num}", row
+            yield Place(shown, reader.line_num), row
     except csv.Error as error:
-        raise ValueError(f"{shown}:{reader.reader.line_num}: not CSV ({error}); correct or delete the line") from error
+        place = Place(shown, reader.reader.line_num)
+        raise LineError(place, f"not CSV ({error}); correct or delete the line") from error
     finally:
-        text.detach()  # Whoever opened the file closes it.
+        text.detach()  # The caller closes the file.
 
 
 def _lines(text: io.TextIOBase, shown: str) -> Iterator[str]:
@@ -69,5 +95,5 @@ def _lines(text: io.TextIOBase, shown: str) -> Iterator[str]:
     while line := text.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
-            raise ValueError(f"{shown}:{number}: a line of more than {LONGEST_LINE:,} characters is no row of a table")
+            raise LineError(Place(shown, number), f"a line of more than {LONGEST_LINE:,} characters is no table row")
         yield line

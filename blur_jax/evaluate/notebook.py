@@ -1,6 +1,7 @@
 """What the cells of notebooks/analyze_checkpoint.ipynb call, so that they stay short and this is tested."""
 
 import dataclasses
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class ScoredPictures:
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
-    """Returns why the data of a run cannot be read here, in one sentence; None where they can.
+    """Returns why the data of a run cannot be read here, in one sentence; None if they can.
 
     Args:
         config: `config.data` of the run.
@@ -58,11 +59,11 @@ def metrics_text(splits: Sequence[Evaluation], pairs: LabeledPairs | None) -> st
 
 
 def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | None:
-    """Returns a folder of pictures to score; None where there is none.
+    """Returns a folder of pictures to score; None if there is none.
 
     Args:
-        folder: the folder, or one picture; without it, Colab asks for an upload, and elsewhere there is nothing.
-        upload_to: folder for what is uploaded.
+        folder: the folder, or one picture; without it, Colab asks for an upload.
+        upload_to: folder for uploaded pictures.
     """
     if folder:
         return folder
@@ -79,44 +80,44 @@ def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | No
 
 
 def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> ScoredPictures:
-    """Scores the first `most` pictures of a folder (or whatever `python -m blur_jax.score` takes); None has none."""
-    inputs = [found for found, _ in zip(Inputs([path]), range(most))] if path else []
+    """Scores the first `most` pictures of a folder (or any PATH of `python -m blur_jax.score`); None has none."""
+    inputs = itertools.islice(Inputs([path]), most) if path else []
     good, failed = [], {}
-    for found, scored in zip(inputs, scorer.score_each(inputs)):
+    for picture, scored in scorer.score_each(inputs):
         if scored.error is None:
-            good.append((*found, scorer.prepare(*found), scored.blur))
+            good.append((*picture, scorer.prepare(*picture), scored.blur))
         else:
-            failed[found.name] = scored.error
+            failed[picture.name] = scored.error
     names, boxes, images, blur = map(list, zip(*good)) if good else ([], [], [], [])
     side = scorer.preprocessing.image_size
     images = np.stack(images) if images else np.zeros((0, side, side, 3), np.uint8)
     return ScoredPictures(names, boxes, images, np.array(blur, np.float32), failed)
 
 
-def table_text(scorer: Scorer, found: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
-    """Returns a table of pictures, sharpest first: all that is known of their scores, and what failed.
+def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
+    """Returns a table of pictures, sharpest first, with all columns of their scores, and what failed.
 
     Args:
         scorer: whose scores they are; its calibration makes the columns.
-        found: the pictures.
+        pictures: the pictures.
         keep_below: a threshold; None takes that of the run.
-        most: rows at most of either kind.
+        most: the largest number of rows of either kind.
     """
-    if not found.names and not found.failed:
+    if not pictures.names and not pictures.failed:
         return "No picture was given."
-    columns = _columns(scorer, found.blur, keep_below)
+    columns = _columns(scorer, pictures.blur, keep_below)
     lines = ["  ".join([*(f"{name:>{_width(name)}}" for name in columns), "name"])]
-    for index in np.argsort(found.blur, kind="stable")[:most]:
+    for index in np.argsort(pictures.blur, kind="stable")[:most]:
         cells = [_cell(name, values[index]) for name, values in columns.items()]
-        lines.append("  ".join([*cells, found.names[index]]))
-    if len(found.names) > most:
-        lines.append(f"... {len(found.names) - most} more")
-    lines += [f"not scored: {name}: {reason}" for name, reason in list(found.failed.items())[:most]]
+        lines.append("  ".join([*cells, pictures.names[index]]))
+    if len(pictures.names) > most:
+        lines.append(f"... {len(pictures.names) - most} more")
+    lines += [f"not scored: {name}: {reason}" for name, reason in list(pictures.failed.items())[:most]]
     return "\n".join(lines)
 
 
 def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict[str, np.ndarray]:
-    """As `Scorer.columns`, but without "keep" where the threshold of the run is of another of its checkpoints."""
+    """As `Scorer.columns`, but without "keep" if the threshold of the run is for another of its checkpoints."""
     try:
         return scorer.columns(blur, keep_below=keep_below)
     except ValueError:
@@ -124,7 +125,7 @@ def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict
 
 
 def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, str]:
-    """Returns (the threshold that discards about a share of scores [n], or None; what to say of it)."""
+    """Returns (the threshold that discards about a share of scores [n], or None; a sentence about it)."""
     try:
         keep_below = rules.for_discard(blur, discard)
     except ValueError as error:
@@ -133,40 +134,43 @@ def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, st
     return keep_below, f"Keep below {keep_below:.4f}: it discards {share}."
 
 
-def notes(scorer: Scorer, found: ScoredPictures, keep_below: float | None = None) -> Sequence[str]:
-    """Returns what to write below each picture: "keep" or "discard" where there is a threshold, else its file name."""
-    columns = _columns(scorer, found.blur, keep_below)
-    return list(columns["keep"]) if "keep" in columns else [os.path.basename(name) for name in found.names]
+def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None) -> Sequence[str]:
+    """Returns the text below each picture: "keep" or "discard" if there is a threshold, else its file name."""
+    columns = _columns(scorer, pictures.blur, keep_below)
+    return list(columns["keep"]) if "keep" in columns else [os.path.basename(name) for name in pictures.names]
 
 
 def compare(
     first: Scorer, second: Scorer, names: tuple[str, str], pictures: ScoredPictures, splits: Sequence[Evaluation]
 ) -> tuple[str, list[figures.Figure]]:
-    """Compares two checkpoints on the same pictures: those of a user, or else the test faces.
+    """Compares two checkpoints on the same pictures: a user's, or else the test faces.
 
     Args:
         first: the scorer of `pictures` and `splits`.
         second: another.
         names: of the two.
-        pictures: where there are at least two, they are taken.
-        splits: test splits, which serve where both scorers prepare pictures alike.
+        pictures: used if there are at least two.
+        splits: test splits, used otherwise if both scorers prepare pictures in the same way.
 
     Returns:
-        (what to say; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
+        (a text; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
     """
     if len(pictures.names) > 1:
-        others = list(second.score_each(zip(pictures.names, pictures.boxes)))
+        others = [scored for _, scored in second.score_each(zip(pictures.names, pictures.boxes))]
         both = np.array([other.error is None for other in others])  # Another protocol may refuse a picture.
         blur = pictures.blur[both], np.array([other.blur for other in others if other.error is None], np.float32)
     elif splits and first.preprocessing == second.preprocessing:
-        blur = tuple(np.concatenate(each) for each in zip(*((s.scores, second.score_images(s.images)) for s in splits)))
+        blur = (
+            np.concatenate([split.scores for split in splits]),
+            np.concatenate([second.score_images(split.images) for split in splits]),
+        )
     else:
         return "There is nothing to compare on: give two pictures, or prepare the data of the first run.", []
-    columns = [calibration.to_columns(each, scorer.calibration) for each, scorer in zip(blur, (first, second))]
+    columns = [calibration.to_columns(scores, scorer.calibration) for scores, scorer in zip(blur, (first, second))]
     lines, drawn = [], []
     for column in ("blur", "blur_percentile"):
-        if all(column in of_one for of_one in columns):
-            values = [of_one[column] for of_one in columns]
+        if all(column in scorer_columns for scorer_columns in columns):
+            values = [scorer_columns[column] for scorer_columns in columns]
             lines.append(f"{column}: they differ by {np.abs(values[0] - values[1]).mean():.3f} on average")
             drawn.append(figures.two_scorers(*values, names, column))
     return "\n".join(lines), drawn
@@ -177,11 +181,6 @@ def _width(column: str) -> int:
 
 
 def _cell(column: str, value: float | str) -> str:
-    text = (
-        value
-        if isinstance(value, str)
-        else f"{value:.1f}"
-        if column in ("sharpness", "blur_percentile")
-        else f"{value:.3f}"
-    )
-    return f"{text:>{_width(column)}}"
+    if not isinstance(value, str):
+        value = f"{value:.{1 if column in ('sharpness', 'blur_percentile') else 3}f}"
+    return f"{value:>{_width(column)}}"

@@ -7,19 +7,14 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from blur_jax.runs import command_line
 
-if TYPE_CHECKING:
-    from blur_jax.runs import threshold as decisions
-    from blur_jax.score import scorer, session
-
 _DESCRIPTION = """\
-Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with all below it), a glob, a list
-(.csv with a column name, and maybe x,y,width,height, names relative to the list's folder), or - for paths on standard
-input. Every picture becomes a row; where it cannot be scored, the row says why. After an interruption the same command
-continues. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
+Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with everything below it), a glob, a
+list (.csv with a column name, and maybe x,y,width,height; names are relative to the list's folder), or - for paths on
+standard input. Every picture becomes a row; if it cannot be scored, the row says why. After an interruption the same
+command continues. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,8 +66,8 @@ def _score(arguments: argparse.Namespace) -> int:
     tables.check_ending(arguments.output)
     if arguments.sheet and not arguments.sheet.lower().endswith((".html", ".htm")):
         raise ValueError(f"{arguments.sheet}: --sheet is a page; its name ends in .html")
-    found = inputs.Inputs(arguments.paths, shard=arguments.shard, standard_input=sys.stdin.buffer)
-    # Rows say what is wrong with a picture; Pillow's own words would come between the progress.
+    pictures = inputs.Inputs(arguments.paths, shard=arguments.shard, standard_input=sys.stdin.buffer)
+    # Rows say what is wrong with a picture; Pillow's own warnings would break the progress bar.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     program_cache.keep_programs()
     distributed.divide_cpu()
@@ -86,38 +81,28 @@ def _score(arguments: argparse.Namespace) -> int:
             "checkpoint": scorer.fingerprint,
             "backend": arguments.backend,
             "folder": os.getcwd(),
-            **found.identity(),
+            **pictures.identity(),
         },
-        meaning=_meaning(scorer, threshold),
+        meaning={
+            "checkpoint": {"path": scorer.path, "step": scorer.step, "fingerprint": scorer.fingerprint},
+            "preprocessing": scorer.preprocessing.to_dict(),
+            "calibration": scorer.calibration.to_dict() if scorer.calibration else None,
+            "threshold": threshold.to_dict() if threshold else None,
+        },
         anchor=arguments.anchor,
         keep_below=threshold.keep_below if threshold else arguments.keep_below,
         sheet=arguments.sheet,
         batch_size=arguments.batch_size,
         threads=arguments.threads,
     )
-    if not arguments.overwrite and (summary := session.finished(job, found)):
-        print(f"{arguments.output} is complete already: {_words(summary)}")
+    if not arguments.overwrite and (summary := session.finished(job, pictures)):
+        print(f"{job.output} is complete already: {summary}")
     else:
-        start, bar = time.monotonic(), progress.Progress(found)
-        with contextlib.closing(bar):
-            summary = session.run(scorer, found, job, progress=bar)
-        rate = bar.fresh / (time.monotonic() - start)
-        print(f"{arguments.output}: {_words(summary)}; {rate:.1f} pictures/s")
+        start = time.monotonic()
+        with contextlib.closing(progress.Progress(pictures)) as bar:
+            summary = session.run(scorer, pictures, job, progress=bar)
+        print(f"{job.output}: {summary}; {bar.fresh / (time.monotonic() - start):.1f} pictures/s")
     return int(summary.failed > 0)
-
-
-def _meaning(scorer: "scorer.Scorer", threshold: "decisions.Threshold | None") -> dict[str, Any]:
-    return {
-        "checkpoint": {"path": scorer.path, "step": scorer.step, "fingerprint": scorer.fingerprint},
-        "preprocessing": scorer.preprocessing.to_dict(),
-        "calibration": scorer.calibration.to_dict() if scorer.calibration else None,
-        "threshold": threshold.to_dict() if threshold else None,
-    }
-
-
-def _words(summary: "session.Summary") -> str:
-    reasons = "; the column reason says why" if summary.failed else ""
-    return f"{summary.rows - summary.failed:,} scored, {summary.failed:,} failed{reasons}"
 
 
 if __name__ == "__main__":

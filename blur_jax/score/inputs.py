@@ -1,31 +1,24 @@
 """What is to be scored: files, folders, globs, lists with boxes and standard input, one picture after the other.
 
-In memory are the names of one folder at a time. What must be remembered beyond, boxes and what was given before, lies
-in temporary SQLite databases, which spill to the disk.
+The names of one branch of folders, a boxes.csv and a digest of each picture are held in memory.
 """
 
-import contextlib
 import glob
 import hashlib
 import os
 import shutil
-import sqlite3
 import tempfile
-import unicodedata
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
+from blur_jax.data import picture_files, picture_lists
+from blur_jax.data.picture_files import Kind, compose
+from blur_jax.data.picture_lists import BOXES_FILE
 from blur_jax.data.preprocessing import Box
-from blur_jax.score import lists
 
-# A file in a folder is a picture by its ending; one that is named itself is tried whatever its ending.
-_ENDINGS = ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .gif .ppm .pgm .pbm .pnm .jp2 .avif .heic .heif"
 STANDARD_INPUT = "-"
-BOXES_FILE = "boxes.csv"
-# What names in boxes.csv may leave out, in the layout that one's own pictures have for training.
-_NAME_ROOTS = ("", "images/", "unlabeled/")
-_NOT_OURS = ("@eaDir", "__MACOSX")  # Thumbnails that network disks and archives add.
+_NAME_ROOTS = ("", f"{picture_files.IMAGES}/", f"{picture_files.UNLABELED}/")  # Names in boxes.csv may leave these out.
 
 
 class Input(NamedTuple):
@@ -49,9 +42,10 @@ class Inputs:
         """Reads standard input to its end, where it is asked for, and checks the lists.
 
         Args:
-            paths: pictures; folders, with all below them; globs; lists (`.csv`, see `lists.read_csv`), whose names are
-                relative to their folder; "-" for paths or a list on standard input (see `lists.read_paths`).
-            shard: (i, n) takes the i-th of n parts, i from 0. In which part a picture is depends on its name alone.
+            paths: pictures; folders, with everything below them; globs; lists (`.csv`, see `picture_lists.read_csv`),
+                whose names are relative to their folder; "-" for paths or a list on standard input (see
+                `picture_lists.read_paths`).
+            shard: (i, n) takes the i-th of n parts, i from 0. The part of a picture depends only on its name.
             standard_input: where "-" reads from.
 
         Raises:
@@ -68,7 +62,7 @@ class Inputs:
             weakref.finalize(self, self._spool.close)
         for path in self._paths:
             if is_list(path):
-                for _ in self._listed(path):
+                for _ in self._rows(path):
                     pass
 
     def __iter__(self) -> Iterator[Input]:
@@ -77,14 +71,15 @@ class Inputs:
         Raises:
             ValueError: there is none (a shard may have none), or a boxes.csv is damaged.
         """
-        nothing = True
-        with contextlib.closing(_Seen()) as seen:
-            for found in self._all():
-                nothing = False
-                if self._is_ours(found.name) and seen.add(found):
-                    yield found
+        nothing, seen = True, set()
+        for picture in self._all():
+            nothing = False
+            if self._is_ours(picture.name) and (digest := _digest(picture)) not in seen:
+                seen.add(digest)
+                yield picture
         if nothing:
-            raise ValueError(f"there are no pictures in {', '.join(self._paths)}; pictures end in {_ENDINGS}")
+            endings = " ".join(picture_files.ENDINGS)
+            raise ValueError(f"there are no pictures in {', '.join(self._paths)}; pictures end in {endings}")
 
     def identity(self) -> dict[str, Any]:
         """Returns what was asked for, JSON-serializable."""
@@ -106,14 +101,23 @@ class Inputs:
             else:
                 yield Input(path, None)
 
+    def _rows(self, path: str) -> Iterator[picture_lists.Row]:
+        standard_input = path == STANDARD_INPUT
+        with open(self._spool.name if standard_input else path, "rb") as file:
+            if standard_input:
+                yield from picture_lists.read_paths(file, "standard input")
+            else:
+                yield from picture_lists.read_csv(file, path)
+
     def _listed(self, path: str) -> Iterator[Input]:
-        if path == STANDARD_INPUT:
-            with open(self._spool.name, "rb") as file:
-                yield from (Input(*row) for row in lists.read_paths(file, "standard input"))
-        else:
-            with open(path, "rb") as file:
-                for name, box in lists.read_csv(file, path):
-                    yield Input(_located(os.path.dirname(path), name), box)
+        for name, box in self._rows(path):
+            yield Input(name if path == STANDARD_INPUT else _located(os.path.dirname(path), name), box)
+
+
+def _digest(picture: Input) -> bytes:
+    """Returns 16 bytes that two pictures share only if they are the same file with the same box."""
+    text = os.fsencode(os.path.abspath(picture.name)) + f"\0{picture.box}".encode()
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def is_list(path: str) -> bool:
@@ -121,139 +125,65 @@ def is_list(path: str) -> bool:
     return path == STANDARD_INPUT or (path.lower().endswith(".csv") and os.path.isfile(path))
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file in a folder is taken for a picture: by its ending, hidden ones left out."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in _ENDINGS.split()
-
-
 def _matches(pattern: str) -> Iterator[Input]:
-    found = False
-    for path in sorted(glob.iglob(pattern, recursive=True)):
-        found = True
+    paths = sorted(glob.iglob(pattern, recursive=True))
+    if not paths:
+        raise ValueError(f"{pattern}: matches no file")
+    for path in paths:
         if os.path.isdir(path):
             yield from _walk(path)
-        elif is_picture(os.path.basename(path)):
+        elif picture_files.is_picture(os.path.basename(path)):
             yield Input(path, None)
-    if not found:
-        raise ValueError(f"{pattern}: matches no file")
 
 
-def _walk(folder: str, above: tuple[tuple[int, int], ...] = (), boxes: "_Boxes | None" = None) -> Iterator[Input]:
-    """Yields the pictures of a folder and of those in it, sorted, with their boxes.
-
-    Args:
-        folder: its path.
-        above: (device, inode) of the folders it is in: a link to one of them leads to nothing new.
-        boxes: of the nearest boxes.csv above.
-    """
-    try:
-        status = os.stat(folder)
-        names, folders = _entries(folder)
-    except OSError:
-        yield Input(folder, None)  # Reading it as a picture will say why it cannot be read.
-        return
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    with contextlib.ExitStack() as stack:
-        own = os.path.join(folder, BOXES_FILE)
-        if has_own := os.path.isfile(own):
-            boxes = stack.enter_context(contextlib.closing(_Boxes(own)))
-        for name in names:
-            path = name if folder == os.curdir else os.path.join(folder, name)
-            if is_picture(name):  # A folder with the ending of a picture, too: nobody meant it, and its row says so.
-                of_picture = boxes.of(path) if boxes else []
-                yield from (Input(path, box) for box in of_picture or [None])
-            elif name in folders:
-                yield from _walk(path, (*above, here), boxes)
-        if has_own:
-            yield from boxes.unused()
+def _walk(folder: str) -> Iterator[Input]:
+    """Yields the pictures at any depth of a folder, sorted, with the boxes of the nearest `boxes.csv` above them."""
+    nearest = [None]  # For each folder of the branch.
+    for path, kind in picture_files.walk(folder):
+        if kind is Kind.FOLDER:
+            own = os.path.join(path, BOXES_FILE)
+            nearest.append(_Boxes(own) if os.path.isfile(own) else nearest[-1])
+        elif kind is Kind.END:
+            boxes = nearest.pop()
+            if boxes is not nearest[-1]:
+                yield from boxes.unused()
+        elif kind is Kind.PICTURE and nearest[-1]:
+            yield from (Input(path, box) for box in nearest[-1].of_picture(path) or [None])
+        else:  # Reading an unreadable folder as a picture will say why it cannot be read.
+            yield Input(path, None)
 
 
-def _entries(folder: str) -> tuple[list[str], set[str]]:
-    """Returns the names of pictures and folders, sorted, and which are folders."""
-    names, folders = [], set()
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in _NOT_OURS:
-                continue
-            if _is_folder(entry):
-                folders.add(entry.name)
-            if entry.name in folders or is_picture(entry.name):
-                names.append(entry.name)
-    return sorted(names), folders
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link that goes round in a loop.
-        return False
-
-
-class _Store:
-    """A table in a temporary database: a file of its own, once it outgrows a small cache."""
-
-    def __init__(self, table: str) -> None:
-        self._database = sqlite3.connect("", check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute(table)
-
-    def close(self) -> None:
-        self._database.close()
-
-
-class _Seen(_Store):
-    """What was given before."""
-
-    def __init__(self) -> None:
-        super().__init__("CREATE TABLE seen (file BLOB, box TEXT, PRIMARY KEY (file, box)) WITHOUT ROWID")
-
-    def add(self, found: Input) -> bool:
-        """Adds a picture; returns whether it is new."""
-        row = (os.fsencode(os.path.abspath(found.name)), repr(found.box))
-        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", row).rowcount == 1
-
-
-class _Boxes(_Store):
+class _Boxes:
     """The rows of a boxes.csv by name."""
 
     def __init__(self, path: str) -> None:
         self._folder = os.path.dirname(path)
-        super().__init__(
-            "CREATE TABLE boxes (name BLOB, x, y, width, height, used INTEGER DEFAULT 0,"
-            " UNIQUE (name, x, y, width, height))"
-        )
+        self._by_name: dict[str, list[Box]] = {}
+        self._used: set[str] = set()
         with open(path, "rb") as file:
-            rows = ((_key(name), *box) for name, box in lists.read_csv(file, path) if box is not None)
-            insert = "INSERT OR IGNORE INTO boxes (name, x, y, width, height) VALUES (?, ?, ?, ?, ?)"
-            self._database.executemany(insert, rows)
+            # Each row once, in the order of the file.
+            self._rows = dict.fromkeys((compose(name), box) for name, box in picture_lists.read_boxes(file, path))
+        for name, box in self._rows:
+            self._by_name.setdefault(name, []).append(box)
 
-    def of(self, path: str) -> list[Box]:
+    def of_picture(self, path: str) -> list[Box]:
         """Returns the boxes of a picture, in the order of the file."""
-        name = os.path.relpath(path, self._folder or os.curdir).replace(os.sep, "/")
+        path = compose(os.path.relpath(path, self._folder or os.curdir).replace(os.sep, "/"))
         for root in _NAME_ROOTS:
-            key = (_key(name.removeprefix(root)),)
-            if name.startswith(root) and (
-                rows := self._database.execute(
-                    "SELECT x, y, width, height FROM boxes WHERE name = ? ORDER BY rowid", key
-                ).fetchall()
-            ):
-                self._database.execute("UPDATE boxes SET used = 1 WHERE name = ?", key)
-                return rows
+            name = path.removeprefix(root)
+            if path.startswith(root) and name in self._by_name:
+                self._used.add(name)
+                return self._by_name[name]
         return []
 
     def unused(self) -> Iterator[Input]:
-        """Yields the rows for which no picture was found."""
-        for name, *box in self._database.execute("SELECT name, x, y, width, height FROM boxes WHERE NOT used"):
-            yield Input(_located(self._folder, os.fsdecode(name)), tuple(box))
+        """Yields the rows that are of no picture."""
+        for name, box in self._rows:
+            if name not in self._used:
+                yield Input(_located(self._folder, name), box)
 
 
 def _located(folder: str, name: str) -> str:
     """Returns where a picture of a list is: below its folder, or where `_NAME_ROOTS` says."""
     paths = [os.path.join(folder, root, name) for root in _NAME_ROOTS]
     return next(filter(os.path.lexists, paths), paths[0])
-
-
-def _key(name: str) -> bytes:
-    return os.fsencode(unicodedata.normalize("NFC", name))  # macOS may store an accent as a character of its own.

@@ -1,8 +1,9 @@
-"""The rows of the scoring command as they come, so that the same command continues where it was interrupted."""
+"""The rows that the scoring command has finished, so that the same command continues where it was interrupted."""
 
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from blur_jax.data import files
@@ -14,7 +15,7 @@ _FORMAT = 1
 
 
 class Row(NamedTuple):
-    """What became of one input: `name` and `box` as of `inputs.Input`, `blur` and `error` as of `pipeline.Scored`."""
+    """The result for one input: `name` and `box` as in `inputs.Input`, `blur` and `error` as in `pipeline.Scored`."""
 
     name: str
     box: Box | None
@@ -23,21 +24,20 @@ class Row(NamedTuple):
 
 
 class Journal:
-    """A hidden file beside the output: a header that says of what it is, then a JSON line for each input, in order.
+    """A hidden file beside the output: a header that describes the job, then a JSON line for each input, in order.
 
-    Rows are only ever appended; a kill loses what was not flushed, and at worst leaves half a line, which counts for
-    nothing.
+    Rows are only appended. A kill loses what was not flushed, and at worst leaves half a line, which is ignored.
     """
 
     def __init__(self, output: str, header: Mapping[str, Any]) -> None:
         """Opens the journal of an output, or starts it.
 
         Args:
-            output: the path of the table to be.
-            header: all that the rows depend on, JSON-serializable.
+            output: the path of the table.
+            header: everything that the rows depend on, JSON-serializable.
 
         Raises:
-            ValueError: it belongs to other rows, or another process is writing it.
+            ValueError: it belongs to another job, or another process is writing it.
             OSError: it cannot be written.
         """
         self.path = path_of(output)
@@ -59,48 +59,49 @@ class Journal:
 
     def _check(self, line: bytes) -> None:
         try:
-            found = read_json(line)
-            different = [key for key in self._header if found.get(key) != self._header[key]]
+            header = read_json(line)
+            different = [key for key in self._header if header.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
             raise ValueError(f"{self.path}: damaged; remove it to start again") from error
         if different:
             differences = "; ".join(
-                f"{key}: {excerpt(found.get(key))} there, {excerpt(self._header[key])} here" for key in different
+                f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with other options ({differences}). Run that command"
                 " again to finish it, remove the file to give it up, or give another --output"
             )
 
-    def resume(self, inputs: Iterable[Input], multiple: int) -> int:
-        """Keeps the rows that are of the first `inputs`, and drops those behind.
+    def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
+        """Keeps the rows of the first `inputs`, as far as both agree, and drops the others.
 
-        So pictures that were added or removed meanwhile cost the rows behind them.
+        Only full batches are kept, so the batches that follow, and their scores to the bit, are those of an
+        undisturbed run.
 
         Args:
             inputs: all inputs.
-            multiple: so many rows, or a multiple, are kept: the batches that follow are then those of a run that was
-                never interrupted, and the scores the same to the bit.
+            batch_size: inputs in a batch.
+            keep: called with the rows of each batch that is kept.
 
         Returns:
-            how many rows are kept.
+            the inputs that remain to be scored.
         """
+        inputs = iter(inputs)
         self._file.seek(0)
-        end = kept_end = len(self._file.readline())
-        kept = 0
-        for count, (line, found) in enumerate(zip(self._file, inputs), 1):
-            row = _parse(line)
-            if row is None or (row.name, row.box) != found:
+        end = len(self._file.readline())
+        while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
+            lines = [self._file.readline() for _ in batch]
+            rows = [_parse(line) for line in lines]
+            if not all(row and row[:2] == picture for row, picture in zip(rows, batch)):
                 break
-            end += len(line)
-            if count % multiple == 0:
-                kept, kept_end = count, end
-        self._file.truncate(kept_end)
-        self._file.seek(kept_end)
-        return kept
+            keep(rows)
+            end += sum(map(len, lines))
+        self._file.truncate(end)
+        self._file.seek(end)
+        return itertools.chain(batch, inputs)
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Adds rows, and hands them to the system: a kill loses none of them."""
+        """Adds rows and hands them to the operating system, so a kill loses none of them."""
         self._file.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
         self._file.flush()
 
@@ -111,7 +112,7 @@ class Journal:
             yield from map(_parse, file)
 
     def remove(self) -> None:
-        """Removes the file: its rows are in the output."""
+        """Removes the file, whose rows are in the output now."""
         os.unlink(self.path)
 
     def __enter__(self) -> "Journal":
@@ -122,13 +123,13 @@ class Journal:
 
 
 def path_of(output: str) -> str:
-    """Returns where the journal of an output is."""
+    """Returns the path of the journal of an output."""
     folder, name = os.path.split(output)
     return os.path.join(folder, f".{name}.partial")
 
 
 def _parse(line: bytes) -> Row | None:
-    """Returns a row; None for half a line, or one that a failing disk has spoiled."""
+    """Returns a row; None for half a line, or one that a failing disk has damaged."""
     try:
         name, box, blur, error = read_json(line) if line.endswith(b"\n") else None
         row = Row(name, None if box is None else tuple(box), blur, error)

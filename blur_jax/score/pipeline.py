@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 
 Pair = tuple[Picture, Box | None]
+Key = TypeVar("Key")
 
-_AHEAD = 3  # Batches that are under way at a time.
+_AHEAD = 3  # Batches in progress at a time.
 
 
 class Scored(NamedTuple):
@@ -31,24 +32,24 @@ class Scored(NamedTuple):
 
 
 def score_each(
-    pairs: Iterable[Pair],
+    pictures: Iterable[tuple[Key, Picture, Box | None]],
     prepare: Callable[[Picture, Box | None], np.ndarray],
     forward: Callable[[np.ndarray], np.ndarray],
     *,
     batch_size: int,
     threads: int | None = None,
-) -> Iterator[Scored]:
-    """Scores (picture, box) after (picture, box), reading no more than some batches ahead.
+) -> Iterator[tuple[Key, Scored]]:
+    """Scores a stream of pictures, reading at most three batches ahead.
 
     Args:
-        pairs: any number of them.
+        pictures: (key, picture, box). The key comes back with the score; the picture is dropped once it is prepared.
         prepare: from a picture and a box to uint8 [S, S, 3]; called in threads. What it raises becomes an error.
         forward: from uint8 [n, S, S, 3] to float32 [n]; called in one thread, a batch at a time.
         batch_size: images in a batch.
         threads: how many prepare; None takes one for each core. Each holds a whole picture in memory.
 
     Yields:
-        what became of each, in order.
+        (key, result), in the order of `pictures`.
 
     Raises:
         ValueError: the batch size or the number of threads is not above 0.
@@ -56,25 +57,25 @@ def score_each(
     threads = available_cores() if threads is None else threads
     if batch_size < 1 or threads < 1:
         raise ValueError(f"batch size and threads must be 1 or more, not {batch_size} and {threads}")
-    return _score_each(iter(pairs), prepare, forward, batch_size, threads)
+    return _score_each(iter(pictures), prepare, forward, batch_size, threads)
 
 
 def _score_each(
-    pairs: Iterator[Pair], prepare: Callable, forward: Callable, batch_size: int, threads: int
-) -> Iterator[Scored]:
+    pictures: Iterator[tuple], prepare: Callable, forward: Callable, batch_size: int, threads: int
+) -> Iterator[tuple[Any, Scored]]:
     free = threading.Semaphore(2 * threads)  # Bounds the pictures that are taken but not cut down to S x S yet.
     running = collections.deque()
     pool, device = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
 
-    def submit(picture: Picture, box: Box | None) -> Future:
+    def submit(key: Any, picture: Picture, box: Box | None) -> tuple[Any, Future]:
         free.acquire()
         future = pool.submit(_try, prepare, picture, box)
         future.add_done_callback(lambda _: free.release())
-        return future
+        return key, future
 
     try:
-        while futures := [submit(*pair) for pair in itertools.islice(pairs, batch_size)]:
-            running.append(device.submit(_score_batch, futures, forward))
+        while batch := [submit(*picture) for picture in itertools.islice(pictures, batch_size)]:
+            running.append(device.submit(_score_batch, batch, forward))
             if len(running) == _AHEAD:
                 yield from running.popleft().result()
         while running:
@@ -97,15 +98,17 @@ def _try(prepare: Callable, picture: Picture, box: Box | None) -> np.ndarray | s
         return f"unexpected error: {type(error).__name__}: {error}"
 
 
-def _score_batch(futures: Sequence[Future], forward: Callable) -> list[Scored]:
-    found = [future.result() for future in futures]
-    errors = [image if isinstance(image, str) else None for image in found]
+def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list[tuple[Any, Scored]]:
+    keys, futures = zip(*batch)
+    prepared = [future.result() for future in futures]
+    errors = [image if isinstance(image, str) else None for image in prepared]
     if all(errors):
-        return [Scored(None, error) for error in errors]
-    # Bad pictures keep their places: so the batches of a run that was interrupted are those of one that was not.
-    black = np.zeros_like(found[errors.index(None)])
-    blur = forward(np.stack([image if error is None else black for image, error in zip(found, errors)])).tolist()
-    return [Scored(value, None) if error is None else Scored(None, error) for value, error in zip(blur, errors)]
+        return [(key, Scored(None, error)) for key, error in zip(keys, errors)]
+    # Bad pictures keep their places, so an interrupted run has the same batches as an undisturbed one.
+    black = np.zeros_like(prepared[errors.index(None)])
+    blur = forward(np.stack([image if error is None else black for image, error in zip(prepared, errors)])).tolist()
+    scored = [Scored(value, None) if error is None else Scored(None, error) for value, error in zip(blur, errors)]
+    return list(zip(keys, scored))
 
 
 def available_cores() -> int:

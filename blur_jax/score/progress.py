@@ -1,4 +1,4 @@
-"""How far scoring is, on a terminal: done, rate and time left."""
+"""The progress of scoring on a terminal: pictures done, rate and time left."""
 
 import contextlib
 import sys
@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar on standard error, where that is a terminal.
+    """A bar on standard error, if that is a terminal.
 
-    It appears with the first batch: what was compiled before does not slow the rate. The total is counted in a thread.
+    It appears with the first batch, so that compilation does not lower the rate. A thread counts the total.
     """
 
     def __init__(self, inputs: Iterable) -> None:
-        """Starts to count the inputs."""
+        """Starts counting the inputs."""
         self._before, self._done, self._total, self._bar = None, 0, None, None
         self._shown = sys.stderr.isatty()
         if self._shown:
@@ -23,12 +23,12 @@ class Progress:
             threading.Thread(target=self._count, args=(inputs,), name="count", daemon=True).start()
 
     def _count(self, inputs: Iterable) -> None:
-        # What is wrong with the inputs is said where they are scored.
+        # The thread that scores raises the same error.
         with contextlib.suppress(ValueError, OSError):
             self._total = sum(1 for _ in inputs)
 
     def __call__(self, done: int) -> None:
-        """Shows that `done` inputs are through; the first call tells how many were before."""
+        """Shows that `done` inputs are done; the first call says how many were done before."""
         self._done = done
         if self._before is None:
             self._before = done
@@ -40,7 +40,7 @@ class Progress:
 
     @property
     def fresh(self) -> int:
-        """How many inputs are through that were not before."""
+        """How many inputs are done that were not done before."""
         return self._done - (self._before or 0)
 
     def close(self) -> None:

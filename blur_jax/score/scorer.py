@@ -4,11 +4,11 @@ scorer = blur_jax.load_scorer("runs/demo")
 scores = scorer.score(["a.jpg", "b.jpg"])
 """
 
-import collections
 import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,7 @@ from blur_jax.score.pipeline import Pair, Scored
 
 # `forward(images, *, batch_size, progress)`: from uint8 [n, S, S, 3], n above 0, to float32 [n].
 Forward = Callable[..., np.ndarray]
+GivenPair = TypeVar("GivenPair", bound=Pair)
 
 
 class Scorer:
@@ -81,15 +82,10 @@ class Scorer:
             FileNotFoundError: a picture is missing.
             ValueError: a picture is unreadable or cannot be judged, or a box leaves it; the message says which.
         """
-        scores, names = [], collections.deque()
-
-        def named(pairs: Iterable[Pair]) -> Iterator[Pair]:
-            for picture, box in pairs:
-                names.append(f" ({picture})" if isinstance(picture, (str, os.PathLike)) else "")
-                yield picture, box
-
-        for scored in self.score_each(named(_with_boxes(pictures, boxes)), batch_size=batch_size):
-            name = names.popleft()
+        pairs, scores = _with_boxes(pictures, boxes), []
+        # By name, so that a generator's pictures are dropped once they are prepared.
+        named = ((f" ({p})" if isinstance(p, (str, os.PathLike)) else "", p, box) for p, box in pairs)
+        for name, scored in self._score_each(named, batch_size):
             if scored.error is not None:
                 kind = FileNotFoundError if scored.error == MISSING else ValueError
                 raise kind(f"picture {len(scores)}{name}: {scored.error}")
@@ -97,24 +93,27 @@ class Scorer:
         return np.array(scores, np.float32)
 
     def score_each(
-        self, pictures: Iterable[Pair], *, batch_size: int = 64, threads: int | None = None
-    ) -> Iterator[Scored]:
+        self, pictures: Iterable[GivenPair], *, batch_size: int = 64, threads: int | None = None
+    ) -> Iterator[tuple[GivenPair, Scored]]:
         """Scores a stream of pictures, however long, of which some may be bad.
 
-        Pictures are read only some batches ahead of what has been returned, and decoded in threads while the devices
-        compute. A score does not depend on what else is in the stream.
+        Pictures are read at most three batches ahead, and decoded in threads while the devices compute. A score does
+        not depend on what else is in the stream.
 
         Args:
-            pictures: (picture, box) as of `score`.
+            pictures: (picture, box) as of `score`. A picture in memory stays there until it is yielded.
             batch_size: pictures that are scored at a time.
             threads: how many decode; None takes one for each core. Each holds a whole picture in memory.
 
         Yields:
-            what became of each picture, in order.
+            ((picture, box) as given, result), in order.
 
         Raises:
             ValueError: the batch size or the number of threads is not above 0.
         """
+        return self._score_each(((pair, *pair) for pair in pictures), batch_size, threads)
+
+    def _score_each(self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None) -> Iterator[tuple]:
         forward = functools.partial(self._forward, batch_size=batch_size, progress=None)
         return pipeline.score_each(pictures, self.prepare, forward, batch_size=batch_size, threads=threads)
 

@@ -1,11 +1,11 @@
 """One HTML page with pictures sorted by score, to judge a scorer and a threshold by eye. It needs no other file."""
 
-import array
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 from PIL import Image
 
 from blur_jax.data import pictures
@@ -35,17 +35,48 @@ td { white-space: normal; overflow-wrap: anywhere; padding-right: 20px; } table 
 """
 
 
-def write(
-    path: str, rows: Iterable[Row], preprocessing: Preprocessing, *, keep_below: float | None, title: str
-) -> None:
-    """Writes the page, whole or not at all.
+class Picks:
+    """The rows that the page shows, picked while all rows pass by.
 
-    It shows at most 200 pictures, from the lowest to the highest score, evenly spaced in their order; so the same rows
-    give the same page. Memory holds four bytes for each row, and these pictures.
+    These are at most 200 scored rows, from the lowest to the highest score, evenly spaced in their order, and the first
+    200 failures; so the same rows give the same page.
+
+    Attributes:
+        blur: float32 [scored rows].
+        failed: how many rows have no score.
+        failures: the first of these.
+    """
+
+    def __init__(self, blur: np.ndarray) -> None:
+        """Picks by the scores of all rows, float32 [n], NaN where there is none."""
+        scored = np.flatnonzero(~np.isnan(blur))
+        self.blur, self.failed = blur[scored], len(blur) - len(scored)
+        self.failures: list[Row] = []
+        self._indices = scored[ranked_split.sorted_sample(self.blur, _PICTURES)].tolist() if len(scored) else []
+        self._rows: dict[int, Row] = {}
+
+    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Passes all rows on, in their order, and keeps those that the page shows."""
+        wanted = set(self._indices)
+        for index, row in enumerate(rows):
+            if index in wanted:
+                self._rows[index] = row
+            elif row.error is not None and len(self.failures) < _FAILURES:
+                self.failures.append(row)
+            yield row
+
+    @property
+    def shown(self) -> list[Row]:
+        """The rows with pictures, by score."""
+        return [self._rows[index] for index in self._indices]
+
+
+def write(path: str, picks: Picks, preprocessing: Preprocessing, *, keep_below: float | None, title: str) -> None:
+    """Writes the page, whole or not at all.
 
     Args:
         path: the file.
-        rows: all rows; iterated twice.
+        picks: what it shows; it has watched all rows.
         preprocessing: the protocol; thumbnails show the crop that was scored.
         keep_below: the threshold, drawn as a line; None draws none.
         title: the headline.
@@ -53,24 +84,13 @@ def write(
     Raises:
         OSError: the page cannot be written.
     """
-    blur, failures, failed = array.array("f"), [], 0
-    for row in rows:
-        if row.error is None:
-            blur.append(row.blur)
-        else:
-            failed += 1
-            failures += [row] if failed <= _FAILURES else []
-    chosen = ranked_split.sorted_sample(blur, _PICTURES) if blur else []
-    wanted = set(map(int, chosen))
-    scored = enumerate(row for row in rows if row.error is None)
-    rows_shown = {index: row for index, row in scored if index in wanted}
-    shown = [rows_shown[int(index)] for index in chosen]
+    shown = picks.shown
     with ThreadPoolExecutor(available_cores()) as pool:
         thumbnails = list(pool.map(lambda row: _thumbnail(row, preprocessing), shown))
-    line = "" if keep_below is None else _line(keep_below, blur)
+    line = "" if keep_below is None else _line(keep_below, picks.blur)
     cells = "".join(_cells(shown, thumbnails, keep_below, line))
-    which = "All" if len(shown) == len(blur) else f"{len(shown)} of {len(blur):,}"
-    body = _body(which, cells, _failed(failures, failed))
+    which = "All" if len(shown) == len(picks.blur) else f"{len(shown)} of {len(picks.blur):,}"
+    body = _body(which, cells, _failed(picks))
     run_dir.write_atomically(path, html_parts.page(title, body, _STYLE))
 
 
@@ -95,8 +115,8 @@ number is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the cro
 {failed}"""
 
 
-def _line(keep_below: float, blur: Sequence[float]) -> str:
-    kept = sum(value < keep_below for value in blur)
+def _line(keep_below: float, blur: np.ndarray) -> str:
+    kept = int(np.sum(blur < keep_below))
     counts = f"{kept:,} kept above, {len(blur) - kept:,} discarded below"
     return f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>"
 
@@ -113,9 +133,10 @@ def _cells(shown: list[Row], thumbnails: list[str], keep_below: float | None, li
         yield line
 
 
-def _failed(failures: list[Row], failed: int) -> str:
-    if not failed:
+def _failed(picks: Picks) -> str:
+    if not picks.failed:
         return ""
-    rows = (html_parts.row(map(html_parts.escape, (failure.name, failure.error))) for failure in failures)
-    more = f"<p>The first {len(failures)} of {failed:,}; the table has all.</p>" if failed > len(failures) else ""
-    return f"<h2>{failed:,} could not be scored</h2>{more}{html_parts.table((), rows)}"
+    rows = (html_parts.row(map(html_parts.escape, (failure.name, failure.error))) for failure in picks.failures)
+    count, all_shown = len(picks.failures), len(picks.failures) == picks.failed
+    more = "" if all_shown else f"<p>The first {count} of {picks.failed:,}; the table has all.</p>"
+    return f"<h2>{picks.failed:,} could not be scored</h2>{more}{html_parts.table((), rows)}"

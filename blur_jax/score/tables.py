@@ -1,4 +1,4 @@
-"""Tables of scores as CSV, JSON lines or Parquet, row after row, and what states their meaning."""
+"""Tables of scores as CSV, JSON lines or Parquet, row after row, and what their columns mean."""
 
 import csv
 import io
@@ -11,14 +11,14 @@ from typing import IO, Any
 import numpy as np
 
 from blur_jax.data import files
+from blur_jax.data.picture_lists import BOX_COLUMNS
 from blur_jax.score.journal import Row
-from blur_jax.score.lists import BOX_COLUMNS
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 OK, FAILED = "ok", "failed"
 METADATA_KEY = "blur_jax"  # In Parquet's key-value metadata.
 
-# {column: what it holds}; `Scorer.columns` makes those from "blur" on.
+# {column: what it holds}; `Scorer.columns` makes "blur" and those after it.
 MEANING = {
     "name": "the path of the picture, from where the command ran",
     "x": "left edge of the box of the face, in pixels of the upright picture; empty for a whole picture",
@@ -30,7 +30,7 @@ MEANING = {
     "blur": "in [0, 1], larger is blurrier",
     "sharpness": "in [0, 100], larger is better: 100 * (1 - blur)",
     "blur_percentile": "in [0, 100], larger is blurrier: the share of the calibration's reference that is sharper",
-    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: how probably people call it so beside the anchor",
+    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: how probably people call it blurrier than the anchor",
     "keep": "keep, where blur < keep_below, or discard",
 }
 _DECIMALS = {"blur": 6, "sharpness": 4, "blur_percentile": 4, "p_blurrier_than_anchor": 6}
@@ -38,7 +38,7 @@ _CHUNK = 1 << 14  # Rows in memory, and in a row group of Parquet.
 
 
 def check_ending(path: str) -> None:
-    """Raises ValueError where the ending of an output does not say its format."""
+    """Raises ValueError if the ending of an output does not say its format."""
     if not path.lower().endswith(ENDINGS):
         raise ValueError(f"{path}: the ending of --output says the format: {', '.join(ENDINGS)}")
 
@@ -52,7 +52,7 @@ def column_names(columns: Callable[[np.ndarray], Mapping[str, np.ndarray]], *, w
 def records(
     rows: Iterable[Row], columns: Callable[[np.ndarray], Mapping[str, np.ndarray]], *, with_boxes: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yields a record {column: value} for each row; None where there is no value.
+    """Yields a record {column: value} for each row; a missing value is None.
 
     Args:
         rows: the rows.
@@ -62,13 +62,13 @@ def records(
     rows = iter(rows)
     while chunk := list(itertools.islice(rows, _CHUNK)):
         blur = np.array([0.0 if row.blur is None else row.blur for row in chunk], np.float32)
-        found = {name: values.tolist() for name, values in columns(blur).items()}
+        scores = {name: values.tolist() for name, values in columns(blur).items()}
         for index, row in enumerate(chunk):
             record = {"name": row.name}
             if with_boxes:
                 record |= zip(BOX_COLUMNS, row.box or [None] * len(BOX_COLUMNS))
             record |= {"status": OK if row.error is None else FAILED, "reason": row.error}
-            values = {name: _rounded(name, column[index]) for name, column in found.items()}
+            values = {name: _rounded(name, column[index]) for name, column in scores.items()}
             yield record | (values if row.error is None else dict.fromkeys(values))
 
 
@@ -76,42 +76,41 @@ def _rounded(name: str, value: Any) -> Any:
     return round(value, _DECIMALS[name]) if name in _DECIMALS else value
 
 
-def write(path: str, columns: Sequence[str], found: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any]) -> None:
-    """Writes a table, which is whole or not there, in the format of its ending.
+def write(path: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any]) -> None:
+    """Writes a table in the format of its ending, whole or not at all.
 
-    Bytes of names that are not UTF-8 stay as they are in CSV, are lone surrogates in JSON, as Python has them, and
-    backslash escapes in Parquet.
+    Bytes of names that are not UTF-8 stay the same in CSV, become lone surrogates in JSON, as in Python, and backslash
+    escapes in Parquet.
 
     Args:
         path: the file.
         columns: the columns, in order, which all records have.
-        found: the records.
-        metadata: goes into the table where its format has a place for it: Parquet.
+        rows: the records.
+        metadata: goes into the table if its format has a place for it: Parquet.
     """
     ending = os.path.splitext(path)[1].lower()
     writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
-        writer(file, columns, found, metadata)
+        writer(file, columns, rows, metadata)
 
 
-def _write_csv(file: IO[bytes], columns: Sequence[str], found: Iterable[Mapping], _: Mapping) -> None:
+def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Mapping], _: Mapping) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(columns)
-    for record in found:
-        row = [record[column] for column in columns]
+    for record in rows:
         # Before Python 3.13 the writer does not see that a carriage return needs quotes.
-        (quoted if "\r" in record["name"] else plain).writerow(row)
+        (quoted if "\r" in record["name"] else plain).writerow([record[column] for column in columns])
     text.detach()
 
 
-def _write_jsonl(file: IO[bytes], columns: Sequence[str], found: Iterable[Mapping], _: Mapping) -> None:
-    for record in found:
+def _write_jsonl(file: IO[bytes], columns: Sequence[str], rows: Iterable[Mapping], _: Mapping) -> None:
+    for record in rows:
         file.write(json.dumps({column: record[column] for column in columns}).encode() + b"\n")
 
 
-def _write_parquet(file: IO[bytes], columns: Sequence[str], found: Iterable[Mapping], metadata: Mapping) -> None:
+def _write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterable[Mapping], metadata: Mapping) -> None:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -120,9 +119,9 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], found: Iterable[Mapp
     kinds = dict.fromkeys(BOX_COLUMNS, pa.int32()) | dict.fromkeys(_DECIMALS, pa.float64())
     fields = [pa.field(column, kinds.get(column, pa.string())) for column in columns]
     schema = pa.schema(fields, metadata={METADATA_KEY: json.dumps(metadata)})
-    found = iter(found)
+    rows = iter(rows)
     with parquet.ParquetWriter(file, schema) as writer:
-        while chunk := list(itertools.islice(found, _CHUNK)):
+        while chunk := list(itertools.islice(rows, _CHUNK)):
             named = [record | {"name": _utf8(record["name"])} for record in chunk]
             writer.write_table(pa.Table.from_pylist(named, schema))
 

@@ -1,4 +1,4 @@
-"""Chooses the threshold of a run, and says how sure it is.
+"""Chooses the threshold of a run, and says how certain it is.
 
     python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
     python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv
@@ -16,11 +16,10 @@ from blur_jax.runs import command_line
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    lines = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m blur_jax.threshold", description=__doc__, formatter_class=lines)
-    parser.add_argument(
-        "pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists, as scoring takes them"
+    parser = argparse.ArgumentParser(
+        "python -m blur_jax.threshold", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists, as for scoring")
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
     parser.add_argument("--examples", metavar="CSV", help="name,label of pictures that a person called good or bad")
     rule = parser.add_mutually_exclusive_group(required=True)
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     shares = {rule: getattr(arguments, rule.replace("-", "_")) for rule in ("discard", "lose-good", "keep-bad")}
-    ((rule, share),) = ((rule, share) for rule, share in shares.items() if share is not None)
+    ((rule, share),) = [item for item in shares.items() if item[1] is not None]
     if rule == "discard" and (arguments.examples or not arguments.pictures):
         raise ValueError("--discard takes PHOTOS, pictures or folders, and no --examples")
     if rule != "discard" and (arguments.pictures or not arguments.examples):
@@ -46,17 +45,17 @@ def _run(arguments: argparse.Namespace) -> int:
 
     rules.check_share(share)
     if rule == "discard":
+        source = ", ".join(arguments.pictures[:3])
         pictures = inputs.Inputs(arguments.pictures, standard_input=sys.stdin.buffer)
     else:
-        pictures = choose.read_examples(arguments.examples)
+        source, examples = arguments.examples, choose.read_examples(arguments.examples)
     program_cache.keep_programs()
     loaded = scorer.load_scorer(arguments.checkpoint)
+    options = {"source": source, "batch_size": arguments.batch_size}
     if rule == "discard":
-        of = ", ".join(arguments.pictures[:3])
-        chosen = choose.for_discard(loaded, pictures, share, of=of, batch_size=arguments.batch_size)
+        chosen = choose.for_discard(loaded, pictures, share, **options)
     else:
-        of, size = arguments.examples, arguments.batch_size
-        chosen = choose.for_examples(loaded, pictures, rule, share, of=of, batch_size=size)
+        chosen = choose.for_examples(loaded, examples, rule, share, **options)
     print("\n".join(chosen.lines))
     path = write_threshold(loaded.path, chosen.threshold)
     print(f"wrote {path}, where scoring and export read it")

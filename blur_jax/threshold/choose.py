@@ -1,17 +1,16 @@
-"""Choosing a threshold for a scorer on a user's pictures: scores them, applies a rule, and says what it does."""
+"""Choosing a threshold for a scorer on a user's pictures: scores these, applies a rule, and says what it does."""
 
-import collections
 import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from blur_jax.data.untrusted import excerpt, read_table
+from blur_jax.data import picture_lists
+from blur_jax.data.untrusted import LineError, excerpt, read_table
 from blur_jax.metrics import calibration
 from blur_jax.runs.threshold import Threshold
-from blur_jax.score import lists
 from blur_jax.score.inputs import Input
 from blur_jax.score.scorer import Scorer
 from blur_jax.threshold import rules
@@ -20,75 +19,78 @@ LOSE_GOOD, KEEP_BAD = "lose-good", "keep-bad"
 
 
 class Example(NamedTuple):
-    """A picture, and whether a person has called it good."""
+    """A picture, and whether a person called it good."""
 
     picture: Input
     good: bool
 
 
 class Chosen(NamedTuple):
-    """A threshold, and what it does, in lines for people."""
+    """A threshold, and lines for people that say what it does."""
 
     threshold: Threshold
     lines: list[str]
 
 
-def for_discard(scorer: Scorer, pictures: Iterable[Input], rate: float, *, of: str, batch_size: int = 64) -> Chosen:
+def for_discard(scorer: Scorer, pictures: Iterable[Input], rate: float, *, source: str, batch_size: int = 64) -> Chosen:
     """Chooses the threshold that discards a share of pictures.
 
     Args:
         scorer: whose threshold it is.
         pictures: what to score.
         rate: the share, in (0, 1).
-        of: what the pictures are, for the record.
+        source: where the pictures are from, for the record.
         batch_size: pictures in memory at a time.
 
     Raises:
         ValueError: too few pictures can be scored.
     """
-    scores, said = _scored(scorer, pictures, batch_size)
+    scores, outcome = _scored(scorer, pictures, batch_size)
     blur = scores[~np.isnan(scores)]
-    keep_below = _after(said, rules.for_discard, blur, rate)
-    found = rules.share(blur >= keep_below)
-    source = f"to discard {rate:.3g} of pictures like {of}, chosen on {len(blur)} of them"
-    threshold = _threshold(scorer, keep_below, source, "discard", rate, found)
-    return Chosen(threshold, [said, _meaning(scorer, keep_below), f"discards {found}"])
+    keep_below = _apply(rules.for_discard, blur, rate, outcome)
+    discarded = rules.share(blur >= keep_below)
+    reason = f"to discard {rate:.3g} of pictures like {source}, chosen on {len(blur)} of them"
+    threshold = _threshold(scorer, keep_below, reason, "discard", rate, discarded)
+    return Chosen(threshold, [outcome, _meaning(scorer, keep_below), f"discards {discarded}"])
 
 
 def for_examples(
-    scorer: Scorer, examples: Sequence[Example], rule: str, rate: float, *, of: str, batch_size: int = 64
+    scorer: Scorer, examples: Sequence[Example], rule: str, rate: float, *, source: str, batch_size: int = 64
 ) -> Chosen:
     """Chooses the threshold that loses few good pictures, or keeps few bad ones.
 
     Args:
         scorer: whose threshold it is.
         examples: pictures that a person has judged.
-        rule: `LOSE_GOOD`, at most `rate` of good pictures is discarded and as many others as that allows; or
-            `KEEP_BAD`, at most `rate` of bad pictures is kept and as many others as that allows.
+        rule: `LOSE_GOOD` discards at most `rate` of the good pictures, and as many others as that allows; `KEEP_BAD`
+            keeps at most `rate` of the bad pictures, and as many others as that allows.
         rate: the share, in (0, 1).
-        of: where the examples are from, for the record.
+        source: where the examples are from, for the record.
         batch_size: pictures in memory at a time.
 
     Raises:
         ValueError: too few pictures can be scored.
     """
-    scores, said = _scored(scorer, (each.picture for each in examples), batch_size)
-    good = np.array([each.good for each in examples])
+    scores, outcome = _scored(scorer, (example.picture for example in examples), batch_size)
+    good = np.array([example.good for example in examples])
     scored = ~np.isnan(scores)
     good, bad = scores[scored & good], scores[scored & ~good]
     if rule == LOSE_GOOD:
-        keep_below, aim = _after(said, rules.for_lost_good, good, rate), "discard at most {} of good pictures"
+        keep_below, aim = _apply(rules.for_lost_good, good, rate, outcome), f"discard at most {rate:.3g} of good"
     else:
-        keep_below, aim = _after(said, rules.for_kept_bad, bad, rate), "keep at most {} of bad pictures"
-    hits = {LOSE_GOOD: good >= keep_below, KEEP_BAD: bad < keep_below}
-    shares = {each: rules.share(of_rule) for each, of_rule in hits.items() if len(of_rule)}
-    what = {LOSE_GOOD: "of good pictures it discards", KEEP_BAD: "of bad pictures it keeps"}
-    lines = [said, _meaning(scorer, keep_below), *(f"{what[each]} {found}" for each, found in shares.items())]
+        keep_below, aim = _apply(rules.for_kept_bad, bad, rate, outcome), f"keep at most {rate:.3g} of bad"
+    shares, lines = {}, [outcome, _meaning(scorer, keep_below)]
+    for name, wrong, effect in (
+        (LOSE_GOOD, good >= keep_below, "of good pictures it discards"),
+        (KEEP_BAD, bad < keep_below, "of bad pictures it keeps"),
+    ):
+        if len(wrong):
+            shares[name] = rules.share(wrong)
+            lines.append(f"{effect} {shares[name]}")
     if len(good) and len(bad) and np.mean(bad >= keep_below) <= np.mean(good >= keep_below):
         lines.append("it discards no more of the bad pictures than of the good ones: blur does not tell them apart")
-    aim = aim.format(f"{rate:.3g}")
-    source = f"to {aim}, chosen on {len(good)} good and {len(bad)} bad examples of {of}"
-    return Chosen(_threshold(scorer, keep_below, source, rule, rate, shares[rule]), lines)
+    reason = f"to {aim} pictures, chosen on {len(good)} good and {len(bad)} bad examples of {source}"
+    return Chosen(_threshold(scorer, keep_below, reason, rule, rate, shares[rule]), lines)
 
 
 def read_examples(path: str | os.PathLike) -> list[Example]:
@@ -99,49 +101,41 @@ def read_examples(path: str | os.PathLike) -> list[Example]:
             faces in larger pictures, x, y, width and height of the face in pixels.
 
     Raises:
-        ValueError: the file has other columns or values; the message has its line.
+        ValueError: the file has other columns or values; the message names the line.
         OSError: it cannot be read.
     """
-    path, found, places = os.fspath(path), [], {}
+    path, examples, places = os.fspath(path), [], {}
     with open(path, "rb") as file:
-        for where, fields in read_table(file, path, ("name", "label")):
-            row, label = lists.parse_row(where, fields), (fields["label"] or "").strip().lower()
+        for place, fields in read_table(file, path, ("name", "label")):
+            row, label = picture_lists.parse_row(place, fields), fields["label"].strip().lower()
             if label not in ("good", "bad"):
-                raise ValueError(f"{where}: the label must be good or bad, found {excerpt(fields['label'])}")
+                raise LineError(place, f"the label must be good or bad, found {excerpt(fields['label'])}")
             if row in places:
-                raise ValueError(f"{where}: {excerpt(row.name)} stands in {places[row]} already; remove one of both")
-            places[row] = where
-            found.append(Example(Input(os.path.join(os.path.dirname(path), row.name), row.box), label == "good"))
-    if not found:
+                raise LineError(place, f"{excerpt(row.name)} is in {places[row]} already; remove one of the two lines")
+            places[row] = place
+            examples.append(Example(Input(os.path.join(os.path.dirname(path), row.name), row.box), label == "good"))
+    if not examples:
         raise ValueError(f"{path}: holds no picture; give lines such as photo.jpg,good")
-    return found
+    return examples
 
 
 def _scored(scorer: Scorer, pictures: Iterable[Input], batch_size: int) -> tuple[np.ndarray, str]:
-    """Returns the scores, nan for what cannot be scored, and a line that says how many could not."""
-    names = collections.deque()  # Of the pictures that are being scored.
-
-    def remembered() -> Iterator[Input]:
-        for picture in pictures:
-            names.append(picture.name)
-            yield picture
-
+    """Returns the scores, NaN for what cannot be scored, and a line that says how many could not."""
     scores, failed = [], []
-    for scored in scorer.score_each(remembered(), batch_size=batch_size):
-        name = names.popleft()
+    for picture, scored in scorer.score_each(pictures, batch_size=batch_size):
         scores.append(np.nan if scored.error else scored.blur)
         if scored.error:
-            failed.append(f"{name}: {scored.error}")
+            failed.append(f"{picture.name}: {scored.error}")
     line = f"scored {len(scores) - len(failed):,} of {len(scores):,} pictures"
     line += f"; {len(failed):,} could not be, such as {failed[0]}" if failed else ""
     return np.array(scores, np.float64), line
 
 
-def _after(said: str, rule: Callable[[np.ndarray, float], float], scores: np.ndarray, rate: float) -> float:
+def _apply(rule: Callable[[np.ndarray, float], float], scores: np.ndarray, rate: float, outcome: str) -> float:
     try:
         return rule(scores, rate)
-    except ValueError as error:
-        raise ValueError(f"{said}: {error}") from error  # Many may have failed.
+    except ValueError as error:  # There may be too few scores because scoring failed.
+        raise ValueError(f"{outcome}: {error}") from error
 
 
 def _meaning(scorer: Scorer, keep_below: float) -> str:
@@ -153,7 +147,7 @@ def _meaning(scorer: Scorer, keep_below: float) -> str:
 
 
 def _threshold(
-    scorer: Scorer, keep_below: float, source: str, rule: str, target: float, found: rules.Share
+    scorer: Scorer, keep_below: float, source: str, rule: str, target: float, reached: rules.Share
 ) -> Threshold:
     return Threshold(
         keep_below=keep_below,
@@ -162,7 +156,7 @@ def _threshold(
         step=scorer.step,
         rule=rule,
         target=target,
-        pictures=found.total,
-        interval=(found.low, found.high),
+        pictures=reached.total,
+        interval=(reached.low, reached.high),
         date=datetime.date.today().isoformat(),
     )

@@ -97,40 +97,40 @@ def test_the_notebook_is_committed_without_outputs():
 
 
 def test_pictures_are_scored_and_bad_ones_named(scorer, pictures):
-    found = notebook.score_pictures(scorer, str(pictures))
-    assert [os.path.basename(name) for name in found.names] == ["mine.png", "other.png"]
-    np.testing.assert_allclose(found.blur, scorer.score(found.names), atol=1e-6)
-    np.testing.assert_array_equal(found.images[1], scorer.prepare(pictures / "other.png"))
-    assert list(found.failed) == [str(pictures / "broken.jpg")]
+    scored = notebook.score_pictures(scorer, str(pictures))
+    assert [os.path.basename(name) for name in scored.names] == ["mine.png", "other.png"]
+    np.testing.assert_allclose(scored.blur, scorer.score(scored.names), atol=1e-6)
+    np.testing.assert_array_equal(scored.images[1], scorer.prepare(pictures / "other.png"))
+    assert list(scored.failed) == [str(pictures / "broken.jpg")]
     assert len(notebook.score_pictures(scorer, str(pictures), most=2).names) == 1  # broken.jpg comes first.
     none = notebook.score_pictures(scorer, None)
     assert none.images.shape == (0, 32, 32, 3) and none.blur.shape == (0,) and none.failed == {}
 
 
 def test_the_table_has_all_columns_and_is_sorted(scorer, pictures):
-    found = notebook.score_pictures(scorer, str(pictures))
-    head, *rows = notebook.table_text(scorer, found, keep_below=2.0).splitlines()
-    assert head.split() == [*scorer.columns(found.blur, keep_below=2.0), "name"] and "keep" in head
-    assert [float(row.split()[0]) for row in rows[:2]] == sorted(round(float(blur), 3) for blur in found.blur)
+    scored = notebook.score_pictures(scorer, str(pictures))
+    head, *rows = notebook.table_text(scorer, scored, keep_below=2.0).splitlines()
+    assert head.split() == [*scorer.columns(scored.blur, keep_below=2.0), "name"] and "keep" in head
+    assert [float(row.split()[0]) for row in rows[:2]] == sorted(round(float(blur), 3) for blur in scored.blur)
     assert rows[0].split()[-2] == "keep" and "broken.jpg" in rows[2]
-    assert "... 1 more" in notebook.table_text(scorer, found, most=1)
-    assert notebook.notes(scorer, found) == ["mine.png", "other.png"]
-    assert notebook.notes(scorer, found, keep_below=0.0) == ["discard", "discard"]
+    assert "... 1 more" in notebook.table_text(scorer, scored, most=1)
+    assert notebook.notes(scorer, scored) == ["mine.png", "other.png"]
+    assert notebook.notes(scorer, scored, keep_below=0.0) == ["discard", "discard"]
 
 
 def test_a_threshold_for_a_share():
-    keep_below, said = notebook.choose_threshold(np.arange(100) / 100, 0.1)
-    assert keep_below == pytest.approx(0.895) and "10.0% (10 of 100" in said
-    keep_below, said = notebook.choose_threshold(np.array([0.1, 0.2]), 0.1)
-    assert keep_below is None and said.startswith("No threshold: ")
+    keep_below, text = notebook.choose_threshold(np.arange(100) / 100, 0.1)
+    assert keep_below == pytest.approx(0.895) and "10.0% (10 of 100" in text
+    keep_below, text = notebook.choose_threshold(np.array([0.1, 0.2]), 0.1)
+    assert keep_below is None and text.startswith("No threshold: ")
 
 
 def test_two_scorers_are_compared_on_the_pictures_or_else_on_test_faces(scorer, pictures):
-    found, none = (notebook.score_pictures(scorer, path) for path in (str(pictures), None))
-    said, drawn = notebook.compare(scorer, scorer, ("a", "b"), found, [])
-    assert said.splitlines()[0] == "blur: they differ by 0.000 on average" and len(drawn) == 2
+    scored, none = (notebook.score_pictures(scorer, path) for path in (str(pictures), None))
+    text, drawn = notebook.compare(scorer, scorer, ("a", "b"), scored, [])
+    assert text.splitlines()[0] == "blur: they differ by 0.000 on average" and len(drawn) == 2
     splits, pairs = evaluation.evaluations(scorer.config, evaluation.score_data(scorer.config, scorer))
-    said, drawn = notebook.compare(scorer, scorer, ("a", "b"), none, splits)
+    text, drawn = notebook.compare(scorer, scorer, ("a", "b"), none, splits)
     assert len(drawn[0].axes[0].collections[0].get_offsets()) == 25
     assert notebook.compare(scorer, scorer, ("a", "b"), none, [])[1] == []
     assert "(25 faces)" in notebook.metrics_text(splits, pairs) and "(10 pairs)" in notebook.metrics_text(splits, pairs)
@@ -141,9 +141,9 @@ def test_a_threshold_of_another_checkpoint_is_left_out(scorer, pictures, monkeyp
         raise ValueError("was chosen for the scores of another checkpoint")
 
     monkeypatch.setattr(type(scorer), "columns", columns)
-    found = notebook.score_pictures(scorer, str(pictures))
-    assert "keep" not in notebook.table_text(scorer, found)
-    assert len(notebook.notes(scorer, found)) == len(found.names)
+    scored = notebook.score_pictures(scorer, str(pictures))
+    assert "keep" not in notebook.table_text(scorer, scored)
+    assert len(notebook.notes(scorer, scored)) == len(scored.names)
 
 
 def test_uploads_of_colab_are_collected(tmp_path, monkeypatch):

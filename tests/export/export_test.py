@@ -19,7 +19,6 @@ from blur_jax.export import formats, metadata, verification
 from blur_jax.runs import checkpoints
 from blur_jax.runs.threshold import Threshold, write_threshold
 from blur_jax.score import __main__ as score
-from blur_jax.score import scorer as scorer_module
 from blur_jax.train import loop
 from tests.helpers.paths import ROOT
 
@@ -187,8 +186,8 @@ def test_a_threshold_of_another_checkpoint_is_refused(run, files, capsys, monkey
 
 
 def test_a_bfloat16_run_is_exported_and_compared_in_float32(run, monkeypatch, tmp_path):
-    network, params = scorer_module.load_network(checkpoints.find(run))
+    network, params = checkpoints.load_network(checkpoints.find(run))
     low = network.clone(backbone=network.backbone.clone(dtype=jnp.bfloat16))
-    monkeypatch.setattr(scorer_module, "load_network", lambda saved: (low, params))
+    monkeypatch.setattr(checkpoints, "load_network", lambda saved: (low, params))
     output = tmp_path / "a.safetensors"
     assert export.main([f"--checkpoint={run}", "--format=safetensors", f"--output={output}"]) == 0

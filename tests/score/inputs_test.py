@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from blur_jax.score import lists
 from blur_jax.score.inputs import Input, Inputs
 
 BOXED = "name,x,y,width,height\n"
@@ -149,15 +148,15 @@ def test_a_list_may_have_other_columns_and_an_order_of_its_own(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.jpg\nb.jpg\n", r"list\.csv: line 1 must name the columns name; found 'a.jpg'"),
-        ("name,x,y\na.jpg,1,2\n", "line 1 must name the columns"),
+        ("a.jpg\nb.jpg\n", r"list\.csv:1: the header must name the columns name; found 'a.jpg'"),
+        ("name,x,y\na.jpg,1,2\n", "the header must name all of x,y,width,height or none; it names only x,y"),
         (
             BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n",
             r"list\.csv:3: the box '1,2,3,4.5' is not four whole",
         ),
-        (BOXED + "a.jpg,1,2\n", r"list\.csv:2: the box '1,2,,' is not four"),
+        (BOXED + "a.jpg,1,2\n", r"list\.csv:2: the row has 3 fields, the header 5"),
         ('name\na.jpg\n""\n', r"list\.csv:3: the name is empty"),
-        ("", "line 1 must name the columns"),
+        ("", "the header must name the columns"),
     ],
 )
 def test_a_damaged_list_names_the_line_before_anything_is_scored(folder, text, message):
@@ -202,9 +201,14 @@ def test_the_nearest_boxes_count(folder):
     assert [found.box for found in Inputs(["photos"])] == [None, (1, 1, 1, 1), (2, 2, 2, 2)]
 
 
-def test_a_box_without_a_picture_is_an_input(folder):
-    write(folder / "boxes.csv", BOXED + "B.jpg,1,1,1,1\n")
-    assert list(Inputs(["photos"]))[-1] == Input("photos/B.jpg", (1, 1, 1, 1))
+def test_boxes_without_a_picture_are_inputs_in_the_order_of_the_file(folder):
+    rows = ["z.jpg,1,1,1,1", "b.jpg,4,4,4,4", "B.jpg,2,2,2,2", "z.jpg,3,3,3,3", "z.jpg,1,1,1,1"]
+    write(folder / "boxes.csv", BOXED + "\n".join(rows))
+    assert list(Inputs(["photos"]))[-3:] == [
+        Input("photos/z.jpg", (1, 1, 1, 1)),
+        Input("photos/B.jpg", (2, 2, 2, 2)),
+        Input("photos/z.jpg", (3, 3, 3, 3)),
+    ]
 
 
 def test_names_of_boxes_match_in_either_unicode_form(folder):
@@ -234,12 +238,6 @@ def test_standard_input_is_lines_or_ended_by_nul_or_csv(text, expected):
 def test_standard_input_with_boxes():
     text = (BOXED + "a.jpg,1,2,3,4\n").encode()
     assert list(Inputs(["-"], standard_input=io.BytesIO(text))) == [Input("a.jpg", (1, 2, 3, 4))]
-
-
-def test_paths_longer_than_what_is_read_at_a_time():
-    paths = [f"{'x' * 200}{index}.jpg" for index in range(1000)]
-    found = lists.read_paths(io.BytesIO("\n".join(paths).encode()), "standard input")
-    assert [row.name for row in found] == paths
 
 
 # --- shards ---

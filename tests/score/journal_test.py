@@ -32,10 +32,14 @@ def fill(output, rows=ROWS, header=HEADER):
     return journals.path_of(output)
 
 
-def resumed(output, inputs=INPUTS, multiple=2):
-    """(number of rows kept, rows kept)."""
+def resumed(output, inputs=INPUTS, batch_size=2):
+    """The rows that are kept."""
+    kept = []
     with Journal(output, HEADER) as journal:
-        return journal.resume(inputs, multiple), list(journal)
+        waiting = list(journal.resume(inputs, batch_size, kept.extend))
+        assert list(journal) == kept
+    assert [Input(row.name, row.box) for row in kept] + waiting == list(inputs)
+    return kept
 
 
 def test_rows_come_back_as_they_were(output):
@@ -51,9 +55,9 @@ def test_it_is_a_hidden_file_beside_the_output(output, tmp_path):
 
 def test_whole_batches_are_kept(output):
     fill(output)
-    assert resumed(output) == (4, ROWS[:4])
-    assert resumed(output, multiple=3) == (3, ROWS[:3])
-    assert resumed(output, multiple=4) == (0, [])
+    assert resumed(output) == ROWS[:4]
+    assert resumed(output, batch_size=3) == ROWS[:3]
+    assert resumed(output, batch_size=4) == []
 
 
 def test_a_journal_cut_at_any_byte_is_continued(output):
@@ -66,7 +70,7 @@ def test_a_journal_cut_at_any_byte_is_continued(output):
             file.write(content[:length])
         whole = max(0, sum(end <= length for end in ends) - 1)  # The first line is the header.
         kept = whole // 2 * 2
-        assert resumed(output) == (kept, ROWS[:kept]), length
+        assert resumed(output) == ROWS[:kept], length
         with Journal(output, HEADER) as journal:
             journal.append(ROWS[kept:])
             assert list(journal) == ROWS
@@ -88,14 +92,14 @@ def test_rubbish_at_the_end_counts_for_nothing(output, rubbish):
     path = fill(output, ROWS[:2])
     with open(path, "ab") as file:
         file.write(rubbish)
-    assert resumed(output) == (2, ROWS[:2])
+    assert resumed(output) == ROWS[:2]
 
 
 @pytest.mark.parametrize("score", ['"0.25"', "null", "[0.25]"])
 def test_a_row_with_something_else_than_a_score_counts_for_nothing(output, score):
     path = pathlib.Path(fill(output))
     path.write_text(path.read_text().replace("0.25", score))
-    assert resumed(output) == (0, [])
+    assert resumed(output) == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,7 @@ def test_a_row_with_something_else_than_a_score_counts_for_nothing(output, score
 )
 def test_rows_are_kept_up_to_the_first_input_that_is_another(output, inputs, kept):
     fill(output)
-    assert resumed(output, inputs) == (kept, ROWS[:kept])
+    assert resumed(output, inputs) == ROWS[:kept]
 
 
 def test_a_journal_of_another_command_is_refused_with_what_to_do(output):
@@ -119,7 +123,7 @@ def test_a_journal_of_another_command_is_refused_with_what_to_do(output):
         ValueError, match=r"checkpoint: '1a2b' there, 'ffff' here.*Run that command again.*remove the file"
     ):
         Journal(output, HEADER | {"checkpoint": "ffff"})
-    assert resumed(output)[0] == 4  # It has been left alone.
+    assert resumed(output) == ROWS[:4]  # It was left alone.
 
 
 def test_a_journal_of_another_version_is_refused(output):

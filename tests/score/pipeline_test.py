@@ -26,19 +26,23 @@ def forward(images):
 
 
 def score(pictures, *, prepare=prepare, forward=forward, **options):
-    pairs = ((picture, None) for picture in pictures)
-    return pipeline.score_each(pairs, prepare, forward, **{"batch_size": 4, "threads": 2} | options)
+    keyed = ((f"key {picture}", picture, None) for picture in pictures)
+    return pipeline.score_each(keyed, prepare, forward, **{"batch_size": 4, "threads": 2} | options)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
 @pytest.mark.parametrize("count", [0, 1, 4, 25])
 def test_every_picture_once_in_order(count, batch_size):
-    found = [scored.blur for scored in score(range(count), batch_size=batch_size)]
-    np.testing.assert_allclose(found, np.arange(count) / 100, atol=1e-6)
+    keys, blur = [], []
+    for key, scored in score(range(count), batch_size=batch_size):
+        keys.append(key)
+        blur.append(scored.blur)
+    assert keys == [f"key {index}" for index in range(count)]
+    np.testing.assert_allclose(blur, np.arange(count) / 100, atol=1e-6)
 
 
 def test_a_bad_picture_harms_no_other():
-    assert list(score([10, -1, 20, -2, -3, 30])) == [
+    assert [scored for _, scored in score([10, -1, 20, -2, -3, 30])] == [
         Scored(pytest.approx(0.1), None),
         Scored(None, "there is no such file"),
         Scored(pytest.approx(0.2), None),
@@ -52,7 +56,7 @@ def test_only_bad_pictures_need_no_device():
     def fail(_):
         raise AssertionError
 
-    assert [scored.error for scored in score([-2] * 5, forward=fail)] == ["cut short"] * 5
+    assert [scored.error for _, scored in score([-2] * 5, forward=fail)] == ["cut short"] * 5
 
 
 def test_bad_pictures_keep_their_places_in_a_batch():
@@ -67,8 +71,8 @@ def test_bad_pictures_keep_their_places_in_a_batch():
 
 
 def test_boxes_are_passed_on():
-    found = pipeline.score_each([(10, 5), (10, None)], prepare, forward, batch_size=4, threads=2)
-    np.testing.assert_allclose([scored.blur for scored in found], [0.15, 0.1], atol=1e-6)
+    scores = pipeline.score_each([("a", 10, 5), ("b", 10, None)], prepare, forward, batch_size=4, threads=2)
+    np.testing.assert_allclose([scored.blur for _, scored in scores], [0.15, 0.1], atol=1e-6)
 
 
 def test_it_reads_only_some_batches_ahead():

@@ -9,7 +9,7 @@ import time
 import pytest
 from PIL import Image
 
-from blur_jax.score import journal, scorer, session
+from blur_jax.score import inputs, journal, scorer, session
 from tests.helpers import scored
 from tests.helpers.scored import command, open_text
 
@@ -123,6 +123,19 @@ def test_interrupted_anywhere_the_same_command_gives_the_same(run, photos, capsy
     assert not os.path.exists(".scores.csv.partial")
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_inputs_are_walked_once_and_the_journal_is_read_once(run, photos, monkeypatch, interrupted):
+    if interrupted:
+        with monkeypatch.context() as patch:
+            patch.setattr("blur_jax.score.session.tables.write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            command(run, "photos", "--batch-size=4")
+    walks, iterate = [], {kind: kind.__iter__ for kind in (inputs.Inputs, journal.Journal)}
+    for kind in iterate:
+        monkeypatch.setattr(kind, "__iter__", lambda self: walks.append(type(self)) or iterate[type(self)](self))
+    assert command(run, "photos", "--batch-size=4", "--sheet=sheet.html") == 0
+    assert walks == [inputs.Inputs, journal.Journal]
+
+
 def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("blur_jax.score.session.tables.write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -136,7 +149,8 @@ def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subpr
     """SIGKILL, which nothing can catch. Pictures take a tenth of a second here, so that it strikes in the middle."""
     program = (
         "import sys, time\n"
-        "from blur_jax import preprocessing, score\n"
+        "from blur_jax.data import preprocessing\n"
+        "from blur_jax.score import __main__ as score\n"
         "prepare = preprocessing.prepare\n"
         "preprocessing.prepare = lambda *args: time.sleep(0.1) or prepare(*args)\n"
         "sys.exit(score.main())\n"

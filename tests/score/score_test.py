@@ -193,7 +193,8 @@ def test_wrong_usage_is_one_sentence_and_status_2(run, photos, capsys, arguments
 
 
 def test_help_takes_no_jax():
-    program = "import sys\nfrom blur_jax import score\ntry: score.main(['--help'])\nexcept SystemExit: pass\n"
+    program = "import sys\nfrom blur_jax.score import __main__ as score\n"
+    program += "try: score.main(['--help'])\nexcept SystemExit: pass\n"
     program += "print('jax' in sys.modules, 'numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.endswith("False False\n") and "Exit status: 0 all scored" in " ".join(found.split())

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -110,13 +111,31 @@ def test_a_lazy_image_given_twice_is_decoded_once(loaded, images, tmp_path):
 
 
 def test_a_stream_goes_on_after_a_bad_picture(loaded, images):
-    found = list(
-        loaded.score_each([(images[0], None), ("gone.jpg", None), (images[0], (0, 0, 99, 99)), (images[1], None)])
-    )
+    pairs = [(images[0], None), ("gone.jpg", None), (images[0], (0, 0, 99, 99)), (images[1], None)]
+    given, scored = zip(*loaded.score_each(pairs))
+    assert all(back is pair for back, pair in zip(given, pairs))
     expected = loaded.score_images(images[:2])
-    assert [one.blur for one in found] == [expected[0], None, None, expected[1]]
-    assert found[1].error == "there is no such file"
-    assert "leaves the picture of 32 x 32" in found[2].error
+    assert [result.blur for result in scored] == [expected[0], None, None, expected[1]]
+    assert scored[1].error == "there is no such file"
+    assert "leaves the picture of 32 x 32" in scored[2].error
+
+
+def test_score_keeps_few_pictures_of_a_generator_in_memory(loaded):
+    alive, most = weakref.WeakSet(), 0
+
+    class Picture(np.ndarray):  # A plain array is not hashable.
+        __hash__ = object.__hash__
+
+    def pictures():
+        nonlocal most
+        for _ in range(200):
+            picture = GOOD.copy().view(Picture)
+            alive.add(picture)
+            most = max(most, len(alive))
+            yield picture
+
+    loaded.score(pictures(), batch_size=100)
+    assert most < 50
 
 
 def test_it_tells_what_it_is(run, loaded):

@@ -28,7 +28,9 @@ def rows(tmp_path):
 
 
 def page(path, rows, **options):
-    sheet.write(str(path), rows, PROTOCOL, **{"keep_below": None, "title": "scores.csv"} | options)
+    picks = sheet.Picks(np.array([row.blur for row in rows], np.float32))  # None becomes NaN.
+    assert list(picks.watch(rows)) == list(rows)
+    sheet.write(str(path), picks, PROTOCOL, **{"keep_below": None, "title": "scores.csv"} | options)
     return path.read_text(encoding="utf-8")
 
 

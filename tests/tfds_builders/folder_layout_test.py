@@ -15,15 +15,14 @@ def left_out(layout):
     return [(problem.kind, problem.file) for problem in layout.warnings]
 
 
-def test_pictures_lie_at_any_depth(root):
-    for name in ("b.JPG", "a/b/c.png", "unlabeled/d.webp", "e.bmp", "f.tiff", "name with , and \u202f.png"):
+def test_pictures_of_every_format_lie_at_any_depth(root):
+    names = {"b.JPG", "a/b/c.png", "unlabeled/d.webp", "e.bmp", "f.tiff", "name with , and \u202f.png"}
+    names |= {"g.gif", "h.jp2", "i.avif", "j.ppm"}
+    for name in names:
         save(root, name, 0)
     (root / "notes.txt").write_text("no picture")
     layout = read_layout(root)
-    assert list(layout.paths) == sorted(layout.paths)
-    assert set(layout.paths) == {
-        "a/b/c.png", "b.JPG", "e.bmp", "f.tiff", "name with , and \u202f.png", "unlabeled/d.webp"
-    }  # fmt: skip
+    assert list(layout.paths) == sorted(names)
     assert layout.paths["a/b/c.png"] == root / "a/b/c.png"
     assert layout.problems == layout.warnings == []
 
@@ -86,5 +85,20 @@ def test_a_name_that_is_no_text_is_left_out(root):
 
 def test_a_file_that_is_no_picture_says_so(root):
     save(root, "a.png", 0)
-    (root / "b.gif").write_bytes(b"")
-    assert "has not the ending of a picture" in read_layout(root).why_not("b.gif")[1]
+    (root / "b.txt").write_bytes(b"")
+    assert "does not have the ending of a picture" in read_layout(root).why_not("b.txt")[1]
+
+
+def test_a_folder_that_cannot_be_opened_is_told(root, monkeypatch):
+    save(root, "a.png", 0)
+    save(root, "deep/b.png", 0)
+    scandir = os.scandir
+
+    def refuse(path):  # Root may open any.
+        if path.endswith("deep"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    layout = read_layout(root)
+    assert list(layout.paths) == ["a.png"] and left_out(layout) == [("left out", "deep")]

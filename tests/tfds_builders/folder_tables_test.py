@@ -95,6 +95,32 @@ def test_a_malformed_line_costs_itself_alone(root, line, found):
     assert tables.votes == [Vote(3, "b.png", "a.png", 1, "")]
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("a.png,1,2,3", "4 fields, the header 5"),
+        ("a.png,1,2,3,4.5", "the box '1,2,3,4.5' is not four whole numbers"),
+        ("a.png,,,,", "'a.png' has no box"),
+    ],
+)
+def test_a_malformed_box_costs_only_its_line(root, line, found):
+    write(root, "boxes.csv", "name,x,y,width,height", line, "b.png,1,2,30,40")
+    tables = read(root)
+    ((kind, file, number, text),) = tables.problems
+    assert (kind, file, number) == ("malformed line", "boxes.csv", 2) and found in text
+    assert tables.boxes == {"b.png": Boxed(3, (1, 2, 30, 40))}
+
+
+@pytest.mark.parametrize("header", ["name,x,y,width", "name,x,y,width,height,who", ""])
+def test_boxes_need_their_header(root, header):
+    write(root, "boxes.csv", header, "a.png,1,2,30,40")
+    tables = read(root)
+    assert [(problem.kind, problem.file, problem.line) for problem in tables.problems] == [
+        ("malformed line", "boxes.csv", 1)
+    ]
+    assert tables.boxes == {}
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../a.png", "sub/../a.png", "C:a.png", "sub\\é.png"])
 def test_a_name_that_leads_out_of_the_folder_is_never_looked_up(root, name):
     write(root, "ranked.csv", "name,rank", f'"{name}",1')

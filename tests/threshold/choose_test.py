@@ -19,8 +19,9 @@ class FakeScorer:
     def score_each(self, pictures, *, batch_size):
         pictures = iter(pictures)
         while batch := list(itertools.islice(pictures, batch_size)):
-            for name, _ in batch:
-                yield Scored(None, "it is broken") if "broken" in name else Scored(float(name), None)
+            for picture in batch:
+                broken = "broken" in picture.name
+                yield picture, Scored(None, "it is broken") if broken else Scored(float(picture.name), None)
 
 
 def inputs(scores):
@@ -29,13 +30,13 @@ def inputs(scores):
 
 def test_a_discard_rate():
     pictures = [*inputs(np.arange(40) / 100), Input("broken.jpg", None)]
-    chosen = choose.for_discard(FakeScorer(), pictures, 0.1, of="PHOTOS", batch_size=3)
-    found = chosen.threshold
-    assert found.keep_below == pytest.approx(0.355)
-    assert (found.checkpoint, found.step) == ("0123456789abcdef", 200)
-    assert (found.rule, found.target, found.pictures) == ("discard", 0.1, 40)
+    chosen = choose.for_discard(FakeScorer(), pictures, 0.1, source="PHOTOS", batch_size=3)
+    threshold = chosen.threshold
+    assert threshold.keep_below == pytest.approx(0.355)
+    assert (threshold.checkpoint, threshold.step) == ("0123456789abcdef", 200)
+    assert (threshold.rule, threshold.target, threshold.pictures) == ("discard", 0.1, 40)
     # Clopper and Pearson's interval of 4 of 40.
-    assert found.interval == pytest.approx((0.0279, 0.2366), abs=1e-4)
+    assert threshold.interval == pytest.approx((0.0279, 0.2366), abs=1e-4)
     assert chosen.lines == [
         "scored 40 of 41 pictures; 1 could not be, such as broken.jpg: it is broken",
         "keep below blur 0.3550, that is above sharpness 64.50 and below percentile 35.5 of 100 faces",
@@ -46,18 +47,18 @@ def test_a_discard_rate():
 def test_too_few_that_can_be_scored_say_so():
     pictures = [Input("broken.jpg", None)] * 50
     with pytest.raises(ValueError, match="50 could not be, such as broken.jpg: it is broken: 0 pictures are too few"):
-        choose.for_discard(FakeScorer(), pictures, 0.1, of="PHOTOS")
+        choose.for_discard(FakeScorer(), pictures, 0.1, source="PHOTOS")
 
 
 def examples(good, bad):
-    return [Example(each, True) for each in inputs(good)] + [Example(each, False) for each in inputs(bad)]
+    return [Example(picture, True) for picture in inputs(good)] + [Example(picture, False) for picture in inputs(bad)]
 
 
 GOOD, BAD = np.arange(40) / 100, 0.3 + np.arange(40) / 100  # 0.00 to 0.39 and 0.30 to 0.69.
 
 
 def test_few_lost_good_pictures():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "lose-good", 0.05, of="labels.csv")
+    chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "lose-good", 0.05, source="labels.csv")
     assert chosen.threshold.keep_below == pytest.approx(0.375)
     assert "of good pictures it discards 5.0% (2 of 40;" in chosen.lines[2]
     assert "of bad pictures it keeps 20.0% (8 of 40;" in chosen.lines[3]
@@ -65,7 +66,7 @@ def test_few_lost_good_pictures():
 
 
 def test_few_kept_bad_pictures():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "keep-bad", 0.05, of="labels.csv")
+    chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "keep-bad", 0.05, source="labels.csv")
     assert chosen.threshold.keep_below == pytest.approx(0.315)
     assert "of good pictures it discards 20.0% (8 of 40;" in chosen.lines[2]
     assert "of bad pictures it keeps 5.0% (2 of 40;" in chosen.lines[3]
@@ -76,14 +77,14 @@ def test_few_kept_bad_pictures():
 
 
 def test_good_pictures_alone_will_do():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, []), "lose-good", 0.05, of="labels.csv")
+    chosen = choose.for_examples(FakeScorer(), examples(GOOD, []), "lose-good", 0.05, source="labels.csv")
     assert len(chosen.lines) == 3
     with pytest.raises(ValueError, match="0 bad pictures are too few"):
-        choose.for_examples(FakeScorer(), examples(GOOD, []), "keep-bad", 0.05, of="labels.csv")
+        choose.for_examples(FakeScorer(), examples(GOOD, []), "keep-bad", 0.05, source="labels.csv")
 
 
 def test_what_blur_does_not_tell_apart_is_said():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, GOOD), "lose-good", 0.05, of="labels.csv")
+    chosen = choose.for_examples(FakeScorer(), examples(GOOD, GOOD), "lose-good", 0.05, source="labels.csv")
     assert "blur does not tell them apart" in chosen.lines[-1]
 
 
@@ -99,11 +100,11 @@ def test_examples_are_read(tmp_path):
     ("text", "message"),
     [
         ("name,label\na.jpg,good\nb.jpg,fine\n", r"labels.csv:3: the label must be good or bad, found 'fine'"),
-        ("name,label\na.jpg,good\na.jpg,bad\n", r"labels.csv:3: 'a.jpg' stands in .*labels.csv:2 already"),
-        ("name,good\na.jpg,1\n", r"labels.csv: line 1 must name the columns name, label; found 'name,good'"),
-        ("label\ngood\n", r"line 1 must name the columns name"),
+        ("name,label\na.jpg,good\na.jpg,bad\n", r"labels.csv:3: 'a.jpg' is in .*labels.csv:2 already"),
+        ("name,good\na.jpg,1\n", r"labels.csv:1: the header must name the columns name, label; found 'name,good'"),
+        ("label\ngood\n", r"the header must name the columns name"),
         ("name,label\n", r"holds no picture"),
-        ("", r"line 1 must name"),
+        ("", r"the header must name"),
         ("name,label,x,y,width,height\na.jpg,good,1,2,wide,4\n", r"labels.csv:2: the box"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A folder of one's own pictures with hand-written labels."""
+"""A folder of your own pictures with hand-written labels."""
 
 from tfds_builders.folder_face_blur.builder import FolderFaceBlur
 

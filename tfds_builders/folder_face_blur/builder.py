@@ -1,4 +1,4 @@
-"""TFDS builder of a folder of one's own pictures; docs/data.md describes the folder and what is checked."""
+"""TFDS builder of a folder of your own pictures; docs/data.md describes the folder and what is checked."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from tfds_builders.folder_face_blur.tables import PAIRS, RANKED
 from tfds_builders.pictures import Failure
 from tfds_builders.problems import Problem, ReleaseError, listing
 
-# What a part is made of where it is missing.
+# Part -> what it is made of, and what to write there.
 _NEEDED = {
     "labeled": (PAIRS, "the pairs that people compared; its first line is left,right,order"),
     "unlabeled": ("unlabeled/", "two more pictures that are not in ranked.csv"),
@@ -81,7 +81,7 @@ class FolderFaceBlur(schema.BlurDataset):
 
     @property
     def looks(self) -> dict[str, Look | Failure]:
-        """What was seen of each picture, now or when the faces were prepared."""
+        """What was seen in each picture, now or when the faces were prepared."""
         if self._looks is None:
             faces = self if self.kind == "faces" else self.part("faces")
             if os.path.exists(os.path.join(faces.data_path, "dataset_info.json")):
@@ -91,8 +91,8 @@ class FolderFaceBlur(schema.BlurDataset):
                 self._looks = {name: looks[name] for name in self.sources.wanted}
             else:
                 print(f"reading {len(self.sources.wanted)} pictures of {self.manual_dir}", file=sys.stderr)
-                found = self.sources.faces.items()
-                self._looks = {name: face if isinstance(face, Failure) else face[1] for name, face in found}
+                faces = self.sources.faces.items()
+                self._looks = {name: face if isinstance(face, Failure) else face[1] for name, face in faces}
         return self._looks
 
     @property
@@ -103,7 +103,7 @@ class FolderFaceBlur(schema.BlurDataset):
         return self._findings
 
     def has(self, kind: str) -> bool:
-        """Whether the folder holds anything for a part."""
+        """Whether the folder has anything for a part."""
         tables = self.sources.tables
         return {
             "labeled": tables.votes is not None,
@@ -124,18 +124,19 @@ class FolderFaceBlur(schema.BlurDataset):
         if self.findings.warnings:
             count = len(self.findings.warnings)
             print(f"{self.manual_dir}: {count} warning(s)\n{listing(self.findings.warnings)}\n", file=sys.stderr)
-        if found := self.sources.combined.agreement:
-            alpha = "cannot be had, since all votes are ties" if found["alpha"] is None else f"is {found['alpha']:.2f}"
+        if agreement := self.sources.combined.agreement:
+            alpha = agreement["alpha"]
+            alpha = "is not defined, since all votes are ties" if alpha is None else f"is {alpha:.2f}"
             print(
-                f"{found['annotators']} annotators compared {found['pairs']} pairs more than once: Krippendorff's alpha"
-                f" {alpha} (1 is perfect agreement, 0 chance)",
+                f"{agreement['annotators']} annotators compared {agreement['pairs']} pairs more than once:"
+                f" Krippendorff's alpha {alpha} (1 is perfect agreement, 0 chance)",
                 file=sys.stderr,
             )
         if problems := missing + self.findings.problems:
             raise ReleaseError(self.manual_dir, problems)
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces that can be had."""
+        """Yields the faces that can be read."""
         looks = self.looks
         self.info.metadata["looks"] = {name: list(look) for name, look in looks.items() if isinstance(look, Look)}
         self.info.metadata["failures"] = {n: list(look) for n, look in looks.items() if isinstance(look, Failure)}
@@ -149,21 +150,21 @@ class FolderFaceBlur(schema.BlurDataset):
 
     def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         """Returns the pairs or ranks of a part."""
-        found = self.findings
-        self.info.metadata["partial"] = found.partial
+        findings = self.findings
+        self.info.metadata["partial"] = findings.partial
         rows = {name: row for row, name in enumerate(n for n, look in self.looks.items() if isinstance(look, Look))}
 
         def pair(left: str, right: str, **order: np.int8) -> dict[str, Any]:
             return {"left": rows[left], "right": rows[right], "left_name": left, "right_name": right, **order}
 
         if self.kind == "ranked":
-            ranks = ({"face": rows[name], "rank": np.float32(rank)} for name, rank in found.ranked.items())
+            ranks = ({"face": rows[name], "rank": np.float32(rank)} for name, rank in findings.ranked.items())
             return {"test": enumerate(ranks)}
         if self.kind == "unlabeled":
-            return {"train": enumerate(pair(*names) for names in found.unlabeled)}
-        labeled = {"train": found.train, "validation": found.validation}
+            return {"train": enumerate(pair(*names) for names in findings.unlabeled)}
+        labeled = {"train": findings.train, "validation": findings.validation}
         return {
-            split: ((each.line, pair(*each.names, order=np.int8(each.order))) for each in pairs)
+            split: ((vote.line, pair(*vote.names, order=np.int8(vote.order))) for vote in pairs)
             for split, pairs in labeled.items()
         }
 

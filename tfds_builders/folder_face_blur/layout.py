@@ -6,16 +6,12 @@ folder itself. `unlabeled/` may hold more of them: beside `images/` their names 
 
 import dataclasses
 import os
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from blur_jax.data import picture_files
+from blur_jax.data.picture_files import IMAGES, UNLABELED, Kind
 from tfds_builders.problems import Problem, is_unsafe
-
-IMAGES, UNLABELED = "images", "unlabeled"
-# What Pillow reads, HEIC with pillow-heif; files with other endings are no pictures here.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
-_NOT_OURS = ("@eaDir", "__MACOSX")  # Thumbnails that network disks and archives add.
 
 
 @dataclasses.dataclass
@@ -26,7 +22,8 @@ class Layout:
         root: the folder.
         paths: name -> path, sorted by name.
         problems: names that two pictures share.
-        warnings: links that lead out of the folder or to no file, and names that are no text; all are left out.
+        warnings: what is left out: links that lead out of the folder or to no file, links to folders, folders that
+            cannot be opened, and names that are not text.
     """
 
     root: Path
@@ -39,7 +36,7 @@ class Layout:
 
     def find(self, name: str) -> str | None:
         """Returns the name of a picture as the disk has it, which may be another Unicode form; None if unknown."""
-        return name if name in self.paths else self._composed.get(_compose(name))
+        return name if name in self.paths else self._composed.get(picture_files.compose(name))
 
     def why_not(self, name: str) -> tuple[str, str]:
         """Returns the kind of problem with a name that `find` does not know, and what was found."""
@@ -49,23 +46,24 @@ class Layout:
             kind, why = self._links[name]
             return kind, f"{name!r} is {why}"
         if any(os.path.isfile(folder / name) for folder in _tops(self.root)):
-            return "unknown picture", f"{name!r} has not the ending of a picture ({', '.join(SUFFIXES)})"
+            endings = ", ".join(picture_files.ENDINGS)
+            return "unknown picture", f"{name!r} does not have the ending of a picture ({endings})"
         alike = self._alike.get(name.casefold()) or self._alike.get(_base(name))
         return "unknown picture", repr(name) + (f"; is it {alike!r}?" if alike else "")
 
 
 def read_layout(manual_dir: str | os.PathLike) -> Layout:
     """Finds the pictures of a folder; hidden files and folders are left out."""
-    layout, found = Layout(Path(manual_dir)), {}
-    for top in _tops(layout.root):
+    layout, paths = Layout(Path(manual_dir)), {}
+    for top in filter(Path.is_dir, _tops(layout.root)):
         for name, path in _walk(layout, top):
-            if name in found:
+            if name in paths:
                 also = f"{IMAGES}/{name} has the same name"
                 layout.problems.append(Problem("ambiguous name", f"{UNLABELED}/{name}", 0, also))
-            found.setdefault(name, path)
-    layout.paths = dict(sorted(found.items()))
+            paths.setdefault(name, path)
+    layout.paths = dict(sorted(paths.items()))
     for name in layout.paths:
-        layout._composed.setdefault(_compose(name), name)
+        layout._composed.setdefault(picture_files.compose(name), name)
         for key in (name.casefold(), _base(name)):
             layout._alike.setdefault(key, name)
     return layout
@@ -79,44 +77,42 @@ def _tops(root: Path) -> list[Path]:
 def _is_text(name: str) -> bool:
     try:
         return bool(name.encode())
-    except UnicodeEncodeError:  # Bytes that the disk holds and no encoding.
+    except UnicodeEncodeError:  # Bytes that are not UTF-8.
         return False
-
-
-def _compose(name: str) -> str:
-    return unicodedata.normalize("NFC", name)  # macOS may store an accent as a character of its own.
 
 
 def _base(name: str) -> str:
     return name.rpartition("/")[2].casefold()
 
 
-def _bad_link(path: Path, inside: Path) -> tuple[str, str] | None:
-    """Returns the kind of problem with a link to a picture, and what it is; None where it is good."""
-    if not Path(os.path.realpath(path)).is_relative_to(inside):
-        return "unsafe path", "a link that leads out of the folder"
-    return None if os.path.exists(path) else ("unknown picture", "a link that leads to no file")
+def _why_left_out(layout: Layout, path: Path, name: str, kind: Kind, inside: Path) -> str:
+    """Returns why what a walk has reached is left out; "" for a picture that is not."""
+    if kind is Kind.LINK:
+        return "a link to a folder; the pictures in it are left out"
+    if kind is Kind.UNREADABLE:
+        return "a folder that cannot be opened; the pictures in it are left out"
+    if path.is_symlink():
+        bad = None
+        if not Path(os.path.realpath(path)).is_relative_to(inside):
+            bad = "unsafe path", "a link that leads out of the folder"
+        elif not path.exists():
+            bad = "unknown picture", "a link that leads to no file"
+        if bad:
+            layout._links[name] = bad
+            return bad[1]
+    return "" if _is_text(name) else "its name is not text in UTF-8"
 
 
 def _walk(layout: Layout, top: Path) -> Iterator[tuple[str, Path]]:
     """Yields (name, path) of the pictures below a folder, which itself may be a link."""
     inside = Path(os.path.realpath(top))
-    for folder, subfolders, files in os.walk(top):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in _NOT_OURS]
-        linked = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        for file in sorted(files) + linked:
-            path = Path(folder, file)
-            name, why = path.relative_to(top).as_posix(), ""
-            if file in linked:
-                why = "a link to a folder; the pictures in it are left out"
-            elif file.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            elif path.is_symlink() and (bad := _bad_link(path, inside)):
-                layout._links[name], why = bad, bad[1]
-            elif not _is_text(name):
-                why = "its name is not text in UTF-8"
-            if why:
-                shown = ascii(path.relative_to(layout.root).as_posix())[1:-1]
-                layout.warnings.append(Problem("left out", shown, 0, why))
-            else:
-                yield name, path
+    for reached, kind in picture_files.walk(str(top), follow_links=False):
+        if kind in (Kind.FOLDER, Kind.END):
+            continue
+        path = Path(reached)
+        name = path.relative_to(top).as_posix()
+        if why := _why_left_out(layout, path, name, kind, inside):
+            shown = ascii(path.relative_to(layout.root).as_posix())[1:-1]
+            layout.warnings.append(Problem("left out", shown, 0, why))
+        else:
+            yield name, path

@@ -15,7 +15,7 @@ from tfds_builders.pictures import Failure, encode_png, in_threads
 
 
 class Look(NamedTuple):
-    """What was seen of a picture: its width and height in pixels, and the hash of `likeness.look`."""
+    """What was seen in a picture: its width and height in pixels, and the hash of `likeness.look`."""
 
     width: int
     height: int
@@ -23,7 +23,7 @@ class Look(NamedTuple):
 
 
 class Sources:
-    """A folder of pictures and its tables; nothing is read before it is asked for."""
+    """A folder of pictures and its tables; both are read when they are first used."""
 
     def __init__(self, manual_dir: str | os.PathLike, preprocessing: Preprocessing) -> None:
         """Takes the folder, and the crop and resize protocol."""
@@ -74,7 +74,7 @@ class Sources:
 
     @functools.cached_property
     def faces(self) -> dict[str, tuple[bytes, Look] | Failure]:
-        """Every wanted picture, decoded once: its face as PNG and what was seen of it, or why it cannot be had."""
+        """Every wanted picture, decoded once: its face as PNG and what was seen of it, or why it cannot be read."""
         return dict(zip(self.wanted, in_threads(self._read, self.wanted, faces=len(self.wanted))))
 
     def _read(self, name: str) -> list[tuple[bytes, Look] | Failure]:

@@ -4,23 +4,25 @@
 - `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
 - `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
 
-Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted.
+Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted. Names in `boxes.csv` are
+exact (see `picture_lists.read_boxes`); spaces around other fields are not part of them.
 """
 
+import contextlib
 import csv
 import dataclasses
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from blur_jax.data import picture_lists
 from blur_jax.data.preprocessing import Box
+from blur_jax.data.untrusted import LineError
 from tfds_builders.folder_face_blur.layout import Layout
 from tfds_builders.problems import LONGEST_LINE, Problem
 
-PAIRS, BOXES, RANKED = "pairs.csv", "boxes.csv", "ranked.csv"
+PAIRS, BOXES, RANKED = "pairs.csv", picture_lists.BOXES_FILE, "ranked.csv"
 COLUMNS = {
     PAIRS: (("left", "right", "order"), ("annotator", "time")),
-    BOXES: (("name", "x", "y", "width", "height"), ()),
     RANKED: (("name", "rank"), ()),
 }
 _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
@@ -55,11 +57,11 @@ class Tables:
     """The parsed tables; None stands for one that is not there.
 
     Attributes:
-        votes: the faultless lines of `pairs.csv`, in order.
+        votes: the valid lines of `pairs.csv`, in order.
         boxes: name -> its line of `boxes.csv`.
         ranks: name -> its line of `ranked.csv`.
         problems: what is wrong with single lines.
-        warnings: what is odd about them, but harmless.
+        warnings: what is harmless.
     """
 
     votes: list[Vote] | None = None
@@ -70,13 +72,13 @@ class Tables:
 
     def uses(self) -> dict[str, tuple[str, int]]:
         """Picture -> file and line that first names it in `pairs.csv` or `ranked.csv`."""
-        found = {}
+        uses = {}
         for vote in self.votes or []:
             for name in (vote.left, vote.right):
-                found.setdefault(name, (PAIRS, vote.line))
+                uses.setdefault(name, (PAIRS, vote.line))
         for name, ranked in (self.ranks or {}).items():
-            found.setdefault(name, (RANKED, ranked.line))
-        return found
+            uses.setdefault(name, (RANKED, ranked.line))
+        return uses
 
 
 def read_tables(layout: Layout) -> Tables:
@@ -139,13 +141,14 @@ def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict
 
 def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> str | None:
     """Returns the name of a picture as the disk has it; reports one that is not there."""
-    found = layout.find(name)
-    if found is None:
+    known = layout.find(name)
+    if known is None:
         kind, text = layout.why_not(name)
-        # A box for a picture that has gone is no harm.
-        of = tables.warnings if (file, kind) == (BOXES, "unknown picture") else tables.problems
-        of.append(Problem("unused box" if of is tables.warnings else kind, file, line, text))
-    return found
+        if (file, kind) == (BOXES, "unknown picture"):  # A box of a removed picture does no harm.
+            tables.warnings.append(Problem("unused box", file, line, text))
+        else:
+            tables.problems.append(Problem(kind, file, line, text))
+    return known
 
 
 def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
@@ -162,18 +165,26 @@ def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
 
 def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
     boxes = {}
-    for line, row in _rows(tables, layout, BOXES):
-        texts = [row[column] for column in ("x", "y", "width", "height")]
-        name = _known(tables, layout, BOXES, line, row["name"])
-        if not all(re.fullmatch("-?[0-9]{1,9}", text) for text in texts):
-            text = f"box {','.join(texts)!r} is not four whole numbers of pixels"
-            tables.problems.append(Problem("malformed line", BOXES, line, text))
-        elif name in boxes:
-            text = f"{name!r} has a box in line {boxes[name].line} already"
-            tables.problems.append(Problem("repeated line", BOXES, line, text))
-        elif name is not None:
-            boxes[name] = Boxed(line, tuple(map(int, texts)))
+    with open(layout.root / BOXES, "rb") as file, _malformed(tables):
+        for place, fields in picture_lists.boxes_table(file, BOXES):
+            with _malformed(tables):
+                row = picture_lists.parse_boxed_row(place, fields)
+                name = _known(tables, layout, BOXES, place.line, row.name)
+                if name in boxes:
+                    text = f"{name!r} has a box in line {boxes[name].line} already"
+                    tables.problems.append(Problem("repeated line", BOXES, place.line, text))
+                elif name is not None:
+                    boxes[name] = Boxed(place.line, row.box)
     return boxes
+
+
+@contextlib.contextmanager
+def _malformed(tables: Tables) -> Iterator[None]:
+    """Reports what the parser of boxes raises, and leaves the block."""
+    try:
+        yield
+    except LineError as error:
+        tables.problems.append(Problem("malformed line", BOXES, error.place.line, error.reason))
 
 
 def _read_ranks(tables: Tables, layout: Layout) -> dict[str, Ranked]:

@@ -1,0 +1,95 @@
+"""Which files are pictures, and the one walk through a folder: for training and for scoring."""
+
+import enum
+import os
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Every ending that `pictures.decode` reads; HEIC needs pillow-heif.
+ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
+    ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
+)  # fmt: skip
+# The folders of a training set's pictures; names in its tables leave these out.
+IMAGES, UNLABELED = "images", "unlabeled"
+_NOT_OURS = ("@eaDir", "__MACOSX")  # Thumbnails that network disks and archives add.
+
+
+class Kind(enum.Enum):
+    """What a walk has reached."""
+
+    PICTURE = "a file or folder with the ending of a picture"
+    FOLDER = "a folder, before what is in it"
+    END = "a folder, after what is in it"
+    LINK = "a link to a folder that is not followed"
+    UNREADABLE = "a folder that cannot be opened"
+
+
+class Entry(NamedTuple):
+    """A step of a walk: a path that begins with the walked folder ("." is left out), and its kind."""
+
+    path: str
+    kind: Kind
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file in a folder counts as a picture: by its ending, unless it is hidden."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
+
+
+def compose(name: str) -> str:
+    """Returns a name in the Unicode form that names are compared in: macOS may store an accent as its own character."""
+    return unicodedata.normalize("NFC", name)
+
+
+def walk(folder: str, *, follow_links: bool = True, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[Entry]:
+    """Yields a folder's pictures and the folders in it at any depth, sorted by name within each folder.
+
+    Hidden files and folders are left out. Only one branch's names are held in memory.
+
+    Args:
+        folder: its path.
+        follow_links: whether to enter links to folders, except those that lead back to a folder above.
+        _above: (device, inode) of the folders above.
+    """
+    try:
+        status = os.stat(folder)
+        names, folders = _names(folder)
+    except OSError:
+        yield Entry(folder, Kind.UNREADABLE)
+        return
+    here = (status.st_dev, status.st_ino)
+    if here in _above:
+        return
+    yield Entry(folder, Kind.FOLDER)
+    for name in names:
+        path = name if folder == os.curdir else os.path.join(folder, name)
+        if is_picture(name):
+            yield Entry(path, Kind.PICTURE)
+        elif name in folders and not follow_links and os.path.islink(path):
+            yield Entry(path, Kind.LINK)
+        elif name in folders:
+            yield from walk(path, follow_links=follow_links, _above=(*_above, here))
+    yield Entry(folder, Kind.END)
+
+
+def _names(folder: str) -> tuple[list[str], set[str]]:
+    """Returns the names of pictures and folders, sorted, and which are folders."""
+    names, folders = [], set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _NOT_OURS:
+                continue
+            if _is_folder(entry):
+                folders.add(entry.name)
+            if entry.name in folders or is_picture(entry.name):
+                names.append(entry.name)
+    return sorted(names), folders
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link that leads to itself.
+        return False
