@@ -26,6 +26,5 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "calibration": records.calibration,
     "checkpoint record": records.record,
     "history of a run": records.history,
-    "weights": records.weights,
     "pictures": records.pictures,
 }
