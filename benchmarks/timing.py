@@ -1,4 +1,4 @@
-"""How long functions take, measured in turn, so that a busy machine slows all of them alike."""
+"""Times functions in turn, so that a busy machine slows all of them equally."""
 
 import os
 import platform
@@ -16,12 +16,12 @@ from blur_jax.train import config_check
 
 
 def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:
-    """Times functions without arguments, round after round; the first round, which compiles, does not count.
+    """Times functions without arguments, round after round; the first round compiles and does not count.
 
     Args:
-        calls: {name: function}; what a function returns is waited for.
+        calls: {name: function}; the clock stops once the arrays that a function returns are ready.
         repeats: rounds that count.
-        cpu: count the CPU seconds of all threads of this process, which other programs disturb less.
+        cpu: counts the CPU seconds of all threads of this process, which other programs disturb less.
 
     Returns:
         {name: seconds of each round}.
@@ -63,7 +63,7 @@ def main(benchmark: Callable[[], None]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets names each folder it reads.
+            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets logs each folder that it reads.
         if "config" in flags.FLAGS:
             distributed.divide_cpu(*config_check.divisible(flags.FLAGS.config))
         print(machine())
@@ -74,7 +74,7 @@ def main(benchmark: Callable[[], None]) -> None:
 
 def define_cpu() -> None:
     """Defines --cpu."""
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a busy machine.")
 
 
 def define_repeats(default: int) -> None:

@@ -26,7 +26,7 @@ def journal(root: Path) -> Target:
         with Journal(output, header) as journal:
             kept = journal.resume([Input(row.name, row.box) for row in rows], 1)
             found = list(journal)
-        # What is kept of a damaged journal is of its inputs, and is a score or a reason.
+        # The rows kept from a damaged journal belong to its inputs, and each is a score or a reason.
         assert [(row.name, row.box) for row in found] == [(row.name, row.box) for row in rows[:kept]]
         assert all((row.blur is None) != (row.error is None) for row in found)
 
@@ -49,7 +49,7 @@ def _whole_calibration() -> dict:
 
 
 def calibration(root: Path) -> Target:
-    """What scores mean."""
+    """The calibration of scores."""
     del root
     from blur_jax.data.untrusted import read_json
     from blur_jax.metrics.calibration import Calibration, to_columns
