@@ -66,10 +66,10 @@ def test_activations_equal_pytorch(size):
         _, state = bound.backbone.apply({"params": params["backbone"]}, images, capture_intermediates=True)
         return state["intermediates"]
 
-    found = run(loaded_params(), reference_image(size))
+    activations = run(loaded_params(), reference_image(size))
     assert len(reference) == 17
     for name, expected in reference.items():
-        activation = np.asarray(found[name]["__call__"][0][0], np.float64)
+        activation = np.asarray(activations[name]["__call__"][0][0], np.float64)
         if name == "stem":
             activation = np.clip(activation, 0, 6)
         assert activation.shape == tuple(expected["shape"]), name

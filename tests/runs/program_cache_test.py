@@ -82,7 +82,7 @@ def test_launching_keeps_programs(bare_env, tmp_path):
 
 @pytest.fixture
 def unset(monkeypatch, tmp_path):
-    """This process as it is where nobody has set a cache; gives the folder of compiled programs."""
+    """Unsets the cache in this process; returns the folder of compiled programs."""
     names = ("dir", "min_compile_time_secs", "enable_xla_caches")
     names = ("jax_compilation_cache_dir", *(f"jax_persistent_cache_{name}" for name in names[1:]))
     before = {name: getattr(jax.config, name) for name in names}
