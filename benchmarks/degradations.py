@@ -2,8 +2,8 @@
 
     python -m benchmarks.degradations --sizes=64,128
 
-Times the module's own convolution against the alternatives, each checked to give the same image, then draws of all
-families and what they do.
+Times the module's own convolution and the alternatives, which must give the same image, and then drawing and applying
+degradations of all families.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ RANGE = {"rms_min": 0.004, "rms_max": 0.06}
 
 
 def fft(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Convolves as the module does; as all alternatives do, from float32 [n, S, S, 3] to the same shape."""
+    """Convolves as the module does: float32 [n, S, S, 3] -> the same shape, as all alternatives do."""
     return degradations._convolve(draw, light)
 
 
@@ -79,7 +79,7 @@ def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
 
 
 def _mapped(function: Callable) -> Callable:
-    """Returns the function compiled for many draws, as the train step has it: one after the other on a CPU."""
+    """Returns the function compiled for many draws, mapped as in the train step: one draw after another on a CPU."""
     return jax.jit(partial(map_examples, function))
 
 

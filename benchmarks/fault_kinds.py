@@ -1,4 +1,4 @@
-"""Faults of disk and data: how each is injected into a run that was stopped, and what is promised then."""
+"""Injects faults of disk and data into stopped runs, and checks what each run promises in that case."""
 
 import contextlib
 import json
@@ -20,8 +20,8 @@ from benchmarks.fault_runs import (
     Launch,
     damage,
     files_of_newest,
+    problem_with,
     run,
-    said,
     stop_in_training,
 )
 
@@ -31,11 +31,11 @@ Injection = Callable[[pathlib.Path, random.Random], tuple[str, Ended, bool]]
 
 def kinds(root: pathlib.Path) -> dict[str, Injection]:
     """Returns all faults by name; `root` holds the pictures."""
-    found: dict[str, Injection] = {
+    injections: dict[str, Injection] = {
         f"a file of the newest checkpoint {how}": partial(_checkpoint, how=how)
         for how in ("cut short", "bit flipped", "emptied", "removed")
     }
-    found |= {
+    injections |= {
         "all checkpoints cut short": _no_checkpoint,
         "config.json removed": partial(_config_json, content=None),
         "config.json damaged": partial(_config_json, content="{"),
@@ -45,15 +45,17 @@ def kinds(root: pathlib.Path) -> dict[str, Injection]:
         ),
         "two runs in one workdir": _two_at_once,
     }
-    found |= {f"a prepared file {how}": partial(_prepared, how=how) for how in ("cut short", "bit flipped", "emptied")}
-    found |= {
+    injections |= {
+        f"a prepared file {how}": partial(_prepared, how=how) for how in ("cut short", "bit flipped", "emptied")
+    }
+    injections |= {
         "prepared description edited": _description,
         "data changed since the run began": _other_data,
         "a picture damaged": partial(_picture, root=root),
     }
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        found |= {"disk full": _disk_full, "disk read-only": _read_only}
-    return found
+        injections |= {"disk full": _disk_full, "disk read-only": _read_only}
+    return injections
 
 
 def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
@@ -62,7 +64,7 @@ def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
     made = folder.parent / f"stopped-{rows}"
     if not made.exists():
         ended = stop_in_training(made, rows)
-        if problem := said(ended, "stopped by SIGTERM and saved", [STOPPED]):
+        if problem := problem_with(ended, "stopped by SIGTERM and saved", [STOPPED]):
             return problem
     shutil.copytree(made, folder, dirs_exist_ok=True)
     return ""
@@ -70,18 +72,18 @@ def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
 
 def _resumed(folder: pathlib.Path) -> tuple[str, Ended]:
     ended = run(folder)
-    return said(ended, "report ", [DONE]), ended
+    return problem_with(ended, "report ", [DONE]), ended
 
 
 def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
     before = _stopped(folder, rng)
-    # Of all files, the large ones most often: bits flip where bits are.
+    # Large files are chosen more often, as bits flip in proportion to size.
     files = [path for path in files_of_newest(folder) if path.stat().st_size]
     (path,) = rng.choices(files, [path.stat().st_size ** 0.5 for path in files])
     damage(path, how, rng)
     problem, ended = _resumed(folder)
     for aside in (folder / "run" / "checkpoints").glob("*.damaged"):
-        shutil.rmtree(aside)  # Kept for people; no leftover.
+        shutil.rmtree(aside)  # It is kept on purpose.
     return before or problem, ended, True
 
 
@@ -91,7 +93,7 @@ def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended
         if path.is_file():
             damage(path, "cut short", rng)
     ended = run(folder)
-    return before or said(ended, r"none of its \d+ checkpoint\(s\) can be used", [FAILED]), ended, False
+    return before or problem_with(ended, r"none of its \d+ checkpoint\(s\) can be used", [FAILED]), ended, False
 
 
 def _config_json(folder: pathlib.Path, rng: random.Random, content: str | None) -> tuple[str, Ended, bool]:
@@ -107,8 +109,8 @@ def _config_json(folder: pathlib.Path, rng: random.Random, content: str | None) 
 def _refused(
     folder: pathlib.Path, rng: random.Random, fields: dict[str, object], pattern: str
 ) -> tuple[str, Ended, bool]:
-    """A launch that is refused, after which the run goes on as if there had been none."""
-    problem = _stopped(folder, rng) or said(run(folder, **fields), pattern, [FAILED])
+    """A launch that is refused, after which the run continues as if nothing had happened."""
+    problem = _stopped(folder, rng) or problem_with(run(folder, **fields), pattern, [FAILED])
     again, ended = _resumed(folder)
     return problem or again, ended, True
 
@@ -118,7 +120,7 @@ def _two_at_once(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, 
     launches = [Launch(folder), Launch(folder)]
     ended = [launch.end() for launch in launches]
     codes = sorted(end.codes[0] for end in ended)
-    # Where the first is done before the second begins, that one finds nothing to do.
+    # If the first ends before the second begins, the second has nothing to do.
     problem = "" if codes in ([DONE, FAILED], [DONE, DONE]) else f"exit status {codes}"
     texts = "".join(end.output for end in ended)
     if codes == [DONE, FAILED] and "another process is training in it" not in texts:
@@ -127,16 +129,16 @@ def _two_at_once(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, 
 
 
 def _prepared(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
-    """The launch says which folder is damaged; without it, the data are prepared again and the run goes on."""
+    """The launch names the damaged folder; without this folder, the data are prepared again and the run continues."""
     before = _stopped(folder, rng)
     files = [path for path in (folder / "data").rglob("*") if path.is_file() and path.stat().st_size]
     path = rng.choice(files)
     damage(path, how, rng)
     ended = run(folder)
-    if ended.codes == [DONE]:  # What was hit does not matter, such as a citation.
-        return before or said(ended, "report ", [DONE]), ended, True
+    if ended.codes == [DONE]:  # The damage is harmless, for instance in a citation.
+        return before or problem_with(ended, "report ", [DONE]), ended, True
     part = path.parent.parent
-    problem = before or said(ended, "delete this folder", [FAILED])
+    problem = before or problem_with(ended, "delete this folder", [FAILED])
     shutil.rmtree(part)
     again, ended = _resumed(folder)
     return problem or again, ended, True
@@ -149,11 +151,11 @@ def _description(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, 
     described["splits"][rng.randrange(len(described["splits"]))]["shardLengths"] = ["3"]
     path.write_text(json.dumps(described))
     ended = run(folder)
-    return before or said(ended, r"holds \d+ records, and should 3.*delete this folder", [FAILED]), ended, False
+    return before or problem_with(ended, r"holds \d+ records, and should 3.*delete this folder", [FAILED]), ended, False
 
 
 def _other_data(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    """The prepared pairs are exchanged for others: every order is turned round."""
+    """The prepared pairs are replaced by pairs in which every order is reversed."""
     before = _stopped(folder, rng)
     other = folder / "other"
     shutil.copytree(folder.parent / "PHOTOS", other / "PHOTOS")
@@ -169,27 +171,27 @@ def _other_data(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, b
         shutil.copyfile(made, kept)
     shutil.rmtree(other)
     ended = run(folder)
-    return before or said(ended, "not those that this run began with", [FAILED]), ended, False
+    return before or problem_with(ended, "not those that this run began with", [FAILED]), ended, False
 
 
 def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tuple[str, Ended, bool]:
-    """A picture that a pair names is damaged before the data are prepared."""
+    """A picture in a pair is damaged before the data are prepared."""
     pictures = folder.parent / f"{folder.name}-PHOTOS"
     shutil.copytree(root / "PHOTOS", pictures)
     path = pictures / f"{rng.randrange(30)}.png"
     damage(path, "cut short", rng)
     ended = run(folder, pictures=str(pictures))
     shutil.rmtree(pictures)
-    problem = said(ended, rf"{path.name}", [FAILED])
+    problem = problem_with(ended, rf"{path.name}", [FAILED])
     return problem or "a run was left" * (folder / "run").exists(), ended, False
 
 
 @contextlib.contextmanager
 def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], None]]:
-    """Has the run on a disk of its own, and at the end copies it off, so that it can be compared.
+    """Puts the run on a disk of its own, and at the end copies it off, so that it can be compared.
 
     Yields:
-        what mounts the disk again, with another option.
+        a function that mounts the disk again with another option.
     """
     place, copy = folder / "run", folder / "copy"
     place.mkdir(parents=True, exist_ok=True)
@@ -204,9 +206,9 @@ def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], None]]:
 
 
 def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    """The disk is too small; with more space the run goes on."""
+    """The disk is too small; with more space the run continues."""
     with _disk(folder, f"{rng.randint(600, 2500)}k") as remount:
-        problem = said(run(folder), "[Nn]o space left", [FAILED])
+        problem = problem_with(run(folder), "[Nn]o space left", [FAILED])
         remount("size=100m")
         again, ended = _resumed(folder)
     return problem or again, ended, True
@@ -216,7 +218,7 @@ def _read_only(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bo
     with _disk(folder, "100m") as remount:
         problem = _stopped(folder, rng)
         remount("ro")
-        problem = problem or said(run(folder), "[Rr]ead-only", [FAILED])
+        problem = problem or problem_with(run(folder), "[Rr]ead-only", [FAILED])
         remount("rw")
         again, ended = _resumed(folder)
     return problem or again, ended, True

@@ -1,4 +1,4 @@
-"""Small runs of launch.py that can be disturbed, and what is left of them."""
+"""Starts small runs of launch.py, disturbs them, and reads what they leave behind."""
 
 import dataclasses
 import json
@@ -57,9 +57,9 @@ class Ended:
     """How the processes of a launch ended.
 
     Attributes:
-        codes: exit status of each, negative where a signal ended it.
-        output: what all of them printed.
-        seconds: from the launch, or from the last signal sent, to the end of the last.
+        codes: exit status of each process, negative if a signal ended it.
+        output: everything that the processes printed.
+        seconds: from the launch, or from the last signal, to the end of the last process.
         hung: whether one had to be killed after `LIMIT`.
     """
 
@@ -100,11 +100,11 @@ class Launch:
             ]
 
     def running(self) -> bool:
-        """Whether every process is still there."""
+        """Returns whether every process is still running."""
         return all(process.poll() is None for process in self.processes)
 
     def wait_for(self, happened: Callable[[], bool]) -> bool:
-        """Waits until something has happened; returns False where a process ended before."""
+        """Waits until `happened()`; returns False if a process ends first."""
         while self.running():
             if happened():
                 return True
@@ -112,7 +112,7 @@ class Launch:
         return False
 
     def send(self, number: int, index: int = 0) -> None:
-        """Sends a signal to one of the processes, from which on time is taken."""
+        """Sends a signal to one of the processes and restarts the clock."""
         self.processes[index].send_signal(number)
         self._began = time.monotonic()
 
@@ -149,14 +149,14 @@ def _step(path: pathlib.Path) -> int:
 
 
 def _best(run_folder: pathlib.Path) -> tuple[int, dict]:
-    found = json.loads((run_folder / "metrics.json").read_text())
-    return found["step"], found["splits"]
+    metrics = json.loads((run_folder / "metrics.json").read_text())
+    return metrics["step"], metrics["splits"]
 
 
 def leftovers(folder: pathlib.Path) -> list[str]:
     """Returns what a finished run must not leave behind: temporary files and folders, and empty files.
 
-    TensorBoard's are left out: each launch writes one of its own, empty where it was killed soon.
+    TensorBoard's files are left out: each launch writes its own, which is empty if the launch is killed early.
     """
     paths = [*(folder / "run").rglob("*"), *(folder / "data").rglob("*")]
     paths = [path for path in paths if path.parent.name != "tensorboard" and path.name != ".lock"]
@@ -183,7 +183,7 @@ def damage(path: pathlib.Path, how: str, rng: random.Random) -> None:
 
 
 def stop_in_training(folder: pathlib.Path, row: int, **options: object) -> Ended:
-    """Launches a run and stops it by SIGTERM once it has logged so many rows."""
+    """Launches a run and stops it by SIGTERM once it has logged `row` rows."""
     launch = Launch(folder, **options)
     history = folder / "run" / "metrics.jsonl"
     launch.wait_for(lambda: history.exists() and history.read_text().count("\n") >= row)
@@ -191,8 +191,14 @@ def stop_in_training(folder: pathlib.Path, row: int, **options: object) -> Ended
     return launch.end()
 
 
-def said(ended: Ended, pattern: str, codes: Sequence[int]) -> str:
-    """Returns "" where a launch ended as promised, else what is wrong with it."""
+def problem_with(ended: Ended, pattern: str, codes: Sequence[int]) -> str:
+    """Returns what is wrong with how a launch ended, "" if it ended as promised.
+
+    Args:
+        ended: the launch.
+        pattern: regular expression that its output must contain.
+        codes: the exit statuses allowed.
+    """
     problems = ["hung"] * ended.hung
     problems += [f"exit status {ended.codes}"] * any(code not in codes for code in ended.codes)
     problems += ["a traceback"] * ("Traceback (most recent call last)" in ended.output)

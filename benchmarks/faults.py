@@ -1,12 +1,12 @@
-"""What a run survives: kills, preemptions and faults of disk and data, injected many times, and what came of each.
+"""Injects kills, preemptions and faults of disk and data into runs, and counts how the runs end.
 
     python -m benchmarks.faults --workdir=runs/faults --kills=100 --pod_kills=30 --preemptions=20 --repeats=5
 
-Runs are `launch.py` on a small folder of drawn pictures, in processes of their own. After kills and preemptions the run
-must end bit for bit as an undisturbed one does, with the same history and metrics and nothing half-written. After a
-fault of disk or data it must do so as well, or end with a sentence. No process may take more than two minutes to end.
-Prints a table, which grows in the workdir as `faults.md`, and exits with 1 where anything else happened. Faults that
-need a disk of their own are injected only as root. Workdirs of what went wrong are kept.
+Runs are `launch.py` on a small folder of drawn pictures, in processes of their own. After kills and preemptions, the
+run must end bit for bit as an undisturbed one does, with the same history and metrics and nothing half-written. After a
+fault of disk or data, it must do the same or end with a sentence. No process may take more than two minutes to end.
+Prints a table, which grows in the workdir as `faults.md`, and exits with 1 if a run breaks this promise. Faults that
+need a disk of their own are injected only as root. The folders of runs that break the promise are kept.
 """
 
 import pathlib
@@ -22,33 +22,44 @@ from absl import app, flags
 from tqdm import tqdm
 
 from benchmarks import fault_kinds
-from benchmarks.fault_runs import DONE, STEPS, STOPPED, Ended, Launch, leftovers, make_pictures, outcome, run, said
+from benchmarks.fault_runs import (
+    DONE,
+    STEPS,
+    STOPPED,
+    Ended,
+    Launch,
+    leftovers,
+    make_pictures,
+    outcome,
+    problem_with,
+    run,
+)
 
 MOMENTS = ("any", "preparing", "saving", "evaluating")
 
 
 class Campaign:
-    """Counts what came of each fault."""
+    """Counts the outcomes of each fault."""
 
     def __init__(self, workdir: pathlib.Path, seed: int) -> None:
-        """Makes the pictures, and the undisturbed runs that others are compared with."""
+        """Makes the pictures."""
         self.root, self.rng = workdir, random.Random(seed)
         make_pictures(workdir / "PHOTOS")
         self.wanted, self.seconds = {}, {}
         self.rows, self.slowest, self._problems = {}, Counter(), []
 
     def undisturbed(self, processes: int) -> None:
-        """Makes the run of so many processes that is not disturbed; twice, as the first also compiles."""
+        """Makes the run of `processes` processes that others are compared with; twice, since the first compiles."""
         for attempt in ("compiles", "undisturbed"):
             ended = run(self.root / f"{attempt}-{processes}", processes)
-            problem = said(ended, "report ", [DONE])
+            problem = problem_with(ended, "report ", [DONE])
             if problem:
                 sys.exit(f"the undisturbed run failed: {problem}\n{ended.output[-4000:]}")
         self.wanted[processes] = outcome(self.root / f"undisturbed-{processes}")
         self.seconds[processes] = ended.seconds
 
     def count(self, fault: str, problem: str, seconds: float = 0.0, folder: pathlib.Path | None = None) -> None:
-        """Counts a fault as ended well where `problem` is empty; removes the folder of such a run."""
+        """Counts a fault; if `problem` is empty the run ended as promised, and its folder is removed."""
         good, bad = self.rows.get(fault, (0, 0))
         self.rows[fault] = (good + (not problem), bad + bool(problem))
         self.slowest[fault] = max(self.slowest[fault], seconds)
@@ -57,30 +68,30 @@ class Campaign:
             tqdm.write(self._problems[-1])
         elif folder is not None:
             shutil.rmtree(folder)
-        (self.root / "faults.md").write_text(self.table())  # Hours of kills should not be lost to one more.
+        (self.root / "faults.md").write_text(self.table())  # A later failure must not lose hours of counting.
 
     def differs(self, folder: pathlib.Path, processes: int = 1) -> str:
-        """Says what of a finished run is not as in the undisturbed one."""
-        found, wanted = outcome(folder), self.wanted[processes]
-        different = [name for name in wanted if found[name] != wanted[name]]
+        """Returns how a finished run differs from the undisturbed one; "" if it does not."""
+        actual, wanted = outcome(folder), self.wanted[processes]
+        different = [name for name in wanted if actual[name] != wanted[name]]
         left = leftovers(folder)
         return f"other {different}" * bool(different) + f"left behind: {left}" * bool(left)
 
     def table(self) -> str:
-        """Returns what was counted so far, a line for each fault."""
+        """Returns the counts so far as a table in Markdown, a line for each fault."""
         lines = ["| fault | injected | as promised | otherwise | slowest end, s |", "| --- | --- | --- | --- | --- |"]
         for fault, (good, bad) in self.rows.items():
             lines.append(f"| {fault} | {good + bad} | {good} | {bad} | {self.slowest[fault]:.0f} |")
         return "\n".join(lines) + "\n"
 
     def report(self) -> int:
-        """Prints the table and what went wrong; returns the exit status."""
+        """Prints the table and all problems; returns the exit status."""
         print(self.table() + "\n".join(self._problems))
         return int(bool(self._problems))
 
 
 def kills(campaign: Campaign, count: int, processes: int) -> None:
-    """Kills runs at random moments and starts them again, until so many kills have hit a process."""
+    """Kills runs at random moments and starts them again, until `count` kills have hit a process."""
     name = f"SIGKILL, {processes} process(es)"
     rounds = 0
     with tqdm(total=count, desc=name, unit="kill", disable=None) as bar:
@@ -94,7 +105,7 @@ def kills(campaign: Campaign, count: int, processes: int) -> None:
                 ended = launch.end()
                 slowest = max(slowest, ended.seconds * killed)
                 if not killed:
-                    problem = said(ended, "report |has made its", [DONE]) or campaign.differs(folder, processes)
+                    problem = problem_with(ended, "report |has made its", [DONE]) or campaign.differs(folder, processes)
                     break
                 hits.append(moment)
                 bar.update(1)
@@ -105,7 +116,7 @@ def kills(campaign: Campaign, count: int, processes: int) -> None:
 
 
 def _kill(campaign: Campaign, launch: Launch, folder: pathlib.Path, moment: str) -> bool:
-    """Kills one process of a launch at such a moment; returns whether it was still running."""
+    """Kills one process of a launch at a moment out of `MOMENTS`; returns whether it was still running."""
     saves = folder / "run" / "checkpoints"
     signs: dict[str, Callable[[], bool]] = {
         "any": lambda: True,
@@ -123,7 +134,7 @@ def _kill(campaign: Campaign, launch: Launch, folder: pathlib.Path, moment: str)
 
 
 def _survivors(ended: Ended) -> str:
-    """Says what is wrong with how the other processes of a killed one ended."""
+    """Returns what is wrong with how the other processes of a killed one ended; "" if nothing is."""
     problems = ["hung"] * ended.hung
     for code in ended.codes:
         if code not in (-signal.SIGKILL, STOPPED, DONE):
@@ -134,7 +145,7 @@ def _survivors(ended: Ended) -> str:
 
 
 def preemptions(campaign: Campaign, count: int) -> None:
-    """Sends SIGTERM to one of two processes in training, until so many runs were stopped; starts them again."""
+    """Sends SIGTERM to one of two processes in training, until `count` runs have stopped; starts them again."""
     name, rounds = "SIGTERM to one of 2 processes", 0
     with tqdm(total=count, desc=name, unit="stop", disable=None) as bar:
         while sum(campaign.rows.get(name, (0, 0))) < count:
@@ -145,11 +156,11 @@ def preemptions(campaign: Campaign, count: int) -> None:
                 stopped = _preempt(campaign, launch, folder)
                 ended = launch.end()
                 if not stopped or ended.codes == [DONE, DONE]:
-                    problem = said(ended, "report |has made its", [DONE]) or campaign.differs(folder, 2)
+                    problem = problem_with(ended, "report |has made its", [DONE]) or campaign.differs(folder, 2)
                     break
                 stops, slowest = stops + 1, max(slowest, ended.seconds)
                 bar.update(1)
-                problem = said(ended, r"stopped by SIGTERM and saved at step \d+", [STOPPED])
+                problem = problem_with(ended, r"stopped by SIGTERM and saved at step \d+", [STOPPED])
                 problem = problem or _lost_steps(ended, folder)
             for index in range(stops):
                 last = index == stops - 1
@@ -169,7 +180,7 @@ def _preempt(campaign: Campaign, launch: Launch, folder: pathlib.Path) -> bool:
 
 
 def _lost_steps(ended: Ended, folder: pathlib.Path) -> str:
-    """Says whether the step that was announced is the newest there is."""
+    """Returns what is wrong if the announced step is not the newest checkpoint; "" if it is."""
     said_step = int(ended.output.rpartition("saved at step ")[2].split(";")[0])
     steps = [int(path.name) for path in (folder / "run" / "checkpoints").iterdir() if path.name.isdigit()]
     return "" if max(steps) == said_step else f"saved at step {said_step}, but the newest is {max(steps)}"

@@ -3,8 +3,8 @@
     python -m benchmarks.fuzz --inputs=80000 --out=found
 
 Prints for each parser of `benchmarks.fuzz_targets` how many inputs gave data, the documented error, or something else,
-and the processor seconds that took.
-Such an input, and one that crashed, hung or filled the memory, is saved in --out, and the exit status is 1.
+and the processor seconds. An input that gives something else, crashes, hangs or fills the memory is saved in --out,
+and the exit status is 1.
 """
 
 import argparse
@@ -22,13 +22,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# What may stand in the place of a JSON value.
+# Replacements for a JSON value.
 _ODD = [None, True, -1, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", "x", "\ud800", [], {}, [[]]]
-_INSTRUMENTED = ["blur_jax", "tfds_builders", "PIL", "pickletools"]
+_INSTRUMENTED = ["blur_jax", "tfds_builders", "PIL"]
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
-    """Fuzzes one parser; libFuzzer ends the process. What came out is in `out`, as "<name>.json"."""
+    """Fuzzes one parser and writes the counts to "<name>.json" in `out`; libFuzzer ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=_INSTRUMENTED):
@@ -39,7 +39,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
         target = fuzz_targets.TARGETS[name](scratch)
     for index, content in enumerate(target.seeds):
         if fuzz_targets.outcome(target, content) != "data":
-            raise ValueError(f"{name}: seed {index} is no input that gives data; correct it in benchmarks.fuzz_targets")
+            raise ValueError(f"{name}: seed {index} does not give data; correct it in benchmarks.fuzz_targets")
         (corpus / str(index)).write_bytes(content)
     warnings.simplefilter("ignore")
     counts, known, start = {"data": 0, "error": 0, "other": 0}, set(), time.process_time()
@@ -68,7 +68,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
 
 
 def _mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
-    """Mostly changes one value of a JSON text: few changes of its bytes leave it JSON."""
+    """Usually changes one value of a JSON text, since few changes of its bytes leave it JSON."""
     rng = random.Random(seed)
     try:
         root = [json.loads(data)]
@@ -99,7 +99,7 @@ def _mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
 
 
 def _mutate_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Puts other bytes in the place of some; atheris.Mutate cannot be called with the libFuzzer that it brings."""
+    """Replaces some bytes; atheris.Mutate does not work with the libFuzzer that atheris ships."""
     start = rng.randrange(len(data) + 1)
     return data[:start] + rng.randbytes(rng.randrange(4)) + data[start + rng.randrange(4) :]
 
@@ -116,7 +116,7 @@ def run(names: list[str], inputs: int, seed: int, out: Path) -> bool:
     total, held = dict.fromkeys(columns, 0), True
     for name in names:
         memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        with tempfile.TemporaryDirectory(dir=memory) as folder, tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryDirectory(dir=memory) as folder, tempfile.TemporaryFile() as output:
             command = [
                 sys.executable,
                 "-m",
@@ -126,19 +126,19 @@ def run(names: list[str], inputs: int, seed: int, out: Path) -> bool:
                 f"--seed={seed}",
             ]
             status = subprocess.run(
-                [*command, f"--out={out}", f"--folder={folder}"], stdout=said, stderr=said
+                [*command, f"--out={out}", f"--folder={folder}"], stdout=output, stderr=output
             ).returncode
-            said.seek(0)
-            tail = said.read()[-3000:].decode(errors="replace")
+            output.seek(0)
+            tail = output.read()[-3000:].decode(errors="replace")
         report = out / f"{_file_name(name)}.json"
-        found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
+        counts: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
         report.unlink(missing_ok=True)
-        found["inputs"] = sum(found.get(kind, 0) for kind in ("data", "error", "other"))
-        print(f"{name:<30}" + "".join(f"{found.get(column, 0):>10,.0f}" for column in columns), flush=True)
-        total = {column: total[column] + found.get(column, 0) for column in columns}
-        if status or found.get("other") or found["inputs"] < inputs:
+        counts["inputs"] = sum(counts.get(kind, 0) for kind in ("data", "error", "other"))
+        print(f"{name:<30}" + "".join(f"{counts.get(column, 0):>10,.0f}" for column in columns), flush=True)
+        total = {column: total[column] + counts.get(column, 0) for column in columns}
+        if status or counts.get("other") or counts["inputs"] < inputs:
             held = False
-            print(f"  exit status {status}, {', '.join(found.get('kinds', []))}; see {out}\n{tail if status else ''}")
+            print(f"  exit status {status}, {', '.join(counts.get('kinds', []))}; see {out}\n{tail if status else ''}")
     print(f"{'all':<30}" + "".join(f"{total[column]:>10,.0f}" for column in columns))
     return held
 

@@ -1,4 +1,4 @@
-"""The scoring command against what decoding and the bare forward pass would allow, with 1% of the files corrupted.
+"""Compares the scoring command with decoding and the bare forward pass; 1% of the files are corrupted.
 
     python -m benchmarks.scoring --checkpoint=RUN --pictures=10000
 
@@ -6,10 +6,10 @@ Makes JPEGs. Measures how many per second the command's threads decode and prepa
 prepared images per second the network alone scores, before and after the command, and how many pictures per second the
 command scores. Both use all cores, so together they allow 1 / (1 / decode + 1 / forward). Prints the share of that; the
 same in processor time, which other programs on the machine disturb less; the memory on the way; and the reasons of the
-failures. Stops where a good file has failed or a bad one has not. With --kills=N, kills the command N times on its way
-(SIGKILL) and compares the table with that of the run left alone.
+failures. Stops if a good file fails or a bad one does not. With --kills=N, kills the command N times on its way
+(SIGKILL) and compares the table with that of an undisturbed run.
 
-Root may read everything, so root's command runs without that right (setpriv, of util-linux).
+Root can read every file, so for root the command runs without that right (setpriv, of util-linux).
 """
 
 import collections
@@ -36,7 +36,7 @@ _BATCH = 64
 
 
 class Cost(NamedTuple):
-    """What a picture costs, in seconds: of the clock, and of all processors together."""
+    """What a picture costs, in seconds: on the clock, and summed over all processors."""
 
     clock: float
     processor: float
@@ -49,7 +49,7 @@ def _timed(function: Callable[[], Any], count: int) -> tuple[Any, Cost]:
 
 
 def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
-    """Returns what decoding and the network cost with nothing else to do."""
+    """Returns what decoding alone and the network alone cost."""
     files = files[:_SAMPLE]
     with ThreadPoolExecutor(pipeline.available_cores()) as pool:
         images, decode = _timed(lambda: np.stack(list(pool.map(loaded.prepare, files))), len(files))
@@ -59,7 +59,7 @@ def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
 
 
 class Sample(NamedTuple):
-    """A command on its way: seconds of the clock and of the processors, rows put down, megabytes of memory."""
+    """A command on its way: seconds on the clock and of the processors, rows written, megabytes of memory."""
 
     clock: float
     processor: float
@@ -82,7 +82,7 @@ class _Command:
         )
 
     def rows(self) -> int:
-        """How many rows have been put down."""
+        """Returns how many rows are in the journal."""
         try:
             with open(self._journal, "rb") as file:
                 return max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
@@ -104,13 +104,13 @@ def _run(folder: str) -> Cost:
     """Runs the command, prints its memory, and returns what a picture costs from the first batch to the last."""
     start = time.perf_counter()
     command = _Command(folder, "scores.csv")
-    found = [sample for sample in command.watch() if sample.rows]
-    if command.process.wait() not in (0, 1) or len(found) < 2:
-        raise ValueError(f"the command ended with status {command.process.returncode} after {len(found)} samples")
-    points = {f"{share}%": found[int(share / 100 * (len(found) - 1))].memory for share in (5, 25, 50, 75, 100)}
+    samples = [sample for sample in command.watch() if sample.rows]
+    if command.process.wait() not in (0, 1) or len(samples) < 2:
+        raise ValueError(f"the command ended with status {command.process.returncode} after {len(samples)} samples")
+    points = {f"{share}%": samples[int(share / 100 * (len(samples) - 1))].memory for share in (5, 25, 50, 75, 100)}
     seconds = time.perf_counter() - start
     print(f"command: {seconds:.1f} s with start and compilation; memory in MB on the way: {points}", flush=True)
-    first, last = found[0], found[-1]
+    first, last = samples[0], samples[-1]
     rows = last.rows - first.rows
     return Cost((last.clock - first.clock) / rows, (last.processor - first.processor) / rows)
 
@@ -119,7 +119,7 @@ def _check(folder: str, bad: dict[str, str]) -> None:
     """Prints the reasons of the failures.
 
     Raises:
-        ValueError: another file than those of `bad` has failed, or one of them has not.
+        ValueError: a file outside `bad` failed, or one of `bad` did not.
     """
     with open(os.path.join(folder, "scores.csv"), newline="") as file:
         failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
@@ -127,12 +127,12 @@ def _check(folder: str, bad: dict[str, str]) -> None:
         print(f"  {kind:14} {reason[:100]}")
     expected = {name for name, kind in bad.items() if kind not in corrupted.READABLE}
     if failed.keys() != expected:
-        raise ValueError(f"failed without need: {failed.keys() - expected}; not failed: {expected - failed.keys()}")
+        raise ValueError(f"failed unexpectedly: {failed.keys() - expected}; not failed: {expected - failed.keys()}")
     print(f"failed: {dict(collections.Counter(bad[name] for name in failed))}, and no other file")
 
 
 def _kill(folder: str, count: int, kills: int) -> None:
-    """Kills the command at `kills` places, and compares its table with that of the run left alone."""
+    """Kills the command at `kills` places, and compares its table with that of the undisturbed run."""
     for index in range(kills):
         command, wanted = _Command(folder, "killed.csv"), (index + 1) * count // (kills + 2)
         while command.rows() < wanted:
@@ -143,7 +143,7 @@ def _kill(folder: str, count: int, kills: int) -> None:
     _Command(folder, "killed.csv").process.wait()
     tables = [open(os.path.join(folder, name), "rb").read() for name in ("scores.csv", "killed.csv")]
     if tables[0] != tables[1]:
-        raise ValueError(f"after {kills} kills the table is another: see {folder}")
+        raise ValueError(f"after {kills} kills the tables differ; see {folder}")
     print(f"after {kills} kills (SIGKILL) and the same command again: {len(tables[0]):,} bytes, the same")
 
 

@@ -1,4 +1,4 @@
-"""How long functions take, measured in turn, so that a busy machine slows all of them alike."""
+"""Times functions in turn, so that a busy machine slows all of them equally."""
 
 import os
 import platform
@@ -16,28 +16,24 @@ from blur_jax.train import config_check
 
 
 def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:
-    """Times functions without arguments, round after round; the first round, which compiles, does not count.
+    """Times functions without arguments, round after round; the first round compiles and does not count.
 
     Args:
-        calls: {name: function}; what a function returns is waited for.
+        calls: {name: function}; the clock stops once the arrays that a function returns are ready.
         repeats: rounds that count.
-        cpu: count the CPU seconds of all threads of this process, which other programs disturb less.
+        cpu: counts the CPU seconds of all threads of this process, which other programs disturb less.
 
     Returns:
         {name: seconds of each round}.
     """
-    return {name: [clocks[cpu] for clocks in times] for name, times in both_clocks(calls, repeats=repeats).items()}
-
-
-def both_clocks(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, list[tuple[float, float]]]:
-    """Returns {name: (seconds, CPU seconds) of each round} of `rounds`."""
+    clock = time.process_time if cpu else time.perf_counter
     times = {name: [] for name in calls}
     for counted in (False, *[True] * repeats):
         for name, call in calls.items():
-            start, start_cpu = time.perf_counter(), time.process_time()
+            start = clock()
             jax.block_until_ready(call())
             if counted:
-                times[name].append((time.perf_counter() - start, time.process_time() - start_cpu))
+                times[name].append(clock() - start)
     return times
 
 
@@ -67,7 +63,7 @@ def main(benchmark: Callable[[], None]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets names each folder it reads.
+            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets logs each folder that it reads.
         if "config" in flags.FLAGS:
             distributed.divide_cpu(*config_check.divisible(flags.FLAGS.config))
         print(machine())
@@ -78,7 +74,7 @@ def main(benchmark: Callable[[], None]) -> None:
 
 def define_cpu() -> None:
     """Defines --cpu."""
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a machine with other work to do.")
+    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a busy machine.")
 
 
 def define_repeats(default: int) -> None:

@@ -1,4 +1,4 @@
-"""How fast the train step is, and what augmentation and degradation take of it.
+"""How fast the train step is, and how much of it augmentation and degradation take.
 
     python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 

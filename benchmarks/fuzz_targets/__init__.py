@@ -1,7 +1,7 @@
-"""Every parser of what others wrote, as a function of bytes: it gives data, or raises ValueError with a short message.
+"""Every parser of untrusted input as a function of bytes, which gives data or raises ValueError with a short message.
 
-`benchmarks.fuzz` feeds them, and tests/fuzz_parsers_test.py does, in small. Each target imports its parser itself, so
-that whoever fuzzes one does not load the libraries of all.
+`benchmarks.fuzz` feeds them many inputs, tests/benchmarks/fuzz_parsers_test.py a few. Each target imports its own
+parser, so that fuzzing one does not load the libraries of all.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,5 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "calibration": records.calibration,
     "checkpoint record": records.record,
     "history of a run": records.history,
-    "weights": records.weights,
     "pictures": records.pictures,
 }

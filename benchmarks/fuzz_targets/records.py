@@ -1,4 +1,4 @@
-"""Targets that read records: of runs, checkpoints and interrupted commands; weights; pictures."""
+"""Targets that read records: of runs, checkpoints and interrupted commands; pictures."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def _whole_calibration() -> dict:
 
 
 def calibration(root: Path) -> Target:
-    """What scores mean."""
+    """The calibration of scores."""
     del root
     from blur_jax.data.untrusted import read_json
     from blur_jax.metrics.calibration import Calibration, to_columns
@@ -80,29 +80,6 @@ def history(root: Path) -> Target:
     from blur_jax.runs.run_dir import HISTORY_FILE, read_history
 
     return Target(of_file(root / HISTORY_FILE, lambda _: read_history(root)), [b'{"step": 2, "loss": 0.5}\n{"step": 4'])
-
-
-def weights(root: Path) -> Target:
-    """A file of PyTorch's."""
-    del root
-    from blur_jax.models.pretrained import read_torch_file
-
-    def text(value: bytes) -> bytes:
-        return b"X" + len(value).to_bytes(4, "little") + value
-
-    storage = b"(" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"a") + text(b"cpu") + b"K\x02NtQ"
-    tensor = (
-        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR"
-    )
-    state = b"\x80\x02ccollections\nOrderedDict\n)Rq\0(" + text(b"w") + tensor + b"u}" + text(b"_metadata") + b"Nsb."
-    magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}" + text(b"little_endian") + b"\x88s."
-    data = magic + state + b"\x80\x02]" + text(b"a") + b"a." + b"\x02" + b"\0" * 7 + b"\0\0\x80?" * 2
-
-    def parse(data: bytes) -> None:
-        for array in read_torch_file(data).values():
-            array.sum()
-
-    return Target(parse, [data])
 
 
 def pictures(root: Path) -> Target:

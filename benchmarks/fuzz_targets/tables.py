@@ -10,7 +10,7 @@ from benchmarks.fuzz_targets.target import Target, of_file, of_files
 
 
 def _tell(problems: Sequence) -> None:
-    """Raises what a builder raises where its lists have problems."""
+    """Raises the error that a builder raises if its lists have problems."""
     if problems:
         raise ValueError(max(map(str, problems), key=len))
 
@@ -99,7 +99,7 @@ def interface(root: Path) -> Target:
 
 
 def inputs(root: Path) -> Target:
-    """What standard input and lists say is to be scored."""
+    """Standard input and lists of pictures to score."""
     del root
     from blur_jax.data import picture_lists
 

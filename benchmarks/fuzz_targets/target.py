@@ -1,4 +1,4 @@
-"""What a target is, and what targets share."""
+"""A fuzz target, and what the targets share."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ class Target(NamedTuple):
     """A parser.
 
     Attributes:
-        parse: from bytes; raises ValueError for what it refuses.
-        seeds: inputs that it takes.
-        is_json: whether inputs are JSON, whose values rather than bytes should change.
+        parse: takes bytes; raises ValueError for input that it refuses.
+        seeds: inputs that it accepts.
+        is_json: whether inputs are JSON, so that values rather than bytes should change.
     """
 
     parse: Callable[[bytes], None]
@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
 
 def outcome(target: Target, data: bytes) -> str:
-    """Returns "data" or "error", the typed one.
+    """Returns "data", or "error" for a ValueError.
 
     Raises:
         Exception: the parser raised something else, or its message shows too much of the input.
@@ -37,7 +37,7 @@ def outcome(target: Target, data: bytes) -> str:
 
 
 def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None], list[bytes]]:
-    """Returns what writes an input into a folder, and the seeds: the first byte says which file the rest replaces."""
+    """Returns a function that writes an input into a folder, and seeds; the first byte selects the file to replace."""
     names = sorted(good)
     for name, content in good.items():
         (root / name).write_bytes(content)
@@ -53,7 +53,7 @@ def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None
 
 
 def of_file(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], None]:
-    """Returns a function of bytes that puts them into a file, which `read` then reads."""
+    """Returns a function that writes bytes to a file, which `read` then reads."""
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)

@@ -2,5 +2,5 @@
 
 import os
 
-# Threads of PyTorch that spin while they wait take the cores from JAX, whose turn it is, and from other programs.
+# PyTorch threads that spin while waiting would take the cores from JAX, which runs in turn with PyTorch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

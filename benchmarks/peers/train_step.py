@@ -1,4 +1,4 @@
-r"""How fast the train step is beside the same step in PyTorch, as an expert would write it and as the paper draws it.
+"""How fast the train step is beside the same step in PyTorch, as an expert would write it.
 
     python -m benchmarks.peers.train_step --config=configs/default.py
 
@@ -11,43 +11,37 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-import jax
 import ml_collections
 import numpy as np
 import torch
 from absl import flags
 from ml_collections import config_flags
 
-from benchmarks import peak, timing, train_step
-from benchmarks.peers import as_drawn, expert
+from benchmarks import timing, train_step
+from benchmarks.peers import expert
 from blur_jax.data.batches import Batch
 from blur_jax.models import network
 from blur_jax.runs import distributed
 from blur_jax.score.pipeline import available_cores
 from blur_jax.train import start
 
-JAX, EXPERT, DRAWN = "JAX", "PyTorch, expert", "PyTorch, as drawn"
+JAX, EXPERT = "JAX", "PyTorch, expert"
 STEP, BARE, FORWARD = "step", "step without augmentation and degradation", "forward pass"
-_PEAK = "matrix product"
 
 
 def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
-    """Prints a table in Markdown, and the share of the machine's peak.
+    """Prints a table in Markdown.
 
     Args:
         config: of a run.
         repeats: rounds.
         cpu: see `timing.rounds`.
     """
-    device = choose_device()
+    device = _choose_device()
     batch = train_step.draw_batch(config)
     params = start.initial_params(config, network.from_config(config.model))
-    ours, operations = _ours(config, batch, params)
-    trainer = faster_trainer(config, batch, params, device, cpu=cpu)
-    theirs = _expert(trainer, batch)
-    product, product_operations = peak.matrix_product(config.model.dtype)
-    calls = {**ours, **theirs, **_drawn(config, batch, params, device), _PEAK: product}
-    times = timing.rounds(calls, repeats=repeats, cpu=cpu)
+    trainer = _faster_trainer(config, batch, params, device, cpu=cpu)
+    times = timing.rounds(_ours(config, batch, params) | _expert(trainer, batch), repeats=repeats, cpu=cpu)
 
     images = sum(2 * len(pairs) for pairs in (batch.labeled, batch.unlabeled) if pairs is not None)
     print(
@@ -56,39 +50,30 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
         f"rounds, {'CPU ' if cpu else ''}milliseconds: median [quartiles]"
     )
     print(table(times))
-    rate = product_operations / np.median(times[_PEAK])
-    second = "CPU second" if cpu else "second"
-    print(f"A matrix product makes {rate / 1e9:.0f} G operations a {second}. A step takes {operations / 1e9:.2f} G:")
-    for name in (JAX, EXPERT, DRAWN):
-        print(f"{name}: {100 * operations / np.median(times[name, STEP]) / rate:.0f}% of that rate")
 
 
 def table(times: dict) -> str:
     """Returns a table in Markdown of {(who, what): seconds of each round}."""
-    lines = [f"| | {JAX} | {EXPERT} | JAX's rate | {DRAWN} | JAX's rate |", "|---|---|---|---|---|---|"]
+    lines = [f"| | {JAX} | {EXPERT} | JAX's rate |", "|---|---|---|---|"]
     for what in (STEP, BARE, FORWARD):
-        own, cells = np.asarray(times[JAX, what]), []
-        for who in (EXPERT, DRAWN):
-            other = np.asarray(times.get((who, what), []))
-            cells += [timing.spread(1e3 * other, 0), timing.spread(other / own)] if len(other) else ["", ""]
-        lines.append(f"| {' | '.join([what, timing.spread(1e3 * own, 0), *cells])} |")
+        own, other = np.asarray(times[JAX, what]), np.asarray(times[EXPERT, what])
+        cells = timing.spread(1e3 * own, 0), timing.spread(1e3 * other, 0), timing.spread(other / own)
+        lines.append(f"| {' | '.join([what, *cells])} |")
     return "\n".join(lines)
 
 
-def _ours(config: ml_collections.ConfigDict, batch: Batch, params: network.Params) -> tuple[dict, float]:
-    """The calls of JAX, and the operations of its step."""
+def _ours(config: ml_collections.ConfigDict, batch: Batch, params: network.Params) -> dict:
     calls = {}
     for what, without in ((BARE, ("degradation", "augmentation")), (STEP, ())):
         step, arguments = train_step.make_step(config, batch, without)
         calls[JAX, what] = partial(step, *arguments)
-    operations = jax.local_device_count() * peak.operations(step, *arguments)
     model = network.from_config(config.model)
     forward = distributed.pmap(lambda params, images: distributed.all_gather(model.apply({"params": params}, images)))
     calls[JAX, FORWARD] = partial(forward, distributed.replicate(params), distributed.shard(_all_images(batch)))
-    return calls, operations
+    return calls
 
 
-def choose_device() -> torch.device:
+def _choose_device() -> torch.device:
     """Returns the device that PyTorch computes on, a GPU where there is one, with PyTorch set up as JAX is."""
     torch.set_num_threads(available_cores())
     if not torch.cuda.is_available():
@@ -97,7 +82,7 @@ def choose_device() -> torch.device:
     return torch.device("cuda")
 
 
-def faster_trainer(
+def _faster_trainer(
     config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device, *, cpu: bool = False
 ) -> expert.Trainer:
     """Returns a new trainer of the expert, in the memory format in which its step is the faster."""
@@ -111,12 +96,6 @@ def faster_trainer(
     return build(min(seconds, key=seconds.get))
 
 
-def wait(device: torch.device) -> None:
-    """Waits for what a GPU still has to do."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
     images = torch.from_numpy(_all_images(batch)).to(trainer.device).permute(0, 3, 1, 2)
     images = images.contiguous(memory_format=trainer.memory_format)
@@ -128,20 +107,13 @@ def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
     return {(EXPERT, what): _waited(function, trainer.device) for what, function in functions.items()}
 
 
-def _drawn(config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device) -> dict:
-    trainer = expert.Trainer(config, params, device)
-    return {
-        (DRAWN, what): _waited(partial(as_drawn.update, trainer, batch, changes=changes), device)
-        for what, changes in ((STEP, True), (BARE, False))
-    }
-
-
 def _waited(function: Callable, device: torch.device) -> Callable:
     """Returns a function that waits for what a GPU still has to do."""
 
     def call() -> None:
         function()
-        wait(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     return call
 

@@ -22,54 +22,6 @@ _ROUGHNESS = 1.5  # r.m.s. change of the camera's velocity, in initial velocitie
 _MIN_FACTOR = 1 / 3  # up to this factor down-and-up sampling is the identity
 
 
-def disk(rms: ArrayLike, size: int) -> jax.Array:
-    """Returns the PSF of defocus: a uniform disk of radius sqrt(2) * rms.
-
-    Args:
-        rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that there is room for it.
-        size: static odd int K.
-
-    Returns:
-        float32 [K, K], non-negative, of sum one; its `rms_radius` equals `rms`.
-    """
-    return rasterize(*disk_cloud(point_count(size)), rms, size)
-
-
-def gaussian(rms: ArrayLike, size: int, aspect: ArrayLike = 1.0, angle: ArrayLike = 0.0) -> jax.Array:
-    """Returns a Gaussian PSF; isotropic, of standard deviation rms / sqrt(2), unless `aspect` says otherwise.
-
-    Args:
-        rms: see `disk`.
-        size: see `disk`.
-        aspect: minor over major standard deviation, in [0.2, 1].
-        angle: direction of the major axis in radians, from the x axis towards the y axis (which points down).
-
-    Returns:
-        See `disk`.
-    """
-    return rasterize(*gaussian_cloud(point_count(size), aspect, angle), rms, size)
-
-
-def motion(key: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
-    """Returns the PSF of motion along a random trajectory: a camera whose velocity does a random walk.
-
-    Args:
-        key: a `jax.random` key; it determines the trajectory, whatever `rms` and `size` are.
-        rms: see `disk`.
-        size: see `disk`.
-
-    Returns:
-        See `disk`.
-    """
-    return rasterize(*motion_cloud(key, point_count(size)), rms, size)
-
-
-def rms_radius(psf: jax.Array) -> jax.Array:
-    """Returns the r.m.s. radius in pixels of a PSF [K, K], odd K, about its central pixel."""
-    taps = jnp.arange(psf.shape[0], dtype=jnp.float32) - psf.shape[0] // 2
-    return jnp.sqrt(jnp.sum(psf * (taps[:, None] ** 2 + taps[None, :] ** 2)) / jnp.sum(psf))
-
-
 def support(max_rms: float) -> int:
     """Returns the side (odd, in pixels) of a PSF that has room for every family up to `max_rms` pixels."""
     return 2 * (math.ceil(_REACH * max_rms) + 1) + 1
@@ -96,12 +48,18 @@ def _normalized(points: jax.Array, weights: jax.Array) -> Cloud:
 
 
 def disk_cloud(count: int) -> Cloud:
-    """Returns the cloud of `disk`."""
+    """Returns the cloud of defocus: a uniform disk, whose radius is sqrt(2) of the r.m.s. radius."""
     return _normalized(jnp.asarray(_sunflower(count)), jnp.ones(count))
 
 
 def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
-    """Returns the cloud of `gaussian`."""
+    """Returns the cloud of a Gaussian.
+
+    Args:
+        count: number of points.
+        aspect: minor over major standard deviation, in [0.2, 1]; 1 is isotropic.
+        angle: direction of the major axis in radians, from the x axis towards the y axis (which points down).
+    """
     points = _GAUSSIAN_CUT * _sunflower(count)
     weights = jnp.asarray(np.exp(-0.5 * np.sum(points**2, axis=-1)))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -111,7 +69,13 @@ def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
 
 
 def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
-    """Returns the cloud of `motion`, its random walk a series of so many `terms`."""
+    """Returns the cloud of motion along a random trajectory: a camera whose velocity does a random walk.
+
+    Args:
+        key: a `jax.random` key; the trajectory depends on it alone.
+        count: number of points.
+        terms: length of the series that stands for the random walk.
+    """
     # Velocity is a normal vector plus Brownian motion, the latter by its Karhunen-Loeve series on
     # [0, 1], sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and
     # sqrt(2) (1 - cos(f t)) / f^2.
@@ -125,7 +89,17 @@ def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
 
 
 def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
-    """Shares a normalized cloud out among [size, size] pixels, at the scale that gives `rms`."""
+    """Shares a normalized cloud out among pixels, at the scale that gives the requested width.
+
+    Args:
+        points: float32 [count, 2] of a `Cloud`.
+        weights: float32 [count] of a `Cloud`.
+        rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that the PSF has room.
+        size: static odd int K.
+
+    Returns:
+        float32 [K, K]: a PSF, non-negative, of sum one, whose r.m.s. radius about the central pixel is `rms`.
+    """
     half = size // 2
     # A coordinate u falls to pixels floor(u) and floor(u) + 1 with the weights that keep its mean,
     # so its square becomes the chord of x^2 through these two. The sum of chords is convex and
@@ -142,7 +116,7 @@ def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) 
 
     scale = lax.fori_loop(0, 8, newton, jnp.asarray(rms, jnp.float32))
     taps = jnp.arange(-half, half + 1, dtype=jnp.float32)
-    place = jnp.clip(scale * points, -half, half)  # never lose light, whatever is asked
+    place = jnp.clip(scale * points, -half, half)  # no light is lost at any width
     share = jnp.maximum(0.0, 1.0 - jnp.abs(place[:, :, None] - taps[None, None]))
     return jnp.matmul((weight * share[:, 1]).T, share[:, 0], precision=lax.Precision.HIGHEST)
 

@@ -1,4 +1,4 @@
-"""Scores through onnxruntime on the CPU, where its convolutions are faster than XLA's (benchmarks/onnx_forward.py)."""
+"""Scores through onnxruntime on the CPU, where its convolutions are faster than XLA's (docs/export.md)."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Depthwise convolution with SAME padding, [b, h, w, c] with [k, k, 1, c], the two ways that are fast somewhere.
 
 XLA's own grouped convolution is right on GPUs and TPUs, and in other runtimes. On a CPU XLA is many times faster with a
-sum of shifted products (benchmarks/depthwise.py).
+sum of shifted products (measured by benchmarks/depthwise.py of commit 1a7d073).
 """
 
 from collections.abc import Sequence

@@ -15,18 +15,18 @@ _MOST_BYTES = 16 * 2**30  # Of an archive, unpacked.
 
 
 def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
-    """Brings a run to this machine, where it is not there as a folder already.
+    """Brings a run to this machine and unpacks it, unless it is a folder already.
 
     Args:
-        source: a run directory or one checkpoint of it, on disk or in a bucket, which is returned as it is; or a `.zip`
-            or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL.
+        source: a run directory or one checkpoint of it, on disk or in a bucket, which is returned unchanged; or a
+            `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL.
         into: folder to unpack an archive in; created where needed.
 
     Returns:
         a path for `blur_jax.load_scorer`.
 
     Raises:
-        ValueError: no such archive, or a member of it would lie outside `into`, or it holds no run or several.
+        ValueError: it is no archive, a member of a tar would lie outside `into`, or it does not hold exactly one run.
         OSError: it cannot be read, or nothing can be written.
     """
     source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
@@ -49,7 +49,9 @@ def _unpack(path: str, into: str, source: str) -> str:
     with tempfile.TemporaryDirectory(prefix=".unpacking_", dir=into) as folder:
         try:
             if zipfile.is_zipfile(path):
-                _unpack_zip(path, folder)
+                with zipfile.ZipFile(path) as archive:
+                    _check_size(member.file_size for member in archive.infolist())
+                    archive.extractall(folder)  # Drops ".." and the root from names, so all stays inside.
             elif tarfile.is_tarfile(path):
                 with tarfile.open(path) as archive:
                     _check_size(member.size for member in archive.getmembers())
@@ -59,24 +61,13 @@ def _unpack(path: str, into: str, source: str) -> str:
             run = _find_run(folder)
         except (ValueError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
             raise ValueError(f"{source}: {error}") from error
-        # The name says from where it came: what it replaces is of an earlier call.
+        # The name ends in a digest of the source, so a folder that it replaces is from an earlier call.
         name = os.path.basename(run) if run != folder else "run"
         target = os.path.join(into, f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}")
         if os.path.lexists(target):
             shutil.rmtree(target)
         shutil.move(run, target) if run != folder else shutil.copytree(run, target)
     return target
-
-
-def _unpack_zip(path: str, folder: str) -> None:
-    with zipfile.ZipFile(path) as archive:
-        _check_size(member.file_size for member in archive.infolist())
-        for name in archive.namelist():
-            # zipfile would write such a member elsewhere than it says; whoever made it means harm.
-            parts = name.replace("\\", "/").split("/")
-            if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-                raise ValueError(f"its member {name!r} would lie outside the folder; nothing was unpacked")
-        archive.extractall(folder)
 
 
 def _check_size(sizes: Iterable[int]) -> None:
@@ -89,14 +80,14 @@ def _check_size(sizes: Iterable[int]) -> None:
 
 def _find_run(folder: str) -> str:
     """Returns the one folder that holds a run, or a checkpoint of one."""
-    found = []
+    runs = []
     for path, folders, _ in os.walk(folder):
         folders[:] = [name for name in folders if name != "__MACOSX"]  # Finder's copy of the names.
         if "checkpoints" in folders or "meta" in folders:
-            found.append(path)
-            folders.clear()  # What is below belongs to it.
+            runs.append(path)
+            folders.clear()  # Its subfolders belong to it.
         folders.sort()
-    if len(found) != 1:
-        names = ", ".join(os.path.relpath(path, folder) for path in found)
-        raise ValueError(f"it holds {len(found)} runs{': ' * bool(found)}{names}; it must hold one run directory")
-    return found[0]
+    if len(runs) != 1:
+        names = ", ".join(os.path.relpath(path, folder) for path in runs)
+        raise ValueError(f"it holds {len(runs)} runs{': ' * bool(runs)}{names}; it must hold one run directory")
+    return runs[0]

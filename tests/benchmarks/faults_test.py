@@ -23,7 +23,7 @@ def ended(codes=(0,), output="all is well", hung=False):
     ],
 )
 def test_an_end_that_is_not_as_promised_is_told(end, problem):
-    assert fault_runs.said(end, "well", [0]) == problem
+    assert fault_runs.problem_with(end, "well", [0]) == problem
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 
 from blur_jax.data import degradations
 from blur_jax.data.degradations import FAMILIES
-from blur_jax.data.psf import rms_radius
-from tests.helpers.moments import moments, operator_moments
+from tests.helpers.moments import moments, operator_moments, rms_radius
 
 SIZE = 32
 MAX_RMS = 0.1  # image widths: 3.2 pixels

@@ -10,6 +10,11 @@ def moments(psf):
     return np.array([np.sum(psf * x * x), np.sum(psf * y * y), np.sum(psf * x * y)])
 
 
+def rms_radius(psf):
+    """R.m.s. radius in pixels of a PSF [K, K] of sum one, odd K, about its central pixel."""
+    return np.sqrt(moments(psf)[:2].sum())
+
+
 def operator_moments(operators):
     """Second moment of each row of `[..., S, S]` operators, about the pixel itself."""
     offset = np.arange(operators.shape[-1])

@@ -63,13 +63,13 @@ def test_folders_and_buckets_are_taken_as_they_are(run, tmp_path):
 
 
 @pytest.mark.parametrize("member", ["../evil.txt", "a/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:/evil.txt"])
-def test_a_zip_that_reaches_out_of_its_folder_is_refused(run, tmp_path, member):
+def test_a_zip_cannot_write_outside_its_folder(run, tmp_path, member):
     path = pack(run, tmp_path / "run.zip")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(member, "evil")
-    with pytest.raises(ValueError, match=r"run.zip: its member .*evil.txt' would lie outside"):
-        run_archive.fetch_run(path, tmp_path / "here")
-    assert not os.listdir(tmp_path / "here") and not list(tmp_path.rglob("*evil*"))
+    run = run_archive.fetch_run(path, tmp_path / "here")
+    assert os.listdir(tmp_path / "here") == [os.path.basename(run)]
+    assert not list(tmp_path.rglob("*evil*")) and not os.path.exists("/tmp/evil.txt")
 
 
 @pytest.mark.parametrize("kind", ["above", "link"])

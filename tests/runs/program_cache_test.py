@@ -1,4 +1,4 @@
-"""Compiled programs are kept for the next command, and whatever is wrong with them stops nothing."""
+"""Compiled programs are kept for the next command, and a damaged one stops nothing."""
 
 import importlib
 import json
@@ -6,7 +6,6 @@ import os
 import stat
 import subprocess
 import sys
-import warnings
 import zlib
 
 import jax
@@ -15,16 +14,13 @@ import pytest
 from blur_jax.runs import program_cache
 from tests.helpers.commands import launch
 
-# Three programs; says what came of them, and how many were loaded.
+# Prints the results of three programs, and how many of the three were loaded.
 PROGRAM = """
-import json, os, resource, signal, sys
+import json
 import jax
 from blur_jax.runs import program_cache
 
 program_cache.keep_programs()
-if sys.argv[1:]:  # As on a full disk: no file can grow beyond so many bytes.
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 loaded = []
 jax.monitoring.register_event_listener(lambda event, **_: loaded.append(event) if event.endswith("/cache_hits") else 0)
 def double(x): return 2 * x
@@ -41,11 +37,9 @@ def bare_env(subprocess_env, tmp_path):
     return environment | {"XDG_CACHE_HOME": str(tmp_path)}
 
 
-def compute(env, *arguments):
+def compute(env):
     """Runs the program; returns how many of the three programs it loaded, and standard error."""
-    process = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], env=env, capture_output=True, text=True, check=True
-    )
+    process = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True)
     results, loaded = json.loads(process.stdout)
     assert results == [14.0, 21.0, 49.0]
     return loaded, process.stderr
@@ -62,27 +56,14 @@ def test_the_next_process_loads_what_one_compiled(bare_env, tmp_path):
     assert compute(bare_env) == (3, "")
 
 
-def test_damaged_programs_are_compiled_and_kept_again(bare_env, tmp_path):
+def test_damaged_programs_are_compiled_with_a_warning(bare_env, tmp_path):
     compute(bare_env)
     damages = (lambda whole: whole[: len(whole) // 2], lambda _: b"", lambda _: zlib.compress(b"\0\0\0\1no program"))
     for path, damage in zip(entries(tmp_path), damages):
         path.write_bytes(damage(path.read_bytes()))
-    assert compute(bare_env) == (0, "")
-    assert compute(bare_env) == (3, "")
-
-
-def test_a_full_disk_stops_nothing_and_leaves_no_damage(bare_env, tmp_path):
-    assert compute(bare_env, "1000") == (0, "")
-    assert {path.stat().st_size for path in entries(tmp_path)} == {1000}
-    compute(bare_env)
-    assert compute(bare_env) == (3, "")
-
-
-def test_warnings_as_errors_make_no_error_of_a_damaged_program(bare_env, tmp_path):
-    compute(bare_env)
-    for path in entries(tmp_path):
-        path.write_bytes(b"damaged")
-    assert compute(bare_env | {"PYTHONWARNINGS": "error"}) == (0, "")
+    loaded, err = compute(bare_env)
+    assert loaded == 0
+    assert err.count("Error reading persistent compilation cache entry") == 3
 
 
 def test_jax_settings_of_the_user_win(bare_env, tmp_path):
@@ -101,14 +82,13 @@ def test_launching_keeps_programs(bare_env, tmp_path):
 
 @pytest.fixture
 def unset(monkeypatch, tmp_path):
-    """This process as it is where nobody has set a cache; gives the folder of compiled programs."""
+    """Unsets the cache in this process; returns the folder of compiled programs."""
     names = ("dir", "min_compile_time_secs", "enable_xla_caches")
     names = ("jax_compilation_cache_dir", *(f"jax_persistent_cache_{name}" for name in names[1:]))
     before = {name: getattr(jax.config, name) for name in names}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     jax.config.update("jax_compilation_cache_dir", None)
-    with warnings.catch_warnings():
-        yield tmp_path / "blur_jax" / "compiled"
+    yield tmp_path / "blur_jax" / "compiled"
     for name, value in before.items():
         jax.config.update(name, value)
 
@@ -141,20 +121,6 @@ def test_a_line_says_why_programs_are_not_kept(unset, monkeypatch, capsys, obsta
     assert jax.config.jax_compilation_cache_dir is None
 
 
-def test_what_was_not_used_for_the_longest_time_makes_room(unset, monkeypatch):
-    monkeypatch.setattr(program_cache, "_MOST_BYTES", 40)
-    unset.mkdir(parents=True)
-    for age, name in enumerate(("newest", "newer", "older", "oldest")):
-        (unset / name).write_bytes(bytes(10))
-        os.utime(unset / name, (1e9 - age, 1e9 - age))
-    program_cache.keep_programs()
-    assert len(list(unset.iterdir())) == 4  # Exactly full.
-    (unset / "newest").write_bytes(bytes(11))
-    jax.config.update("jax_compilation_cache_dir", None)
-    program_cache.keep_programs()
-    assert {path.name for path in unset.iterdir()} == {"newest"}
-
-
 @pytest.mark.parametrize("command", ["score", "threshold", "export"])
 def test_a_command_keeps_programs(command, monkeypatch, tmp_path):
     (tmp_path / "a.png").touch()
@@ -163,5 +129,5 @@ def test_a_command_keeps_programs(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     called = []
     monkeypatch.setattr(program_cache, "keep_programs", lambda: called.append(command))
-    assert importlib.import_module(f"blur_jax.{command}").main(["--checkpoint=nowhere", *rest[command]]) == 2
+    assert importlib.import_module(f"blur_jax.{command}.__main__").main(["--checkpoint=nowhere", *rest[command]]) == 2
     assert called == [command]
