@@ -1,7 +1,7 @@
 """From the votes of annotators to one order for each pair: combined, their agreement, and what contradicts what."""
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,30 +77,44 @@ def _majority(orders: list[int]) -> int:
     return 0 if others and others[0][1] == most else order
 
 
-def agreement(answers: list[dict[str, int]]) -> dict[str, float | None] | None:
-    """Returns how well annotators agree: Krippendorff's alpha of the three orders as names, without a distance.
+def agreement(answers: Sequence[dict[str, int]]) -> dict[str, float | None] | None:
+    """Returns how well annotators agree: Krippendorff's alpha with the three orders as categories.
 
-    Each pair counts both ways round, so that alpha does not depend on which picture stands left.
+    Each pair counts in both directions, so alpha does not depend on which picture is on the left.
 
     Args:
-        answers: for each pair {annotator: order}.
+        answers: {annotator: order} of each pair.
 
     Returns:
-        as `Combined.agreement`; alpha is 1 for perfect agreement, 0 for chance, None where everybody always said 0, and
-        there is no chance to compare with.
+        as `Combined.agreement`; alpha is 1 for perfect agreement and 0 for chance.
     """
-    shared = [given for given in answers if len(given) > 1]
+    shared = [orders for orders in answers if len(orders) > 1]
     if not shared:
         return None
-    turned = [{who: -order for who, order in given.items()} for given in shared]
-    votes = [(who, pair, order) for pair, given in enumerate(shared + turned) for who, order in given.items()]
-    alpha = None
-    if any(order for _, _, order in votes):
-        # Imported where it is needed: that takes seconds.
-        from nltk.metrics.agreement import AnnotationTask
+    units = [[sign * order for order in orders.values()] for sign in (1, -1) for orders in shared]
+    alpha = krippendorff_alpha(units)
+    return {
+        "annotators": len(set().union(*shared)),
+        "pairs": len(shared),
+        "alpha": None if alpha is None else round(alpha, 4),
+    }
 
-        alpha = round(AnnotationTask(votes).alpha(), 4)
-    return {"annotators": len(set().union(*shared)), "pairs": len(shared), "alpha": alpha}
+
+def krippendorff_alpha(units: Sequence[Sequence[int]]) -> float | None:
+    """Returns Krippendorff's alpha for nominal data, in (-1, 1]; None where all values are the same.
+
+    Source: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C.
+
+    Args:
+        units: the values that annotators gave to each unit; at least one unit has two or more.
+    """
+    units = [values for values in units if len(values) > 1]
+    categories = sorted(set().union(*units))
+    counts = np.array([[list(values).count(category) for category in categories] for values in units])
+    total, by_category, by_unit = counts.sum(), counts.sum(axis=0), counts.sum(axis=1)
+    matching = ((counts**2).sum(axis=1) - by_unit) / (by_unit - 1)  # Each unit's diagonal of the coincidence matrix.
+    expected = total**2 - np.square(by_category).sum()
+    return float(1 - (total - 1) * (total - matching.sum()) / expected) if expected else None
 
 
 def cycles(pairs: Iterable[Pair]) -> list[Problem]:
