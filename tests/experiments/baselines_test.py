@@ -192,12 +192,12 @@ def release(tmp_path_factory):
     return root
 
 
-def write_run(folder, release, score_of_level, column="blur"):
+def write_run(folder, release, score_of_level):
     """A run directory with the scores.csv of an evaluation."""
     folder.mkdir()
     with open(folder / evaluation.SCORES_FILE, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("split", "name", "group", "size", "rank", column))
+        writer.writerow(("split", "name", "group", "size", "rank", "blur"))
         for split in ("test1", "test2", "test3"):
             for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
                 name, level = line.split()
@@ -210,7 +210,7 @@ def compared(release, tmp_path_factory):
     """The experiment, run once; returns (its config, the workdir, the folder of the runs)."""
     folder = tmp_path_factory.mktemp("baselines")
     write_run(folder / "right", release, [0.1, 0.2, 0.3])
-    write_run(folder / "wrong", release, [0.3, 0.2, 0.1], column="score")  # As older versions called it.
+    write_run(folder / "wrong", release, [0.3, 0.2, 0.1])
     config = frozen.get_config()
     config.data.dir, config.data.manual_dir, config.data.image_size = str(folder / "data"), str(release), 32
     config.evaluation.resamples = 20
@@ -258,7 +258,7 @@ def test_a_second_call_takes_the_baselines_from_the_workdir(compared, capsys):
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
     header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:12]}
     assert header[0] == "scorer"
-    assert header[-2:] == ["AUC, again less this", "the same, splits weighted by faces"]
+    assert header[-2:] == ["AUC, again minus this", "the same, splits weighted by faces"]
     assert len(rows) == 10 and next(iter(rows)) == "again"  # the best first
     assert rows["wrong"][0] == "0.000 [0.000, 0.000]" and rows["wrong"][-1] == "1.000 [1.000, 1.000]"
     assert rows["again"][-1] == rows["again"][-2] == ""
@@ -273,7 +273,7 @@ def test_wrong_runs_are_reported(compared, release, tmp_path):
     def run(*runs):
         baselines.run(config, list(runs), str(out))
 
-    with pytest.raises(ValueError, match="there is no .*scores.csv; evaluate the run first"):
+    with pytest.raises(ValueError, match="scores.csv does not exist; evaluate the run first"):
         run(f"x={tmp_path}")
     with pytest.raises(ValueError, match="has the name of a baseline"):
         run(f"Tenengrad={folder / 'right'}")
