@@ -1,5 +1,4 @@
-"""What backs the results in docs/: each experiment is one command, `python -m experiments.NAME --help`.
+"""The experiments behind the results in docs/; each is one command, `python -m experiments.NAME --help`.
 
-An experiment never trains what it has trained: rerun the same command to resume it. Its tables come with the command
-and the machine that made them.
+A command that is run again resumes and does not repeat finished runs. Its tables name the command and the machine.
 """

@@ -1,6 +1,6 @@
-"""What sharpness measures and frozen networks see in a face: pure functions of uint8 RGB images.
+"""Sharpness measures and features of frozen networks: pure functions of uint8 RGB images.
 
-Gray is OpenCV's (ITU-R BT.601 luma, rounded to uint8), and so are the filters: borders are mirrored without repeating
+Gray levels (ITU-R BT.601 luma, rounded to uint8) and filters are OpenCV's, which mirror the border without repeating
 the outermost pixel. The closed-form measures are larger for sharper images.
 """
 
@@ -15,9 +15,8 @@ from skimage import measure
 from blur_jax.models import backbones, network, pretrained
 from blur_jax.runs import inference
 
-KERNEL_SIZES = (1, 3, 5, 7, 9)  # Of the Laplacian and the Sobel filter in OFIQ's sharpness.
+KERNEL_SIZES = (1, 3, 5, 7, 9)  # Kernel sizes of the Laplacian and Sobel filters of OFIQ's sharpness.
 BOX_SIZES = (3, 5, 7)
-OFIQ_FEATURES = 4 * len(KERNEL_SIZES) + 2 * len(BOX_SIZES)
 
 
 def laplacian_variance(image: np.ndarray) -> float:
@@ -33,34 +32,34 @@ def laplacian_variance(image: np.ndarray) -> float:
 
 
 def normalized_laplacian_variance(image: np.ndarray) -> float:
-    """`laplacian_variance` of the gray image over its own standard deviation: contrast cancels; 0 where it has none."""
+    """`laplacian_variance` over the variance of the gray image, so contrast cancels; 0 without contrast."""
     contrast = _gray(image).var()
     return laplacian_variance(image) / float(contrast) if contrast else 0.0
 
 
 def tenengrad(image: np.ndarray) -> float:
-    """Mean squared gradient by 3x3 Sobel filters of the gray image (Tenenbaum, 1970; Krotkov, IJCV 1988), plain.
+    """Mean squared gradient by 3x3 Sobel filters of the gray image (Tenenbaum, 1970; Krotkov, IJCV 1988).
 
-    Takes and returns what `laplacian_variance` does.
+    Takes and returns the same as `laplacian_variance`.
     """
     gray = _gray(image)
     return float(sum(np.square(cv2.Sobel(gray, cv2.CV_64F, *axes, ksize=3)).mean() for axes in ((1, 0), (0, 1))))
 
 
 def sharpness_of_blur_effect(image: np.ndarray) -> float:
-    """1 less scikit-image's `blur_effect` of the gray image (Crete et al., SPIE 6492, 2007), in [0, 1]."""
+    """1 minus scikit-image's `blur_effect` of the gray image (Crete et al., SPIE 6492, 2007), in [0, 1]."""
     return 1.0 - float(measure.blur_effect(_gray(image)))
 
 
 def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
-    """The 26 features behind the sharpness of OFIQ and ISO/IEC 29794-5, of the whole image instead of a face mask.
+    """The 26 features of the sharpness of OFIQ and ISO/IEC 29794-5, of the whole image instead of a face mask.
 
-    Mean and standard deviation over pixels, one after the other, of
+    Mean and standard deviation over pixels, in turn, of
         |Laplacian| of the gray image after a 3x3 Gaussian, for kernel sizes 1, 3, 5, 7, 9   (10 features);
         |gray - box blur|, for boxes of 3, 5, 7, rounded to uint8 as in OFIQ                 (6);
         |Sobel dx dy| of the gray image, for kernel sizes 1, 3, 5, 7, 9                      (10).
-    Kernels are not normalized, so features differ in scale by orders of magnitude. OpenCV's mixed Sobel derivative of
-    size 1 is that of size 3: the features of these two are equal.
+    Kernels are not normalized, so features differ in scale by orders of magnitude. OpenCV's mixed Sobel derivatives of
+    sizes 1 and 3 are equal.
 
     Args:
         image: uint8 [H, W, 3].
@@ -95,7 +94,7 @@ def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray
 
     def features(params: Any, images: jax.Array) -> jax.Array:
         maps = backbone.apply({"params": params}, images)
-        return jnp.concatenate([network.mean_and_std(each) for each in maps], axis=-1)
+        return jnp.concatenate([network.mean_and_std(block) for block in maps], axis=-1)
 
     mapped = inference.make_map(features)
     return mapped(params, images, batch_size=batch_size, progress="ImageNet features")

@@ -1,6 +1,6 @@
 """Scorers fitted on labeled pairs of faces with given features, by scikit-learn.
 
-A ranker gives every face one number of its own, larger = blurrier; it never sees two faces at once when it scores.
+A ranker scores each face alone; a larger score is blurrier.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from blur_jax.metrics import rank_statistics
 
 
 def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
-    """Share of `pairs` int [m, 2] (sharper face, blurrier face) that `scores` [n] order so; equal scores count half."""
+    """Share of `pairs` int [m, 2] (sharper face, blurrier face) that `scores` [n] put in order; ties count half."""
     return float(np.mean(rank_statistics.in_order(*scores[pairs].T)))
 
 
 def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float) -> np.ndarray:
     """Scores of a linear ranker, P(b is blurrier than a) = sigmoid(w (x_b - x_a)): RankNet with one layer.
 
-    Features are standardized by the faces of the pairs. Without an intercept a pair and its mirror image have the same
-    loss, so each pair comes in one order only, every other one mirrored: both classes and half the work.
+    Features are standardized by the faces of the pairs. Without an intercept, a pair and its mirror image have the same
+    loss, so each pair is used in one order; every other pair is mirrored to have both classes.
 
     Args:
-        features: float [n, d] of all faces, those of other splits too.
+        features: float [n, d] of all faces, including those of other splits.
         pairs: int [m, 2], (sharper face, blurrier face), m >= 2, to fit on.
         strength: scikit-learn's C, the inverse of the L2 penalty.
 
@@ -42,13 +42,14 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
 
 
 def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: int, trees: int = 200) -> np.ndarray:
-    """Scores of a random forest: the share of its comparisons in which a face like this one is the blurrier.
+    """Scores of a random forest: the share of comparisons in which a face like this one is blurrier.
 
-    Trees on feature differences would compare two faces and give neither a score of its own. So each face is put in
-    once for every pair it occurs in, labeled blurrier or sharper; that is a regression of the share of comparisons
-    "won", weighted by their number (squared error and the Gini impurity choose the same splits).
+    Trees on feature differences would compare two faces and give neither a score of its own. Instead, each face is an
+    example in every pair it occurs in, labeled blurrier or sharper. That is a regression of the share of comparisons
+    "won", weighted by their number (squared error and Gini impurity choose the same splits).
 
-    Takes and returns what `logistic_scores` does, scores in [0, 1]; `min_samples_leaf` faces at least in each leaf.
+    Takes and returns the same as `logistic_scores`, with scores in [0, 1] and at least `min_samples_leaf` faces in each
+    leaf.
     """
     wins = np.bincount(pairs[:, 1], minlength=len(features))
     count = np.bincount(pairs.ravel(), minlength=len(features))
@@ -61,13 +62,13 @@ def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: 
 def cross_validated(fit: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, groups: Sequence[str]) -> float:
     """Pairwise accuracy on faces that a ranker was not fitted on, by 5-fold cross-validation over groups of faces.
 
-    A pair is judged where both of its faces are held out, and fitted on where neither is. Pairs with one face on either
-    side would reward memory: a forest that knows its training faces by heart already knows half of such a pair.
+    A pair is judged if both of its faces are held out and fitted on if neither is. Pairs with one held-out face would
+    reward memory: a forest that has memorized its training faces knows half of such a pair.
 
     Args:
         fit: pairs int [m, 2] to fit on -> scores float [n] of all faces.
         pairs: int [m, 2], (sharper face, blurrier face).
-        groups: n names; faces of one group, such as one photograph, are held out together.
+        groups: n names; faces of one group, such as a photograph, are held out together.
     """
     faces = np.unique(pairs)
     folds = GroupKFold(5, shuffle=True, random_state=0).split(faces, groups=np.asarray(groups)[faces])

@@ -1,13 +1,13 @@
-"""Every baseline against this project's runs, on the same test faces, with paired intervals.
+"""Compares every baseline with this project's runs on the same test faces, with paired intervals.
 
     python -m experiments.baselines --config.data.manual_dir=LISTS --run=ours=runs/wider_blur --workdir=runs/baselines
 
 Writes to the workdir: `baselines.md` (the tables), `baselines.json` (everything) and `scores.csv` (scorer, split, name,
-score; larger is blurrier). The scores of the baselines are kept in `baselines.json`: a second call, with more runs,
-takes seconds; remove the file after changing a baseline. A run is a run directory that `launch.py` has evaluated: its
-`scores.csv` is read, so each run keeps its own crops, whatever those of the baselines are.
+score; larger is blurrier). `baselines.json` keeps the scores of the baselines, so a second call with more runs takes
+seconds; remove the file after changing a baseline. A run is a run directory that `launch.py` has evaluated; its
+`scores.csv` is read, so its crops may differ from those of the baselines.
 
-What a baseline leaves open (resolution, regularization) is chosen on the labeled `train` pairs alone, see
+The settings of a baseline (resolution, regularization) are chosen on the labeled `train` pairs, see
 `baseline_rankers.cross_validated`, never on the tests.
 """
 
@@ -58,7 +58,7 @@ class Faces:
     Attributes:
         images: uint8 [n, S, S, 3].
         names: n different names.
-        pairs: int [m, 2], indices (sharper face, blurrier face) of the `train` pairs; ties are left out.
+        pairs: int [m, 2], indices (sharper face, blurrier face) of the `train` pairs without ties.
     """
 
     images: np.ndarray
@@ -66,7 +66,7 @@ class Faces:
     pairs: np.ndarray
 
     def resized(self, side: int) -> np.ndarray:
-        """Returns the images at another side, uint8 [n, side, side, 3], by the antialiasing filter that made them."""
+        """Returns the images resized with the filter of the crops, uint8 [n, side, side, 3]."""
         protocol = Preprocessing(image_size=side)
         return np.stack([crop_and_resize(Image.fromarray(image), None, protocol) for image in self.images])
 
@@ -82,14 +82,15 @@ def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Face
 
 
 def baselines(faces: Faces) -> Iterator[tuple[str, dict[str, Fit]]]:
-    """Yields (baseline, {setting: fit}); one of the settings is to be chosen."""
+    """Yields (baseline, {setting: fit}); the caller chooses a setting."""
     size = faces.images.shape[1]
     crops = {f"{side} px": faces.resized(side) for side in (size // 2, size)}
     for name, measure in CLOSED_FORM.items():
-        yield name, {crop: partial(_unfitted, -_measured(measure, images, name)) for crop, images in crops.items()}
+        scores = {crop: -_measured(measure, images, name) for crop, images in crops.items()}
+        yield name, {crop: lambda _, fixed=fixed: fixed for crop, fixed in scores.items()}
 
     ofiq = {crop: _measured(baseline_features.ofiq_sharpness, images, "OFIQ") for crop, images in crops.items()}
-    # Logarithms, as the features spread over decades; on held-out pairs the linear ranker is 1% better for it.
+    # Features spread over decades; their logarithms make the linear ranker 1% better on held-out pairs.
     ofiq = {crop: np.log(features + 1e-3) for crop, features in ofiq.items()}
     forest, logistic = baseline_rankers.forest_scores, baseline_rankers.logistic_scores
     yield (
@@ -107,11 +108,6 @@ def baselines(faces: Faces) -> Iterator[tuple[str, dict[str, Fit]]]:
     )
 
 
-def _unfitted(scores: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    del pairs
-    return scores
-
-
 def _measured(measure: Callable, images: np.ndarray, name: str) -> np.ndarray:
     return np.array([measure(image) for image in tqdm(images, desc=name, unit="face", disable=None, leave=False)])
 
@@ -123,18 +119,18 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
         {baseline: {"setting": the chosen one, "accuracy": {setting: cross-validated pairwise accuracy on train pairs},
         "scores": {name of a face: score}}}.
     """
-    found, groups = {}, [photograph(name) for name in faces.names]
+    results, groups = {}, [photograph(name) for name in faces.names]
     for name, fits in baselines(faces):
         bar = tqdm(fits.items(), desc=name, unit="setting", disable=None, leave=False)
         accuracy = {setting: baseline_rankers.cross_validated(fit, faces.pairs, groups) for setting, fit in bar}
         setting = max(accuracy, key=accuracy.get)
         scores = dict(zip(faces.names, fits[setting](faces.pairs).tolist()))
-        found[name] = {"setting": setting, "accuracy": accuracy, "scores": scores}
-    return found
+        results[name] = {"setting": setting, "accuracy": accuracy, "scores": scores}
+    return results
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Returns the baselines of these data, from the workdir where they are kept there, else made and kept.
+    """Reads the baselines of these data from the workdir, or makes them and writes them there.
 
     Returns:
         {"data": metadata of the prepared data, "baselines": what `score_baselines` returns}.
@@ -142,9 +138,9 @@ def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], w
     path, metadata = os.path.join(workdir, RESULTS_FILE), json.loads(json.dumps(labeled.metadata))
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
-            kept = json.load(file)
-        if kept["data"] == metadata:
-            return {key: kept[key] for key in ("data", "baselines")}
+            cached = json.load(file)
+        if cached["data"] == metadata:
+            return {key: cached[key] for key in ("data", "baselines")}
     results = {"data": metadata, "baselines": score_baselines(read_faces(labeled, tests))}
     _write_json(path, results)
     return results
@@ -166,19 +162,18 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
     """
     file = os.path.join(path, SCORES_FILE)
     if not os.path.exists(file):
-        raise ValueError(f"there is no {file}; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
+        raise ValueError(f"{file} does not exist; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
     with open(file, encoding="utf-8", newline="") as stream:
-        found = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
-    wanted = {(name, face): rank for name, split in tests.items() for face, rank in zip(_names(split), split.labels)}
-    odd = sorted(found.keys() ^ wanted.keys())
-    odd = odd or [key for key, rank in wanted.items() if np.float32(found[key]["rank"]) != rank]
-    if odd:
+        rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
+    ranks = {(name, face): rank for name, split in tests.items() for face, rank in zip(_names(split), split.labels)}
+    different = sorted(rows.keys() ^ ranks.keys())
+    different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
+    if different:
         raise ValueError(
-            f"{file} was made on other lists: {len(odd)} of {len(wanted)} test faces are in one of both only, or of"
-            f" another rank, such as {' '.join(odd[0])}; evaluate the run on the data set of --config.data"
+            f"{file} was made on other lists: {len(different)} of {len(ranks)} test faces are missing in one of them or"
+            f" have another rank, such as {' '.join(different[0])}; evaluate the run on the data set of --config.data"
         )
-    blur = {key: float(row["blur"]) for key, row in found.items()}
-    return {name: np.array([blur[name, face] for face in _names(split)]) for name, split in tests.items()}
+    return {name: np.array([float(rows[name, f]["blur"]) for f in _names(split)]) for name, split in tests.items()}
 
 
 def compare(
@@ -189,51 +184,51 @@ def compare(
     Args:
         scores: {scorer: its scores}.
         tests: the ranked splits, sorted by name.
-        first: the scorer that the others are subtracted from; None compares nothing.
-        resamples: of the bootstrap.
+        first: the scorer from which the others are subtracted; None compares nothing.
+        resamples: resamples of the bootstrap.
 
     Returns:
         {scorer: {split: {metric: interval}, "mean": {metric: interval of the mean over headline splits},
-        "by_faces": the same of the mean in which a split counts by its faces, "first_minus_this" and
-        "first_minus_this_by_faces": {metric: interval of the paired difference of the means}}}; intervals as of
+        "by_faces": the same with splits weighted by their number of faces, "first_minus_this" and
+        "first_minus_this_by_faces": {metric: interval of the paired difference of the means}}}; intervals as in
         `bootstrap.interval`.
     """
     bar = tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False)
-    found = {scorer: ranked.headlines(of_splits, tests, resamples=resamples) for scorer, of_splits in bar}
+    draws = {scorer: ranked.headlines(values, tests, resamples=resamples) for scorer, values in bar}
     counts = {name: len(tests[name]) for name in ranked.headline_names(tests)}
-    for parts in found.values():
+    for parts in draws.values():
         weighted = {name: [count * parts[split][name] for split, count in counts.items()] for name in parts["mean"]}
         parts["by_faces"] = {name: sum(values) / sum(counts.values()) for name, values in weighted.items()}
     if first is not None:
-        for scorer in found.keys() - {first}:
+        for scorer in draws.keys() - {first}:
             for kind, name in (("mean", "first_minus_this"), ("by_faces", "first_minus_this_by_faces")):
-                ours, theirs = found[first][kind], found[scorer][kind]
-                found[scorer][name] = {metric: ours[metric] - theirs[metric] for metric in theirs}
+                ours, theirs = draws[first][kind], draws[scorer][kind]
+                draws[scorer][name] = {metric: ours[metric] - theirs[metric] for metric in theirs}
     return {
         scorer: {part: {name: bootstrap.interval(v) for name, v in values.items()} for part, values in parts.items()}
-        for scorer, parts in found.items()
+        for scorer, parts in draws.items()
     }
 
 
 def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first: str | None) -> str:
-    """Returns what `compare` returns as a table with a row for each scorer, the best first."""
+    """Returns the result of `compare` as a table with a row for each scorer, the best first."""
     headline = ranked.headline_names(tests)
     columns = {f"AUC {split}": (split, "auc") for split in headline}
     columns |= {"AUC, mean": ("mean", "auc"), "AUC, matched size": ("mean", "auc_matched_size")}
     columns |= {f"AUC {split}": (split, "auc") for split in tests if split not in headline}
     columns |= {name.replace("_", " "): ("mean", name) for name in ("spearman", "kendall", "pairwise_accuracy")}
     if first is not None:
-        columns[f"AUC, {first} less this"] = ("first_minus_this", "auc")
+        columns[f"AUC, {first} minus this"] = ("first_minus_this", "auc")
         columns["the same, splits weighted by faces"] = ("first_minus_this_by_faces", "auc")
     rows = []
-    for scorer, found in sorted(metrics.items(), key=lambda item: -(item[1]["mean"]["auc"]["value"] or 0.0)):
-        cells = (found[part][name] if part in found else None for part, name in columns.values())
+    for scorer, parts in sorted(metrics.items(), key=lambda item: -(item[1]["mean"]["auc"]["value"] or 0.0)):
+        cells = (parts[part][name] if part in parts else None for part, name in columns.values())
         rows.append([scorer, *("" if cell is None else interval_text(cell) for cell in cells)])
     return tables.markdown(["scorer", *columns], rows)
 
 
-def _settings_table(found: Mapping[str, dict]) -> str:
-    rows = ([name, each["setting"], f"{each['accuracy'][each['setting']]:.3f}"] for name, each in found.items())
+def _settings_table(results: Mapping[str, dict]) -> str:
+    rows = ([name, one["setting"], f"{one['accuracy'][one['setting']]:.3f}"] for name, one in results.items())
     return tables.markdown(["baseline", "chosen", "cross-validated accuracy on train pairs"], rows)
 
 
@@ -241,18 +236,14 @@ def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("scorer", "split", "name", "score"))
-    for scorer, of_splits in scores.items():
-        for name, values in of_splits.items():
+    for scorer, split_scores in scores.items():
+        for name, values in split_scores.items():
             writer.writerows((scorer, name, face, value) for face, value in zip(_names(tests[name]), values.tolist()))
     return text.getvalue()
 
 
 def parse_runs(texts: Sequence[str]) -> dict[str, str]:
-    """Reads NAME=PATH texts.
-
-    Raises:
-        ValueError: one has another form, or two have the same name.
-    """
+    """Reads NAME=PATH texts; raises ValueError for another form or a repeated name."""
     pairs = [text.partition("=")[::2] for text in texts]
     if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
         raise ValueError("--run takes NAME=PATH, each name once")
@@ -263,24 +254,24 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
     """Scores, compares, writes the results and prints the tables.
 
     Args:
-        config: its `data` names the data set and the side of the baselines' crops, of which closed-form baselines may
-            choose half; its `evaluation.resamples` is used too.
-        run: NAME=PATH of evaluated runs, the first being the one that is compared with all others.
-        workdir: where results and the baselines' scores go.
+        config: `data` names the data set and the side of the baselines' crops (closed-form baselines may choose half
+            of it); `evaluation.resamples` is used too.
+        run: NAME=PATH of evaluated runs; the first one is compared with all others.
+        workdir: folder of the results and the baselines' scores.
 
     Raises:
-        ValueError, FileNotFoundError: of the data, or of a run that is not evaluated on them.
+        ValueError, FileNotFoundError: the data are not available, or a run is not evaluated on them.
     """
     runs = parse_runs(run)
     ranked.prepare(config.data)
     tests = ranked.open_splits(config.data)
     scores = {name: read_run(path, tests) for name, path in runs.items()}
     results = cached_baselines(splits.open_split(config.data, "labeled", "train"), tests, workdir)
-    for name, found in results["baselines"].items():
+    for name, baseline in results["baselines"].items():
         if name in runs:
             raise ValueError(f"--run={name}=... has the name of a baseline; choose another")
         scores[name] = {
-            test: np.array([found["scores"][face] for face in _names(split)]) for test, split in tests.items()
+            test: np.array([baseline["scores"][face] for face in _names(split)]) for test, split in tests.items()
         }
     scores[SIZE_ALONE] = {test: -ranked.sizes(split) for test, split in tests.items()}
     first = next(iter(runs), None)

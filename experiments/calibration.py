@@ -1,16 +1,16 @@
-"""Do scores mean what their calibration says? Probabilities, thresholds and percentiles on held-out faces.
+"""Is the calibration of scores right? Checks probabilities, thresholds and percentiles on held-out faces.
 
     python -m experiments.calibration --run=seed0=runs/seed0 --run=seed1=runs/seed1 --pictures=PHOTOS
 
 Writes `calibration.md` and `reliability.webp` to the workdir.
 
-Probabilities: all pairs of ranked test faces of different rank and one bin of face size, each once, on a random side.
-The expected calibration error (ECE) is the mean, over ten bins of equal width, of the gap between the predicted
-probability that the first face is the blurrier and the share of pairs where it is; a bin counts by its pairs.
+Probabilities: all pairs of ranked test faces of different rank and one bin of face size, each with a random first face.
+The expected calibration error (ECE) is the mean, over ten bins of equal width weighted by their pairs, of the gap
+between the predicted probability that the first face is blurrier and the share of pairs where it is.
 
-Thresholds: chosen to discard a tenth on a random half of the test faces, and applied to the other half. "Within" is how
-often, of 1,000 halves, the share of the other half lies in the interval stated for all faces of that kind; as a half is
-a sample too, that is 83% and not 95% where the interval is right.
+Thresholds: chosen to discard a tenth of a random half of the test faces and applied to the other half. "Within" is how
+often, in 1,000 halves, the share of the other half lies in the interval stated for all faces of that kind. As a half is
+a sample too, a correct interval gives 83%, not 95%.
 
 Percentiles: of the same faces by two runs with the same reference set.
 """
@@ -40,7 +40,7 @@ HALVES = 1000
 
 
 class Bin(NamedTuple):
-    """Pairs of similar predictions: their mean, the share that came true, and its 95% interval."""
+    """Pairs of similar predictions: their mean, the share that is true, and its 95% interval."""
 
     predicted: float
     observed: float
@@ -49,16 +49,16 @@ class Bin(NamedTuple):
 
 
 def comparable_pairs(split: data.Split) -> np.ndarray:
-    """Returns the pairs of faces of different rank in one bin of size, int [m, 2], places (sharper, blurrier)."""
+    """Returns the pairs of faces of different rank in one bin of size, int [m, 2], indices (sharper, blurrier)."""
     size_bin = np.digitize(ranked.sizes(split), split.metadata["size_bins"])
     first, second = np.triu_indices(len(split), 1)
-    fit = (size_bin[first] == size_bin[second]) & (split.labels[first] != split.labels[second])
-    pairs = np.stack([first[fit], second[fit]], axis=1)
+    comparable = (size_bin[first] == size_bin[second]) & (split.labels[first] != split.labels[second])
+    pairs = np.stack([first, second], axis=1)[comparable]
     return np.where((split.labels[pairs[:, 0]] > split.labels[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
 
 
 def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pairs [m, 2] with their sides drawn, and whether the first is the blurrier, bool [m]."""
+    """Returns (sharper, blurrier) pairs [m, 2] with random sides, and whether the first face is blurrier, bool [m]."""
     swap = np.random.default_rng(0).integers(2, size=len(pairs)).astype(bool)
     return np.where(swap[:, None], pairs[:, ::-1], pairs), swap
 
@@ -69,23 +69,22 @@ def calibration_errors(
     """Measures predictions.
 
     Args:
-        predicted: [m], probability that the first face of a pair is the blurrier.
+        predicted: [m], probability that the first face of a pair is blurrier.
         true: bool [m], whether it is.
-        pairs: int [m, 2], the faces, whose resamples the intervals come from.
-        faces: how many there are.
-        resamples: of the bootstrap.
+        pairs: int [m, 2], the faces; resamples of the faces give the intervals.
+        faces: number of faces.
+        resamples: resamples of the bootstrap.
 
     Returns:
         the expected calibration error, [1 + resamples] as in `bootstrap`, and the bins that hold pairs.
     """
     rng = np.random.default_rng(0)
-    of_bin = np.minimum((predicted * BINS).astype(int), BINS - 1)
-    sums = np.zeros((1 + resamples, 3, BINS))  # Of the weights, the predictions and what came true.
+    bin_of_pair = np.minimum((predicted * BINS).astype(int), BINS - 1)
+    sums = np.zeros((1 + resamples, 3, BINS))  # Of the weights, the predictions and the true answers.
     for index, row in enumerate(sums):
         drawn = np.bincount(rng.integers(faces, size=faces), minlength=faces) if index else np.ones(faces)
         weights = drawn[pairs].prod(axis=1)
-        for into, values in zip(row, (weights, weights * predicted, weights * true)):
-            into += np.bincount(of_bin, values, BINS)
+        row[:] = [np.bincount(bin_of_pair, values, BINS) for values in (weights, weights * predicted, weights * true)]
     weight, prediction, truth = sums.transpose(1, 0, 2)
     with np.errstate(invalid="ignore"):  # 0 / 0: an empty bin, or a resample without pairs.
         error = np.abs(prediction - truth).sum(axis=1) / weight.sum(axis=1)
@@ -106,7 +105,7 @@ class Scored(NamedTuple):
 
 
 def score(path: str, data_dir: str | None) -> Scored:
-    """Scores all test faces of a run; raises ValueError where it has no calibration to speak of."""
+    """Scores all test faces of a run; raises ValueError if the run has no calibrated scale."""
     scorer = load_scorer(path)
     if scorer.calibration is None or scorer.calibration.scale is None:
         raise ValueError(f"{path}: its checkpoint has no calibrated scale; train it again")
@@ -114,11 +113,12 @@ def score(path: str, data_dir: str | None) -> Scored:
         scorer.config.data.dir = data_dir
     splits = ranked.open_splits(scorer.config.data)
     images = {name: split.images(range(len(split))) for name, split in splits.items()}
-    return Scored(scorer, splits, {name: scorer.score_images(of, progress=name) for name, of in images.items()})
+    scores = {name: scorer.score_images(faces, progress=name) for name, faces in images.items()}
+    return Scored(scorer, splits, scores)
 
 
 def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[str]], list[Bin]]:
-    """Returns the rows of a run in the table of probabilities, and the bins of all its splits together."""
+    """Returns the rows of a run in the table of probabilities and the bins of all its splits together."""
     fitted, parts, start = run.scorer.calibration, {}, 0
     for split_name, split in run.splits.items():
         pairs, true = on_random_sides(comparable_pairs(split))
@@ -131,12 +131,10 @@ def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[
     rows = []
     for part, (predicted, true, pairs) in parts.items():
         error, bins = calibration_errors(predicted, true, pairs, start, resamples)
-        row = [name, part, f"{len(pairs):,}", f"{np.mean((predicted > 0.5) == true):.3f}"]
-        row += [
-            f"{np.mean(np.maximum(predicted, 1 - predicted)):.3f}",
-            interval_text(bootstrap.interval(error)),
-        ]
-        rows.append([*row, "{:.2f} [{:.2f}, {:.2f}]".format(fitted.scale, *fitted.scale_interval)])
+        in_order, confidence = np.mean((predicted > 0.5) == true), np.mean(np.maximum(predicted, 1 - predicted))
+        ece = interval_text(bootstrap.interval(error))
+        scale = "{:.2f} [{:.2f}, {:.2f}]".format(fitted.scale, *fitted.scale_interval)
+        rows.append([name, part, f"{len(pairs):,}", f"{in_order:.3f}", f"{confidence:.3f}", ece, scale])
     return rows, bins
 
 
@@ -144,39 +142,38 @@ def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
     """Chooses a threshold on random halves of scores [n], to discard `RATE`.
 
     Returns:
-        `HALVES` of (what it says it discards, the share of the other half that it discards).
+        `HALVES` of (stated share that the threshold discards, share of the other half that it discards).
     """
-    rng, found = np.random.default_rng(0), []
+    rng, shares = np.random.default_rng(0), []
     for _ in range(HALVES):
         mixed = rng.permutation(scores)
         chosen, others = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
         threshold = rules.for_discard(chosen, RATE)
-        found.append((rules.share(chosen >= threshold), float(np.mean(others >= threshold))))
-    return found
+        shares.append((rules.share(chosen >= threshold), float(np.mean(others >= threshold))))
+    return shares
 
 
 def threshold_row(name: str, run: Scored, pictures: np.ndarray | None) -> list[str]:
     """Returns the row of a run in the table of thresholds."""
     scores = np.concatenate(list(run.scores.values()))
-    found = half_discards(scores)
-    stated, other = found[0]
-    # The other half is a sample, too: how often it falls within the interval of what all pictures do.
-    inside = np.mean([share.low <= share_of_other <= share.high for share, share_of_other in found])
+    shares = half_discards(scores)
+    stated, other = shares[0]
+    within = np.mean([share.low <= share_of_other <= share.high for share, share_of_other in shares])
     elsewhere = "" if pictures is None else f"{np.mean(pictures >= rules.for_discard(scores, RATE)):.1%}"
     return [
         name,
         f"{stated.total:,}",
         f"{stated.low:.1%} to {stated.high:.1%}",
         f"{other:.1%}",
-        f"{np.mean([share_of_other for _, share_of_other in found]):.1%}",
-        f"{inside:.1%}",
+        f"{np.mean([share_of_other for _, share_of_other in shares]):.1%}",
+        f"{within:.1%}",
         elsewhere,
     ]
 
 
 def retraining_row(what: str, calibrations: Sequence[Calibration], blur: Sequence[np.ndarray]) -> list[str]:
     """Returns a row in the table of percentiles, from the calibrations and scores [n] of two runs on the same faces."""
-    percentiles = [calibration.percentile(of_run, fitted.quantiles) for of_run, fitted in zip(blur, calibrations)]
+    percentiles = [calibration.percentile(scores, fitted.quantiles) for scores, fitted in zip(blur, calibrations)]
     row = [what, f"{len(blur[0]):,}", f"{stats.spearmanr(*blur).statistic:.3f}"]
     for first, second in (100 * np.asarray(blur), percentiles):
         row += [f"{np.mean(np.abs(second - first)):.1f}", f"{np.mean(second - first):+.1f}"]
@@ -184,19 +181,19 @@ def retraining_row(what: str, calibrations: Sequence[Calibration], blur: Sequenc
 
 
 def score_pictures(scorer: Scorer, path: str) -> np.ndarray:
-    """Scores the pictures of a folder; raises ValueError where one cannot be."""
-    scored = [result for _, result in scorer.score_each(Inputs([path]))]
-    failed = [result.error for result in scored if result.error]
-    if failed:
-        raise ValueError(f"{path}: {len(failed)} pictures cannot be scored, such as one where {failed[0]}")
-    return np.array([result.blur for result in scored], np.float32)
+    """Scores the pictures of a folder; raises ValueError if one cannot be scored."""
+    results = [result for _, result in scorer.score_each(Inputs([path]))]
+    errors = [result.error for result in results if result.error]
+    if errors:
+        raise ValueError(f"{path}: {len(errors)} pictures cannot be scored; the first error is: {errors[0]}")
+    return np.array([result.blur for result in results], np.float32)
 
 
 def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) -> str:
-    """Compares each run with the first of the same reference set."""
+    """Compares each run with the first run of the same reference set."""
     rows, firsts = [], {}
-    for name, each in runs.items():
-        first = firsts.setdefault(each.scorer.calibration.reference, name)
+    for name, scored in runs.items():
+        first = firsts.setdefault(scored.scorer.calibration.reference, name)
         if first == name:
             continue
         calibrations = [runs[which].scorer.calibration for which in (first, name)]
@@ -214,32 +211,25 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
 
     Args:
         run: NAME=PATH of trained runs.
-        data_dir: where their data sets are prepared; None: where the runs found them.
-        pictures: a folder of pictures of another kind, for what carries over; None: nothing.
-        resamples: of the bootstrap.
-        workdir: where results go.
+        data_dir: folder of their prepared data; None takes that of the runs.
+        pictures: a folder of pictures of another kind, to test what carries over; None tests nothing.
+        resamples: resamples of the bootstrap.
+        workdir: folder of the results.
 
     Raises:
-        ValueError, OSError: of a run, its data or the pictures.
+        ValueError, OSError: a run, its data or the pictures cannot be used.
     """
     runs = {name: score(path, data_dir) for name, path in parse_runs(run).items()}
-    elsewhere = {name: score_pictures(each.scorer, pictures) for name, each in runs.items()} if pictures else {}
+    elsewhere = {name: score_pictures(scored.scorer, pictures) for name, scored in runs.items()} if pictures else {}
     rows, bins = [], {}
-    for name, each in runs.items():
-        of_run, bins[name] = reliability_rows(name, each, resamples)
-        rows += of_run
+    for name, scored in runs.items():
+        run_rows, bins[name] = reliability_rows(name, scored, resamples)
+        rows += run_rows
     columns = ("run", "test faces", "pairs", "in order", "mean confidence", "ECE", "scale")
-    published = {"Probability of being the blurrier, on held-out faces": tables.markdown(columns, rows)}
-    columns = (
-        "run",
-        "faces of a half",
-        "stated, one half",
-        "other half",
-        "mean of 1,000 other halves",
-        "within",
-        "of --pictures",
-    )
-    rows = [threshold_row(name, each, elsewhere.get(name)) for name, each in runs.items()]
+    published = {"Probability that a face is blurrier, on held-out faces": tables.markdown(columns, rows)}
+    columns = ("run", "faces of a half", "stated, one half", "other half", "mean of 1,000 other halves", "within")
+    columns = (*columns, "of --pictures")
+    rows = [threshold_row(name, scored, elsewhere.get(name)) for name, scored in runs.items()]
     published["Threshold to discard 10%"] = tables.markdown(columns, rows)
     published["Two runs on the same faces: mean distance and shift of the second"] = _retraining(runs, elsewhere)
     tables.publish(workdir, "calibration", published)
@@ -249,7 +239,7 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
 
 if __name__ == "__main__":
     flags.DEFINE_multi_string("run", None, "NAME=PATH of a trained run; repeatable.", required=True)
-    flags.DEFINE_string("data_dir", None, "Where the runs' data sets are prepared, if not where the runs found them.")
+    flags.DEFINE_string("data_dir", None, "Folder of the runs' prepared data; default that of the runs.")
     flags.DEFINE_string("pictures", None, "A folder of pictures of another kind.")
     flags.DEFINE_integer("resamples", 1000, "Resamples of the bootstrap.", lower_bound=1)
     command.define_workdir("runs/calibration")

@@ -1,4 +1,4 @@
-"""Trains what has not been trained, each run in a process of its own, and reads a row of each."""
+"""Trains the missing runs of an experiment, each in its own process, and reads a row of results from each."""
 
 import concurrent.futures
 import contextlib
@@ -24,9 +24,9 @@ class Run(NamedTuple):
     """One run of an experiment.
 
     Attributes:
-        config: of the run.
-        read: from the config and the run directory, once trained, to a row: JSON-serializable, by name. It is sent to
-            another process, so it is a function of a module, or a `functools.partial` of one.
+        config: config of the run.
+        read: returns a JSON-serializable row, given the config and the run directory after training. It is sent to
+            another process, so it is a module's function or a `functools.partial` of one.
     """
 
     config: ml_collections.ConfigDict
@@ -34,7 +34,7 @@ class Run(NamedTuple):
 
 
 def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str, dict[str, Any]]:
-    """Makes the runs that have not been made.
+    """Makes the missing runs.
 
     Args:
         runs: {name of the run directory: run}, made in this order.
@@ -42,16 +42,17 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
         workers: runs at a time.
 
     Returns:
-        {name: row}; beside what `Run.read` gave, a row has "seconds", the time it took to train and read.
+        {name: row}, in the order of `runs`; a row has the values of `Run.read` and the "seconds" of training and
+        reading.
 
     Raises:
         ValueError: a run directory holds the run of another config.
-        SystemExit: a run was stopped by SIGTERM; the same command resumes it.
+        SystemExit: SIGTERM stopped a run; the same command resumes it.
         OSError, FloatingPointError: as `train`.
     """
     folders = {name: os.path.join(workdir, name) for name in runs}
     todo = {name: run for name, run in runs.items() if not _is_made(run.config, folders[name])}
-    # Programs compiled for a CPU are never unmapped, and after some tens of runs one process is out of mappings.
+    # Programs compiled for a CPU are never unmapped, so one process runs out of mappings after some tens of runs.
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
         workers, mp_context=spawn, initializer=program_cache.keep_programs, max_tasks_per_child=1
@@ -67,10 +68,10 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
 
 
 def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> bool:
-    """Makes one run and leaves its row; returns whether it came to its end."""
+    """Makes one run and writes its row; returns whether it finished."""
     begin = time.monotonic()
     distributed.divide_cpu(*config_check.divisible(config))
-    # Standard output belongs to the tables.
+    # Standard output is reserved for the tables.
     with contextlib.redirect_stdout(sys.stderr):
         config_check.check_config(config, folder)
         if not train(config, folder):

@@ -1,4 +1,4 @@
-"""What experiments/label_efficiency.py makes of its runs: intervals over runs and faces, tables, the figure."""
+"""Summarizes the runs of experiments/label_efficiency.py: intervals over runs and faces, tables, the figure."""
 
 import csv
 import io
@@ -13,26 +13,20 @@ from experiments import tables
 
 # Losses on unlabeled pairs, each with its config.consistency.<name>_weight.
 LOSSES = ("none", "pairwise", "quadruplet", "distillation")
-TARGET = "target"  # Distillation with unlabeled pictures of the target beside those of the training data.
-TRAINED = (*LOSSES, TARGET)
 LINEAR = "linear ranker"
 MONITORED = ("validation_accuracy", "pseudo_label_share", "pseudo_label_accuracy", "score_spread", "confident")
-LABELS = {
-    "none": "labels alone",
-    LINEAR: "linear ranker, frozen features",
-    TARGET: "distillation, also of the target's pictures",
-}
-_COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", "distillation": "C0", TARGET: "C3"}
+LABELS = {"none": "labels alone", LINEAR: "linear ranker, frozen features"}
+_COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", "distillation": "C0"}
 
-Cell = tuple[str, int, int]  # One of TRAINED or LINEAR, number of labeled pairs, seed.
+Cell = tuple[str, int, int]  # One of LOSSES or LINEAR, number of labeled pairs, seed.
 # {scorer: {count: {"auc", "gain" over labels alone, "to_all" and "to_half" of the way to all labels: intervals}}}
 Summary = dict[str, dict[str, dict[str, Interval]]]
 
 
 def over_seeds(values: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
-    """Averages over runs [seeds, 1 + resamples] with resamples of the runs, too: [1 + resamples].
+    """Averages runs [seeds, 1 + resamples] and resamples the runs too: [1 + resamples].
 
-    Its interval allows for other faces and for other labels and draws; with three seeds the latter is a rough guess.
+    Its interval covers other faces, labels and draws; with three seeds, the latter two are rough guesses.
     """
     values = np.asarray(values)
     seeds, columns = values.shape
@@ -45,8 +39,8 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
     """Returns size-matched AUC over seeds and what it is compared with, paired by faces and seeds.
 
     "gain" is over labels alone with as many pairs; "to_all" over labels alone with the most pairs; "to_half" over the
-    middle of the two. It is above 0 where more than half of the gap between them is closed; the share itself has no
-    useful interval, since the gap may be 0.
+    mean of the two: above 0, more than half of the gap between them is closed. The share itself has no useful interval,
+    since the gap may be 0.
     """
 
     def auc(scorer: str, count: int) -> np.ndarray:
@@ -54,7 +48,7 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
 
     summary, most = {}, max(counts)
     measured = {scorer for scorer, _, _ in metrics}
-    for scorer in (name for name in ("none", LINEAR, *TRAINED[1:]) if name in measured):
+    for scorer in (name for name in ("none", LINEAR, *LOSSES[1:]) if name in measured):
         summary[scorer] = {}
         for count in counts:
             ours, alone, all_labels = (
@@ -63,42 +57,42 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
             values = {"auc": ours, "gain": ours - alone, "to_all": ours - all_labels}
             if count < most:
                 values["to_half"] = ours - (alone + all_labels) / 2
-            summary[scorer][str(count)] = {name: bootstrap.interval(each) for name, each in values.items()}
+            summary[scorer][str(count)] = {name: bootstrap.interval(value) for name, value in values.items()}
     return summary
 
 
 def table(summary: Summary, counts: Sequence[int]) -> str:
-    """Returns a row of AUC for each scorer, and below it what it gains and how it compares with all labels alone."""
+    """Returns a row of AUC for each scorer, then rows of its gain and its difference to all labels alone."""
     rows = []
     for scorer, groups in summary.items():
         label = LABELS.get(scorer, scorer)
         parts = {label: ("auc", "")}
         if scorer != "none":
             parts[f"gain of {label}"] = ("gain", "+")
-        if scorer in TRAINED[1:]:
+        if scorer in LOSSES[1:]:
             parts[f"{label} less all labels alone"] = ("to_all", "+")
             parts[f"{label} less half-way to all labels alone"] = ("to_half", "+")
         for name, (part, sign) in parts.items():
             cells = (groups[str(count)].get(part) for count in counts)
             rows.append([name, *("" if cell is None else interval_text(cell, sign) for cell in cells)])
-        if scorer in TRAINED[1:]:
+        if scorer in LOSSES[1:]:
             shares = (_share_closed(groups[str(count)]) for count in counts)
             rows.append([f"share of the gap closed by {label}", *shares])
     return tables.markdown(["scorer", *(f"{count:,} pairs" for count in counts)], rows)
 
 
-def _share_closed(found: Mapping[str, Interval]) -> str:
-    """Returns how much of the gap to all labels a gain is; nothing where the gap is below 0.01, as noise makes it."""
-    gap = found["gain"]["value"] - found["to_all"]["value"]
-    return f"{found['gain']['value'] / gap:.0%}" if gap >= 0.01 else ""
+def _share_closed(group: Mapping[str, Interval]) -> str:
+    """Returns the gain as a share of the gap to all labels; nothing if the gap is below 0.01, which may be noise."""
+    gap = group["gain"]["value"] - group["to_all"]["value"]
+    return f"{group['gain']['value'] / gap:.0%}" if gap >= 0.01 else ""
 
 
 def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:
-    """Returns a row for each scorer: what it was, what was monitored, and its size-matched metrics on each axis."""
+    """Returns a row for each scorer: its cell, the monitored values, and its size-matched metrics on each axis."""
     columns = [
         (axis, split, name)
-        for axis, found in metrics.items()
-        for split in sorted(next(iter(found.values())))
+        for axis, cells in metrics.items()
+        for split in sorted(next(iter(cells.values())))
         for name in ("auc", "pairwise_accuracy", "spearman", "kendall")
     ]
     text = io.StringIO()
@@ -117,8 +111,8 @@ def draw(summaries: Mapping[str, Summary], counts: Sequence[int]) -> Figure:
     panels = figure.subplots(1, len(summaries), squeeze=False)[0]
     for axes, (axis, summary) in zip(panels, summaries.items()):
         for place, (scorer, groups) in enumerate(summary.items()):
-            found = [groups[str(count)]["auc"] for count in counts]
-            value, low, high = (np.array([each[key] for each in found]) for key in ("value", "low", "high"))
+            intervals = [groups[str(count)]["auc"] for count in counts]
+            value, low, high = (np.array([auc[key] for auc in intervals]) for key in ("value", "low", "high"))
             axes.errorbar(
                 np.array(counts) * 1.05 ** (place - 2),
                 value,

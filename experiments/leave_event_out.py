@@ -1,11 +1,11 @@
-"""How well does a config order faces of events that it was not trained on? Choose between configs by this.
+"""How well does a config order faces of events that it was not trained on? Choose between configs by this measure.
 
     python -m experiments.leave_event_out --config.data.manual_dir=LISTS --workdir=runs/events/center
     python -m experiments.leave_event_out ... --workdir=runs/events/no_center --config.model.pool_center=False
 
-For each event with enough labeled pairs within it, trains on the pairs without a face of it and measures the share of
-its own pairs that are put in the labeled order. Few pairs of the validation split share no photograph with training;
-here none does. So the tests are left for the end. Writes `leave_event_out.md`, a table with a row for this config, to
+For each event with enough labeled pairs within it, trains on the pairs without its faces and measures the share of its
+own pairs that the run puts in the labeled order. Unlike validation pairs, these share no photograph with training, so
+configs can be chosen without a look at the tests. Writes `leave_event_out.md`, a table with a row for this config, to
 the workdir.
 """
 
@@ -32,21 +32,21 @@ def events(names: Sequence[Sequence[str]], least_pairs: int) -> dict[str, list[i
     """Finds the events that have enough pairs within them.
 
     Args:
-        names: [m][2], of the left and the right face of each pair.
-        least_pairs: how many are enough.
+        names: [m][2], names of the left and the right face of each pair.
+        least_pairs: the smallest number of pairs of an event.
 
     Returns:
         {event: indices of the pairs within it}, sorted by event.
     """
-    found = {}
+    pairs = {}
     for index, (left, right) in enumerate(names):
         if event(left) == event(right):
-            found.setdefault(event(left), []).append(index)
-    return {name: indices for name, indices in sorted(found.items()) if len(indices) >= least_pairs}
+            pairs.setdefault(event(left), []).append(index)
+    return {name: indices for name, indices in sorted(pairs.items()) if len(indices) >= least_pairs}
 
 
 def read(config: ml_collections.ConfigDict, folder: str, *, indices: Sequence[int]) -> dict[str, float]:
-    """Returns the share of the labeled pairs at `indices` that a run's scorer puts in their order, ties left out."""
+    """Returns the share of the labeled pairs at `indices`, without ties, that a run's scorer puts in their order."""
     split = splits.open_split(config.data, "labeled", config.data.labeled_split)
     rows, pairs = np.unique(split.rows[indices], return_inverse=True)
     images = split.faces.stack(rows)
@@ -57,20 +57,21 @@ def read(config: ml_collections.ConfigDict, folder: str, *, indices: Sequence[in
 
 
 def table(label: str, accuracy: dict[str, list[float]]) -> str:
-    """Returns a row: the accuracy for each event, mean over seeds, and the mean over events."""
-    mean = np.mean([np.mean(values) for values in accuracy.values()])
-    row = [label, *map(tables.over_seeds, accuracy.values()), f"{mean:.3f}"]
+    """Returns a row: for each event the mean accuracy and that of each seed, "0.850 (0.800, 0.900)"; the mean."""
+    means = [np.mean(values) for values in accuracy.values()]
+    by_seed = [", ".join(f"{value:.3f}" for value in values) for values in accuracy.values()]
+    row = [label, *(f"{mean:.3f} ({seeds})" for mean, seeds in zip(means, by_seed)), f"{np.mean(means):.3f}"]
     return tables.markdown(["config", *map(os.path.basename, accuracy), "mean"], [row])
 
 
 def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs: int, workers: int) -> None:
-    """Makes the runs that have not been made and prints the table.
+    """Makes the missing runs and prints the table.
 
     Args:
-        config: to be measured.
-        workdir: where the runs go; its last part names the row.
+        config: the config to measure.
+        workdir: folder of the runs; its last part names the row.
         seeds: runs for each event.
-        least_pairs: events with fewer labeled pairs within them are not left out.
+        least_pairs: the smallest number of labeled pairs within an event that is left out.
         workers: runs at a time.
 
     Raises:
@@ -78,17 +79,17 @@ def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs
     """
     ranked.prepare(config.data)
     split = splits.open_split(config.data, "labeled", config.data.labeled_split)
-    found = events(split.names, least_pairs)
-    if not found:
+    pairs = events(split.names, least_pairs)
+    if not pairs:
         raise ValueError(f"{config.data.name} has no event with {least_pairs} labeled pairs; see --least_pairs")
     runs = {}
-    for name, indices in found.items():
+    for name, indices in pairs.items():
         for seed in range(seeds):
             cell = config.copy_and_resolve_references()
             cell.seed, cell.data.leave_out = seed, f"{name}/"
             runs[f"{name.replace('/', '_')}_{seed}"] = grid.Run(cell, partial(read, indices=indices))
     rows = iter(grid.rows(runs, workdir=workdir, workers=workers).values())
-    accuracy = {name: [next(rows)["accuracy"] for _ in range(seeds)] for name in found}
+    accuracy = {name: [next(rows)["accuracy"] for _ in range(seeds)] for name in pairs}
     label = os.path.basename(os.path.abspath(workdir))
     title = "Share of labeled pairs in order, of events left out of training"
     tables.publish(workdir, "leave_event_out", {title: table(label, accuracy)})
@@ -98,5 +99,5 @@ if __name__ == "__main__":
     command.define_config("leave_event_out")
     command.define_workdir("runs/leave_event_out")
     command.define_grid(seeds=1)
-    flags.DEFINE_integer("least_pairs", 500, "Events with fewer labeled pairs within them are not left out.")
+    flags.DEFINE_integer("least_pairs", 500, "Smallest number of labeled pairs of an event.")
     command.main(run)

@@ -1,4 +1,4 @@
-"""The line to beat: a linear ranker on frozen ImageNet features of all 16 blocks, fitted to some labeled pairs."""
+"""The baseline to beat: a linear ranker on frozen ImageNet features of all 16 blocks, fitted to labeled pairs."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -19,37 +19,36 @@ def score(
     """Fits a ranker to the labeled pairs of each of `fits` and scores the test faces.
 
     Args:
-        fits: {name: `config.data` of a run with `labeled_count` set}, of one data set; the seed of the draw is the
-            last part of the name.
+        fits: {name: `config.data` of a run}, of one data set; the last part of a name is the seed that draws the
+            `labeled_count` pairs.
         tests: {axis: {ranked split: opened}}.
-        strength: see `linear_probe.logistic_ranking`; 1e-4 is what cross-validation on all pairs chooses.
+        strength: see `linear_probe.logistic_ranking`; cross-validation on all pairs chooses 1e-4.
 
     Returns:
         {name: {axis: {split: [n]}}}, larger = blurrier.
     """
-    opened = {name: _open(of_fit, name[-1]) for name, of_fit in fits.items()}
-    rows = np.unique(np.concatenate([split.rows.ravel() for split in opened.values()]))
-    faces = next(iter(opened.values())).faces
+    labeled = {
+        name: data.open_split(config, "labeled", config.labeled_split, count=config.labeled_count, seed=name[-1])
+        for name, config in fits.items()
+    }
+    rows = np.unique(np.concatenate([split.rows.ravel() for split in labeled.values()]))
+    faces = next(iter(labeled.values())).faces
     features = baseline_features.imagenet_features(faces.stack(rows))
-    of_tests = {
+    test_features = {
         axis: {
             name: baseline_features.imagenet_features(split.faces.stack(split.rows)) for name, split in splits.items()
         }
         for axis, splits in tests.items()
     }
-    found = {}
-    for name, split in opened.items():
+    scores = {}
+    for name, split in labeled.items():
         places = np.searchsorted(rows, split.rows)
         used, pairs = np.unique(places, return_inverse=True)
         kernel, bias = linear_probe.logistic_ranking(
             features[used], pairs.reshape(-1, 2), split.labels.astype(np.int64), strength=strength
         )
-        found[name] = {
-            axis: {test: (each @ kernel + bias).tolist() for test, each in splits.items()}
-            for axis, splits in of_tests.items()
+        scores[name] = {
+            axis: {test: (face_features @ kernel + bias).tolist() for test, face_features in splits.items()}
+            for axis, splits in test_features.items()
         }
-    return found
-
-
-def _open(config: ml_collections.ConfigDict, seed: int) -> data.Split:
-    return data.open_split(config, "labeled", config.labeled_split, count=config.labeled_count, seed=seed)
+    return scores

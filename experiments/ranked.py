@@ -1,4 +1,4 @@
-"""The ranked splits of a prepared data set, and size-matched metrics of scores on them."""
+"""The ranked splits of a prepared data set and the size-matched metrics of scores on them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,18 +11,18 @@ from tfds_builders.prepare import prepare_configured
 
 
 def prepare(config: ml_collections.ConfigDict) -> None:
-    """Prepares the data set that `config` (a run's `config.data`) names and sets its `sources`.
+    """Prepares the data set of `config`, a run's `config.data`, and sets its `sources`.
 
     Without `config.manual_dir` it must be prepared already.
 
     Raises:
-        ValueError, OSError: as `prepare_configured`, or `data.prepared_sources`.
+        ValueError, OSError: as `prepare_configured` or `data.prepared_sources`.
     """
     config.sources = prepare_configured(config) if config.manual_dir else data.prepared_sources(config)
 
 
 def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None = None) -> dict[str, data.Split]:
-    """Opens ranked splits by name, in the order of `names`; None opens all, sorted.
+    """Opens the ranked splits `names` in their order; None opens all, sorted by name.
 
     Raises:
         ValueError, FileNotFoundError: as `data.open_split`.
@@ -32,7 +32,7 @@ def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None =
 
 
 def headline_names(splits: Mapping[str, data.Split]) -> list[str]:
-    """Returns those of the splits whose mean is the headline of their data set; all where none of them are."""
+    """Returns the splits whose mean is the headline of their data set; all splits if there are none."""
     (*_, last) = splits.values()
     return [name for name in last.metadata["headline_splits"] if name in splits] or list(splits)
 
@@ -45,12 +45,12 @@ def sizes(split: data.Split) -> np.ndarray:
 def headlines(
     scores: Mapping[str, np.ndarray], splits: Mapping[str, data.Split], *, resamples: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns `bootstrap.headlines` of every split and, under "mean", of the mean over headline splits.
+    """Returns `bootstrap.headlines` of every split and, as "mean", of the mean over headline splits.
 
     Args:
         scores: {split: [n]}.
-        splits: the same splits in the same order for all that is compared.
-        resamples: of the bootstrap.
+        splits: {split: opened}; the same splits in the same order for all scores that are compared.
+        resamples: resamples of the bootstrap.
     """
     (*_, last) = splits.values()
     columns = {name: (scores[name], split.labels, sizes(split)) for name, split in splits.items()}

@@ -20,7 +20,7 @@ def run(run: str, output: str) -> None:
         output: WebP file to write.
 
     Raises:
-        ValueError, OSError: of the run or its data.
+        ValueError, OSError: the run or its data cannot be used.
     """
     _, scored = evaluate.score_splits(checkpoints.find(run).config, run)
     split, scores = scored["test"]

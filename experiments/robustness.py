@@ -1,17 +1,15 @@
-"""What moves a score besides blur: the same faces, each changed in a known way and scored again.
+"""What changes a score besides blur? Scores the same faces again after known changes.
 
     python -m experiments.robustness --run=runs/wider_blur --data_dir=DIR --workdir=runs/robustness
 
 DIR holds the run's data set, prepared as for the run. Nothing is trained or chosen here. With `--against=RUN`, another
-run reads the same changed faces, and a table says how the first one's AUC differs under each change. Writes to the
-workdir: `robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (of the run, a panel for
-each change).
+run reads the same changed faces, and a table compares the AUC of both under each change. Writes to the workdir:
+`robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (a panel of the run for each change).
 
-A run reads a face as the logit of its score, clipped to [1e-6, 1 - 1e-6], so that saturation hides nothing; a baseline
-as minus the logarithm of its measure. Shifts of the readings are reported as *shares of the gap* between the mean
-readings of blurred and clear faces (above and at the lowest rank of their split), all unchanged: shifted by +1, clear
-faces read like blurred ones; by -1, blurred faces like clear ones. Faces are changed as prepared crops, in the
-network's pixels.
+The reading of a run is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation hides nothing; that of a
+baseline is minus the logarithm of its measure. Shifts of readings are *shares of the gap* between the mean readings of
+unchanged blurred and clear faces (above and at the lowest rank of their split): +1 makes clear faces read like blurred
+ones, -1 makes blurred faces read like clear ones. Changes apply to the prepared crops, in the network's pixels.
 """
 
 import hashlib
@@ -28,35 +26,35 @@ from tqdm import tqdm
 
 from blur_jax.data import splits as data
 from blur_jax.metrics import bootstrap
-from blur_jax.metrics.interval import Interval, interval_text
+from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
 from blur_jax.score.scorer import Scorer, load_scorer
 from experiments import command, ranked, tables
 from experiments.baselines import CLOSED_FORM
 from experiments.robustness_changes import CHANGES, Face
 
-SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap: smaller shifts hardly matter, larger ones are findings.
+SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap: shifts below the first hardly matter, above the second are findings.
 _TINY = 1e-6
-_BATCH = 8  # Faces scored at a time: what fits a CPU's caches takes half the time of 256.
+_BATCH = 8  # Faces scored at a time; a batch that fits a CPU's caches takes half the time of 256.
 
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
 Aucs = dict[tuple[str, float | None], np.ndarray]  # (change, strength) -> AUC [1 + resamples].
 
 
 def read_by_run(scorer: Scorer, images: np.ndarray) -> np.ndarray:
-    """Reads uint8 [n, S, S, 3]: logits [n] of the scores."""
+    """Returns the logits [n] of the scores of uint8 [n, S, S, 3]."""
     scores = scorer.score_images(images, batch_size=_BATCH).astype(np.float64)
     scores = np.clip(scores, _TINY, 1 - _TINY)
     return np.log(scores / (1 - scores))
 
 
 def read_by_baseline(sharpness: Callable[[Face], float], images: np.ndarray) -> np.ndarray:
-    """Reads uint8 [n, S, S, 3] by one of `baselines.CLOSED_FORM`, which measure sharpness, from 0 on."""
+    """Returns minus the logarithms [n] of the sharpness, at least 0, of uint8 [n, S, S, 3]."""
     return -np.log(np.maximum([sharpness(image) for image in images], _TINY))
 
 
 def clear_faces(splits: Mapping[str, data.Split]) -> np.ndarray:
-    """Returns which of the faces of all splits, one after the other, have the lowest rank of their split: bool [n]."""
+    """Returns whether each face of the concatenated splits has the lowest rank of its split, bool [n]."""
     return np.concatenate([split.labels == split.labels.min() for split in splits.values()])
 
 
@@ -68,31 +66,31 @@ def measure(
     Args:
         read: a run's or a baseline's readings.
         splits: ranked splits.
-        resamples: of the bootstrap.
-        label: who reads.
+        resamples: resamples of the bootstrap.
+        label: name of the run or baseline.
 
     Returns:
-        First {"clear", "blurred", "all": mean reading, "auc": interval, all of the unchanged faces; "changes": {change:
-        [row of each strength but the neutral one]}}. A row is {"strength"; "clear", "blurred", "all": mean shift of
-        these faces, "rms": r.m.s. shift of a single face, in shares of the gap; "auc": interval; "auc_change": interval
-        of the paired difference to the neutral strength}. Then the AUC of each change and strength, the neutral one
-        included, on all faces and in each resample, which are the same for all that read the same splits. AUCs are
-        size-matched and means over splits.
+        (results, AUCs). The results are {"clear", "blurred", "all": mean reading, "auc": interval, both of the
+        unchanged faces; "changes": {change: [row of each strength except the neutral one]}}. A row is {"strength";
+        "clear", "blurred", "all": mean shift of these faces, "rms": r.m.s. shift of a single face, in shares of the
+        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs are
+        those of each change and strength, including the neutral one, on all faces and in each resample; all readings
+        of the same splits have the same resamples. AUCs are size-matched and means over splits.
 
     Raises:
         ValueError: there is nothing to compare, or blurred faces do not read blurrier than clear ones.
     """
     faces = np.concatenate([split.images(range(len(split))) for split in splits.values()])
-    ends, known = np.cumsum([len(split) for split in splits.values()])[:-1], {}
+    ends, judged_images = np.cumsum([len(split) for split in splits.values()])[:-1], {}
 
     def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns readings [n] and AUC [1 + resamples]; images alike, as most neutral strengths give, are read once."""
+        """Returns readings [n] and AUC [1 + resamples]; reads equal images, as of most neutral strengths, once."""
         key = hashlib.sha256(images).digest()
-        if key not in known:
+        if key not in judged_images:
             readings = read(images)
             scores = dict(zip(splits, np.split(readings, ends)))
-            known[key] = readings, ranked.headlines(scores, splits, resamples=resamples)["mean"]["auc"]
-        return known[key]
+            judged_images[key] = readings, ranked.headlines(scores, splits, resamples=resamples)["mean"]["auc"]
+        return judged_images[key]
 
     unchanged, unchanged_auc = judge(faces)
     if np.isnan(unchanged_auc[0]):
@@ -120,33 +118,32 @@ def measure(
 
 
 def difference(aucs: Aucs, against: Aucs) -> list[dict[str, Any]]:
-    """Compares what `measure` found for two scorers on the same splits.
+    """Compares the AUCs of two scorers on the same splits, as `measure` returns them.
 
     Returns:
-        A row for each change and strength: {"change"; "strength"; "auc": interval of the AUC less the other's under
-        the same change; "auc_change": interval of what the change costs, less what it costs the other}.
+        A row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other's under
+        the same change; "auc_change": interval of the change of the AUC minus that of the other's}.
     """
     rows = []
     for (name, strength), auc in aucs.items():
-        less, neutral = auc - against[name, strength], (name, CHANGES[name].neutral)
-        cost = less - (aucs[neutral] - against[neutral])
-        row = {"change": name, "strength": strength, "auc": bootstrap.interval(less)}
-        rows.append(row | {"auc_change": bootstrap.interval(cost)})
+        gain, neutral = auc - against[name, strength], (name, CHANGES[name].neutral)
+        change = gain - (aucs[neutral] - against[neutral])
+        row = {"change": name, "strength": strength, "auc": bootstrap.interval(gain)}
+        rows.append(row | {"auc_change": bootstrap.interval(change)})
     return rows
 
 
 def table_of_difference(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the table of what `difference` returns."""
+    """Returns the rows of `difference` as a table."""
 
-    def cells(interval: Interval) -> str:
-        words = {-1: " **worse**", 0: "", 1: " better"}
-        sure = int(interval["low"] > 0) - int(interval["high"] < 0)
-        return interval_text(interval, "+") + words[sure]
+    def cells(interval: Mapping[str, float]) -> str:
+        word = " better" if interval["low"] > 0 else " **worse**" if interval["high"] < 0 else ""
+        return interval_text(interval, "+") + word
 
-    found = []
-    for row in rows:
-        found.append([row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])])
-    return tables.markdown(["change", "strength", "AUC, difference", "AUC, change, difference"], found)
+    return tables.markdown(
+        ["change", "strength", "AUC, difference", "AUC, change, difference"],
+        ([row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])] for row in rows),
+    )
 
 
 def _strength_text(strength: float | None) -> str:
@@ -154,30 +151,30 @@ def _strength_text(strength: float | None) -> str:
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
-    """Says what the rows of one change (of `measure`) mean for a scorer; what to act on begins with FINDING.
+    """Returns in words what the rows of one change (of `measure`) mean; a flaw to act on begins with FINDING.
 
-    A change that blurs must raise the mean reading of all faces at every step. Any other can mislead in two ways:
-    blurred faces come to look sharper, or clear faces blurrier.
+    A change that blurs must raise the mean reading of all faces at every step. Any other change can mislead in two
+    ways: blurred faces look sharper, or clear faces look blurrier.
     """
     if blurs:
         steps = [0.0, *(row["all"] for row in rows)]
         failed = [f"{row['strength']:g}" for row, before, after in zip(rows, steps, steps[1:]) if after <= before]
         if failed:
-            return f"FINDING: no blurrier than one step before at {', '.join(failed)}"
+            return f"FINDING: not blurrier than one step before at {', '.join(failed)}"
         return f"blurrier at every step, {steps[1]:+.2f} to {steps[-1]:+.2f}"
     lowest, highest = min(rows, key=lambda row: row["blurred"]), max(rows, key=lambda row: row["clear"])
     mistakes = {"sharpness": -lowest["blurred"], "blur": highest["clear"]}
-    taken = " and ".join(what for what, size in mistakes.items() if size > SLIGHT)
+    mistaken = " and ".join(what for what, size in mistakes.items() if size > SLIGHT)
     degree = "FINDING:" if max(mistakes.values()) > LARGE else "partly"
-    words = f"{degree} taken for {taken}" if taken else "hardly matters"
-    found = f"blurred faces at least {lowest['blurred']:+.2f} (at {lowest['strength']:g})"
-    return f"{words}; {found}, clear faces at most {highest['clear']:+.2f} (at {highest['strength']:g})"
+    words = f"{degree} taken for {mistaken}" if mistaken else "hardly matters"
+    blurred = f"blurred faces at least {lowest['blurred']:+.2f} (at {lowest['strength']:g})"
+    return f"{words}; {blurred}, clear faces at most {highest['clear']:+.2f} (at {highest['strength']:g})"
 
 
-def tables_of(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Returns two tables of what `measure` returns: a verdict on each change, and every strength."""
+def tables_of(results: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns two tables of the results of `measure`: a verdict on each change, and every strength."""
     text, verdicts, strengths = interval_text, [], []
-    for name, rows in found["changes"].items():
+    for name, rows in results["changes"].items():
         worst = min(rows, key=lambda row: row["auc_change"]["value"])
         words = verdict(rows, blurs=CHANGES[name].blurs)
         verdicts.append([name, words, f"{text(worst['auc_change'], '+')} at {worst['strength']:g}"])
@@ -189,13 +186,13 @@ def tables_of(found: Mapping[str, Any]) -> tuple[str, str]:
     return brief, tables.markdown(header, strengths)
 
 
-def draw(found: Mapping[str, Any]) -> Figure:
-    """Draws a panel for each change: strength against the mean shift of clear and of blurred faces, on one scale."""
-    figure, rows = Figure(figsize=(10, 7), layout="constrained", dpi=110), -(-len(found["changes"]) // 3)
-    for index, (name, of_strengths) in enumerate(found["changes"].items()):
+def draw(results: Mapping[str, Any]) -> Figure:
+    """Draws a panel for each change: the mean shifts of clear and of blurred faces by strength, on one scale."""
+    figure, lines = Figure(figsize=(10, 7), layout="constrained", dpi=110), -(-len(results["changes"]) // 3)
+    for index, (name, rows) in enumerate(results["changes"].items()):
         change = CHANGES[name]
-        shifts = {row["strength"]: row for row in of_strengths} | {change.neutral: {"clear": 0.0, "blurred": 0.0}}
-        panel = figure.add_subplot(rows, 3, index + 1, sharey=figure.axes[0] if index else None)
+        shifts = {row["strength"]: row for row in rows} | {change.neutral: {"clear": 0.0, "blurred": 0.0}}
+        panel = figure.add_subplot(lines, 3, index + 1, sharey=figure.axes[0] if index else None)
         panel.axhline(0, color="#9aa1ab", linewidth=1)
         for group, color in (("clear", "#2563a8"), ("blurred", "#d9662b")):
             values = [shifts[strength][group] for strength in change.strengths]
@@ -222,15 +219,15 @@ def run(
 
     Args:
         run: a trained run, or one of its checkpoints.
-        against: another, which takes faces of the same size; None: nothing to compare with.
-        data_dir: where the run's data set is prepared; None: where the run found it.
+        against: another run or checkpoint for faces of the same size, to compare with; None compares nothing.
+        data_dir: folder of the run's prepared data; None takes that of the run.
         baseline: names in `baselines.CLOSED_FORM`, to compare with.
-        splits: ranked splits; None: the headline splits of the data set.
-        resamples: of the bootstrap.
-        workdir: where the results go.
+        splits: ranked splits; None takes the headline splits of the data set.
+        resamples: resamples of the bootstrap.
+        workdir: folder of the results.
 
     Raises:
-        ValueError, OSError: of the run or its data, or as `measure`.
+        ValueError, OSError: the run or its data cannot be used; or as `measure`.
     """
     scorer = load_scorer(run)
     config = scorer.config.data
@@ -243,30 +240,27 @@ def run(
     if against is not None:
         reads[against] = partial(read_by_run, load_scorer(against))
     reads |= {name: partial(read_by_baseline, CLOSED_FORM[name]) for name in baseline}
-    measured = {name: measure(read, opened, resamples=resamples, label=name) for name, read in reads.items()}
-    found = {name: each for name, (each, _) in measured.items()}
+    scorers, published, aucs = {}, {}, {}
+    for name, read in reads.items():
+        scorers[name], aucs[name] = measure(read, opened, resamples=resamples, label=name)
+        title = f"{name}: AUC of the unchanged faces {interval_text(scorers[name]['auc'])}"
+        published[title], published[f"{name}: every strength"] = tables_of(scorers[name])
     clear = clear_faces(opened)
-    results = {"splits": list(opened), "faces": len(clear), "clear": int(clear.sum()), "scorers": found}
+    results = {"splits": list(opened), "faces": len(clear), "clear": int(clear.sum()), "scorers": scorers}
     if against is not None:
-        results["difference"] = difference(measured[run][1], measured[against][1])
+        results["difference"] = difference(aucs[run], aucs[against])
+        published[f"{run} minus {against}: every strength"] = table_of_difference(results["difference"])
     run_dir.write_atomically(os.path.join(workdir, "robustness.json"), json.dumps(results, indent=1) + "\n")
-    draw(found[run]).savefig(os.path.join(workdir, "robustness.webp"))
-    published = {}
-    for name, each in found.items():
-        brief, full = tables_of(each)
-        published[f"{name}: AUC of the unchanged faces {interval_text(each['auc'])}"] = brief
-        published[f"{name}: every strength"] = full
-    if against is not None:
-        published[f"{run} less {against}: every strength"] = table_of_difference(results["difference"])
+    draw(scorers[run]).savefig(os.path.join(workdir, "robustness.webp"))
     tables.publish(workdir, "robustness", published)
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "A trained run, or one of its checkpoints.", required=True)
-    flags.DEFINE_string("against", None, "Another run, or checkpoint, to compare with under the same changes.")
-    flags.DEFINE_string("data_dir", None, "Where the run's data set is prepared, if not where the run found it.")
+    flags.DEFINE_string("against", None, "Another run or checkpoint to compare with under the same changes.")
+    flags.DEFINE_string("data_dir", None, "Folder of the run's prepared data; default that of the run.")
     flags.DEFINE_multi_enum("baseline", [], list(CLOSED_FORM), "To compare with; repeatable.")
     flags.DEFINE_list("splits", None, "Ranked splits; by default the headline splits of the data set.")
-    flags.DEFINE_integer("resamples", 1000, "Of the bootstrap.", lower_bound=1)
+    flags.DEFINE_integer("resamples", 1000, "Resamples of the bootstrap.", lower_bound=1)
     command.define_workdir("runs/robustness")
     command.main(run)

@@ -1,4 +1,4 @@
-"""Changes of a face that are known exactly: pure functions of uint8 RGB images, and the strengths to try."""
+"""Exactly known changes of a face, as pure functions of uint8 RGB images, and the strengths to try."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ Face = np.ndarray  # uint8 [S, S, 3], RGB.
 
 
 def jpeg(face: Face, quality: int | None) -> Face:
-    """Saves a face with Pillow, chroma at half the side as by default, and reads it again; None does not."""
+    """Saves a face as JPEG with Pillow's default chroma subsampling and reads it again; None does nothing."""
     if quality is None:
         return face
     file = io.BytesIO()
@@ -35,7 +35,7 @@ def enhanced(face: Face, factor: float, *, what: type) -> Face:
 
 
 def noise(face: Face, sigma: float) -> Face:
-    """Adds Gaussian noise of `sigma` gray levels, independent over pixels, channels and faces, not over calls."""
+    """Adds Gaussian noise of `sigma` gray levels, independent between pixels, channels and faces, not between calls."""
     rng = np.random.default_rng(zlib.crc32(face.tobytes()))
     return _to_uint8(face + sigma * rng.standard_normal(face.shape))
 
@@ -46,13 +46,13 @@ def sharpening(face: Face, percent: int) -> Face:
 
 
 def upscaling(face: Face, factor: float) -> Face:
-    """Reduces a face to 1 / `factor` of the side and enlarges it again, both bicubic, as happens to a small face."""
+    """Shrinks a face to 1 / `factor` of the side and enlarges it again, both bicubic, as for a small face."""
     small = Image.fromarray(face).resize((round(len(face) / factor),) * 2, Image.Resampling.BICUBIC)
     return np.asarray(small.resize(face.shape[:2], Image.Resampling.BICUBIC))
 
 
 def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
-    """Crops the center, 10% cut off each side, moved by `percent` of the side down (axis 0) or right (axis 1)."""
+    """Cuts 10% off each side; the crop is moved by `percent` of the side down (axis 0) or right (axis 1)."""
     side = len(face)
     margin = -(-_SHIFTS[-1] * side // 100)
     corner = [margin, margin]
@@ -80,7 +80,7 @@ def _to_uint8(values: np.ndarray) -> Face:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A pure `apply(face, strength)`; `strengths` are compared with the `neutral` one; if it `blurs`, scores rise."""
+    """A pure `apply(face, strength)`; `strengths` are compared with `neutral`; scores rise if it `blurs`."""
 
     apply: Callable[[Face, float | None], Face]
     strengths: tuple

@@ -1,10 +1,10 @@
-"""What runs have in common, such as those of a sweep over seeds: the mean and the spread of each metric.
+"""Summarizes runs, such as those of a sweep over seeds: the mean and the spread of each metric.
 
     for seed in 0 1 2; do python launch.py --config.seed=$seed --workdir=runs/seed$seed; done
     python -m experiments.summarize runs/seed*
 
-Reads the metrics.json of each run, size-matched metrics where there are any. Spread is the standard deviation over runs
-(n - 1), so a rough guess with few of them; it allows for other draws and starts, not for other test faces.
+Reads the metrics.json of each run, and its size-matched metrics if it has any. Spread is the standard deviation over
+runs (n - 1), a rough guess with few runs; it covers other draws and starts, not other test faces.
 """
 
 import argparse
@@ -21,23 +21,23 @@ METRICS = ("auc", "pairwise_accuracy", "spearman")
 
 
 def read(run: str) -> dict[str, Any]:
-    """Returns what launch.py found of a run; raises FileNotFoundError, saying what to do, where it is not evaluated."""
+    """Returns the evaluation of a run; raises FileNotFoundError if the run is not evaluated."""
     path = os.path.join(run, "metrics.json")
     if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no {path}; evaluate it first: launch.py --mode=evaluate --workdir={run}")
+        raise FileNotFoundError(f"{path} does not exist; first run launch.py --mode=evaluate --workdir={run}")
     with open(path, encoding="utf-8") as file:
         return json.load(file)
 
 
 def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     """Returns {(split, metric): value} of the ranked splits and of the validation pairs."""
-    found = {}
+    metrics = {}
     for split, summary in results["splits"].items():
-        shown = summary.get("size_matched", summary)
-        found |= {(split, name): shown[name]["value"] for name in METRICS}
+        summary = summary.get("size_matched", summary)
+        metrics |= {(split, name): summary[name]["value"] for name in METRICS}
     pairs = (results.get("validation") or {}).get("pairwise_accuracy", {}).get("value")
     pairs = results["validation_accuracy"] if pairs is None else pairs
-    return found if pairs is None else found | {("validation", "pairwise_accuracy"): pairs}
+    return metrics if pairs is None else metrics | {("validation", "pairwise_accuracy"): pairs}
 
 
 def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str, str]]:
@@ -47,19 +47,19 @@ def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str
         runs: {name: what `read` returns}.
 
     Raises:
-        ValueError: they are fewer than two, or were not evaluated on the same data.
+        ValueError: there are fewer than two runs, or they were not evaluated on the same data.
     """
     if len(runs) < 2:
-        raise ValueError("give two runs or more")
-    found = [values(results) for results in runs.values()]
+        raise ValueError("give two or more runs")
+    metrics = [values(results) for results in runs.values()]
     data = {run: f"{run} on {results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
     if len({text.removeprefix(run) for run, text in data.items()}) > 1:
         raise ValueError(f"the runs were evaluated on different data: {'; '.join(data.values())}")
     table = []
-    for key in found[0]:
-        of = [one[key] for one in found]
-        each = ", ".join(f"{value:.3f}" for value in of)
-        table.append((*key, f"{statistics.mean(of):.3f}", f"{statistics.stdev(of):.3f}", each))
+    for key in metrics[0]:
+        column = [run_metrics[key] for run_metrics in metrics]
+        by_run = ", ".join(f"{value:.3f}" for value in column)
+        table.append((*key, f"{statistics.mean(column):.3f}", f"{statistics.stdev(column):.3f}", by_run))
     return table
 
 

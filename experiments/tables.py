@@ -1,10 +1,9 @@
-"""Markdown tables that say which command made them, on which machine and when: those in docs/ are copies of these."""
+"""Markdown tables that name the command, machine and date that made them; docs/ holds copies."""
 
 import datetime
 import os
 import platform
 import shlex
-import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,13 +26,8 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def over_seeds(values: Sequence[float]) -> str:
-    """Writes the mean of runs and each of them: "0.850 (0.800, 0.900)"."""
-    return f"{statistics.mean(values):.3f} ({', '.join(f'{value:.3f}' for value in values)})"
-
-
 def origin() -> str:
-    """Returns the command that is running, the machine, jax's version and the date, on one line."""
+    """Returns the current command, the machine, the version of jax and the date on one line."""
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     command = shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]])
     machine = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
@@ -41,13 +35,13 @@ def origin() -> str:
 
 
 def publish(workdir: str, name: str, tables: Mapping[str, str], *, note: str = "") -> None:
-    """Writes tables to `<workdir>/<name>.md` and prints them, each with its title above and its origin below.
+    """Writes tables to `<workdir>/<name>.md` and prints them, each below its title and above its origin.
 
     Args:
-        workdir: folder, created where needed.
-        name: of the experiment.
+        workdir: folder; created if it does not exist.
+        name: name of the experiment.
         tables: {title: table}.
-        note: what else belongs to the origin, such as how long it took.
+        note: added to the origin, such as the time that the experiment took.
     """
     line = "; ".join(filter(None, [origin(), note]))
     text = "\n\n".join(f"**{title}**\n\n{table}\n\n{line}" for title, table in tables.items())

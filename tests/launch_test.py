@@ -159,7 +159,7 @@ def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, subprocess_en
         (["--workdir=x", "--config=nowhere.py"], "nowhere.py"),
         (["--workdir=x", "--mode=tran"], "tran"),
         (["--workdir=x", "steps=5"], "steps=5"),
-        (["--workdir=x", "--config.data.name=faces"], "no data set 'faces'"),
+        (["--workdir=x", "--config.data.name=faces"], "unknown data set 'faces'"),
         (["--workdir=http://host/run"], "http:// is not supported"),
     ],
 )

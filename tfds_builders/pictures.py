@@ -1,4 +1,4 @@
-"""Pictures on disk -> faces: each picture decoded once, its faces cropped, resized and encoded once."""
+"""Reads faces from pictures on disk: decodes each picture once; crops, resizes and encodes its faces."""
 
 import io
 import os
@@ -16,46 +16,46 @@ from blur_jax.data.preprocessing import Box, Preprocessing, crop_and_resize
 
 
 class Failure(NamedTuple):
-    """Why a face cannot be had: a kind of `problems.KINDS`, and what was found."""
+    """Why a face is not available: a kind of `problems.KINDS`, and what was found."""
 
     kind: str
     found: str
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Returns uint8 [S, S, 3] as PNG bytes: lossless, since a lossy save would change the blur itself."""
+    """Returns uint8 [S, S, 3] as PNG bytes; a lossy format would change the blur itself."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
-def in_threads(look: Callable[[Any], list], pictures: Iterable[Any], *, faces: int) -> Iterator[Any]:
-    """Yields all that `look` returns for each picture, in order, with a progress bar where there is a terminal.
+def in_threads(read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int) -> Iterator[Any]:
+    """Yields the items of the list that `read` returns for each picture, in order; shows a progress bar in a terminal.
 
     Args:
-        look: decodes a picture; returns a list.
-        pictures: what it takes.
-        faces: how many items the lists have together.
+        read: decodes a picture and returns a list with an item for each face.
+        pictures: the arguments of `read`.
+        faces: number of items in all lists together.
     """
     bar = tqdm(total=faces, desc="reading faces", unit="face", disable=None)
-    # Threads, since Pillow decodes outside of the interpreter lock.
+    # Pillow releases the interpreter lock while it decodes.
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for found in pool.map(look, pictures):
-            bar.update(len(found))
-            yield from found
+        for items in pool.map(read, pictures):
+            bar.update(len(items))
+            yield from items
 
 
 def read_faces(
     wanted: Mapping[Path, Sequence[tuple[str, Box | None]]], preprocessing: Preprocessing
 ) -> dict[str, bytes | Failure]:
-    """Reads faces, a photograph of a crowd once.
+    """Reads faces; decodes a picture with several faces once.
 
     Args:
-        wanted: picture -> (name, box) of each of its faces; boxes as of `preprocessing.crop_square`.
+        wanted: {picture: (name, box) of each of its faces}; boxes as in `preprocessing.crop_square`.
         preprocessing: the crop and resize protocol.
 
     Returns:
-        name -> PNG of the face, or why it cannot be had.
+        {name: PNG of the face, or why it is not available}.
     """
     total = sum(map(len, wanted.values()))
     return dict(in_threads(lambda item: list(_crop_faces(*item, preprocessing)), wanted.items(), faces=total))

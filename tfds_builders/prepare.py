@@ -1,7 +1,7 @@
 """Prepares a data set on disk: `python -m tfds_builders.prepare --dataset=demo_face_blur`.
 
-A command of its own, since `tfds build` needs TensorFlow. What is prepared already is left as it is; another image
-size, or changed lists, are prepared beside it.
+A separate command because `tfds build` needs TensorFlow. Prepared data stay; another image size or changed lists are
+prepared beside them.
 """
 
 import contextlib
@@ -32,35 +32,34 @@ ALL_PARTS = tuple(kind for kind in schema.KINDS if kind != "faces")
 
 
 class Prepared(NamedTuple):
-    """A prepared data set: the hash of what it was made of, for `config.data.sources`, and the folder of each part."""
+    """A prepared data set: the hash of its sources, for `config.data.sources`, and the folder of each part."""
 
     sources: str
     folders: list[str]
 
 
 def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
-    """Returns the parts of the data set that a run of `config` cannot do without in `mode`, one of launch.py."""
-    if mode == "evaluate":  # On test faces; on labeled pairs where there are none.
+    """Returns the parts of the data set that a run of `config` needs in `mode` (of launch.py)."""
+    if mode == "evaluate":  # Needs test faces or, without them, labeled pairs.
         return ()
     return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
 
 
 def prepare_configured(config: ml_collections.ConfigDict, required: Collection[str] = ALL_PARTS) -> str:
-    """Prepares the data set that `config`, a run's `config.data`, describes; returns its `sources`.
+    """Prepares the data set that `config` describes and returns its `sources`.
 
-    Without the lists, leave out `manual_dir` to use what is prepared.
+    Without `config.manual_dir`, data that are prepared already are used where there are any.
 
     Args:
-        config: the description.
-        required: the parts that the caller cannot do without; others are prepared where there is anything for them.
+        config: `config.data` of a run.
+        required: the parts that the caller needs; other parts are prepared if the sources hold anything for them.
 
     Raises:
-        ValueError: as `prepare`; or several data sets are prepared and the config does not say which to take; or the
-            lists and pictures are not those that `sources` names.
+        ValueError: as `prepare`; or several data sets are prepared and `config.sources` does not choose one.
         FileNotFoundError: something to build from is missing.
     """
-    named = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
-    if named and config.manual_dir is None:
+    reusable = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
+    if reusable and config.manual_dir is None:
         with contextlib.suppress(FileNotFoundError):
             return splits.prepared_sources(config)
     return prepare(
@@ -77,75 +76,69 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
 def prepare(
     name: str,
     *,
-    data_dir: str | None = None,
     sources: str | None = None,
     required: Collection[str] = ALL_PARTS,
     **options: Any,
 ) -> Prepared:
-    """Builds the parts of a data set below `data_dir`, each whole or not at all.
-
-    Everything is checked before anything is written.
+    """Builds the parts of a data set; checks everything before it writes anything, and writes only whole parts.
 
     Args:
         name: a key of `BUILDERS`.
-        data_dir: where prepared data live; None is `user_cache.default_dir()`.
-        sources: refuse to build from anything but what this hash names; None takes what there is.
-        required: the parts that the caller cannot do without; others are built where there is anything for them.
-        **options: those of `open_faces`.
+        sources: the only hash of sources to build from; None takes any.
+        required: the parts that the caller needs; other parts are built if the sources hold anything for them.
+        **options: as for `open_faces`.
 
     Raises:
-        ValueError: an unknown name, arguments that the data set does not take, other sources, or lists and pictures
-            with problems.
+        ValueError: as `open_faces`; or the sources have another hash, or problems.
         FileNotFoundError: something to build from is missing.
     """
-    data_dir = os.path.abspath(os.path.expanduser(data_dir or user_cache.default_dir()))
-    faces = open_faces(name, data_dir=data_dir, **options)
-    found = faces.sources_fingerprint()
-    if sources not in (None, found):
+    faces = open_faces(name, **options)
+    fingerprint = faces.sources_fingerprint()
+    if sources not in (None, fingerprint):
         where = "the lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version makes"
         raise ValueError(
-            f"config.data.sources={sources} is not prepared, and {where} {found}; leave out config.data.sources to use"
-            " these, or config.data.manual_dir to use what was prepared"
+            f"config.data.sources={sources} is not prepared, and {where} {fingerprint}; leave out config.data.sources"
+            " to use these, or config.data.manual_dir to use prepared data"
         )
     faces.check(required)
-    os.makedirs(data_dir, exist_ok=True)
     builders = [faces, *(faces.part(kind) for kind in ALL_PARTS if faces.has(kind))]
     for builder in builders:
-        fresh = not os.path.exists(builder.data_path)
+        is_new = not os.path.exists(builder.data_path)
         with _quiet():
             builder.download_and_prepare()
-        if fresh:
+        if is_new:
             counts = ", ".join(f"{split} {info.num_examples}" for split, info in sorted(builder.info.splits.items()))
             print(f"prepared {builder.kind} ({counts}) in {builder.data_path}", file=sys.stderr)
-    return Prepared(found, [str(builder.data_path) for builder in builders])
+    return Prepared(fingerprint, [str(builder.data_path) for builder in builders])
 
 
 def open_faces(
     name: str,
     *,
-    data_dir: str,
+    data_dir: str | None = None,
     preprocessing: Preprocessing | None = None,
     manual_dir: str | None = None,
     allow_missing: bool = False,
 ) -> schema.BlurDataset:
-    """Returns the builder of the faces of a data set; nothing is written.
+    """Returns the builder of the faces of a data set; writes nothing.
 
     Args:
         name: a key of `BUILDERS`.
-        data_dir: where prepared data live.
+        data_dir: folder of all prepared data; None is `user_cache.default_dir()`.
         preprocessing: the crop and resize protocol; None takes the data set's own.
         manual_dir: the user's pictures and lists, for the data sets that need them.
         allow_missing: accept that some pictures of the lists are missing.
 
     Raises:
-        ValueError: an unknown name, or arguments that the data set does not take.
-        FileNotFoundError: there is no such `manual_dir`.
+        ValueError: the name is unknown, or the data set does not take these arguments.
+        FileNotFoundError: `manual_dir` does not exist.
     """
+    data_dir = os.path.abspath(os.path.expanduser(data_dir or user_cache.default_dir()))
     builder_class, options = _builder_class(name), {}
     if builder_class.NEEDS_MANUAL_DIR:
         if not manual_dir:
             raise ValueError(
-                f"{name} is built from your own files; say where they are (--manual_dir, --config.data.manual_dir)"
+                f"{name} is built from your own files; give their folder as --manual_dir or --config.data.manual_dir"
             )
         manual_dir = os.path.abspath(os.path.expanduser(manual_dir))
         if not os.path.isdir(manual_dir):
@@ -156,18 +149,16 @@ def open_faces(
     return builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
 
 
-def check(name: str, *, data_dir: str | None = None, **options: Any) -> None:
-    """Checks lists and pictures as `prepare` does, and writes nothing; arguments and errors are those of `prepare`."""
-    faces = open_faces(
-        name, data_dir=os.path.abspath(os.path.expanduser(data_dir or user_cache.default_dir())), **options
-    )
+def check(name: str, **options: Any) -> None:
+    """Checks lists and pictures as `prepare` does, but writes nothing; takes and raises what `open_faces` does."""
+    faces = open_faces(name, **options)
     faces.check()
-    faces.face_examples()  # Where it reads pictures, it does so before the first example is asked for.
+    faces.face_examples()  # Reads the user's pictures before it returns.
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps TFDS from printing sizes it does not know, and a bar for each step of writing."""
+    """Silences TFDS, which prints unknown sizes and a progress bar for each step of writing."""
     tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -178,19 +169,19 @@ def _quiet() -> Iterator[None]:
 
 def _builder_class(name: str) -> type[schema.BlurDataset]:
     if name not in BUILDERS:
-        raise ValueError(f"there is no data set {name!r}; choose one of {', '.join(sorted(BUILDERS))}")
+        raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(sorted(BUILDERS))}")
     return BUILDERS[name]
 
 
 def main() -> None:
     """Runs the command."""
-    # Flags are defined here, since launch.py, which has its own, imports this module.
+    # Flags are defined here because launch.py, which has its own, imports this module.
     from absl import app, flags, logging
 
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
-    flags.DEFINE_string("data_dir", None, "Where prepared data live; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
+    flags.DEFINE_string("data_dir", None, "Folder of prepared data; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
     flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
-    flags.DEFINE_boolean("check", False, "Only say what is wrong with the lists and pictures; write nothing.")
+    flags.DEFINE_boolean("check", False, "Report what is wrong with the lists and pictures; write nothing.")
     flags.DEFINE_boolean("allow_missing", False, "Accept that some pictures of the lists are missing.")
     flags.DEFINE_integer("image_size", None, "Side of the stored square images, in pixels; default the data set's own.")
     flags.DEFINE_float("context", None, "Side of the square crop over the longer side of the face box; default 1.")
@@ -212,7 +203,7 @@ def main() -> None:
             }
             if values.check:
                 check(values.dataset, **options)
-                print(f"{values.manual_dir or values.dataset}: nothing has to be corrected")
+                print(f"{values.manual_dir or values.dataset}: no problems found")
                 return
             prepared = prepare(values.dataset, required=(), **options)
         except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What can be wrong with a release: each kind with its meaning and remedy, and the error that reports it."""
+"""The kinds of problems that lists and pictures can have, each with its meaning and remedy, and the error."""
 
 import collections
 import os
@@ -6,28 +6,28 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Kind of problem -> what it means, and what to do.
+# {kind of problem: (meaning, remedy)}.
 KINDS = {
     "missing list": (
-        "a file that is required is not in manual_dir.",
+        "a required file is not in manual_dir.",
         "Put the lists into manual_dir, next to the pictures. Pairs are always required, unlabeled pictures where"
-        " config.consistency.quadruplet_weight, pairwise_weight or distillation_weight is above 0, test lists where"
-        " something is measured.",
+        " config.consistency.quadruplet_weight, pairwise_weight or distillation_weight is above 0, test lists for an"
+        " evaluation.",
     ),
     "malformed line": (
-        "the line is not in its list's format, so nothing of it can be trusted.",
-        "Correct or delete the line; a damaged download shows in many of these.",
+        "the line does not have its list's format, so none of it can be trusted.",
+        "Correct or delete the line; many of these are the sign of a damaged download.",
     ),
     "unsafe path": (
         "the name points outside its picture folder ('..', absolute, backslash or drive letter).",
-        "Do not use lists from a source you do not trust; write names relative, with '/'.",
+        "Do not use lists from a source that you do not trust; write relative names with '/'.",
     ),
     "unknown folder": (
-        "no crop list is known for the folder in front of the name.",
-        "Correct the name, or tell the builder: folders={'THE_FOLDER': ('ITS_CROP_LIST.txt', 'ITS_PICTURE_FOLDER')}.",
+        "no crop list belongs to the folder in front of the name.",
+        "Correct the name, or delete the line.",
     ),
     "unknown name": (
-        "the face is in no crop list, so nobody knows its picture and box.",
+        "the face is in no crop list, so its picture and box are unknown.",
         "Correct the name, add it to the crop list, or delete the line.",
     ),
     "duplicate crop": (
@@ -40,7 +40,7 @@ KINDS = {
         "Delete the wrong line, or both.",
     ),
     "repeated line": (
-        "a list has the same labeled pair or test face twice, which would count it twice.",
+        "a list has the same labeled pair or test face twice, so it would count twice.",
         "Delete one of the two lines.",
     ),
     "train and test": (
@@ -48,20 +48,20 @@ KINDS = {
         "Delete the face from the training lists or from the test list.",
     ),
     "train and test, by content": (
-        "a test picture looks the same as one that is trained on, under another name: a copy, resaved, resized or"
+        "a test picture looks the same as one that is trained on under another name; it may be resaved, resized or"
         " mirrored.",
         "Delete one of the two from its table.",
     ),
     "test and unlabeled": (
         "an unlabeled picture looks the same as a test picture; it is left out of training.",
-        "Nothing has to be done.",
+        "Nothing needs to be done.",
     ),
     "same picture": (
         "several pictures look the same, so one face counts several times; they are held out for validation together.",
-        "Delete the copies, unless you mean it: a pair may well compare two shots of one thing.",
+        "Delete the copies, unless you mean to compare several shots of one thing.",
     ),
     "cycle": (
-        "the orders go round in a circle (a < b: b is blurrier), so one of them at least is wrong; all are trained on.",
+        "the orders form a circle (a < b: b is blurrier), so at least one of them is wrong; all are trained on.",
         "Compare these pictures again.",
     ),
     "repeated vote": (
@@ -74,28 +74,28 @@ KINDS = {
         " to the folder itself where it has no images/.",
     ),
     "ambiguous name": (
-        "images/ and unlabeled/ have a picture of the same name, and nobody knows which one a table means.",
+        "images/ and unlabeled/ have a picture of the same name, so a table that names it is ambiguous.",
         "Rename one of them, or delete it.",
     ),
     "missing box": (
         "boxes.csv lacks a picture that is compared or ranked.",
-        "Add its box, or delete boxes.csv where the faces fill the pictures.",
+        "Add its box, or delete boxes.csv if the faces fill the pictures.",
     ),
     "unused box": (
         "boxes.csv has a box for a picture that the folder does not have; it is not used.",
         "Correct the name, or delete the line.",
     ),
     "too small": (
-        "the picture or its box has too few pixels to tell how blurred it is.",
+        "the picture or its box has too few pixels to judge its blur.",
         "Use the original picture, or delete its lines.",
     ),
     "left out": (
         "a picture is not used.",
-        "Put a copy in place of the link, replace the damaged file, give it a plain name, or leave it: nothing needs"
-        " it.",
+        "Replace the link by a copy, replace the damaged file, or give it a plain name; or do nothing, since no table"
+        " names it.",
     ),
     "missing image": (
-        "the picture file is not there.",
+        "the picture file does not exist.",
         "Put it there (a link to the folder will do), or accept partial data (allow_missing=True, --allow_missing).",
     ),
     "unreadable image": (
@@ -103,30 +103,29 @@ KINDS = {
         "Fetch the file again, or accept partial data (allow_missing=True, --allow_missing).",
     ),
     "box outside": (
-        "the face box is empty or leaves the picture: perhaps the picture is another version than the list's.",
+        "the face box is empty or leaves the picture, which may be another version than the list's.",
         "Use the original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).",
     ),
     "empty split": (
-        "no line is left for a split of the data set.",
-        "Supply more of the lists or of the pictures. In the lists of ssranking_face_blur, names that differ only in a"
-        " last number (a_1.jpg, a_2.jpg) count as one photograph or person, and are held out together: give unrelated"
+        "a split of the data set has no line left.",
+        "Supply more of the lists or pictures. In the lists of ssranking_face_blur, names that differ only in a last"
+        " number (a_1.jpg, a_2.jpg) count as one photograph or person and are held out together, so give unrelated"
         " pictures different names.",
     ),
     "too few pairs": (
-        "training and validation need a pair each that has an order.",
+        "training and validation each need a pair with an order.",
         "Compare more pictures.",
     ),
 }
-# What allow_missing=True accepts: sources that can no longer be had. Never damaged, contradictory or leaking lists.
+# What allow_missing=True accepts: pictures that are not available, but no damaged, contradictory or leaking lists.
 FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
-
-LONGEST_LINE = 4096  # Bytes of a line of a list: a longer one is no label, and is not worth parsing.
-_SHOWN = 500  # Characters of what was found that a message shows.
+LONGEST_LINE = 4096  # Bytes of a line of a list; a longer line is not parsed.
+_SHOWN = 500  # Characters of `Problem.found` that a message shows.
 
 
 class Problem(NamedTuple):
-    """Something wrong with the release; `line` counts from 1, 0 stands for the whole file."""
+    """A problem in a file and what was found there; `line` counts from 1, 0 means the whole file."""
 
     kind: str
     file: str
@@ -145,7 +144,7 @@ def is_unsafe(name: str) -> bool:
 
 
 def listing(problems: Sequence[Problem]) -> str:
-    """Returns problems as text, by kind, each kind with its meaning and remedy; of many of a kind the first ones."""
+    """Returns problems as text by kind, with meaning and remedy; shows only the first ones of a kind with many."""
     kinds = collections.Counter(problem.kind for problem in problems)
     shown, text = max(3, 20 // max(len(kinds), 1)), []
     for kind, count in kinds.items():
@@ -157,10 +156,9 @@ def listing(problems: Sequence[Problem]) -> str:
 
 
 class ReleaseError(ValueError):
-    """The release cannot be used; the message groups `problems` by kind, with a remedy for each kind."""
+    """The release cannot be used; the message groups the problems by kind, each kind with a remedy."""
 
     def __init__(self, root: str | os.PathLike, problems: list[Problem], coverage: str = "") -> None:
         """Makes the error; `coverage` is a table to show below the problems."""
-        self.problems = problems
         text = f"{root}: {len(problems)} problem(s) in the lists and pictures\n{listing(problems)}"
         super().__init__(text + f"\n\n{coverage}" * bool(coverage))

@@ -1,8 +1,8 @@
-"""What every blur data set shares: faces once, pairs and ranks as rows of them, and metadata that travel along.
+"""What every blur data set shares: faces stored once, pairs and ranks as rows of them, and metadata.
 
-A data set has four parts, each a TFDS config, whatever its source (docs/data.md): `faces`, `labeled` pairs, `unlabeled`
-pairs and `ranked` faces. The name of a prepared part holds the crop and resize protocol and a hash of what it was made
-of, so that another size, or changed lists, are prepared beside it. Nothing here needs TensorFlow.
+A data set has four parts, each a TFDS config (docs/data.md): `faces`, `labeled` pairs, `unlabeled` pairs and `ranked`
+faces. The name of a prepared part holds the crop and resize protocol and a hash of its sources, so another size or
+changed lists are prepared beside it. Nothing here needs TensorFlow.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,48 +21,50 @@ import tensorflow_datasets as tfds
 from blur_jax.data import prepared
 from blur_jax.data.preprocessing import Preprocessing
 
-KINDS = ("faces", "labeled", "unlabeled", "ranked")
-
 _DESCRIPTIONS = {
     "faces": "Every face once; example i is row i.",
     "labeled": "Pairs of faces with the order that people (or physics) gave them.",
     "unlabeled": "Pairs of faces without an order.",
     "ranked": "Faces with a rank, for testing.",
 }
+KINDS = tuple(_DESCRIPTIONS)
 
 
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
     """Returns the schema of one part.
 
-    `left`, `right` and `face` are rows of `faces`. `order` is +1 where the right face is the blurrier, -1 where the
-    left is, 0 where nobody could tell. `rank` is larger for blurrier faces; `size` is the shorter side of the original
-    face in pixels; `group` is the blur family, event or folder by which results are broken down, and may be empty.
+    `left`, `right` and `face` are rows of `faces`. `order` is +1 where the right face is blurrier, -1 where the left
+    face is, 0 for a tie. `rank` is larger for blurrier faces; `size` is the shorter side of the original face in
+    pixels; `group` is the blur family, event or folder by which results are broken down, and may be empty.
     """
-    text = tfds.features.Text
-    pair = {"left": np.int32, "right": np.int32, "left_name": text(), "right_name": text()}
-    if kind == "faces":
-        image = tfds.features.Image(shape=(image_size, image_size, 3), dtype=np.uint8, encoding_format="png")
-        return tfds.features.FeaturesDict({"image": image, "name": text(), "size": np.float32, "group": text()})
-    if kind == "labeled":
-        return tfds.features.FeaturesDict({**pair, "order": np.int8})
-    if kind == "unlabeled":
-        return tfds.features.FeaturesDict(pair)
-    if kind == "ranked":
-        return tfds.features.FeaturesDict({"face": np.int32, "rank": np.float32})
-    raise ValueError(f"kind must be one of {KINDS}, not {kind!r}")
+    text = tfds.features.Text()
+    image = tfds.features.Image(shape=(image_size, image_size, 3), dtype=np.uint8, encoding_format="png")
+    pair = {"left": np.int32, "right": np.int32, "left_name": text, "right_name": text}
+    features_of_kinds = {
+        "faces": {"image": image, "name": text, "size": np.float32, "group": text},
+        "labeled": pair | {"order": np.int8},
+        "unlabeled": pair,
+        "ranked": {"face": np.int32, "rank": np.float32},
+    }
+    return tfds.features.FeaturesDict(features_of_kinds[kind])
 
 
 def digest(facts: Any) -> str:
-    """Returns 8 hexadecimal digits that stand for a JSON-serializable value."""
+    """Returns 8 hexadecimal digits of the SHA-256 of a JSON-serializable value."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def shuffled(names: Iterable[str], salt: str = "") -> list[str]:
+    """Sorts names by the SHA-256 of `salt` and name: the same order on every machine, unrelated to the names."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}{name}".encode()).digest())
 
 
 @contextlib.contextmanager
 def _writing_in(folder: str) -> Iterator[None]:
-    """Marks a folder as being written in, and removes first what killed preparations have left there.
+    """Marks a folder as being written to; first removes what killed preparations left there.
 
-    The mark is a shared lock, which ends with its process; an exclusive one can be had where nobody is writing. Where
-    the disk has no locks, nobody knows, and all stays.
+    The mark is a shared lock, which ends with its process. A process that gets an exclusive lock is the only one and
+    may remove leftovers. On a disk without locks, nothing is removed.
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -81,14 +83,15 @@ def _writing_in(folder: str) -> Iterator[None]:
 class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of the builders.
 
-    They add `VERSION`, texts, the two fingerprints, `face_examples` and `row_splits`; whoever makes one prepares its
-    `faces` first. Where sources may lack a part, they say so in `has`.
+    A builder adds `VERSION`, texts, the two fingerprints, `face_examples` and `row_splits`, and overrides `has` where
+    its sources may lack a part. The caller prepares `faces` before the other parts.
     """
 
     DEFAULT = Preprocessing()
     DESCRIPTION = ""
     CITATION = ""
-    NEEDS_MANUAL_DIR = False  # Whether it is built from files that the user has to bring.
+    NEEDS_MANUAL_DIR = False  # Whether the user supplies the pictures and lists.
+    _shared: Mapping[str, Any] = {}  # Arguments that all parts of a data set have in common.
 
     def __init__(self, *, config: str, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:
         """Makes a builder of one part.
@@ -99,52 +102,48 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             **kwargs: as for any TFDS builder (`data_dir`, ...).
 
         Raises:
-            ValueError: there is no such part.
-            prepared.DamagedData: it lies below `data_dir`, and cannot be read.
+            ValueError: `config` is not one of `KINDS`.
+            prepared.DamagedData: the part is prepared, but cannot be read.
         """
         if config not in KINDS:
             raise ValueError(f"config must be one of {KINDS}, not {config!r}")
         self.kind, self.preprocessing = config, preprocessing or self.DEFAULT
         part = tfds.core.BuilderConfig(name=self.part_name(config), description=_DESCRIPTIONS[config])
         folder = os.path.join(os.fspath(kwargs["data_dir"]), self.name, part.name)
-        with prepared.reading(folder, "its description"):  # TFDS does at once what lies there.
+        with prepared.reading(folder, "its description"):  # TFDS reads a prepared part at once.
             super().__init__(config=part, file_format="array_record", **kwargs)
 
     def faces_fingerprint(self) -> str:
-        """Returns a hash of the pictures, as `digest`."""
+        """Returns the `digest` of the pictures and boxes."""
         raise NotImplementedError
 
     def sources_fingerprint(self) -> str:
-        """Returns a hash of the pictures and of the pairs and ranks, as `digest`."""
+        """Returns the `digest` of the pictures, boxes, pairs and ranks."""
         raise NotImplementedError
 
     def has(self, kind: str) -> bool:
-        """Whether the sources hold anything for a part other than `faces`."""
+        """Whether the sources hold anything for a part (other than `faces`)."""
         del kind
         return True
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Raises ValueError for what is wrong with the sources, before anything is written.
-
-        Args:
-            required: the parts that cannot be done without; there must be one at least.
-        """
+        """Raises ValueError if anything is wrong with the sources or a required part is empty; writes nothing."""
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the examples of `faces`, row by row; "image" as PNG bytes."""
+        """Yields the examples of `faces`, row by row, with "image" as PNG bytes."""
         raise NotImplementedError
 
     def row_splits(self) -> dict[str, Iterable[tuple[int, dict[str, Any]]]]:
-        """Returns {split: (key, example)} of one of the other parts."""
+        """Returns {split: (key, example) pairs} of one of the other parts."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """Returns what else to write down: `headline_splits`, `size_bins`, acknowledgement, ..."""
+        """Returns more metadata: `headline_splits`, `size_bins`, acknowledgement, ..."""
         raise NotImplementedError
 
     def part(self, kind: str) -> "BlurDataset":
         """Returns the builder of another part of the same data set."""
-        return type(self)(config=kind, preprocessing=self.preprocessing, data_dir=self._data_dir_root)
+        return type(self)(config=kind, preprocessing=self.preprocessing, data_dir=self._data_dir_root, **self._shared)
 
     def part_name(self, kind: str) -> str:
         """Returns the name of a prepared part, such as "labeled-64px-context1-0123abcd"."""
@@ -152,21 +151,21 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return f"{kind}-{self.preprocessing.tag}-{fingerprint}"
 
     def download_and_prepare(self, **kwargs: Any) -> None:
-        """Prepares the part, or finds it prepared, also by another process at the same time."""
+        """Prepares the part unless it is prepared; another process may do the same at the same time."""
         with _writing_in(os.path.dirname(self.data_path)):
             try:
                 super().download_and_prepare(**kwargs)
-            except OSError:  # TFDS cannot rename its folder onto the one that another process has just finished.
+            except OSError:  # Another process has just finished the same folder, so TFDS cannot rename its own.
                 if not os.path.exists(os.path.join(self.data_path, "dataset_info.json")):
                     raise
 
     def prepared_metadata(self) -> dict[str, Any]:
-        """Returns the metadata on disk, whichever process wrote them."""
+        """Returns the metadata on disk, which another process may have written."""
         return prepared.read_metadata(os.path.dirname(self.data_path))
 
     def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:
         del version
-        return builder_config  # TFDS would warn of a config that is not in a list fixed beforehand.
+        return builder_config  # TFDS would warn of a config that is not in a fixed list.
 
     def _info(self) -> tfds.core.DatasetInfo:
         metadata = {"kind": self.kind, "preprocessing": self.preprocessing.to_dict()}
@@ -182,7 +181,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        del dl_manager  # Nothing is downloaded: pictures come with a package, or from their licensees.
+        del dl_manager  # Pictures come with a package or from the user.
         splits = {"faces": enumerate(self.face_examples())} if self.kind == "faces" else self.row_splits()
         self.info.metadata.update(self.facts())
         if self.kind != "faces":

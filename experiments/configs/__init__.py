@@ -1,1 +1,1 @@
-"""Configs of experiments: frozen, so that a result can be made again after the best recipe in configs/ has changed."""
+"""Configs of experiments: frozen, so that results can be reproduced after the best recipe in configs/ has changed."""

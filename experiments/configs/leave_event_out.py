@@ -1,6 +1,7 @@
-"""The config that experiments/leave_event_out.py measures: configs/wider_blur.py as it was in November 2026.
+"""The config that experiments/leave_event_out.py measures: configs/wider_blur.py of November 2026.
 
-Compare another by its fields, as --config.model.pool_center=False, or by its file, --config=configs/wider_blur.py.
+The other configs here start from it. Measure another config by its fields, as --config.model.pool_center=False, or by
+its file, --config=configs/wider_blur.py.
 
 Command:  python -m experiments.leave_event_out --config.data.manual_dir=DIR --workdir=runs/events/default
 Machine:  2 CPU cores, no accelerator
@@ -14,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config; frozen, so it sets every field that a result depends on."""
+    """Returns the config; it sets every field that a result depends on."""
     config = default.get_config()
     config.steps = config.checkpoint_every = 200
 

@@ -3,24 +3,15 @@
 import numpy as np
 import pytest
 
-from blur_jax.data import splits
-from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.metrics.calibration import Calibration
 from experiments import calibration as experiment
-
-
-def split_of(ranks, sizes, size_bins):
-    faces = splits.Faces(
-        [None] * len(ranks), list("abcdef")[: len(ranks)], np.array(sizes, np.float32), [""] * len(ranks)
-    )
-    rows, ranks = np.arange(len(ranks)), np.array(ranks, np.float32)
-    return splits.Split(faces, rows, ranks, Preprocessing(image_size=16), {"size_bins": size_bins})
+from tests.helpers.faces import ranked_split
 
 
 def test_pairs_are_of_different_rank_and_one_size():
     # Small faces: 0, 1 and 3, of ranks 2, 0, 0; the large one has no other.
-    found = experiment.comparable_pairs(split_of([2, 0, 1, 0], [33, 35, 90, 39], [32, 40]))
-    assert found.tolist() == [[1, 0], [3, 0]]
+    split = ranked_split(np.zeros((4, 16, 16, 3), np.uint8), [2, 0, 1, 0], [33, 35, 90, 39], size_bins=[32, 40])
+    assert experiment.comparable_pairs(split).tolist() == [[1, 0], [3, 0]]
 
 
 def test_sides_are_drawn_and_followed():
@@ -37,7 +28,7 @@ def test_the_calibration_error_by_hand():
     error, bins = experiment.calibration_errors(predicted, true, pairs, 10, resamples=20)
     assert error.shape == (21,)
     assert error[0] == pytest.approx(4 / 5 * abs(0.65 - 0.75) + 1 / 5 * 0)
-    assert [(round(each.predicted, 6), each.observed) for each in bins] == [(0.65, 0.75), (1.0, 1.0)]
+    assert [(round(pairs.predicted, 6), pairs.observed) for pairs in bins] == [(0.65, 0.75), (1.0, 1.0)]
     assert bins[0].low <= 0.75 <= bins[0].high
 
 

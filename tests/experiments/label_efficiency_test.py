@@ -23,7 +23,6 @@ def test_a_cell_changes_seed_labels_and_weights_only():
     config = frozen.get_config()
     config.consistency.update(quadruplet_weight=4.0, pairwise_weight=2.0, distillation_weight=8.0)
     weights = {"none": (0, 0, 0), "pairwise": (0, 2, 0), "quadruplet": (4, 0, 0), "distillation": (0, 0, 8)}
-    weights["target"] = weights["distillation"]  # Other data.
     names = [f"{name}_weight" for name in ("quadruplet", "pairwise", "distillation")]
     for loss, expected in weights.items():
         cell = label_efficiency.cell_config(config, (loss, 300, 2), 8816)
@@ -74,13 +73,18 @@ def test_gains_are_paired_by_seed_and_shares_of_the_gap_follow():
     assert "| distillation less all labels alone | -0.020 [-0.020, -0.020] | +0.060 [+0.060, +0.060] |" in text
 
 
-def test_the_linear_ranker_is_fitted_to_the_pairs_that_a_run_draws(config, monkeypatch):
-    """Its features here are the mean brightness: the score follows it, up or down as the drawn pairs say."""
+@pytest.fixture
+def brightness_features(monkeypatch):
+    """The mean brightness of each image takes the place of the linear ranker's features."""
     monkeypatch.setattr(
         linear_ranker.baseline_features,
         "imagenet_features",
         lambda images: images.reshape(len(images), -1).mean(1)[:, None],
     )
+
+
+def test_the_linear_ranker_is_fitted_to_the_pairs_that_a_run_draws(config, brightness_features):
+    """Its score follows the brightness, up or down as the drawn pairs require."""
     config.data.labeled_count = 8
     split = splits.open_split(config.data, "labeled", "train", count=8, seed=3)
     test = splits.open_split(config.data, "ranked", "test")
@@ -106,10 +110,8 @@ def far(tmp_path):
 
 
 def test_the_experiment_trains_the_grid_once_and_writes_its_results(
-    config, tmp_path, far, monkeypatch, capsys, subprocess_env
+    config, tmp_path, far, brightness_features, capsys, grid_env
 ):
-    for name, value in subprocess_env.items():  # For the processes that the grid starts.
-        monkeypatch.setenv(name, value)
     config.steps = config.checkpoint_every = 3
     config.model.linear_probe_strength = 1e-2
     config.consistency.distillation_weight = 1.0
@@ -157,6 +159,5 @@ def test_what_cannot_be_compared_is_reported(config, tmp_path):
         return str(error.value)
 
     assert refused("none", "pairwise") == "config.consistency.pairwise_weight=0.0 must be above 0 to be compared"
-    assert refused("none", "triplet").startswith("--scorers=triplet: there are none, pairwise,")
+    assert refused("none", "triplet").startswith("--scorers=triplet: choose from none, pairwise,")
     assert refused("quadruplet").startswith("--scorers needs none")
-    assert refused("none", "target").startswith("--scorers=target needs the folder")

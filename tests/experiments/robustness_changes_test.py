@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 
 from experiments.robustness_changes import CHANGES
+from tests.helpers.faces import grainy
 
 # 20 x 20, columns from the 11th on lighter.
 EDGE = np.full((20, 20, 3), 50, np.uint8)
 EDGE[:, 10:] = 150
 FLAT = np.full((64, 64, 3), 128, np.uint8)
-
-
-def grainy(seed, side=32):
-    """A face with detail of all sizes."""
-    rng = np.random.default_rng(seed)
-    patches = rng.integers(60, 190, (side // 8, side // 8, 3))
-    return np.uint8(np.kron(patches, np.ones((8, 8, 1))) + rng.integers(-25, 25, (side, side, 1)))
 
 
 def apply(name, face, strength):

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from blur_jax.data.preprocessing import Preprocessing
-from blur_jax.data.splits import Faces, Split
 from blur_jax.models import network
 from blur_jax.runs import checkpoints
 from blur_jax.score import scorer
@@ -21,34 +20,18 @@ from configs import default
 from experiments import ranked, robustness
 from experiments.robustness_changes import CHANGES, Change, gaussian_blur
 from tests.helpers.configs import shrink
+from tests.helpers.faces import grainy, ranked_split
 
 FLAT = np.full((64, 64, 3), 128, np.uint8)
 
 
-def split_of(images, ranks, sizes=None, headline=("test1", "test2")):
-    """A ranked split of images uint8 [n, S, S, 3]; all faces are 40 pixels wide unless `sizes` says otherwise."""
-    count = len(images)
-    sizes = np.full(count, 40.0, np.float32) if sizes is None else np.float32(sizes)
-    faces = Faces(images, [f"face {index}" for index in range(count)], sizes, [""] * count)
-    metadata = {"headline_splits": list(headline), "size_bins": [32, 40, 48, 64, 96]}
-    protocol = Preprocessing(image_size=images.shape[1])
-    return Split(faces, np.arange(count, dtype=np.int32), np.float32(ranks), protocol, metadata)
-
-
 def gray_split(grays, ranks, sizes=None):
     """Faces of 16 x 16 pixels, each of one gray level."""
-    return split_of(np.stack([np.full((16, 16, 3), gray, np.uint8) for gray in grays]), ranks, sizes)
+    return ranked_split(np.stack([np.full((16, 16, 3), gray, np.uint8) for gray in grays]), ranks, sizes)
 
 
 def mean_gray(images):
     return images.mean(axis=(1, 2, 3))
-
-
-def grainy(seed, side=32):
-    """A face with detail of all sizes."""
-    rng = np.random.default_rng(seed)
-    patches = rng.integers(60, 190, (side // 8, side // 8, 3))
-    return np.uint8(np.kron(patches, np.ones((8, 8, 1))) + rng.integers(-25, 25, (side, side, 1)))
 
 
 def test_a_run_is_read_by_the_logits_of_its_scores():
@@ -148,14 +131,14 @@ def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
     rng = np.random.default_rng(0)
     sharp = [grainy(seed) for seed in range(8)]
     blurred = [gaussian_blur(face, 0.03 + 0.02 * rng.random()) for face in sharp]
-    splits = {"test": split_of(np.stack(sharp + blurred), np.repeat([0.0, 1.0], 8))}
+    splits = {"test": ranked_split(np.stack(sharp + blurred), np.repeat([0.0, 1.0], 8))}
 
     def gradient(image):
         return float(np.abs(np.diff(image.astype(float), axis=1)).mean())
 
     found, _ = robustness.measure(lambda images: robustness.read_by_baseline(gradient, images), splits, resamples=20)
-    said = {name: robustness.verdict(rows, blurs=CHANGES[name].blurs) for name, rows in found["changes"].items()}
-    starts = {name.split(" (")[0]: words for name, words in said.items()}
+    verdicts = {name: robustness.verdict(rows, blurs=CHANGES[name].blurs) for name, rows in found["changes"].items()}
+    starts = {name.split(" (")[0]: words for name, words in verdicts.items()}
     assert starts["Gaussian blur"].startswith("blurrier at every step, +")
     assert starts["down and up again"].startswith("blurrier at every step, +")
     assert starts["noise"].startswith("FINDING: taken for sharpness; blurred faces at least -")
@@ -199,8 +182,8 @@ def rows_of(*shifts):
     ("shifts", "words"),
     [
         ([(0.2, 0.1), (0.8, 0.4)], "blurrier at every step, +0.15 to +0.60"),
-        ([(0.2, 0.1), (0.1, 0.1), (0.3, 0.2)], "FINDING: no blurrier than one step before at 2"),
-        ([(-0.2, 0.1), (-0.4, 0.2)], "FINDING: no blurrier than one step before at 1, 2"),
+        ([(0.2, 0.1), (0.1, 0.1), (0.3, 0.2)], "FINDING: not blurrier than one step before at 2"),
+        ([(-0.2, 0.1), (-0.4, 0.2)], "FINDING: not blurrier than one step before at 1, 2"),
     ],
 )
 def test_blur_must_raise_the_score_at_every_step(shifts, words):

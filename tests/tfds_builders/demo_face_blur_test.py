@@ -142,9 +142,12 @@ def test_a_second_image_size_is_prepared_beside_the_first(config, tiny, tmp_path
 
 
 def test_another_demo_has_another_hash(tiny, tmp_path, monkeypatch):
-    first = prepared(tmp_path).sources
+    def fingerprint():
+        return prepare.open_faces("demo_face_blur", data_dir=str(tmp_path)).sources_fingerprint()
+
+    first = fingerprint()
     monkeypatch.setattr(demo, "RANKED_TEST", 5)
-    assert prepared(tmp_path).sources != first
+    assert fingerprint() != first
 
 
 def test_who_prepares_at_the_same_time_finds_the_data_of_the_faster_one(tiny, tmp_path, monkeypatch):
@@ -198,8 +201,8 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("faces", {}, r"no data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
-        ("ssranking_face_blur", {}, "say where they are"),
+        ("faces", {}, r"unknown data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
+        ("ssranking_face_blur", {}, "give their folder"),
         ("demo_face_blur", {"manual_dir": "x"}, "leave out manual_dir"),
         ("demo_face_blur", {"allow_missing": True}, "leave out manual_dir and allow_missing"),
     ],

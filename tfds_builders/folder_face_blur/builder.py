@@ -15,7 +15,7 @@ from tfds_builders.folder_face_blur.tables import PAIRS, RANKED
 from tfds_builders.pictures import Failure
 from tfds_builders.problems import Problem, ReleaseError, listing
 
-# Part -> what it is made of, and what to write there.
+# What to add to the folder where a part is missing.
 _NEEDED = {
     "labeled": (PAIRS, "the pairs that people compared; its first line is left,right,order"),
     "unlabeled": ("unlabeled/", "two more pictures that are not in ranked.csv"),
@@ -24,11 +24,11 @@ _NEEDED = {
 
 
 class FolderFaceBlur(schema.BlurDataset):
-    """Pictures at any depth of a folder, with `pairs.csv`; boxes, test ranks and unlabeled pictures are optional.
+    """Pictures at any depth of a folder with `pairs.csv`; boxes, test ranks and unlabeled pictures are optional.
 
     Splits by part:
         labeled: "train" and "validation", see `splits.split_pairs`.
-        unlabeled: "train", drawn from all pictures but those of the test and their copies.
+        unlabeled: "train", drawn from all pictures except test pictures and their copies.
         ranked: "test", the pictures of `ranked.csv`.
     """
 
@@ -50,44 +50,34 @@ class FolderFaceBlur(schema.BlurDataset):
 
         Args:
             manual_dir: the folder.
-            allow_missing: leave out lines whose picture is missing, unreadable or too small, instead of stopping.
+            allow_missing: leave out lines with missing, unreadable or too small pictures instead of stopping.
             preprocessing: the crop and resize protocol; None takes the data set's own.
-            shared: another part, which has read the folder already.
+            shared: another part, which has read the folder.
             **kwargs: `config`, `data_dir`, ... as for the base class.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = shared.sources if shared else Sources(manual_dir, preprocessing or self.DEFAULT)
         self._findings, self._looks = (shared._findings, shared._looks) if shared else (None, None)
+        self._shared = {"manual_dir": manual_dir, "allow_missing": allow_missing, "shared": self}
         super().__init__(preprocessing=preprocessing, **kwargs)
 
-    def part(self, kind: str) -> "FolderFaceBlur":
-        """Returns the builder of another part of the same data set."""
-        return FolderFaceBlur(
-            config=kind,
-            manual_dir=self.manual_dir,
-            allow_missing=self.allow_missing,
-            preprocessing=self.preprocessing,
-            shared=self,
-            data_dir=self._data_dir_root,
-        )
-
     def faces_fingerprint(self) -> str:
-        """Returns a hash of names, boxes and the pictures' sizes on disk."""
+        """Returns the `digest` of names, boxes and the pictures' sizes on disk."""
         return self.sources.faces_fingerprint
 
     def sources_fingerprint(self) -> str:
-        """Returns a hash of the labels and of the faces."""
+        """Returns the `digest` of the labels and the faces."""
         return self.sources.fingerprint
 
     @property
     def looks(self) -> dict[str, Look | Failure]:
-        """What was seen in each picture, now or when the faces were prepared."""
+        """The look of each picture, read now or when the faces were prepared."""
         if self._looks is None:
             faces = self if self.kind == "faces" else self.part("faces")
             if os.path.exists(os.path.join(faces.data_path, "dataset_info.json")):
-                known = faces.prepared_metadata()
-                looks = {name: Look(*look) for name, look in known["looks"].items()}
-                looks |= {name: Failure(*why) for name, why in known["failures"].items()}
+                metadata = faces.prepared_metadata()
+                looks = {name: Look(*look) for name, look in metadata["looks"].items()}
+                looks |= {name: Failure(*failure) for name, failure in metadata["failures"].items()}
                 self._looks = {name: looks[name] for name in self.sources.wanted}
             else:
                 print(f"reading {len(self.sources.wanted)} pictures of {self.manual_dir}", file=sys.stderr)
@@ -97,7 +87,7 @@ class FolderFaceBlur(schema.BlurDataset):
 
     @property
     def findings(self) -> Findings:
-        """The outcome of all checks."""
+        """The result of all checks."""
         if self._findings is None:
             self._findings = examine(self.sources, self.looks, allow_missing=self.allow_missing)
         return self._findings
@@ -112,10 +102,10 @@ class FolderFaceBlur(schema.BlurDataset):
         }[kind]
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Reads every picture and table; prints warnings, and how well annotators agree.
+        """Reads every picture and table; prints warnings and the agreement of annotators.
 
         Raises:
-            ReleaseError: something is wrong with them, or a part that is required has nothing.
+            ReleaseError: there are problems, or a required part is empty.
         """
         lacking = [kind for kind in _NEEDED if kind in required and not self.has(kind)]
         if not any(self.has(kind) for kind in ("labeled", "ranked")):
@@ -136,11 +126,15 @@ class FolderFaceBlur(schema.BlurDataset):
             raise ReleaseError(self.manual_dir, problems)
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces that can be read."""
-        looks = self.looks
-        self.info.metadata["looks"] = {name: list(look) for name, look in looks.items() if isinstance(look, Look)}
-        self.info.metadata["failures"] = {n: list(look) for n, look in looks.items() if isinstance(look, Failure)}
-        return (self._face_example(name) for name, look in looks.items() if isinstance(look, Look))
+        """Yields the faces that are available."""
+        usable = self._usable()
+        self.info.metadata["looks"] = {name: list(self.looks[name]) for name in usable}
+        self.info.metadata["failures"] = {n: list(look) for n, look in self.looks.items() if isinstance(look, Failure)}
+        return map(self._face_example, usable)
+
+    def _usable(self) -> list[str]:
+        """The pictures whose faces are stored, row by row."""
+        return [name for name, look in self.looks.items() if isinstance(look, Look)]
 
     def _face_example(self, name: str) -> dict[str, Any]:
         image, look = self.sources.faces[name]
@@ -152,7 +146,7 @@ class FolderFaceBlur(schema.BlurDataset):
         """Returns the pairs or ranks of a part."""
         findings = self.findings
         self.info.metadata["partial"] = findings.partial
-        rows = {name: row for row, name in enumerate(n for n, look in self.looks.items() if isinstance(look, Look))}
+        rows = {name: row for row, name in enumerate(self._usable())}
 
         def pair(left: str, right: str, **order: np.int8) -> dict[str, Any]:
             return {"left": rows[left], "right": rows[right], "left_name": left, "right_name": right, **order}
@@ -162,14 +156,13 @@ class FolderFaceBlur(schema.BlurDataset):
             return {"test": enumerate(ranks)}
         if self.kind == "unlabeled":
             return {"train": enumerate(pair(*names) for names in findings.unlabeled)}
-        labeled = {"train": findings.train, "validation": findings.validation}
         return {
             split: ((vote.line, pair(*vote.names, order=np.int8(vote.order))) for vote in pairs)
-            for split, pairs in labeled.items()
+            for split, pairs in (("train", findings.train), ("validation", findings.validation))
         }
 
     def facts(self) -> dict[str, Any]:
-        """Returns the headline split, no bins of face size, and how well the annotators agree."""
+        """Returns the headline split and the agreement of annotators; there are no bins of face size."""
         return {
             "headline_splits": ["test"] * self.has("ranked"),
             "size_bins": [],

@@ -1,4 +1,4 @@
-"""What is wrong with a folder, and what its labels come to: everything that can be known before anything is written."""
+"""Checks a folder before anything is written: its problems and warnings, and the splits of its labels."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from tfds_builders.problems import FORGIVABLE, Problem
 
 
 class Findings(NamedTuple):
-    """The outcome of all checks.
+    """The result of all checks.
 
     Attributes:
-        problems: what stops a build.
-        warnings: what does not.
-        partial: whether lines were left out because partial data are accepted.
+        problems: these stop a build.
+        warnings: these do not.
+        partial: whether lines are left out because partial data are accepted.
         train: labeled pairs.
         validation: labeled pairs.
         unlabeled: pairs of names.
@@ -38,8 +38,8 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
 
     Args:
         sources: the folder.
-        looks: what was seen of each picture of `sources.wanted`.
-        allow_missing: leave out the lines of pictures that cannot be had, instead of stopping.
+        looks: the look of each picture of `sources.wanted`.
+        allow_missing: leave out the lines of pictures that are not available instead of stopping.
     """
     tables, combined = sources.tables, sources.combined
     seen = {name: look for name, look in looks.items() if isinstance(look, Look)}
@@ -60,13 +60,13 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
     same_tests = likeness.groups(list(ranked), [seen[name].hash for name in ranked])
     warnings += [*_same_pictures(sources, same), *_same_pictures(sources, same_tests)]
 
-    forgiven = allow_missing and any(problem.kind in FORGIVABLE for problem in problems)
-    problems = [problem for problem in problems if not (allow_missing and problem.kind in FORGIVABLE)]
+    serious = [problem for problem in problems if not (allow_missing and problem.kind in FORGIVABLE)]
+    left_out, problems = len(serious) < len(problems), serious
     ordered = sum(pair.order != 0 for pair in pairs)
     if tables.votes is not None and ordered < 2 and not problems:
         problems.append(Problem("too few pairs", PAIRS, 0, f"{ordered} pair(s) with an order"))
     train, validation = splits.split_pairs(pairs, same) if pairs and not problems else ([], [])
-    return Findings(problems, warnings, forgiven, train, validation, splits.unlabeled_pairs(pool), ranked)
+    return Findings(problems, warnings, left_out, train, validation, splits.unlabeled_pairs(pool), ranked)
 
 
 def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
@@ -77,24 +77,26 @@ def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator
         if look is None and boxes is not None and name not in boxes:
             yield Problem("missing box", file, line, f"{name!r} is not in {BOXES}")
         elif isinstance(look, Failure):
-            used = f"{name!r}: {look.found}"
+            text = f"{name!r}: {look.found}"
             if look.kind == "box outside" and boxes is not None:
-                used, file, line = f"{used} (used by {file}:{line})", BOXES, boxes[name].line
-            yield Problem(look.kind, file, line, used)
+                text, file, line = f"{text} (used by {file}:{line})", BOXES, boxes[name].line
+            yield Problem(look.kind, file, line, text)
 
 
 def _unused(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
-    """Yields warnings of pictures that no table names and that cannot be unlabeled ones either."""
+    """Yields warnings of pictures that no table names and that cannot be used without a label either."""
     layout, boxes = sources.layout, sources.tables.boxes
     for name, look in looks.items():
         if isinstance(look, Failure) and name not in sources.uses:
-            shown = layout.paths[name].relative_to(layout.root).as_posix()
-            where = (BOXES, boxes[name].line, f"{shown}: ") if boxes and look.kind == "box outside" else (shown, 0, "")
-            yield Problem("left out", *where[:2], where[2] + look.found)
-    without = [name for name in layout.paths if name not in looks and name not in sources.uses]
-    if without:
-        why = "have no box" if boxes is not None else f"are more than the {splits.MOST_PICTURES} that are used"
-        yield Problem("left out", BOXES if boxes is not None else ".", 0, f"{len(without)} unlabeled pictures {why}")
+            path = layout.paths[name].relative_to(layout.root).as_posix()
+            if boxes and look.kind == "box outside":
+                yield Problem("left out", BOXES, boxes[name].line, f"{path}: {look.found}")
+            else:
+                yield Problem("left out", path, 0, look.found)
+    unread = sum(name not in looks and name not in sources.uses for name in layout.paths)
+    if unread:
+        why = f"are more than the {splits.MOST_PICTURES} that are used" if boxes is None else "have no box"
+        yield Problem("left out", "." if boxes is None else BOXES, 0, f"{unread} unlabeled pictures {why}")
 
 
 def _leaks_by_name(sources: Sources) -> Iterator[Problem]:
@@ -114,12 +116,12 @@ def _copies_of_tests(
     for i, j, differing in likeness.pairs_alike(*hashes) if tests else ():
         test, other = tests[i], others[j]
         line = sources.tables.ranks[test].line
-        alike = f"(their hashes differ in {differing} of {bits} bits)"
+        difference = f"(their hashes differ in {differing} of {bits} bits)"
         if other in compared:
-            text = f"{test!r} looks the same as {other!r} of {':'.join(map(str, sources.uses[other]))} {alike}"
+            text = f"{test!r} looks the same as {other!r} of {':'.join(map(str, sources.uses[other]))} {difference}"
             leaks.append(Problem("train and test, by content", RANKED, line, text))
         else:
-            text = f"{test!r} looks the same as the unlabeled {other!r} {alike}"
+            text = f"{test!r} looks the same as the unlabeled {other!r} {difference}"
             copies.setdefault(other, Problem("test and unlabeled", RANKED, line, text))
     return copies, leaks
 

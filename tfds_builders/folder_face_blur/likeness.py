@@ -1,8 +1,8 @@
-"""Which pictures look the same: perceptual hashes, so that a copy under another name, size or quality is found.
+"""Perceptual hashes, which tell which pictures look the same: copies under another name, size or quality.
 
-The hash says which of the 16 x 16 lowest frequencies of a small gray copy are above their median: 256 bits. On aligned
-faces, which are as alike as different pictures get, copies that were resaved, resized, brightened or blurred differ
-from their originals in at most 28 of them, different pictures in at least 50 (docs/data.md).
+The 256 bits of a hash tell which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
+aligned faces, the most similar of different pictures, copies that were resaved, resized, brightened or blurred differ
+from their originals in at most 28 bits, different pictures in at least 50 (docs/data.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,18 +21,18 @@ _BLOCK = 512  # Hashes compared at a time.
 def look(image: Image.Image) -> str:
     """Returns the hash of an RGB picture, 64 hexadecimal digits; "" of one without content, such as a black frame."""
     small = image.copy()
-    small.thumbnail((256, 256), reducing_gap=2.0)  # Of a large photograph, hashing would take as long as decoding.
+    small.thumbnail((256, 256), reducing_gap=2.0)  # Hashing a large photograph takes as long as decoding it.
     if ImageStat.Stat(small.convert("L")).stddev[0] < _FLAT:
         return ""
     return str(imagehash.phash(small, hash_size=SIDE))
 
 
 def pairs_alike(hashes: Sequence[str], others: Sequence[str] | None = None) -> Iterator[tuple[int, int, int]]:
-    """Yields (index, other index, differing bits) of hashes that are those of one picture.
+    """Yields (index, other index, differing bits) of pairs of hashes that belong to the same picture.
 
     Args:
-        hashes: n hashes, as of `look`.
-        others: m hashes to compare them with, also mirrored; None compares the n with each other, each two once.
+        hashes: n hashes of `look`.
+        others: m hashes, compared also with the mirrored pictures; None compares each pair of the n hashes once.
     """
     left, rows = _bits(hashes)
     if others is None:
@@ -52,20 +52,20 @@ def pairs_alike(hashes: Sequence[str], others: Sequence[str] | None = None) -> I
 
 
 def groups(names: Sequence[str], hashes: Sequence[str]) -> dict[str, str]:
-    """Maps each name to one name that stands for all pictures that look the same as it, or as one of those."""
-    alike = np.array([(i, j) for i, j, _ in pairs_alike(hashes)], int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(alike)), alike.T), shape=(len(names),) * 2)
+    """Maps each name to the first name of its group; a chain of pictures that look the same is one group."""
+    edges = np.array([(i, j) for i, j, _ in pairs_alike(hashes)], int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(edges)), edges.T), shape=(len(names),) * 2)
     _, labels = csgraph.connected_components(graph, directed=False)
     first = {}
     return {name: first.setdefault(label, name) for name, label in zip(names, labels)}
 
 
 def _bits(hashes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns uint64 [k, 4] of the hashes that are not empty, and their places."""
+    """Returns the hashes that are not empty, uint64 [k, 4], and their indices, int [k]."""
     kept = [(row, bytes.fromhex(text)) for row, text in enumerate(hashes) if text]
     rows = np.array([row for row, _ in kept], int)
     packed = np.frombuffer(b"".join(data for _, data in kept), np.uint64)
-    return packed.reshape(len(rows), -1) if len(rows) else packed.reshape(0, SIDE * SIDE // 64), rows
+    return packed.reshape(-1, SIDE * SIDE // 64), rows
 
 
 def _differing(left: np.ndarray, right: np.ndarray) -> np.ndarray:

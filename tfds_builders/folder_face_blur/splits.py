@@ -1,77 +1,71 @@
-"""Which pairs are for validation, and which pictures are paired without a label: functions of the names alone."""
+"""Splits pairs for training and validation and pairs pictures without labels: functions of the names alone."""
 
 import collections
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfds_builders.folder_face_blur.votes import Pair
+from tfds_builders.schema import shuffled
 
-HELD_OUT = 0.1  # Part of the ordered pairs that validation gets, about.
-MOST_PICTURES = 10_000  # Stored at most, beside those that a table names.
+HELD_OUT = 0.1  # Approximate share of the ordered pairs that validation gets.
+MOST_PICTURES = 10_000  # Pictures that are stored at most, beside those that a table names.
 MOST_UNLABELED = 20_000  # Pairs.
-_ROUNDS = 10  # In how many unlabeled pairs a picture is, where there are few pictures.
-
-
-def digest(text: str) -> bytes:
-    """SHA-256, by which pictures are drawn: the same on every machine, and nothing to do with what they show."""
-    return hashlib.sha256(text.encode()).digest()
+_ROUNDS = 10  # Unlabeled pairs that each picture is in, unless there are too many pictures.
 
 
 def chosen(names: Iterable[str], named: Iterable[str]) -> list[str]:
-    """Returns the pictures to store, sorted: all up to `MOST_PICTURES`; of more, a fixed draw and those `named`."""
-    names = sorted(names)
-    if len(names) > MOST_PICTURES:
-        names = sorted({*sorted(names, key=digest)[:MOST_PICTURES], *set(named).intersection(names)})
-    return names
+    """Returns the pictures to store, sorted: a fixed draw of at most `MOST_PICTURES`, and all that are `named`."""
+    names = set(names)
+    return sorted({*shuffled(names)[:MOST_PICTURES], *names.intersection(named)})
 
 
 def split_pairs(pairs: Sequence[Pair], same: Mapping[str, str]) -> tuple[list[Pair], list[Pair]]:
-    """Splits pairs into those to train on and those to validate on.
+    """Splits pairs into training and validation pairs.
 
-    Pictures are held out, not pairs: validation gets every pair with a held-out picture, and nothing of that picture,
-    or of one that looks the same, is trained on with a label. Pictures come by their SHA-256 until a tenth of the
-    ordered pairs is held out, and at least one; a picture that would take more than a fifth is passed over.
+    Pictures are held out, not pairs: validation gets every pair with a held-out picture, so no training pair shows that
+    picture or one that looks the same. Pictures are drawn by SHA-256 until a tenth of the ordered pairs, and at least
+    one, is held out; a picture that would bring the share above a fifth is skipped.
 
     Args:
-        pairs: all of them, two different ones with an order at least.
-        same: picture -> what stands for all that look the same as it.
+        pairs: all pairs; at least two of them have an order.
+        same: {picture: name of its group of pictures that look the same}.
 
     Returns:
         (training pairs, validation pairs); each has a pair with an order. Where all pairs are of pictures that look
         the same, these are not held out together.
     """
-    for standing in (same, {name: name for name in same}):
-        of_picture = collections.defaultdict(set)
+    ordered = {index for index, pair in enumerate(pairs) if pair.order}
+    for groups in (same, {name: name for name in same}):
+        pairs_of = collections.defaultdict(set)
         for index, pair in enumerate(pairs):
             for name in pair.names:
-                of_picture[standing[name]].add(index)
-        held = _held_out(of_picture, {index for index, pair in enumerate(pairs) if pair.order})
+                pairs_of[groups[name]].add(index)
+        held = _held_out(pairs_of, ordered)
         if held:
             break
-    out = set().union(*(of_picture[name] for name in held))
+    out = set().union(*(pairs_of[name] for name in held))
     return [p for i, p in enumerate(pairs) if i not in out], [p for i, p in enumerate(pairs) if i in out]
 
 
-def _held_out(of_picture: Mapping[str, set[int]], ordered: set[int]) -> list[str]:
-    """Chooses pictures, given the pairs that each is in; none where any of them is in all ordered pairs."""
+def _held_out(pairs_of: Mapping[str, set[int]], ordered: set[int]) -> list[str]:
+    """Chooses pictures, given the pairs of each; none if each of them is in all ordered pairs."""
     wanted = max(1, round(HELD_OUT * len(ordered)))
-    drawn = sorted((name for name, of in of_picture.items() if of & ordered), key=digest)
+    ordered_of = {name: pairs_of[name] & ordered for name in shuffled(pairs_of) if pairs_of[name] & ordered}
     held, out = [], set()
-    for name in drawn:
-        taken = (out | of_picture[name]) & ordered
+    for name, indices in ordered_of.items():
+        taken = out | indices
         if len(out) < wanted and len(taken) <= 2 * wanted and len(taken) < len(ordered):
             held, out = [*held, name], taken
     if not held:
-        fewest = min(drawn, key=lambda name: len(of_picture[name] & ordered))
-        held = [fewest] if len(of_picture[fewest] & ordered) < len(ordered) else []
+        fewest = min(ordered_of, key=lambda name: len(ordered_of[name]))
+        held = [fewest] if len(ordered_of[fewest]) < len(ordered) else []
     return held
 
 
 def unlabeled_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs pictures with each other: in each round every picture once, in an order drawn by SHA-256."""
+    """Pairs pictures with each other: each round takes every picture once, in another order drawn by SHA-256."""
     names, drawn = sorted(names), {}
     for round_ in range(_ROUNDS):
-        shuffled = sorted(names, key=lambda name: digest(f"{round_} {name}"))
-        for pair in zip(shuffled[::2], shuffled[1::2]):
+        order = shuffled(names, salt=f"{round_} ")
+        for pair in zip(order[::2], order[1::2]):
             drawn.setdefault(frozenset(pair), pair)
     return list(drawn.values())[:MOST_UNLABELED]

@@ -1,7 +1,7 @@
-"""From the votes of annotators to one order for each pair: combined, their agreement, and what contradicts what."""
+"""Combines the votes of annotators into one order for each pair; measures their agreement and finds contradictions."""
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from tfds_builders.problems import Problem
 
 
 class Pair(NamedTuple):
-    """Two pictures as they stand in the line that first names them; `order` as in `pairs.csv`."""
+    """Two pictures in the order of the line that first names them; `order` as in `pairs.csv`."""
 
     line: int
     left: str
@@ -30,8 +30,8 @@ class Combined(NamedTuple):
 
     Attributes:
         pairs: one for each two pictures, by line.
-        agreement: of several annotators: {"annotators", "pairs" (those that two or more compared), "alpha"}; None
-            where no two of them compared the same pair.
+        agreement: {"annotators", "pairs" (those that several annotators compared), "alpha" (None where all votes are
+            ties)}; None where no pair was compared by several annotators.
         problems: annotators who contradict themselves.
         warnings: repeated lines and cycles.
     """
@@ -43,68 +43,80 @@ class Combined(NamedTuple):
 
 
 def combine(votes: Iterable[Vote]) -> Combined:
-    """Gives each pair the order that most annotators gave it; where two orders have equally many, it is a tie.
+    """Gives each pair the order that most annotators chose, or a tie where two orders have equally many votes.
 
-    Without a column `annotator`, all lines are one annotator's.
+    Without a column `annotator`, all lines count as one annotator's.
     """
     problems, warnings = [], []
-    first, given = {}, collections.defaultdict(dict)
+    first_votes, votes_of = {}, collections.defaultdict(dict)
     for vote in votes:
-        start = first.setdefault(frozenset((vote.left, vote.right)), vote)
-        order = vote.order if vote.left == start.left else -vote.order
-        of_pair = given[start]
-        if vote.annotator not in of_pair:
-            of_pair[vote.annotator] = (order, vote.line)
+        first = first_votes.setdefault(frozenset((vote.left, vote.right)), vote)
+        order = vote.order if vote.left == first.left else -vote.order
+        known_order, line = votes_of[first].setdefault(vote.annotator, (order, vote.line))
+        if line == vote.line:
             continue
-        before, line = of_pair[vote.annotator]
-        who = f" by {vote.annotator!r}" if vote.annotator else ""
-        if order == before:
-            text = f"the pair has the same order{who} in line {line}; it counts once"
+        by = f" by {vote.annotator!r}" if vote.annotator else ""
+        if order == known_order:
+            text = f"the pair has the same order{by} in line {line}; it counts once"
             warnings.append(Problem("repeated vote", PAIRS, vote.line, f"{vote.left},{vote.right}: {text}"))
         else:
-            text = f"{vote.left},{vote.right} has another order{who} in line {line}"
+            text = f"{vote.left},{vote.right} has another order{by} in line {line}"
             problems.append(Problem("contradictory pair", PAIRS, vote.line, text))
+    answers = [{who: order for who, (order, _) in by_annotator.items()} for by_annotator in votes_of.values()]
     pairs = [
-        Pair(start.line, start.left, start.right, _majority([order for order, _ in of_pair.values()]))
-        for start, of_pair in given.items()
+        Pair(first.line, first.left, first.right, _majority(orders.values()))
+        for first, orders in zip(votes_of, answers)
     ]
-    answers = [{who: order for who, (order, _) in of_pair.items()} for of_pair in given.values()]
     return Combined(pairs, agreement(answers), problems, warnings + cycles(pairs))
 
 
-def _majority(orders: list[int]) -> int:
+def _majority(orders: Iterable[int]) -> int:
     (order, most), *others = collections.Counter(orders).most_common()
     return 0 if others and others[0][1] == most else order
 
 
-def agreement(answers: list[dict[str, int]]) -> dict[str, float | None] | None:
-    """Returns how well annotators agree: Krippendorff's alpha of the three orders as names, without a distance.
+def agreement(answers: Sequence[dict[str, int]]) -> dict[str, float | None] | None:
+    """Returns how well annotators agree: Krippendorff's alpha with the three orders as categories.
 
-    Each pair counts both ways round, so that alpha does not depend on which picture stands left.
+    Each pair counts in both directions, so alpha does not depend on which picture is on the left.
 
     Args:
-        answers: for each pair {annotator: order}.
+        answers: {annotator: order} of each pair.
 
     Returns:
-        as `Combined.agreement`; alpha is 1 for perfect agreement, 0 for chance, None where everybody always said 0, and
-        there is no chance to compare with.
+        as `Combined.agreement`; alpha is 1 for perfect agreement and 0 for chance.
     """
-    shared = [given for given in answers if len(given) > 1]
+    shared = [orders for orders in answers if len(orders) > 1]
     if not shared:
         return None
-    turned = [{who: -order for who, order in given.items()} for given in shared]
-    votes = [(who, pair, order) for pair, given in enumerate(shared + turned) for who, order in given.items()]
-    alpha = None
-    if any(order for _, _, order in votes):
-        # Imported where it is needed: that takes seconds.
-        from nltk.metrics.agreement import AnnotationTask
+    units = [[sign * order for order in orders.values()] for sign in (1, -1) for orders in shared]
+    alpha = krippendorff_alpha(units)
+    return {
+        "annotators": len(set().union(*shared)),
+        "pairs": len(shared),
+        "alpha": None if alpha is None else round(alpha, 4),
+    }
 
-        alpha = round(AnnotationTask(votes).alpha(), 4)
-    return {"annotators": len(set().union(*shared)), "pairs": len(shared), "alpha": alpha}
+
+def krippendorff_alpha(units: Sequence[Sequence[int]]) -> float | None:
+    """Returns Krippendorff's alpha for nominal data, in (-1, 1]; None where all values are the same.
+
+    Source: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C.
+
+    Args:
+        units: the values that annotators gave to each unit; at least one unit has two or more.
+    """
+    units = [values for values in units if len(values) > 1]
+    categories = sorted(set().union(*units))
+    counts = np.array([[list(values).count(category) for category in categories] for values in units])
+    total, by_category, by_unit = counts.sum(), counts.sum(axis=0), counts.sum(axis=1)
+    matching = ((counts**2).sum(axis=1) - by_unit) / (by_unit - 1)  # Each unit's diagonal of the coincidence matrix.
+    expected = total**2 - np.square(by_category).sum()
+    return float(1 - (total - 1) * (total - matching.sum()) / expected) if expected else None
 
 
 def cycles(pairs: Iterable[Pair]) -> list[Problem]:
-    """Returns a shortest cycle of each set of pictures whose orders go round: a < b < c < a cannot all be right."""
+    """Returns a shortest cycle for each set of pictures whose orders are circular, such as a < b < c < a."""
     edges = {(p.left, p.right) if p.order > 0 else (p.right, p.left): p.line for p in pairs if p.order}
     names = sorted({name for edge in edges for name in edge})
     if not names:
@@ -117,7 +129,7 @@ def cycles(pairs: Iterable[Pair]) -> list[Problem]:
     shortest = {}
     for a, b in zip(sharper[within], blurrier[within]):
         known = shortest.get(label[a])
-        if known and len(known) == 3:  # Shorter there is none: a pair has one order.
+        if known and len(known) == 3:  # No cycle is shorter: a pair has one order.
             continue
         path = _path(graph, b, a)
         if not known or len(path) < len(known):

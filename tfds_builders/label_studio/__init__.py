@@ -1,1 +1,1 @@
-"""Label Studio's pairwise comparisons -> pairs.csv: `python -m tfds_builders.label_studio`."""
+"""Turns Label Studio's pairwise comparisons into pairs.csv: `python -m tfds_builders.label_studio`."""

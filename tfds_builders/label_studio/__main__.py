@@ -1,8 +1,8 @@
-"""The command: an export of pairwise comparisons -> pairs.csv.
+"""The command: turns an export of pairwise comparisons into pairs.csv.
 
-`selected` says which picture was chosen, and only the question that was asked, `--question`, says whether that is the
-sharper or the blurrier one. Which picture was on the left comes from the labeling configuration (`--config`), or from
-you (`--left-key`, `--right-key`: the names of the pictures in a task's data).
+An export tells which picture was selected; the question that annotators answered, `--question`, tells whether that is
+the sharper or the blurrier one. The labeling configuration (`--config`) tells which picture was on the left; without
+it, give the names of the pictures in a task's data (`--left-key`, `--right-key`).
 """
 
 import argparse
@@ -30,11 +30,11 @@ def convert(arguments: argparse.Namespace) -> int:
     elif arguments.left_key and arguments.right_key:
         interface = Interface(arguments.left_key, arguments.right_key, arguments.control)
     else:
-        raise ValueError("nobody knows which picture was on the left: give --config, or --left-key and --right-key")
+        raise ValueError("which picture was on the left is unknown; give --config, or --left-key and --right-key")
     answers, cancelled = read_answers(Path(arguments.export).read_text("utf-8-sig"), interface)
     names = Names(arguments.photos or output.parent, arguments.strip_prefix)
     ties = [tie.lower() for tie in arguments.tie or TIES]
-    rows, mistakes, unknown = [], [], []
+    rows, mistakes, unanswered = [], [], []
     for answer in answers:
         try:
             order = order_of(answer, interface, arguments.question, ties)
@@ -43,7 +43,7 @@ def convert(arguments: argparse.Namespace) -> int:
             mistakes.append(f"  {answer.task}: {error}")
         else:
             if order is None:
-                unknown.append(answer)
+                unanswered.append(answer)
             else:
                 rows.append((*pictures, order, answer.annotator, answer.time))
     if mistakes:
@@ -54,9 +54,9 @@ def convert(arguments: argparse.Namespace) -> int:
     write_atomically(output, text.getvalue())
     tied = sum(row[2] == 0 for row in rows)
     print(f"{output}: {len(rows)} votes, {tied} of them ties")
-    print(f"left out: {cancelled} cancelled annotations, {len(unknown)} without an answer")
-    if choices := sorted({choice for answer in unknown for choice in answer.choices if interface.choices}):
-        print(f"choices that were not taken for ties (--tie): {', '.join(map(repr, choices))}")
+    print(f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer")
+    if choices := sorted({choice for answer in unanswered for choice in answer.choices if interface.choices}):
+        print(f"choices that do not count as ties (--tie): {', '.join(map(repr, choices))}")
     return 0
 
 
@@ -68,21 +68,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("export", metavar="EXPORT.json", help="the export")
-    add("--question", required=True, choices=("sharper", "blurrier"), help="what a selected picture is")
+    add("--question", required=True, choices=("sharper", "blurrier"), help="what annotators selected a picture for")
     add("--output", required=True, metavar="PHOTOS/pairs.csv", help="the table to write")
-    add("--config", metavar="FILE.xml", help="the labeling configuration, which says which picture was on the left")
+    add("--config", metavar="FILE.xml", help="the labeling configuration, which tells which picture was on the left")
     add("--left-key", metavar="KEY", help="name of the left picture in the tasks' data, instead of --config")
     add("--right-key", metavar="KEY", help="name of the right one")
-    add("--control", metavar="NAME", help="name of the Pairwise tag, where there are several")
-    add("--photos", metavar="FOLDER", help="where the pictures are; default the folder of --output")
-    add("--strip-prefix", metavar="TEXT", help="what to take off a reference to a picture to get its name")
+    add("--control", metavar="NAME", help="name of the Pairwise tag, if there are several")
+    add("--photos", metavar="FOLDER", help="folder of the pictures; default the folder of --output")
+    add("--strip-prefix", metavar="TEXT", help="what to remove from a reference to a picture to get its name")
     add(
         "--tie",
         action="append",
         metavar="CHOICE",
-        help="a choice that means a tie, may be repeated; default tie, equal, same, can't tell, cannot tell",
+        help="a choice that means a tie, repeatable; default tie, equal, same, can't tell, cannot tell",
     )
-    add("--overwrite", action="store_true", help="replace --output where it exists")
+    add("--overwrite", action="store_true", help="replace --output if it exists")
     return command_line.run(parser, convert, argv)
 
 

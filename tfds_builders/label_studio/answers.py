@@ -1,4 +1,4 @@
-"""Annotators' answers in a Label Studio export, and the order that an answer gives to a pair.
+"""Reads annotators' answers from a Label Studio export and derives the order of a pair from an answer.
 
 Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in old exports); JSON-MIN, a list of records
 with the task's data and the values of the tags side by side.
@@ -17,12 +17,12 @@ class Answer(NamedTuple):
     """One annotator's answer to one task.
 
     Attributes:
-        task: which one, for messages.
+        task: name of the task, for messages.
         data: the task's data.
-        selected: all that Pairwise tags say.
-        choices: all that Choices tags say.
-        annotator: e-mail address or number; "" where it is not known.
-        time: when it was given, as exported.
+        selected: the values of Pairwise tags.
+        choices: the values of Choices tags.
+        annotator: e-mail address or number; "" if unknown.
+        time: the time of the answer, as exported.
     """
 
     task: str
@@ -37,14 +37,14 @@ def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
     """Reads an export.
 
     Args:
-        text: of the JSON file.
-        interface: what was shown.
+        text: the JSON.
+        interface: what annotators saw.
 
     Returns:
         (answers, number of cancelled annotations, which are left out).
 
     Raises:
-        ValueError: it is no export.
+        ValueError: the text is not an export.
     """
     try:
         tasks = read_json(text)
@@ -66,7 +66,7 @@ def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
                 else:
                     answers.append(_full(task["data"], annotation, name, interface))
         except (AttributeError, TypeError, RecursionError) as error:
-            raise ValueError(f"{name} is not as Label Studio exports it ({error})") from error
+            raise ValueError(f"{name} does not have the format of a Label Studio export ({error})") from error
     return answers, cancelled
 
 
@@ -87,23 +87,23 @@ def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
     for tag, value in record.items():
         if tag in (interface.left_key, interface.right_key):
             continue
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, dict) and "choices" not in each and interface.control in (None, tag):
-                selected += _selected(each)
-            elif isinstance(each, str) and (tag == interface.control or each in ("left", "right")):
-                selected.append(each)
-            elif isinstance(each, (str, dict)) and (interface.choices is None or tag in interface.choices):
-                choices += map(str, each.get("choices", [])) if isinstance(each, dict) else [each]
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict) and "choices" not in item and interface.control in (None, tag):
+                selected += _selected(item)
+            elif isinstance(item, str) and (tag == interface.control or item in ("left", "right")):
+                selected.append(item)
+            elif isinstance(item, (str, dict)) and (interface.choices is None or tag in interface.choices):
+                choices += map(str, item.get("choices", [])) if isinstance(item, dict) else [item]
     return Answer(
         task, record, selected, choices, _annotator(record.get("annotator")), str(record.get("created_at") or "")
     )
 
 
 def _selected(value: dict[str, Any]) -> list[str]:
-    """What a Pairwise value says: new exports have "selected", old ones also or only "pairwise", perhaps in a list."""
-    found = value.get("selected") or value.get("pairwise")
-    found = found[0] if isinstance(found, list) and found else found
-    return [] if found in (None, [], "none") else [str(found)]
+    """Reads a Pairwise value: new exports have "selected", old ones also or only "pairwise", perhaps in a list."""
+    selected = value.get("selected") or value.get("pairwise")
+    selected = selected[0] if isinstance(selected, list) and selected else selected
+    return [] if selected in (None, [], "none") else [str(selected)]
 
 
 def _annotator(who: Any) -> str:
@@ -113,19 +113,19 @@ def _annotator(who: Any) -> str:
 
 
 def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence[str] = TIES) -> int | None:
-    """Returns the order of a pair as `pairs.csv` has it: +1 the right picture is blurrier, -1 the left one, 0 a tie.
+    """Returns the order of a pair as in `pairs.csv`: +1 the right picture is blurrier, -1 the left one, 0 a tie.
 
     Args:
         answer: the answer.
-        interface: what was shown.
-        question: "sharper" or "blurrier", what the selected picture is.
+        interface: what annotators saw.
+        question: "sharper" or "blurrier", what a selected picture is.
         ties: values of Choices tags that mean a tie, in lower case.
 
     Returns:
-        the order; None where the question was not answered.
+        the order; None if the question was not answered.
 
     Raises:
-        ValueError: what is selected is neither side, or several things are, or a side and a tie.
+        ValueError: the selection is not one of the sides, or contradicts itself.
     """
     tie = any(choice.lower() in ties for choice in answer.choices)
     if not answer.selected:
@@ -134,7 +134,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
         raise ValueError(f"{excerpt(answer.selected)} are selected; choose one Pairwise tag with --control=NAME")
     selected = answer.selected[0]
     if tie:
-        raise ValueError(f"{excerpt(selected)} is selected, and a tie is chosen as well")
+        raise ValueError(f"{excerpt(selected)} is selected, but a tie is chosen too")
     words = {
         side: [*names, key, f"${key}", answer.data.get(key)]
         for side, names, key in (

@@ -1,4 +1,4 @@
-"""What a labeling interface showed: which of a task's pictures was on the left."""
+"""Reads a labeling interface: which of a task's pictures was on the left."""
 
 import dataclasses
 import xml.etree.ElementTree
@@ -6,14 +6,14 @@ import xml.etree.ElementTree
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """What the labeling interface showed.
+    """What annotators saw.
 
     Attributes:
         left_key: name of the left picture in a task's data.
-        right_key: name of the right one.
+        right_key: name of the right picture.
         control: name of the Pairwise tag; None takes any.
-        left: other words for the left one in exports: the name of its object, its class.
-        right: those for the right one.
+        left: other words for the left picture in exports: the name of its object, its class.
+        right: the same for the right picture.
         choices: names of the Choices tags; None takes any.
     """
 
@@ -26,14 +26,14 @@ class Interface:
 
 
 def read_interface(text: str, control: str | None = None) -> Interface:
-    """Reads a labeling configuration; the order in toName is that on the screen.
+    """Reads a labeling configuration; toName lists the pictures from left to right.
 
     Args:
         text: the XML.
-        control: name of the Pairwise tag, where there are several.
+        control: name of the Pairwise tag, if there are several.
 
     Raises:
-        ValueError: it is no XML, or has no one Pairwise tag over two pictures.
+        ValueError: the text is not XML, or does not have exactly one Pairwise tag with two pictures.
     """
     try:
         elements = list(xml.etree.ElementTree.fromstring(text.strip()).iter())
@@ -53,7 +53,7 @@ def read_interface(text: str, control: str | None = None) -> Interface:
         raise ValueError(f"{shown} does not name two tags, each with a value such as $image1")
     if objects[0] == "right" or objects[1] == "left":
         raise ValueError(
-            f"{shown} leaves open whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
+            f"{shown} does not tell whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
             f" exports, give --left-key={keys[0]} --right-key={keys[1]} instead of --config"
         )
     left, right = ({name, chosen[0].get(side)} for name, side in zip(objects, ("leftclass", "rightclass")))

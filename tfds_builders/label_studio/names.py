@@ -1,4 +1,4 @@
-"""From Label Studio's references to pictures to the names that a folder has for them."""
+"""Translates Label Studio's references to pictures into the names of a folder's pictures."""
 
 import base64
 import os
@@ -9,19 +9,19 @@ from typing import Any
 from blur_jax.data.untrusted import excerpt
 from tfds_builders.folder_face_blur.layout import read_layout
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # What Label Studio puts in front of an uploaded file's name.
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded file's name.
 
 
 class Names:
     """Finds the pictures of a folder.
 
-    A reference has a path: that of a URL or bucket address, the `d` of a local file, or the file that a resolve link
-    stands for. The name is the longest end of the path, from a slash on, that the folder has; an uploaded file is known
-    by its own name alone. With a prefix, the name is what follows it, and nothing else is tried.
+    A reference has a path: that of a URL or bucket address, the `d` of a local file, or the target of a resolve link.
+    The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has only its
+    own name. With a prefix, the name is exactly what follows the prefix.
     """
 
     def __init__(self, photos: str | os.PathLike, strip_prefix: str | None = None) -> None:
-        """Looks into the folder `photos`, laid out as `folder_face_blur` reads it."""
+        """Reads the folder `photos`, which has the layout of `folder_face_blur`."""
         self._layout, self._prefix = read_layout(photos), strip_prefix
         self._uploaded, self._taken = {}, {}
         self._deepest = 1 + max((name.count("/") for name in self._layout.paths), default=0)
@@ -33,11 +33,11 @@ class Names:
 
         Args:
             data: the task's data.
-            key: which of its pictures.
+            key: name of the picture in the data.
 
         Raises:
-            ValueError: the task has no such picture, or the folder has none, or several that it may be, or another
-                reference was taken for the same one.
+            ValueError: the task or the folder does not have the picture, the folder has several candidates, or another
+                reference has the same name.
         """
         reference = data.get(key)
         if not isinstance(reference, str):
@@ -45,8 +45,8 @@ class Names:
         name = self._find(reference)
         if name is None:
             raise ValueError(
-                f"{excerpt(reference)} is no picture of {self._layout.root}; put it there, or give what precedes its"
-                " name as --strip-prefix"
+                f"{excerpt(reference)} is not a picture of {self._layout.root}; put it there, or give the text before"
+                " its name as --strip-prefix"
             )
         if self._taken.setdefault(name, _path(reference)) != _path(reference):
             raise ValueError(
@@ -61,12 +61,12 @@ class Names:
                     return self._layout.find(urllib.parse.unquote(text.removeprefix(self._prefix)).lstrip("/"))
             return None
         parts = _path(reference).strip("/").split("/")
-        # A reference of slashes alone must not cost their square.
+        # A reference of many slashes must not take quadratic time.
         for start in range(max(0, len(parts) - self._deepest), len(parts)):
-            if found := self._layout.find("/".join(parts[start:])):
-                return found
-        alike = self._uploaded.get(_UPLOAD.sub("", parts[-1]), []) if "upload" in parts else []
-        return alike[0] if len(alike) == 1 else None
+            if name := self._layout.find("/".join(parts[start:])):
+                return name
+        uploaded = self._uploaded.get(_UPLOAD.sub("", parts[-1]), []) if "upload" in parts else []
+        return uploaded[0] if len(uploaded) == 1 else None
 
 
 def _path(reference: str) -> str:
@@ -78,11 +78,11 @@ def _path(reference: str) -> str:
         return _path(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace"))
     if "d" in query and url.path.rstrip("/").endswith("local-files"):
         return query["d"][0]
-    # An address in a bucket may hold '?' and '#'; of a web address they end the path.
+    # In a bucket address the path may hold '?' and '#'; in a web address they end it.
     path = url.path if url.scheme in ("", "http", "https") else reference.partition("://")[2]
     return urllib.parse.unquote(path)
 
 
 def _as_uploaded(name: str) -> str:
-    """The name that Label Studio gives an uploaded file, its prefix aside: that of Django's get_valid_filename."""
+    """The name of an uploaded file in Label Studio without its prefix, as by Django's get_valid_filename."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))

@@ -1,7 +1,6 @@
 """TFDS builder of the paper's release; see `lists` for the formats and `problems` for what is checked."""
 
 import functools
-import hashlib
 import math
 import os
 import re
@@ -18,9 +17,9 @@ from tfds_builders.problems import FORGIVABLE, Problem, ReleaseError
 from tfds_builders.ssranking_face_blur import lists
 from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
 
-# Part of the labeled photographs (of WIDER) and persons (of LFW and CASIA-WebFace) that is held out for validation.
+# Share of the labeled photographs (of WIDER) and persons (of LFW and CASIA-WebFace) that is held out for validation.
 HELD_OUT = 0.05
-SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels: small faces are blurrier, so results compare faces of one bin.
+SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels; small faces are blurrier, so metrics compare faces of one bin.
 
 
 def photograph(name: str) -> str:
@@ -32,30 +31,25 @@ def photograph(name: str) -> str:
 
 
 def held_out(names: Iterable[str]) -> frozenset[str]:
-    """Chooses the `HELD_OUT` of the photographs that have the lowest SHA-256: the same everywhere, at least one."""
-    photographs = sorted({photograph(name) for name in names}, key=_digest)
+    """Draws the `HELD_OUT` share of the photographs, at least one, by SHA-256: the same on every machine."""
+    photographs = schema.shuffled({photograph(name) for name in names})
     return frozenset(photographs[: math.ceil(HELD_OUT * len(photographs))])
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
-
-
 class Sources:
-    """What `manual_dir` holds, read once for all parts."""
+    """The contents of `manual_dir`, read once for all parts, when they are needed."""
 
-    def __init__(self, manual_dir: str | os.PathLike, folders: Mapping[str, tuple[str, str]] | None = None) -> None:
-        """Takes what `SsrankingFaceBlur` takes; reads nothing yet."""
-        self._manual_dir, self._folders = manual_dir, folders
+    def __init__(self, manual_dir: str | os.PathLike) -> None:
+        self._manual_dir = manual_dir
 
     @functools.cached_property
     def release(self) -> lists.Release:
         """The parsed and checked lists."""
-        return lists.read_release(self._manual_dir, self._folders)
+        return lists.read_release(self._manual_dir)
 
     @functools.cached_property
     def first_use(self) -> dict[str, str]:
-        """Face -> file and line of the first pair or rank that names it."""
+        """{face: file and line of the first pair or rank that names it}."""
         uses = {}
         for file in lists.LISTS["faces"]:
             for entry in self.release.entries.get(file, []):
@@ -65,19 +59,19 @@ class Sources:
 
     @functools.cached_property
     def pictures(self) -> dict[str, Path]:
-        """Face -> where its picture lies; sorted, so that other pairs of the same faces leave the rows as they are."""
+        """{face: path of its picture}, sorted, so rows do not depend on how faces are paired."""
         names = sorted(self.first_use)
         return {name: _locate(self.release.root, self.release.picture(name)) for name in names}
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """A hash of names, boxes and the pictures' sizes on disk, which tell versions of them apart without reading."""
+        """The `digest` of names, boxes and the pictures' sizes on disk, which differ between versions of a picture."""
         sizes = {path: os.path.getsize(path) if os.path.isfile(path) else None for path in set(self.pictures.values())}
         return schema.digest([[name, self.release.crop(name).box, sizes[path]] for name, path in self.pictures.items()])
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A hash of the lists and of the faces."""
+        """The `digest` of the lists and the faces."""
         return schema.digest([lists.fingerprint(self._manual_dir), self.faces_fingerprint])
 
 
@@ -85,12 +79,11 @@ class SsrankingFaceBlur(schema.BlurDataset):
     """Rank labels of the paper's release over the user's copies of LFW, CASIA-WebFace, WIDER FACE and MegaFace.
 
     Splits by part:
-        labeled: "train" from the largest supervised list there is and, with both lists, "train_5k" from the smaller;
-            "validation" has the pairs of the largest list with at least one held-out face (see `held_out`). Training
-            pairs have none, so no validation pair consists of faces trained on with labels. `order` is always +1 here
-            (right is blurrier): training must not learn from the position.
-        unlabeled: "train", every pair, with held-out faces too: their labels stay unseen.
-        ranked: "test1" to "test3", those whose lists are there.
+        labeled: "train" from the larger supervised list and, where both lists exist, "train_5k" from the smaller one;
+            "validation" has the pairs of the larger list with at least one held-out face (see `held_out`), which no
+            training pair has. `order` is always +1 (right is blurrier), so training must not learn from the position.
+        unlabeled: "train", every pair, also of held-out faces, whose labels stay unseen.
+        ranked: "test1" to "test3", as far as their lists exist.
     """
 
     VERSION = "2.0.0"
@@ -112,7 +105,6 @@ class SsrankingFaceBlur(schema.BlurDataset):
         *,
         manual_dir: str | os.PathLike,
         allow_missing: bool = False,
-        folders: Mapping[str, tuple[str, str]] | None = None,
         sources: Sources | None = None,
         **kwargs: Any,
     ) -> None:
@@ -120,27 +112,15 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
         Args:
             manual_dir: directory with the release's text files and, beside them, the picture folders.
-            allow_missing: leave out lines whose picture is missing or unreadable or whose box leaves it, instead of
-                stopping.
-            folders: folder in front of names -> (crop list, picture folder); adds to and replaces `lists.FOLDERS`.
-            sources: what another part has read of `manual_dir` already.
+            allow_missing: leave out lines with missing or unreadable pictures, or boxes outside them.
+            sources: `manual_dir` as another part has read it.
             **kwargs: `config`, `preprocessing`, `data_dir`, ... as for the base class.
         """
         self.manual_dir = manual_dir
         self.allow_missing = allow_missing
-        self.sources = sources or Sources(manual_dir, folders)
+        self.sources = sources or Sources(manual_dir)
+        self._shared = {"manual_dir": manual_dir, "allow_missing": allow_missing, "sources": self.sources}
         super().__init__(**kwargs)
-
-    def part(self, kind: str) -> "SsrankingFaceBlur":
-        """Returns the builder of another part of the same data set."""
-        return SsrankingFaceBlur(
-            config=kind,
-            manual_dir=self.manual_dir,
-            allow_missing=self.allow_missing,
-            sources=self.sources,
-            preprocessing=self.preprocessing,
-            data_dir=self._data_dir_root,
-        )
 
     @property
     def release(self) -> lists.Release:
@@ -148,50 +128,50 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return self.sources.release
 
     def faces_fingerprint(self) -> str:
-        """Returns a hash of names, boxes and the pictures' sizes on disk."""
+        """Returns the `digest` of names, boxes and the pictures' sizes on disk."""
         return self.sources.faces_fingerprint
 
     def sources_fingerprint(self) -> str:
-        """Returns a hash of the lists and of the faces."""
+        """Returns the `digest` of the lists and the faces."""
         return self.sources.fingerprint
 
     def download_and_prepare(self, **kwargs: Any) -> None:
-        """Prepares the part, or finds it prepared.
+        """Prepares the part unless it is prepared.
 
         Raises:
-            ReleaseError: something is wrong with the lists or the pictures.
-            ValueError: it is prepared already, but with pictures missing, and partial data are not asked for.
+            ReleaseError: the lists or the pictures have problems.
+            ValueError: the part is prepared from partial data, which `allow_missing` does not accept.
         """
         super().download_and_prepare(**kwargs)
         if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.allow_missing:
             raise ValueError(
                 f"{self.data_path} is prepared already, but from partial data; accept them (allow_missing=True,"
-                f" --allow_missing, --config.data.allow_missing=True) or supply what is missing in {self.manual_dir};"
-                " where files were replaced by others of the same size, remove that folder"
+                " --allow_missing, --config.data.allow_missing=True) or supply what is missing in"
+                f" {self.manual_dir}; if you replaced files by others of the same size, remove the prepared folder"
             )
 
     def has(self, kind: str) -> bool:
-        """Whether a list of the part is there."""
+        """Whether a list of the part exists."""
         return not lists.lacking(self.release, kind)
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Raises ReleaseError where the lists have problems, or leave nothing for a split."""
+        """Raises ReleaseError if the lists have problems or leave a split empty."""
         parts = required or [kind for kind in schema.KINDS if kind != "faces" and self.has(kind)] or ["labeled"]
         self._check([problem for kind in parts for problem in lists.lacking(self.release, kind)], {})
         self._usable_splits(("labeled", "unlabeled", "ranked"), {})
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces that can be had; raises ReleaseError before the first one where anything is wrong."""
+        """Yields the faces that are available; reads all first, and raises ReleaseError if anything is wrong."""
         wanted = {}
         for name, path in self.sources.pictures.items():
             wanted.setdefault(path, []).append((name, self.release.crop(name).box))
-        found = read_faces(wanted, self.preprocessing)
-        failures = {name: face for name, face in found.items() if isinstance(face, Failure)}
+        faces = read_faces(wanted, self.preprocessing)
+        failures = {name: face for name, face in faces.items() if isinstance(face, Failure)}
         self._check([self._problem(name, failure) for name, failure in failures.items()], failures)
         failures = {name: failure.kind for name, failure in failures.items()}
-        self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Better now than when the faces are written.
+        self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Fails before the faces are written.
         self.info.metadata["failures"] = failures
-        return (self._face_example(name, found[name]) for name in self.sources.pictures if name not in failures)
+        return (self._face_example(name, faces[name]) for name in self.sources.pictures if name not in failures)
 
     def _face_example(self, name: str, image: bytes) -> dict[str, Any]:
         size, group = min(self.release.crop(name).box[2:]), name.split("/")[-2]
@@ -202,7 +182,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return Problem(failure.kind, crop.file, crop.line, f"{failure.found} (used by {self.sources.first_use[name]})")
 
     def _check(self, problems: list[Problem], failures: Mapping[str, Failure]) -> None:
-        """Raises ReleaseError where the lists, or faces that are not forgiven, have problems."""
+        """Raises ReleaseError for problems of the lists and faces that `allow_missing` does not accept."""
         problems = self.release.problems + problems
         if self.allow_missing:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
@@ -211,7 +191,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
             raise ReleaseError(self.release.root, problems, coverage_table(report))
 
     def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        """Returns the pairs or ranks whose faces can be had, keyed by their line: each split comes from one list."""
+        """Returns the pairs or ranks whose faces are available; the key is the line, as each split is of one list."""
         self._check(lists.lacking(self.release, self.kind), {})
         rows, failures = self._prepared_faces()
         splits = self._usable_splits((self.kind,), failures)[self.kind]
@@ -223,7 +203,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return {split: (self._row_example(entry, rows) for entry in entries) for split, entries in splits.items()}
 
     def _usable_splits(self, kinds: Iterable[str], failures: Mapping[str, str]) -> dict[str, dict[str, list]]:
-        """Returns {part: {split: entries whose faces can be had}}; raises ReleaseError where a split has none left."""
+        """Returns {part: {split: entries whose faces are available}}; raises ReleaseError if a split has none left."""
         usable = {
             kind: {
                 split: [entry for entry in entries if not any(name in failures for name in entry.names)]
@@ -242,12 +222,11 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return usable
 
     def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Prepares the faces where needed; returns {name: row} and {name: kind of problem} of those without."""
+        """Prepares the faces where needed; returns {name: row} and, of faces without a row, {name: kind of problem}."""
         faces = self.part("faces")
         faces.download_and_prepare()
         failures = dict(faces.prepared_metadata()["failures"])
-        # As `face_examples` yields them.
-        names = [name for name in self.sources.pictures if name not in failures]
+        names = [name for name in self.sources.pictures if name not in failures]  # As `face_examples` yields them.
         return {name: row for row, name in enumerate(names)}, failures
 
     def _row_example(self, entry: lists.Pair | lists.Ranked, rows: Mapping[str, int]) -> tuple[int, dict[str, Any]]:
@@ -258,13 +237,13 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return entry.line, example | ({"order": np.int8(1)} if self.kind == "labeled" else {})
 
     def facts(self) -> dict[str, Any]:
-        """Returns the headline splits, events that nobody trains on, and the bins of face size."""
+        """Returns the headline splits and the bins of face size."""
         tests = [test for test, file in lists.TESTS.items() if file in self.release.entries]
         return {"headline_splits": tests, "size_bins": list(SIZE_BINS)}
 
 
 def _locate(root: Path, picture: str) -> Path:
-    """The path of a picture, also where LFW lies as it is distributed: one folder per person."""
+    """The path of a picture; LFW may be laid out as distributed, with one folder per person."""
     path = root / picture
     person = re.sub(r"_\d+$", "", path.stem)
     nested = path.parent / person / path.name
@@ -272,19 +251,19 @@ def _locate(root: Path, picture: str) -> Path:
 
 
 def _splits(release: lists.Release, kind: str) -> dict[str, list]:
-    """Split -> entries, before faces that cannot be had are left out, so that splits do not depend on those."""
-    found = [release.entries[file] for file in lists.LISTS[kind] if file in release.entries]
+    """{split: entries}, whether or not their faces are available, so splits do not depend on missing pictures."""
+    entries_of_lists = [release.entries[file] for file in lists.LISTS[kind] if file in release.entries]
     if kind == "unlabeled":
-        return dict(zip(("train",), found))
+        return dict(zip(("train",), entries_of_lists))
     if kind == "ranked":
         return {test: release.entries[file] for test, file in lists.TESTS.items() if file in release.entries}
-    chosen = held_out(name for entries in found for pair in entries for name in pair.names)
+    chosen = held_out(name for entries in entries_of_lists for pair in entries for name in pair.names)
 
     def is_held_out(pair: lists.Pair) -> bool:
         return any(photograph(name) in chosen for name in pair.names)
 
     splits = {}
-    for split, entries in zip(("train", "train_5k"), found):
+    for split, entries in zip(("train", "train_5k"), entries_of_lists):
         splits[split] = [pair for pair in entries if not is_held_out(pair)]
         if split == "train":
             splits["validation"] = [pair for pair in entries if is_held_out(pair)]

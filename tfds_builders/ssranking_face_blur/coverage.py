@@ -1,4 +1,4 @@
-"""How much of the lists could be had: counts per list, for the user and for the metadata."""
+"""How much of the lists is available: counts per list, for the user and for the metadata."""
 
 import collections
 from collections.abc import Iterable, Mapping
@@ -11,20 +11,21 @@ _COLUMNS = {
     "unreadable image": "unreadable",
     "box outside": "outside",
 }
+_COUNTS = ("lines", "resolved", *_COLUMNS.values(), "faulty")
 
 
 def coverage(release: Release, kind: str, failures: Mapping[str, str]) -> dict[str, dict]:
-    """Counts, per list of a part and per crop list it uses, how much of it could be had.
+    """Counts how much of each list of a part, and of each crop list that it uses, is available.
 
     Args:
         release: the parsed lists.
         kind: the part; "faces" counts all lists.
-        failures: name of a face that cannot be had -> kind of its problem.
+        failures: {name of a face that is not available: kind of its problem}.
 
     Returns:
         {"lists": {file: counts}, "faces": {crop list: counts}}, JSON-serializable. `counts` has "lines" (of a crop
-        list those that the part's lists use), "resolved" (every face of the line is usable), "missing", "unreadable",
-        "outside" (by the line's first face with a problem) and "faulty" (lines that are wrong in themselves).
+        list, only those that the part uses), "resolved" (every face of the line is usable), "missing", "unreadable",
+        "outside" (by the line's first face with a problem) and "faulty" (the line itself is wrong).
     """
     report = {"lists": {}, "faces": {}}
     names = {}
@@ -48,17 +49,15 @@ def _outcome(names: Iterable[str], failures: Mapping[str, str]) -> str:
 
 
 def _count(outcomes: list[str]) -> dict[str, int]:
-    counts = collections.Counter(outcomes)
-    columns = ("resolved", *_COLUMNS.values(), "faulty")
-    return {"lines": len(outcomes), **{column: counts[column] for column in columns}}
+    counts = collections.Counter(outcomes) | collections.Counter(lines=len(outcomes))
+    return {column: counts[column] for column in _COUNTS}
 
 
 def coverage_table(report: dict[str, dict]) -> str:
-    """Returns the report of `coverage`, also as read back from a data set's metadata, as a table in text."""
-    columns = ("lines", "resolved", *_COLUMNS.values(), "faulty")
+    """Returns the report of `coverage` as a plain-text table."""
     text = []
     for title, part in (("list", report["lists"]), ("faces used of", report["faces"])):
-        text.append(f"{title:<44}" + "".join(f"{column:>12}" for column in columns))
+        text.append(f"{title:<44}" + "".join(f"{column:>12}" for column in _COUNTS))
         for file, counts in part.items():
-            text.append(f"{file:<44}" + "".join(f"{counts[column]:>12}" for column in columns))
+            text.append(f"{file:<44}" + "".join(f"{counts[column]:>12}" for column in _COUNTS))
     return "\n".join(text)

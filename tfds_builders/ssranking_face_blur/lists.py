@@ -1,10 +1,10 @@
-"""The text lists of the paper's release: parsed and checked, without touching a picture.
+"""Parses and checks the text lists of the paper's release; reads no picture.
 
 Formats (README of github.com/yzliangHIK2022/SSRanking-for-Object-BA):
 
 - crop lists: `DataSet>>original name>>x y w h>>cropped name`, in pixels of the original picture;
-- supervised pairs: `left,right`, the right face is the blurrier; unsupervised: the same, but the order says nothing;
-- tests: `name order`, larger order = blurrier.
+- supervised pairs: `left,right`, the right face is blurrier; unsupervised pairs: the same, in any order;
+- tests: `name order`, a larger order is blurrier.
 
 Pair and test lists put a folder in front of the cropped name, see `FOLDERS`. Files are UTF-8; a byte order mark, CRLF
 line ends and blank lines are accepted.
@@ -15,15 +15,15 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tfds_builders.problems import LONGEST_LINE, Problem, is_unsafe
 
-# First folder of a name in the pair and test lists -> (crop list that has the rest of the name, folder of the original
-# pictures). The release documents its formats but not this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in
-# its examples, the other two follow the pattern.
+# {first folder of a name in the pair and test lists: (crop list with the rest of the name, folder of the original
+# pictures)}. The release does not document this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in its examples,
+# the other two follow the pattern.
 FOLDERS = {
     "LFW": ("LFW_all_imgs_list.txt", "LFW"),
     "CASIA_WebFace": ("CASIA_all_imgs_list.txt", "CASIA_WebFace"),
@@ -35,14 +35,14 @@ SUPERVISED_10K = "SSRanking_OBA_train_supervised_10k.txt"
 SUPERVISED_5K = "SSRanking_OBA_train_supervised_5k.txt"
 UNSUPERVISED = "SSRanking_OBA_train_unsupervised.txt"
 TESTS = {f"test{i}": f"SSRanking_OBA_test_test{i}.txt" for i in (1, 2, 3)}
-# What each part is made of; at least one of its lists must be there.
+# The lists of each part; at least one of them must exist.
 LISTS = {
     "faces": (SUPERVISED_10K, SUPERVISED_5K, UNSUPERVISED, *TESTS.values()),
     "labeled": (SUPERVISED_10K, SUPERVISED_5K),
     "unlabeled": (UNSUPERVISED,),
     "ranked": tuple(TESTS.values()),
 }
-_MOST_COMMAS = 100  # In a line: names may hold some; a line of nothing else must not cost its square.
+_MOST_COMMAS = 100  # Per line: names may hold some, but a line of commas must not take quadratic time.
 
 
 class Crop(NamedTuple):
@@ -55,7 +55,7 @@ class Crop(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """One line of a pair list; in supervised lists the right face is the blurrier."""
+    """One line of a pair list; in supervised lists the right face is blurrier."""
 
     line: int
     left: str
@@ -86,16 +86,14 @@ class Release:
 
     Attributes:
         root: the directory of the lists and picture folders (`manual_dir`).
-        folders: as `FOLDERS`.
-        crops: crop list -> cropped name -> Crop.
-        entries: pair or test list -> its faultless lines, in order: Pair or Ranked.
-        lines: list -> number of its lines that are not blank.
-        absent: crop lists that names need but that are not there.
-        problems: everything found wrong.
+        crops: {crop list: {cropped name: Crop}}.
+        entries: {pair or test list: its valid lines, in order}.
+        lines: {list: number of its lines that are not blank}.
+        absent: crop lists that names need but that do not exist.
+        problems: everything that is wrong.
     """
 
     root: Path
-    folders: Mapping[str, tuple[str, str]]
     crops: dict[str, dict[str, Crop]] = dataclasses.field(default_factory=dict)
     entries: dict[str, list[Pair] | list[Ranked]] = dataclasses.field(default_factory=dict)
     lines: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -105,27 +103,20 @@ class Release:
     def crop(self, name: str) -> Crop | None:
         """The crop of a name such as "LFW/AJ_Cook_0001.jpg", or None."""
         folder, _, cropped = name.partition("/")
-        return self.crops.get(self.folders.get(folder, ("",))[0], {}).get(cropped)
+        return self.crops.get(FOLDERS.get(folder, ("",))[0], {}).get(cropped)
 
     def picture(self, name: str) -> str:
-        """Where the picture of a known name should lie, relative to `root`."""
-        return f"{self.folders[name.partition('/')[0]][1]}/{self.crop(name).original}"
+        """The expected path of the picture of a known name, relative to `root`."""
+        return f"{FOLDERS[name.partition('/')[0]][1]}/{self.crop(name).original}"
 
 
-def read_release(manual_dir: str | os.PathLike, folders: Mapping[str, tuple[str, str]] | None = None) -> Release:
-    """Reads and checks every list that is there: leaks only show across lists.
+def read_release(manual_dir: str | os.PathLike) -> Release:
+    """Reads and checks every list in a directory; the caller decides on the `problems`.
 
-    In unsupervised lists a repeated or reversed pair is no problem, since no label depends on it.
-
-    Args:
-        manual_dir: the directory with the lists.
-        folders: additions to `FOLDERS`, or replacements.
-
-    Returns:
-        The release; the caller decides on its `problems`.
+    In unsupervised lists a repeated or reversed pair is not a problem, since no label depends on it.
     """
-    release = Release(Path(manual_dir), {**FOLDERS, **(folders or {})})
-    for file in dict.fromkeys(file for file, _ in release.folders.values()):
+    release = Release(Path(manual_dir))
+    for file, _ in FOLDERS.values():
         if (release.root / file).is_file():
             release.crops[file] = _read_crops(release, file)
     for file in LISTS["labeled"] + LISTS["unlabeled"] + LISTS["ranked"]:
@@ -140,15 +131,15 @@ def read_release(manual_dir: str | os.PathLike, folders: Mapping[str, tuple[str,
 
 
 def lacking(release: Release, kind: str) -> list[Problem]:
-    """Returns the problem that a part has where none of its lists is there."""
+    """Returns the problem of a part without a list; nothing if it has one."""
     if any(file in release.entries for file in LISTS[kind]):
         return []
-    found = f"not found in {release.root}, but part {kind!r} needs it"
-    return [Problem("missing list", " or ".join(LISTS[kind]), 0, found)]
+    text = f"not found in {release.root}, but part {kind!r} needs it"
+    return [Problem("missing list", " or ".join(LISTS[kind]), 0, text)]
 
 
 def fingerprint(manual_dir: str | os.PathLike) -> str:
-    """SHA-256 over the text files of the release: which lists a data set was made of."""
+    """Returns the SHA-256 of the release's text files."""
     digest = hashlib.sha256()
     for path in filter(Path.is_file, sorted(Path(manual_dir).glob("*.txt"))):
         content = path.read_bytes()
@@ -162,18 +153,15 @@ def _lines(release: Release, file: str) -> Iterator[tuple[int, str]]:
     data = (release.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf")
     for number, raw in enumerate(data.splitlines(), 1):
         release.lines[file] += bool(raw.strip())
-        text, found = "", None
-        if len(raw) > LONGEST_LINE:
-            found = f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read"
-        else:
-            try:
-                text = raw.decode("utf-8").strip()
-            except UnicodeDecodeError:
-                found = f"not UTF-8: {raw!r}"
-        if found:
-            release.problems.append(Problem("malformed line", file, number, found))
-        if text:
-            yield number, text
+        try:
+            if len(raw) > LONGEST_LINE:
+                raise ValueError(f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read")
+            if text := raw.decode("utf-8").strip():
+                yield number, text
+        except UnicodeDecodeError:
+            release.problems.append(Problem("malformed line", file, number, f"not UTF-8: {raw!r}"))
+        except ValueError as error:
+            release.problems.append(Problem("malformed line", file, number, str(error)))
 
 
 def _read_crops(release: Release, file: str) -> dict[str, Crop]:
@@ -198,30 +186,29 @@ def _read_crops(release: Release, file: str) -> dict[str, Crop]:
 
 
 def _is_known(release: Release, file: str, line: int, name: str) -> bool:
-    """Whether a crop list has the name; if not, reports why."""
+    """Whether a crop list has the name; reports why not."""
     if release.crop(name):
         return True
     folder, slash, _ = name.partition("/")
     if is_unsafe(name):
         problem = Problem("unsafe path", file, line, repr(name))
-    elif not slash or folder not in release.folders:
-        found = f"{name!r} starts with none of the folders {', '.join(release.folders)}"
-        problem = Problem("unknown folder", file, line, found)
-    elif (absent := release.folders[folder][0]) not in release.crops:
-        if absent in release.absent:
-            return False
-        release.absent.add(absent)
-        found = f"not found in {release.root}, but needed for {name!r} of {file}:{line}"
-        problem = Problem("missing list", absent, 0, found)
+    elif not slash or folder not in FOLDERS:
+        text = f"{name!r} starts with none of the folders {', '.join(FOLDERS)}"
+        problem = Problem("unknown folder", file, line, text)
+    elif (crop_list := FOLDERS[folder][0]) in release.crops:
+        problem = Problem("unknown name", file, line, f"{name!r} is not in {crop_list}")
+    elif crop_list in release.absent:
+        return False
     else:
-        found = f"{name!r} is not in {release.folders[folder][0]}"
-        problem = Problem("unknown name", file, line, found)
+        release.absent.add(crop_list)
+        text = f"not found in {release.root}, but needed for {name!r} of {file}:{line}"
+        problem = Problem("missing list", crop_list, 0, text)
     release.problems.append(problem)
     return False
 
 
 def _split_pair(release: Release, text: str) -> tuple[str, str] | None:
-    """Splits at the comma; names may hold commas too, then only one split may give two known names."""
+    """Splits a line at its comma; if names hold commas, exactly one split must give two known names."""
     cuts = [match.start() for match in re.finditer(",", text)]
     if len(cuts) > _MOST_COMMAS:
         return None
@@ -236,8 +223,8 @@ def _read_pairs(release: Release, file: str) -> list[Pair]:
     for number, text in _lines(release, file):
         pair = _split_pair(release, text)
         if pair is None:
-            found = f"{text!r} is not 'left,right', or its commas do not tell the two names apart"
-            release.problems.append(Problem("malformed line", file, number, found))
+            what = f"{text!r} is not 'left,right', or its commas do not tell the two names apart"
+            release.problems.append(Problem("malformed line", file, number, what))
         elif pair[0] == pair[1]:
             release.problems.append(Problem("pair with itself", file, number, repr(pair[0])))
         elif all([_is_known(release, file, number, name) for name in pair]):
@@ -253,35 +240,35 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
             rank = float(order)
         except ValueError:
             name, rank = text, math.nan
-        if not abs(rank) < 3e38:  # the range of float32
-            found = f"{text!r} is not 'name order' with a finite number"
-            release.problems.append(Problem("malformed line", file, number, found))
+        if not abs(rank) < 3e38:  # The range of float32.
+            what = f"{text!r} is not 'name order' with a finite number"
+            release.problems.append(Problem("malformed line", file, number, what))
         elif name in ranks:
-            found = f"{name!r} is already in line {ranks[name].line}"
-            release.problems.append(Problem("repeated line", file, number, found))
+            what = f"{name!r} is already in line {ranks[name].line}"
+            release.problems.append(Problem("repeated line", file, number, what))
         elif _is_known(release, file, number, name):
             ranks[name] = Ranked(number, name, rank)
     return list(ranks.values())
 
 
 def _check_labels(release: Release) -> None:
-    """Reports labeled pairs given twice in a list, or in both orders in any list."""
-    seen = {}
+    """Reports labeled pairs that a list repeats, and pairs that have both orders in any lists."""
+    places = {}
     for file in LISTS["labeled"]:
-        here = {}
+        lines = {}
         for pair in release.entries.get(file, []):
-            if pair.names in here:
-                found = f"the pair is already in line {here[pair.names]}: {','.join(pair.names)}"
-                release.problems.append(Problem("repeated line", file, pair.line, found))
-            if pair.names[::-1] in seen:
-                found = f"{','.join(pair.names)} is the other way round in {seen[pair.names[::-1]]}"
-                release.problems.append(Problem("contradictory pair", file, pair.line, found))
-            here.setdefault(pair.names, pair.line)
-            seen.setdefault(pair.names, f"{file}:{pair.line}")
+            if pair.names in lines:
+                text = f"the pair is already in line {lines[pair.names]}: {','.join(pair.names)}"
+                release.problems.append(Problem("repeated line", file, pair.line, text))
+            if pair.names[::-1] in places:
+                text = f"{','.join(pair.names)} has the opposite order in {places[pair.names[::-1]]}"
+                release.problems.append(Problem("contradictory pair", file, pair.line, text))
+            lines.setdefault(pair.names, pair.line)
+            places.setdefault(pair.names, f"{file}:{pair.line}")
 
 
 def _check_leaks(release: Release) -> None:
-    """Reports test faces that are trained on, also where the same box has another name."""
+    """Reports test faces that are trained on, also if the same box has another name."""
 
     def face(name: str) -> tuple[str, tuple[int, ...]]:
         return release.picture(name), release.crop(name).box
@@ -294,5 +281,5 @@ def _check_leaks(release: Release) -> None:
     for file in LISTS["ranked"]:
         for ranked in release.entries.get(file, []):
             if face(ranked.name) in trained:
-                found = f"{ranked.name!r} is in {trained[face(ranked.name)]}"
-                release.problems.append(Problem("train and test", file, ranked.line, found))
+                text = f"{ranked.name!r} is in {trained[face(ranked.name)]}"
+                release.problems.append(Problem("train and test", file, ranked.line, text))
