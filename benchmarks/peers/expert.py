@@ -39,7 +39,7 @@ def loss_of(scores: Scores, order: torch.Tensor, ramp: float, config: ml_collect
         loss = loss + ramp * weights.quadruplet_weight * quadruplet.mean()
     if scores.teacher is not None:
         distillation = losses.pair_distillation(
-            scores.teacher, scores.degraded, group=weights.group, temperature=weights.temperature
+            scores.teacher, scores.degraded, group=weights.pairs_per_degradation, temperature=weights.temperature
         )
         loss = loss + ramp * weights.distillation_weight * distillation.mean()
     return loss

@@ -150,7 +150,7 @@ def test_a_frozen_config_trains_when_shrunk(name, demo_dir, tmp_path):
     config = shrink(importlib.import_module(f"experiments.configs.{name}").get_config(), demo_dir)
     config.steps = config.checkpoint_every = 2
     config.optimizer.warmup_steps = 1
-    config.model.update(backbone="small", blocks=None, center=False, pretrained=False, frozen_blocks=0)
+    config.model.update(backbone="small", blocks=None, pool_center=False, pretrained=False, frozen_blocks=0)
     assert loop.train(config, str(tmp_path))
     losses = [row["loss"] for row in run_dir.read_history(tmp_path) if "loss" in row]
     assert len(losses) == 2

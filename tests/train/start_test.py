@@ -71,7 +71,7 @@ def test_a_run_goes_on_without_what_it_started_from(trained, start, tmp_path, mo
     ("field", "value", "message"),
     [
         ("model.backbone", "resnet18", r"config\.model\.backbone is 'small' there, 'resnet18' here"),
-        ("model.pool_center", True, r"config\.model\.center is False there, True here"),
+        ("model.pool_center", True, r"config\.model\.pool_center is False there, True here"),
         ("data.image_size", 64, r"config\.data\.image_size is 32 there, 64 here"),
         ("data.context", 1.5, r"config\.data\.context is 1\.0 there, 1\.5 here"),
         ("start_from", "nowhere", r"config\.start_from: .*nowhere: no checkpoint here"),

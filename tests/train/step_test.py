@@ -164,7 +164,7 @@ def test_the_gradient_of_the_consistency_losses_by_hand(plain, monkeypatch, loss
 def test_distillation_by_hand(plain, monkeypatch):
     """Of 8 pairs in groups of 2: the teacher sees them as they are, and all images of a group meet one degradation."""
     plain.ranking.weight = plain.consistency.quadruplet_weight = 0.0
-    plain.consistency.update(distillation_weight=3.0, group=2, temperature=0.5)
+    plain.consistency.update(distillation_weight=3.0, pairs_per_degradation=2, temperature=0.5)
     shapes = []
     monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or abs(images - 0.5))
     plain.augment.flip = True  # No matter to means; the teacher's pictures are not augmented.
