@@ -1,6 +1,6 @@
 """Changes to an image that keep its blur, and so its rank: flip, exposure, contrast, color, noise.
 
-Nothing here moves light from one pixel to another (a mirror image aside). Image and draw alone determine the result.
+No change moves light from one pixel to another, except the mirror image.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ import numpy as np
 from jax import lax
 from scipy.special import ndtri
 
-_DISPLAY_GAMMA = 2.2  # sRGB, to a power law: a gain g in light is g ** (1 / 2.2) in encoded values
-_LEVELS = ndtri((np.arange(256) + 0.5) / 256)  # Of noise: quantiles of the normal distribution.
+_DISPLAY_GAMMA = 2.2  # Approximates sRGB: a gain g in light is g ** (1 / 2.2) in encoded values.
+_LEVELS = ndtri((np.arange(256) + 0.5) / 256)  # Noise levels: quantiles of the normal distribution.
 _LEVELS = np.float32(_LEVELS / _LEVELS.std())
 
 
@@ -21,10 +21,10 @@ class Augmentation(NamedTuple):
 
     Attributes:
         is_flipped: bool [], whether left and right are mirrored.
-        gains: float32 [3], what the channels are multiplied by.
-        stretch: float32 [], what the contrast grows by, relative to itself.
+        gains: float32 [3], factors of the channels.
+        stretch: float32 [], relative growth of the contrast.
         deviation: float32 [], standard deviation of the noise; None: no noise.
-        words: uint32 [S, S], random bits, whose low three bytes are the levels of the channels' noise; None: no noise.
+        words: uint32 [S, S], random bits; their low three bytes are the noise levels of the channels.
     """
 
     is_flipped: jax.Array
@@ -43,15 +43,11 @@ def sample(
         key: a `jax.random` key.
         image_size: static int S, height and width of the image in pixels.
         flip: static; mirrors left and right with probability one half.
-        exposure: the light is multiplied by 2^e, e uniform in [-exposure, exposure] stops.
-        contrast: differences from the image's mean are multiplied by 1 + c, c uniform in [-contrast, contrast];
-            in [0, 1).
-        color: each channel is multiplied by 1 + g, g uniform in [-color, color] and drawn for each channel; in [0, 1).
+        exposure: multiplies the light by 2^e, e uniform in [-exposure, exposure] stops.
+        contrast: in [0, 1); multiplies differences from the image's mean by 1 + c, c uniform in [-contrast, contrast].
+        color: in [0, 1); multiplies each channel by its own 1 + g, g uniform in [-color, color].
         noise: static; adds noise to the encoded values, independent over pixels and channels, of a standard deviation
-            uniform in [0, noise]. Without it a scorer comes to take grain for detail.
-
-    Returns:
-        the draw; with every strength at zero and no flip, that of the identity.
+            uniform in [0, noise]. A scorer trained without it mistakes grain for detail.
     """
     flip_key, exposure_key, contrast_key, color_key, noise_key = jax.random.split(key, 5)
     stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)
@@ -71,38 +67,26 @@ def sample(
 
 
 def apply(augmentation: Augmentation, image: jax.Array) -> jax.Array:
-    """Changes one image as drawn; for a batch, `jax.vmap` over a draw for each image.
-
-    Args:
-        augmentation: of `sample`, for images of size S.
-        image: float32 [S, S, 3], sRGB in [0, 1].
-
-    Returns:
-        float32 [S, S, 3] in [0, 1]; values beyond are clipped, as a sensor would.
-    """
-    # Not `jnp.where`, which would mirror every image on a CPU.
+    """Changes one image, float32 [S, S, 3], sRGB in [0, 1], as drawn; clips to [0, 1] as a sensor does."""
+    # `jnp.where` would mirror every image on a CPU.
     image = lax.cond(augmentation.is_flipped, lambda image: image[:, ::-1], lambda image: image, image)
     image = image * augmentation.gains[None, None]
-    # Written as an addition so that a draw of zero leaves every bit of the image alone.
+    # As an addition, a stretch of zero keeps every bit of the image.
     image = image + augmentation.stretch * (image - jnp.mean(image))
     return add_noise(augmentation, image)
 
 
 def add_noise(augmentation: Augmentation, image: jax.Array) -> jax.Array:
-    """Adds a draw's noise alone, and clips; shapes and range as of `apply`."""
-    if augmentation.words is not None:
+    """Adds only the noise of a draw, and clips; shapes and range are those of `apply`."""
+    if augmentation.deviation is not None and augmentation.words is not None:
         image = image + augmentation.deviation * _grain(augmentation.words)
     return jnp.clip(image, 0.0, 1.0)
 
 
 def without_noise(augmentation: Augmentation) -> Augmentation:
-    """Returns the rest of a draw, for an image that has its noise already."""
     return augmentation._replace(deviation=None, words=None)
 
 
 def _grain(words: jax.Array) -> jax.Array:
-    """Returns normal noise of 256 levels, float32 [S, S, 3], of mean 0 and standard deviation 1.
-
-    A random word for each pixel gives all of its channels, a byte each: words are what noise costs.
-    """
+    """Returns normal noise, float32 [S, S, 3], of mean 0 and standard deviation 1; one word a pixel keeps it cheap."""
     return jnp.asarray(_LEVELS)[lax.bitcast_convert_type(words, jnp.uint8)[..., :3]]

@@ -1,7 +1,6 @@
 """Splits -> batches of NumPy arrays: the only file that knows Grain.
 
-The order of the data is a function of (seed, step) alone: batch `step` can be asked for directly, which makes
-resuming exact, and every process takes its own slice of the same global batch.
+The seed and the step alone determine a batch, so resuming is exact; each process takes its slice of the global batch.
 """
 
 from collections.abc import Iterator
@@ -14,13 +13,7 @@ from blur_jax.data.splits import Split
 
 
 class Batch(NamedTuple):
-    """What the train step takes in, of n labeled and m unlabeled pairs.
-
-    Attributes:
-        labeled: uint8 [n, 2, S, S, 3], left and right.
-        order: int8 [n], see `Split.labels`.
-        unlabeled: uint8 [m, 2, S, S, 3]; None where no loss asks for it.
-    """
+    """The input of the train step: uint8 [n, 2, S, S, 3], int8 [n] (see `Split.labels`), uint8 [m, 2, S, S, 3]."""
 
     labeled: np.ndarray
     order: np.ndarray
@@ -41,28 +34,21 @@ def train_batches(
 ) -> Iterator[Batch]:
     """Yields this process's share of the global batches from `first_step` on, without end.
 
-    Args:
-        labeled: the labeled pairs.
-        labeled_size: of them in a global batch, a multiple of `process_count`.
-        unlabeled: the unlabeled pairs; None where no loss asks for them.
-        unlabeled_size: of them in a global batch, a multiple of `process_count`.
-        seed: fixes the order; each epoch is shuffled again.
-        first_step: the step to start from; the batch of a step does not depend on it.
-        process_index: which contiguous slice of each global batch to yield.
-        process_count: how many slices there are.
-        threads: decoding threads of either split.
+    The sizes are those of global batches, multiples of `process_count`. `unlabeled` is None where no loss needs it.
+    Each epoch is shuffled differently. Each split has its own decoding `threads`.
     """
+    labels = np.asarray(labeled.labels)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     first = slice(first_step * process_count + process_index, None, process_count)
 
     def batches(split: Split, size: int, stream: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         indices = grain.MapDataset.range(len(split)).seed(2 * seed + stream).shuffle().repeat()
-        # Else Grain rounds their endless number up, past what a length can be where a batch is one pair.
+        # Without drop_remainder, Grain rounds the endless count up; with batches of one pair it overflows a length.
         indices = indices.batch(size // process_count, drop_remainder=True).slice(first)
         return iter(indices.map(lambda batch: (split.images(batch), batch)).to_iter_dataset(options))
 
-    of_labeled = batches(labeled, labeled_size, 0)
-    of_unlabeled = batches(unlabeled, unlabeled_size, 1) if unlabeled else None
+    labeled_batches = batches(labeled, labeled_size, 0)
+    unlabeled_batches = batches(unlabeled, unlabeled_size, 1) if unlabeled else None
     while True:
-        images, indices = next(of_labeled)
-        yield Batch(images, labeled.labels[indices], next(of_unlabeled)[0] if of_unlabeled else None)
+        images, indices = next(labeled_batches)
+        yield Batch(images, labels[indices], next(unlabeled_batches)[0] if unlabeled_batches else None)

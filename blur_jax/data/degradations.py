@@ -1,10 +1,8 @@
 """Rendering of blur at a known strength: point spread functions, sensor noise, JPEG quantization.
 
 Every width is a root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in image widths: the
-images are face crops, so a width means the same at every resolution. Convolution takes place in linear light, where
-light adds up; borders are mirrored, so that no dark frame gives a blur away.
-
-benchmarks/degradations.py shows why the convolution is an FFT.
+images are face crops, so a width means the same at every resolution. Convolution takes place in linear light, by FFT
+(see benchmarks/degradations.py); mirrored borders keep a dark frame from revealing blur.
 """
 
 import math
@@ -21,9 +19,9 @@ from scipy.fft import next_fast_len
 from blur_jax.data import psf
 
 FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
-SEPARABLE = ("gaussian", "downup")  # two matrices apply these, a point spread function the others
+SEPARABLE = ("gaussian", "downup")  # Two matrices apply these; a point spread function applies the others.
 
-_ASPECTS = (0.2, 0.6)  # minor over major axis of the anisotropic Gaussians
+_ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
 
 # fmt: off
 _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
@@ -44,9 +42,9 @@ class Degradation(NamedTuple):
 
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
-        is_separable: bool [], whether the blur is that of `rows` and `columns`, or else that of `psf`.
-        psf: float32 [K, K], odd K: a PSF; non-negative, of sum one, centered.
-        rows: float32 [S, S], what blurs along the height: Gaussian blur, or down-and-up sampling.
+        is_separable: bool [], whether `rows` and `columns` blur the image; otherwise `psf` does.
+        psf: float32 [K, K], odd K, non-negative, of sum one, centered.
+        rows: float32 [S, S], the matrix that blurs along the height: Gaussian blur, or down-and-up sampling.
         columns: float32 [S, S], the same along the width.
         noise: float32 [S, S, 3], sensor noise in linear light at white; None: no noise.
         jpeg_quality: float32 [] in [1, 100]; None: no JPEG.
@@ -68,25 +66,24 @@ def from_rms(
     *,
     image_size: int,
     max_rms: float,
-    noise: ArrayLike | None = None,
-    jpeg_quality: ArrayLike | None = None,
+    noise: jax.Array | float | None = None,
+    jpeg_quality: jax.Array | float | None = None,
 ) -> Degradation:
     """Draws a degradation of known strength; orientation, trajectory and sampling phase come from `key`.
+
+    The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %. The PSF of down-and-up sampling varies from pixel to
+    pixel; its mean over sampling phases has this radius.
 
     Args:
         key: a `jax.random` key.
         family: int32 index into `FAMILIES`; may be traced.
-        rms: float32 r.m.s. radius of the total PSF in image widths, lowered to `max_rms` where above; may be traced.
+        rms: float32 r.m.s. radius of the total PSF in image widths, cut to `max_rms`; may be traced.
         image_size: static int S, height and width of the images in pixels.
-        max_rms: static float, the largest `rms` there is room for, in image widths.
+        max_rms: static float, the largest possible `rms`, in image widths.
         noise: standard deviation of the sensor noise at white, in linear light; None: no noise.
-        jpeg_quality: quality in [1, 100]; None: no JPEG.
-
-    Returns:
-        the degradation. The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %. Down-and-up sampling has
-        another PSF at each pixel; there the mean over sampling phases has this radius.
+        jpeg_quality: in [1, 100]; None: no JPEG.
     """
-    # Few calls of jax.random, since each adds a third of a second to the compilation on a CPU.
+    # Each call of jax.random adds a third of a second to the compilation on a CPU.
     uniform_key, motion_key, noise_key = jax.random.split(key, 3)
     aspect, angle, *phases = jax.random.uniform(uniform_key, (4,))
     rms = jnp.minimum(jnp.asarray(rms, jnp.float32), max_rms)
@@ -118,7 +115,6 @@ def from_rms(
 def _operators(
     family: ArrayLike, phases: Sequence[jax.Array], rms: jax.Array, image_size: int, max_rms: float
 ) -> list[jax.Array]:
-    """Returns rows and columns of a separable family; widths in image widths."""
     gaussian = psf.gaussian_operator(rms * image_size, image_size)
     factor = psf.downup_factor(rms * image_size, max_rms * image_size)
     is_gaussian = family == FAMILIES.index("gaussian")
@@ -126,7 +122,7 @@ def _operators(
 
 
 def _cloud(family: ArrayLike, key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int) -> psf.Cloud:
-    """Returns the cloud of a family that is not separable; `key`, `aspect` and `angle` in [0, 1) are of its draw."""
+    """Returns the cloud of a family that is not separable; `aspect` and `angle` are in [0, 1)."""
     aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
     clouds = {
         "defocus": lambda: psf.disk_cloud(count),
@@ -151,20 +147,16 @@ def sample(
     Args:
         key: a `jax.random` key.
         image_size: static int S, height and width of the images in pixels.
-        families: static, names out of `FAMILIES`.
+        families: static, names from `FAMILIES`.
         rms_min: static; weakest blur, an r.m.s. radius in image widths, above 0.
         rms_max: static; strongest blur, at least `rms_min`.
         noise_max: static; the noise of `from_rms` is uniform in [0, noise_max]; 0 draws none.
         jpeg_min_quality: static; the quality is uniform in [jpeg_min_quality, 100]; None: no JPEG.
 
-    Returns:
-        the degradation.
-
     Raises:
-        ValueError: a family is unknown, there is none, or a range is impossible.
+        ValueError: a family is unknown, `families` is empty, or a range is impossible.
     """
-    unknown = [name for name in families if name not in FAMILIES]
-    if unknown or not families:
+    if not families or not set(families) <= set(FAMILIES):
         raise ValueError(f"families={families!r}: need one or more of {', '.join(FAMILIES)}")
     if not 0 < rms_min <= rms_max:
         raise ValueError(f"need 0 < rms_min <= rms_max, found rms_min={rms_min}, rms_max={rms_max}")
@@ -188,14 +180,7 @@ def sample(
 
 
 def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
-    """Degrades images, all by the same draw (the same noise pattern included).
-
-    Args:
-        degradation: one draw for images of size S. For a batch of draws, `jax.vmap(apply)`.
-        images: float32 [n, S, S, 3], sRGB in [0, 1].
-
-    Returns:
-        float32 [n, S, S, 3], sRGB in [0, 1].
+    """Degrades images, float32 [n, S, S, 3], sRGB in [0, 1], all by one draw, including its noise pattern.
 
     Raises:
         ValueError: the images do not have the shape that the draw was made for.
@@ -205,7 +190,7 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
         raise ValueError(f"images of shape {images.shape}: the degradation was drawn for [n, {size}, {size}, 3]")
     light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, srgb_to_linear(images))
     light = jnp.clip(light, 0.0, 1.0)
-    if degradation.noise is not None:  # shot noise: its variance is proportional to the light
+    if degradation.noise is not None:  # Shot noise: its variance is proportional to the light.
         light = jnp.clip(light + degradation.noise[None] * jnp.sqrt(light), 0.0, 1.0)
     images = linear_to_srgb(light)
     if degradation.jpeg_quality is not None:
@@ -214,7 +199,6 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
 
 
 def _multiply(degradation: Degradation, light: jax.Array) -> jax.Array:
-    """Blurs along the height, then along the width; [n, S, S, 3] to [n, S, S, 3]."""
     light = light.transpose(0, 3, 1, 2)
     light = jnp.matmul(degradation.rows, light, precision=lax.Precision.HIGHEST)
     light = jnp.matmul(light, degradation.columns.T, precision=lax.Precision.HIGHEST)
@@ -222,7 +206,6 @@ def _multiply(degradation: Degradation, light: jax.Array) -> jax.Array:
 
 
 def _convolve(degradation: Degradation, light: jax.Array) -> jax.Array:
-    """Applies the PSF; [n, S, S, 3] to [n, S, S, 3]."""
     size, half = light.shape[1], degradation.psf.shape[0] // 2
     light = light.transpose(0, 3, 1, 2)
     period = next_fast_len(size + 2 * half, real=True)
@@ -230,12 +213,9 @@ def _convolve(degradation: Degradation, light: jax.Array) -> jax.Array:
     light = jnp.pad(light, ((0, 0), (0, 0), border, border), mode="symmetric")
     transfer = jnp.fft.rfft2(degradation.psf, s=(period, period))
     blurred = jnp.fft.irfft2(jnp.fft.rfft2(light) * transfer[None, None], s=(period, period))
-    # One shift by `half` for the border and one because the PSF's center sits at `half`.
+    # The border shifts the image by `half`, and so does the PSF, whose center is at `half`.
     inner = slice(2 * half, 2 * half + size)
     return blurred[:, :, inner, inner].transpose(0, 2, 3, 1)
-
-
-# --- encoding ---
 
 
 def srgb_to_linear(images: jax.Array) -> jax.Array:
@@ -251,18 +231,11 @@ def linear_to_srgb(light: jax.Array) -> jax.Array:
     return jnp.where(light <= 0.0031308, light * 12.92, curve)
 
 
-def jpeg(images: jax.Array, quality: ArrayLike) -> jax.Array:
-    """Applies the loss of JPEG in luminance: its 8 x 8 DCT coefficients rounded as a baseline encoder does.
+def jpeg(images: jax.Array, quality: jax.Array | float) -> jax.Array:
+    """Applies the loss of JPEG in luminance: rounds 8 x 8 DCT coefficients as a baseline encoder does.
 
-    The quantization table is ITU-T T.81's K.1, scaled with `quality` as the Independent JPEG Group's software scales
-    it. Chrominance is left alone.
-
-    Args:
-        images: float32 [n, S, S, 3], sRGB in [0, 1].
-        quality: float32 in [1, 100].
-
-    Returns:
-        float32 [n, S, S, 3] in [0, 1].
+    The quantization table is ITU-T T.81's K.1, scaled with `quality`, in [1, 100], as the Independent JPEG Group's
+    software scales it. Chrominance keeps its values. Images are float32 [n, S, S, 3], sRGB in [0, 1].
     """
     percent = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     table = jnp.clip(jnp.floor((_JPEG_LUMINANCE * percent + 50) / 100), 1, 255)[None, None, :, None]

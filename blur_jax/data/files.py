@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and locks that end with the process that holds them."""
+"""Atomic writes, and locks that end with the process that holds them."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from typing import IO
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[str]:
-    """Yields where to write a file that then takes the place of `path`, whole or not at all.
+    """Yields a temporary path; the file written there then replaces `path`.
 
     Raises:
-        OSError: it cannot be written; the error names `path`, which is left as it was.
+        OSError: the file cannot be written; the error names `path`, which does not change.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
@@ -28,7 +28,7 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Adds the file to an OSError that names none, as that of a full disk."""
+    """Adds the path to an OSError without one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -38,16 +38,12 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 
 def lock(file: IO, held: str) -> None:
-    """Locks a file until it is closed; the system releases it with the process, however that ends.
+    """Locks a file that is open for writing until it is closed or the process ends.
 
-    Nothing is locked on Windows and on shared disks that have no locks.
-
-    Args:
-        file: open for writing.
-        held: the message where another process holds the lock.
+    Windows, and shared disks without locks, lock nothing.
 
     Raises:
-        ValueError: another process holds it.
+        ValueError: another process holds the lock; the message is `held`.
     """
     try:
         import fcntl

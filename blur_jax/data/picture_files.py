@@ -1,57 +1,52 @@
-"""Which files are pictures, and the one walk through a folder: for training and for scoring."""
+"""Decides which files are pictures, and walks through folders, for training and for scoring."""
 
+import contextlib
 import enum
 import os
 import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Every ending that `pictures.decode` reads; HEIC needs pillow-heif.
+# HEIC needs pillow-heif.
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
     ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
 )  # fmt: skip
 # The folders of a training set's pictures; names in its tables leave these out.
 IMAGES, UNLABELED = "images", "unlabeled"
-_NOT_OURS = ("@eaDir", "__MACOSX")  # Thumbnails that network disks and archives add.
+_THUMBNAILS = ("@eaDir", "__MACOSX")  # Folders that network disks and archives add.
 
 
 class Kind(enum.Enum):
-    """What a walk has reached."""
+    """The kinds of steps of a walk."""
 
     PICTURE = "a file or folder with the ending of a picture"
-    FOLDER = "a folder, before what is in it"
-    END = "a folder, after what is in it"
+    FOLDER = "a folder, before its contents"
+    END = "a folder, after its contents"
     LINK = "a link to a folder that is not followed"
     UNREADABLE = "a folder that cannot be opened"
 
 
 class Entry(NamedTuple):
-    """A step of a walk: a path that begins with the walked folder ("." is left out), and its kind."""
+    """A step of a walk; the path begins with the walked folder, unless that is "."."""
 
     path: str
     kind: Kind
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file in a folder counts as a picture: by its ending, unless it is hidden."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
 
 
 def compose(name: str) -> str:
-    """Returns a name in the Unicode form that names are compared in: macOS may store an accent as its own character."""
+    """Returns a name in the Unicode form for comparisons; macOS may store an accent as its own character."""
     return unicodedata.normalize("NFC", name)
 
 
 def walk(folder: str, *, follow_links: bool = True, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[Entry]:
-    """Yields a folder's pictures and the folders in it at any depth, sorted by name within each folder.
+    """Yields a folder's pictures and folders at any depth, sorted by name within each folder; skips hidden ones.
 
-    Hidden files and folders are left out. Only one branch's names are held in memory.
-
-    Args:
-        folder: its path.
-        follow_links: whether to enter links to folders, except those that lead back to a folder above.
-        _above: (device, inode) of the folders above.
+    Links to a folder above are never entered. Only one branch's names are held in memory.
     """
     try:
         status = os.stat(folder)
@@ -75,21 +70,15 @@ def walk(folder: str, *, follow_links: bool = True, _above: tuple[tuple[int, int
 
 
 def _names(folder: str) -> tuple[list[str], set[str]]:
-    """Returns the names of pictures and folders, sorted, and which are folders."""
+    """Returns the names of pictures and folders, sorted, and those of folders."""
     names, folders = [], set()
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name in _NOT_OURS:
+            if entry.name.startswith(".") or entry.name in _THUMBNAILS:
                 continue
-            if _is_folder(entry):
-                folders.add(entry.name)
+            with contextlib.suppress(OSError):  # A link to itself.
+                if entry.is_dir():
+                    folders.add(entry.name)
             if entry.name in folders or is_picture(entry.name):
                 names.append(entry.name)
     return sorted(names), folders
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link that leads to itself.
-        return False

@@ -6,64 +6,53 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from blur_jax.data.preprocessing import Box
-from blur_jax.data.untrusted import LONGEST_LINE, LineError, Place, excerpt, read_table
+from blur_jax.data.untrusted import LONGEST_LINE, Fields, LineError, Place, excerpt, read_table
 
 BOXES_FILE = "boxes.csv"
 BOX_COLUMNS = ("x", "y", "width", "height")
 
 
 class Row(NamedTuple):
-    """A row of a list: a path as it is written there, and a box or None for the whole picture."""
+    """A row of a list: a path as the list spells it, and a box or None for the whole picture."""
 
     name: str
     box: Box | None
 
 
 def read_csv(file: IO[bytes], shown: str) -> Iterator[Row]:
-    """Reads a CSV list, row after row.
+    """Reads a CSV list (see `read_table`) row by row.
 
-    Args:
-        file: the list, in UTF-8; other bytes in names are kept as Python keeps those of file names. It needs a header
-            with `name`; with `x`, `y`, `width` and `height` rows may have boxes, in whole pixels. Other columns are
-            ignored.
-        shown: what errors call it.
+    It has a column `name`; with `x`, `y`, `width` and `height` rows may have boxes, in whole pixels. Other columns are
+    ignored.
 
     Raises:
-        LineError: it is not such a list.
+        LineError: the list has another format.
     """
     for place, fields in read_table(file, shown, ("name",)):
         yield parse_row(place, fields)
 
 
 def read_boxes(file: IO[bytes], shown: str) -> Iterator[Row]:
-    """Reads a `boxes.csv`, row after row, in UTF-8 like `read_csv`; it has a name and a box in each row.
-
-    Raises:
-        LineError: it is not such a table.
-    """
+    """Reads a `boxes.csv` as `read_csv` does; each row has a name and a box."""
     for place, fields in boxes_table(file, shown):
         yield parse_boxed_row(place, fields)
 
 
-def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, dict[str, str | None]]]:
-    """As `read_boxes`, before rows are parsed, so that the caller may continue after a bad one."""
+def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, Fields]]:
+    """Yields the rows of `read_boxes` unparsed, so that the caller may continue after a bad one."""
     return read_table(file, shown, ("name", *BOX_COLUMNS), exact=True)
 
 
-def parse_boxed_row(place: Place, fields: dict[str, str | None]) -> Row:
-    """As `parse_row`, for a row that must have a box."""
+def parse_boxed_row(place: Place, fields: Fields) -> Row:
+    """Returns `parse_row` of a row that must have a box."""
     row = parse_row(place, fields)
     if row.box is None:
         raise LineError(place, f"{excerpt(row.name)} has no box; give x,y,width,height or delete the line")
     return row
 
 
-def parse_row(place: Place, fields: dict[str, str | None]) -> Row:
-    """Returns the row of a list that has the column `name`, and all four of `BOX_COLUMNS` or none of them.
-
-    Args:
-        place: where the row is.
-        fields: its texts by column, from `untrusted.read_table`.
+def parse_row(place: Place, fields: Fields) -> Row:
+    """Parses a row of `read_table` with the column `name`, and all four of `BOX_COLUMNS` or none of them.
 
     Raises:
         LineError: the row has more or fewer fields than the header, no file can have its name, or its box is not four
@@ -76,7 +65,7 @@ def parse_row(place: Place, fields: dict[str, str | None]) -> Row:
         raise LineError(place, reason)
     name, boxed = fields["name"], [column for column in BOX_COLUMNS if column in fields]
     if not name or "\0" in name:
-        raise LineError(place, f"the name is empty, or no file can have it: {excerpt(name)}")
+        raise LineError(place, f"the name is empty, or no file can have it: {excerpt(name)}; correct or delete the row")
     if not boxed:
         return Row(name, None)
     if len(boxed) < len(BOX_COLUMNS):
@@ -87,14 +76,15 @@ def parse_row(place: Place, fields: dict[str, str | None]) -> Row:
     if not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts):
         box = excerpt(",".join(texts))
         raise LineError(place, f"the box {box} is not four whole numbers of pixels: x,y,width,height")
-    return Row(name, tuple(map(int, texts)))
+    x, y, width, height = map(int, texts)
+    return Row(name, (x, y, width, height))
 
 
 def read_paths(file: IO[bytes], shown: str) -> Iterator[Row]:
-    """Reads a CSV list, known by its header, or paths: one a line, or NUL after each as `find -print0` writes them.
+    """Reads a CSV list, recognized by its header, or paths: one a line, or each ended by NUL as by `find -print0`.
 
     Raises:
-        ValueError: as for `read_csv`; or a path is longer than a path can be.
+        ValueError: as for `read_csv`; or a path is too long.
     """
     start = file.read(1 << 16)
     file.seek(0)
@@ -108,8 +98,7 @@ def read_paths(file: IO[bytes], shown: str) -> Iterator[Row]:
                 f"{shown}: {excerpt(path[:LONGEST_LINE])} has more than {LONGEST_LINE:,} bytes, so it is not a path;"
                 " give one path a line, or NUL after each"
             )
-        path = path if b"\0" in start else path.removesuffix(b"\r")
-        if path:
+        if path := path if b"\0" in start else path.removesuffix(b"\r"):
             yield Row(os.fsdecode(path), None)
 
 
@@ -118,6 +107,6 @@ def _split(file: IO[bytes], end: bytes) -> Iterator[bytes]:
     while chunk := file.read(1 << 16):
         *whole, rest = (rest + chunk).split(end)
         yield from whole
-        if len(rest) > LONGEST_LINE:  # Reading on might never end.
+        if len(rest) > LONGEST_LINE:  # The line may never end.
             break
     yield rest

@@ -1,5 +1,6 @@
-"""Any picture, a file, a PIL image or an array, as 8-bit RGB: by the same rules, so that it scores the same as each."""
+"""Brings files, PIL images and arrays to 8-bit RGB by the same rules, so that a picture has one score."""
 
+import contextlib
 import errno
 import io
 import os
@@ -10,25 +11,21 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A file, what is in one, or a picture in memory.
-MISSING = "there is no such file"
+Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A path, the contents of a file, or a picture.
+MISSING = "the file does not exist"
 
-# 8-bit modes; beside them, 16-bit gray is supported.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_OS_REASONS = {errno.EACCES: "there is no permission to read it", errno.ELOOP: "its symbolic links go round in a loop"}
+_OS_REASONS = {errno.EACCES: "you have no permission to read it", errno.ELOOP: "its symbolic links form a loop"}
 _LOADING = threading.Lock()
 
 
 def read_image(path: str | os.PathLike) -> Image.Image:
     """Reads and fully decodes a picture file as 8-bit RGB, by the rules of `to_rgb`.
 
-    Args:
-        path: the file.
-
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the file is not a readable picture; the message names it.
     """
     try:
@@ -43,38 +40,34 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Brings a PIL image to 8-bit RGB, upright by its EXIF orientation.
 
     Gray values are repeated; 16-bit values keep their high byte, as Pillow does where it reads 16-bit color itself;
-    transparent parts lie over white; CMYK and YCbCr are converted by Pillow; color profiles are not applied.
-
-    Args:
-        image: of any mode but float, 32-bit integer, Lab and HSV, whose range cannot be known. It is loaded.
-
-    Returns:
-        the picture; the image itself where nothing had to be done.
+    transparent parts lie over white; Pillow converts CMYK and YCbCr; color profiles are not applied. The image is
+    loaded, and returned itself if it is RGB already.
 
     Raises:
-        ValueError: it cannot be decoded, or its mode is not supported.
+        ValueError: the image cannot be decoded, or its mode is not supported: the range of float, 32-bit integer, Lab
+            and HSV modes is unknown.
     """
-    with _LOADING:  # The same lazy image may be asked for twice, by two threads.
+    orientation = 1
+    with _LOADING:  # Two threads may load the same lazy image.
         _load(image)
-        orientation = _orientation(image)
+        with contextlib.suppress(Exception):  # Pixels with a damaged EXIF block keep their stored orientation.
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation != 1:
-        image = _turned(image)
+        with contextlib.suppress(Exception):
+            image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        rgb = from_array(np.asarray(image).astype(np.uint16))
-    elif image.mode not in _MODES:
+        return from_array(np.asarray(image).astype(np.uint16))
+    if image.mode not in _MODES:
         raise ValueError(f"pictures of mode {image.mode!r} are not supported; save it as 8-bit or 16-bit gray or RGB")
-    elif image.has_transparency_data:
+    if image.has_transparency_data:
         rgba, rgb = image.convert("RGBA"), Image.new("RGB", image.size, "white")
         rgb.paste(rgba, mask=rgba.getchannel("A"))
-    else:
-        rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return rgb
+        return rgb
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def from_array(array: np.ndarray) -> Image.Image:
-    """Makes an 8-bit RGB image of uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (with alpha).
-
-    The rules are those of `to_rgb`: a uint16 value keeps its high byte, transparent parts lie over white.
+    """Makes an 8-bit RGB image of uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (RGBA), as `to_rgb`.
 
     Raises:
         ValueError: the array has another dtype or shape.
@@ -93,13 +86,13 @@ def from_array(array: np.ndarray) -> Image.Image:
 
 
 def decode(source: str | os.PathLike | bytes) -> Image.Image:
-    """As `read_image`, also of the bytes of a file; the messages of its errors do not name it."""
+    """Decodes a file or its bytes as `read_image` does; errors do not name the file."""
     try:
         with _opened(source) as file:
             formats = _formats(file.read(12))
             file.seek(0)
             with Image.open(file, formats=formats) as image:
-                _load(image)  # Not under the lock.
+                _load(image)  # Other threads need not wait for the lock.
                 return to_rgb(image)
     except (FileNotFoundError, ValueError):
         raise
@@ -109,8 +102,8 @@ def decode(source: str | os.PathLike | bytes) -> Image.Image:
         ) from error
     except OSError as error:
         raise ValueError(_OS_REASONS.get(error.errno) or error.strerror or str(error)) from error
-    except Exception as error:  # As in `_load`; and a picture with more pixels than Pillow thinks safe.
-        raise ValueError(f"{error or type(error).__name__}") from error
+    except Exception as error:  # As in `_load`; or the picture has more pixels than Pillow considers safe.
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
@@ -125,7 +118,7 @@ def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """Returns the formats to try on a file with these first bytes; other ones may run programs, as EPS does."""
+    """Returns the formats to try on a file with these first bytes; other formats, such as EPS, may run programs."""
     if not start:
         raise ValueError("the file is empty")
     if start[4:8] != b"ftyp" or start[8:12] not in _HEIF_BRANDS:
@@ -133,7 +126,7 @@ def _formats(start: bytes) -> tuple[str, ...]:
     try:
         import pillow_heif
     except ImportError as error:
-        raise ValueError("a HEIC picture, which needs a package: pip install pillow-heif") from error
+        raise ValueError("HEIC pictures need a package: pip install pillow-heif") from error
     pillow_heif.register_heif_opener()
     return ("HEIF",)
 
@@ -141,19 +134,5 @@ def _formats(start: bytes) -> tuple[str, ...]:
 def _load(image: Image.Image) -> None:
     try:
         image.load()
-    except Exception as error:  # A damaged file makes Pillow's decoders raise nearly anything.
-        raise ValueError(f"its pixels cannot be decoded: {error or type(error).__name__}") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # The EXIF block is damaged, the pixels are not: they stay as they are stored.
-        return 1
-
-
-def _turned(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # As in `_orientation`.
-        return image
+    except Exception as error:  # Pillow's decoders raise many types for a damaged file.
+        raise ValueError(f"its pixels cannot be decoded: {str(error) or type(error).__name__}") from error

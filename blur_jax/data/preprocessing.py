@@ -1,7 +1,4 @@
-"""From a picture and a face box to the square uint8 array that the scorer sees: the one crop and resize of the project.
-
-Builders apply it once and store the result losslessly; the scorer applies the very same function to new pictures.
-"""
+"""Crops and resizes a picture to the square uint8 array that the scorer sees, in training and in scoring."""
 
 import dataclasses
 import os
@@ -18,13 +15,13 @@ Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
 
 IMAGE_SIZES = (16, 1024)  # The least and the largest `Preprocessing.image_size`.
 CONTEXTS = (0.25, 8)  # The least and the largest `Preprocessing.context`.
-MIN_SIDE = 16  # Pixels of a crop; of fewer nobody can say whether they are blurred.
-MAX_ASPECT = 4  # Longer over shorter side of a whole picture; of a longer one the central square shows too little.
+MIN_SIDE = 16  # In pixels; a smaller crop shows too little to judge its blur.
+MAX_ASPECT = 4  # Longer over shorter side; the central square of a longer whole picture shows too little.
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """The crop and resize protocol; written into a data set's metadata and into every checkpoint.
+    """The crop and resize protocol, recorded in a data set's metadata and in every checkpoint.
 
     Attributes:
         image_size: side S of the stored square, in pixels.
@@ -49,16 +46,11 @@ class Preprocessing:
         return f"{self.image_size}px-context{self.context:g}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as a JSON-serializable dict."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
-        """Rebuilds the protocol from `to_dict`.
-
-        Raises:
-            ValueError: a field is unknown or missing, or has a value that it cannot have.
-        """
+        """Rebuilds the protocol from `to_dict`; raises ValueError for an unknown, missing or impossible field."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {excerpt(fields)}")
@@ -66,15 +58,11 @@ class Preprocessing:
 
 
 def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple[int, int, int]:
-    """Returns the square that is cut out, as (left, top, side) in whole pixels.
+    """Returns the square to crop from a picture of `size` (width, height), as (left, top, side) in whole pixels.
 
-    Its side is `context` times the longer side of the box, but no longer than the picture's shorter side; it is
-    centered on the box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched.
-
-    Args:
-        size: (width, height) of the picture.
-        box: (x, y, width, height) of the face, inside the picture; None means that the picture as a whole is the face.
-        context: see `Preprocessing`.
+    Its side is `context` times the longer side of the box, at most the picture's shorter side; it is centered on the
+    box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched. A box of None is
+    the whole picture.
 
     Raises:
         ValueError: the box is empty or leaves the picture.
@@ -90,30 +78,17 @@ def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple
 
 
 def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
-    """Cuts the face out and brings it to the working resolution.
-
-    Args:
-        image: an RGB picture, as from `pictures.read_image`.
-        box: (x, y, width, height) in pixels; None means the whole picture.
-        preprocessing: the protocol.
-
-    Returns:
-        uint8 [image_size, image_size, 3].
-
-    Raises:
-        ValueError: the box is empty or leaves the picture.
-    """
+    """Crops the face from an RGB picture and resizes it to uint8 [image_size, image_size, 3]; see `crop_square`."""
     left, top, side = crop_square(image.size, box, preprocessing.context)
     target = (preprocessing.image_size, preprocessing.image_size)
-    # Cut before resizing: the filter must not see pixels outside the crop, or a face saved as its own crop would
-    # differ.
-    # Bicubic, antialiased: its support grows with the reduction.
+    # `resize(box=...)` would filter pixels outside the crop, so a face saved as its own crop would differ.
+    # Pillow's bicubic filter is antialiased: its support grows with the reduction.
     crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
     return np.asarray(crop, np.uint8)
 
 
 def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
-    """Does to a new picture what was done to the training pictures.
+    """Prepares a new picture for the scorer; returns uint8 [image_size, image_size, 3].
 
     Args:
         picture: a path, the bytes of a file, a PIL image (see `pictures.to_rgb`) or an array (see
@@ -121,13 +96,10 @@ def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> 
         box: (x, y, width, height) in pixels of the upright picture; None means the whole picture.
         preprocessing: the protocol.
 
-    Returns:
-        uint8 [image_size, image_size, 3].
-
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is unreadable, or too small or too long to judge, or the box leaves it. The message does not
-            name the picture.
+        FileNotFoundError: the file does not exist.
+        ValueError: the picture is unreadable, or too small or too long to judge, or the box leaves it. The message does
+            not name the picture.
     """
     if isinstance(picture, np.ndarray):
         image = pictures.from_array(picture)
@@ -146,9 +118,9 @@ def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Prepr
     width, height = size
     side = crop_square(size, box, preprocessing.context)[2]
     if side < MIN_SIDE:
-        what = "the picture" if box is None else f"the crop around the box of {box[2]} x {box[3]}"
+        region = "the picture" if box is None else f"the crop around the box of {box[2]} x {box[3]}"
         raise ValueError(
-            f"{what} is too small to judge: {side} pixels of {width} x {height} count, at least {MIN_SIDE} are needed"
+            f"{region} is too small to judge: {side} pixels of {width} x {height} count, at least {MIN_SIDE} are needed"
         )
     if box is None and max(size) > MAX_ASPECT * min(size):
         raise ValueError(

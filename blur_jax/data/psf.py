@@ -2,8 +2,8 @@
 
 A point spread function (PSF) is a cloud of weighted points, the places where the light of one scene point lands. Shared
 out bilinearly among pixels, a cloud gives a non-negative PSF of sum one whose second moment is an exact, increasing
-function of the cloud's scale; solving for the scale makes the moment of the *discrete* PSF the requested one, for any
-shape and down to widths far below a pixel.
+function of the cloud's scale. Solving for the scale gives the *discrete* PSF the requested moment, for any shape and
+for widths far below a pixel.
 """
 
 import math
@@ -16,10 +16,10 @@ from jax.typing import ArrayLike
 
 Cloud = tuple[jax.Array, jax.Array]  # points [count, 2] (x, y), centered and of unit r.m.s. radius; weights [count]
 
-_REACH = 3.5  # no PSF here reaches further than this many times its r.m.s. radius
-_GAUSSIAN_CUT = 3.5  # standard deviations
-_ROUGHNESS = 1.5  # r.m.s. change of the camera's velocity, in initial velocities
-_MIN_FACTOR = 1 / 3  # up to this factor down-and-up sampling is the identity
+_REACH = 3.5  # Largest reach of a PSF, in r.m.s. radii.
+_GAUSSIAN_CUT = 3.5  # Standard deviations.
+_ROUGHNESS = 1.5  # R.m.s. change of the camera's velocity, in initial velocities.
+_MIN_FACTOR = 1 / 3  # Up to this factor, down-and-up sampling is the identity.
 
 
 def support(max_rms: float) -> int:
@@ -28,7 +28,7 @@ def support(max_rms: float) -> int:
 
 
 def point_count(size: int) -> int:
-    """Returns how many points keep the grain of a cloud below 1 % of the contrast at the largest width."""
+    """Returns a number of points that keeps the grain of a cloud below 1 % of the contrast at the largest width."""
     return max(256, 4 * (size // 2) ** 2)
 
 
@@ -55,10 +55,8 @@ def disk_cloud(count: int) -> Cloud:
 def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
     """Returns the cloud of a Gaussian.
 
-    Args:
-        count: number of points.
-        aspect: minor over major standard deviation, in [0.2, 1]; 1 is isotropic.
-        angle: direction of the major axis in radians, from the x axis towards the y axis (which points down).
+    `aspect`, in [0.2, 1], is the minor over the major standard deviation; `angle`, in radians, is the direction of the
+    major axis, from the x axis towards the y axis, which points down.
     """
     points = _GAUSSIAN_CUT * _sunflower(count)
     weights = jnp.asarray(np.exp(-0.5 * np.sum(points**2, axis=-1)))
@@ -69,16 +67,9 @@ def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
 
 
 def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
-    """Returns the cloud of motion along a random trajectory: a camera whose velocity does a random walk.
-
-    Args:
-        key: a `jax.random` key; the trajectory depends on it alone.
-        count: number of points.
-        terms: length of the series that stands for the random walk.
-    """
-    # Velocity is a normal vector plus Brownian motion, the latter by its Karhunen-Loeve series on
-    # [0, 1], sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and
-    # sqrt(2) (1 - cos(f t)) / f^2.
+    """Returns the cloud of motion along a random trajectory: a camera whose velocity does a random walk."""
+    # Velocity is a normal vector plus Brownian motion, whose Karhunen-Loeve series on [0, 1] has the terms
+    # sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and sqrt(2) (1 - cos(f t)) / f^2.
     time = (np.arange(count)[:, None] + 0.5) / count
     frequency = (np.arange(terms) + 0.5) * np.pi
     wander = _ROUGHNESS * math.sqrt(2) * (1 - np.cos(time * frequency)) / frequency**2
@@ -89,22 +80,21 @@ def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
 
 
 def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
-    """Shares a normalized cloud out among pixels, at the scale that gives the requested width.
+    """Shares a `Cloud` out among pixels, at the scale that gives the requested width.
 
     Args:
-        points: float32 [count, 2] of a `Cloud`.
-        weights: float32 [count] of a `Cloud`.
-        rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that the PSF has room.
+        points: float32 [count, 2].
+        weights: float32 [count].
+        rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that the PSF fits.
         size: static odd int K.
 
     Returns:
         float32 [K, K]: a PSF, non-negative, of sum one, whose r.m.s. radius about the central pixel is `rms`.
     """
     half = size // 2
-    # A coordinate u falls to pixels floor(u) and floor(u) + 1 with the weights that keep its mean,
-    # so its square becomes the chord of x^2 through these two. The sum of chords is convex and
-    # increasing in the scale and never below scale^2: Newton's method from scale = rms comes down
-    # to the root.
+    # Pixels floor(u) and floor(u) + 1 share a coordinate u with weights that keep its mean, so its square becomes the
+    # chord of x^2 through these two. The sum of chords is convex and increasing in the scale and never below scale^2:
+    # Newton's method from scale = rms descends to the root.
     radius = jnp.abs(points)
     weight = weights[:, None]
 
@@ -116,7 +106,7 @@ def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) 
 
     scale = lax.fori_loop(0, 8, newton, jnp.asarray(rms, jnp.float32))
     taps = jnp.arange(-half, half + 1, dtype=jnp.float32)
-    place = jnp.clip(scale * points, -half, half)  # no light is lost at any width
+    place = jnp.clip(scale * points, -half, half)  # Keeps all light at any width.
     share = jnp.maximum(0.0, 1.0 - jnp.abs(place[:, :, None] - taps[None, None]))
     return jnp.matmul((weight * share[:, 1]).T, share[:, 0], precision=lax.Precision.HIGHEST)
 
@@ -125,14 +115,9 @@ def gaussian_operator(rms: ArrayLike, size: int) -> jax.Array:
     """Returns Gaussian blur with mirrored borders as a [size, size] matrix for an axis.
 
     It is the discrete Gaussian (Lindeberg, 1990), heat that spreads from pixel to pixel: its variance is exact at any
-    width, and a cosine of frequency w, which has mirrored borders itself, fades to exp(variance (cos w - 1)) of it.
-
-    Args:
-        rms: float32, r.m.s. radius in pixels, over both axes.
-        size: static int, length of the axis in pixels.
-
-    Returns:
-        float32 [size, size], symmetric, non-negative within rounding; each row sums to one.
+    width, and a cosine of frequency w, which has mirrored borders itself, fades by exp(variance (cos w - 1)). The
+    matrix, float32, is symmetric and non-negative within rounding; each row sums to one. `rms` is the r.m.s. radius in
+    pixels, over both axes.
     """
     frequency = np.pi * np.arange(size)[:, None] / size
     cosines = np.cos(frequency * (np.arange(size) + 0.5)) * np.sqrt(np.where(frequency, 2, 1) / size)
@@ -145,24 +130,21 @@ def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array
     """Returns down-sampling by area average, then linear up-sampling, as a [size, size] matrix for an axis.
 
     Low-resolution samples are `factor` pixels apart and each is the mean light over an interval of that length; the
-    edge pixels continue beyond the border. A pixel's value is interpolated between its two neighboring samples.
+    edge pixels continue beyond the border. A pixel's value is interpolated between its two neighboring samples. The
+    matrix, float32, is non-negative; each row sums to one.
 
-    Averaged over phases, a pixel's weight of the pixel j places off is the probability that
-    factor * B rounds to j, where B has the quadratic B-spline's density (a box for the area
-    average, a triangle for the interpolation). So for factors up to 1/3 nothing changes, and the second
-    moment per axis tends to factor^2 / 4 + 1 / 12 for large ones.
+    Averaged over phases, the weight of the pixel j places away is the probability that factor * B rounds to j, where B
+    has the quadratic B-spline's density (a box for the area average, a triangle for the interpolation). So factors up
+    to 1/3 change nothing, and the second moment per axis tends to factor^2 / 4 + 1 / 12 for large factors.
 
     Args:
         factor: float32 > 0, need not be whole.
         phase: float32 in [0, 1), position of the low-resolution grid in grid steps.
         size: static int, length of the axis in pixels.
-
-    Returns:
-        float32 [size, size], non-negative; each row sums to one.
     """
     pixel = jnp.arange(size, dtype=jnp.float32)
     position = pixel / factor - phase
-    after = (position - jnp.floor(position))[:, None]  # grid steps since the sample before
+    after = (position - jnp.floor(position))[:, None]  # Grid steps since the previous sample.
     offset = pixel[None, :] - pixel[:, None]
     left = jnp.where(pixel[None, :] == 0, -jnp.inf, offset - 0.5)
     right = jnp.where(pixel[None, :] == size - 1, jnp.inf, offset + 0.5)
@@ -176,14 +158,9 @@ def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array
 
 
 def downup_factor(rms: ArrayLike, max_rms: float) -> jax.Array:
-    """Returns the factor at which down-and-up sampling, averaged over phases, has this r.m.s. radius.
+    """Returns the factor at which `downup_operator`, averaged over phases, has this r.m.s. radius.
 
-    Args:
-        rms: float32, in pixels, over both axes; 0 gives a factor that changes nothing.
-        max_rms: static float, the largest `rms`.
-
-    Returns:
-        float32 [], for `downup_operator`.
+    `rms` is in pixels, over both axes, and at most `max_rms`, which is static; 0 gives a factor that changes nothing.
     """
     largest = max(1.0, math.sqrt(2) * max_rms)
     factors = np.linspace(_MIN_FACTOR, largest, 2048)

@@ -24,8 +24,8 @@ class Faces:
         images: random access to uint8 [S, S, 3].
         names: n names.
         sizes: float32 [n], shorter side of the original face in pixels.
-        groups: n blur families, events or folders; "" belongs to none.
-        digest: SHA-256, in hex, of all this as it is stored; "" of faces that were not read from a disk.
+        groups: n blur families, events or folders; "" is no group.
+        digest: SHA-256, in hex, of the stored faces; "" of faces that were not read from a disk.
     """
 
     images: Sequence[np.ndarray]
@@ -35,7 +35,6 @@ class Faces:
     digest: str = ""
 
     def stack(self, rows: Iterable[int]) -> np.ndarray:
-        """Returns the images of k rows, k above 0: uint8 [k, S, S, 3]."""
         return np.stack([self.images[row] for row in rows])
 
 
@@ -46,10 +45,10 @@ class Split:
     Attributes:
         faces: all faces of the data set.
         rows: int32 [m, 2], (left, right), of pairs; [m] of ranked faces.
-        labels: of labeled pairs int8 [m], +1 the right face is the blurrier, -1 the left is, 0 nobody could tell; of
-            ranked faces float32 [m], larger is blurrier; None of unlabeled pairs.
+        labels: of labeled pairs int8 [m], +1 the right face is blurrier, -1 the left face is, 0 a tie; of ranked faces
+            float32 [m], larger is blurrier; None of unlabeled pairs.
         preprocessing: how the faces were cropped and resized.
-        metadata: all that the builder wrote down about the data (headline_splits, size_bins, coverage, ...).
+        metadata: the builder's metadata (headline_splits, size_bins, coverage, ...).
     """
 
     faces: Faces
@@ -59,14 +58,13 @@ class Split:
     metadata: dict[str, Any]
 
     def __len__(self) -> int:
-        """Returns the number of pairs or ranked faces."""
         return len(self.rows)
 
     def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Returns the images of k pairs, uint8 [k, 2, S, S, 3], or ranked faces, [k, S, S, 3]."""
         rows = self.rows[np.asarray(indices)]
         images = self.faces.stack(rows.ravel())
-        return images.reshape(*rows.shape, *images.shape[1:])
+        return images.reshape(rows.shape + images.shape[1:])
 
     @property
     def fingerprint(self) -> str:
@@ -94,17 +92,17 @@ def open_split(
     """Opens one split of the data set that `config` names.
 
     Args:
-        config: `config.data`: name, dir, sources, image_size, context, cache_mb.
+        config: `config.data` of a run.
         kind: "labeled", "unlabeled" or "ranked".
         split: "train", "validation", "test", ...
-        count: take this many pairs only, drawn by `seed`; a larger count holds the smaller ones. None takes all.
+        count: take only this many pairs, drawn by `seed`; a larger count contains a smaller one. None takes all.
         seed: fixes the draw.
-        leave_out: leave out, before anything is drawn, pairs with a face whose name holds this.
+        leave_out: before the draw, leave out pairs with a face whose name contains this.
 
     Raises:
-        FileNotFoundError: it is not prepared; says how to.
+        FileNotFoundError: the data set is not prepared; the message says how to prepare it.
         prepared.DamagedData: it cannot be read.
-        ValueError: there is no such split, or several data sets are prepared and the config does not say which to take.
+        ValueError: the split is missing, or several data sets are prepared and the config does not choose one.
     """
     parts = prepared.find_parts(config)
     if kind not in parts:
@@ -119,46 +117,40 @@ def open_split(
     faces = _open_faces(folder, config.cache_mb)
     rows, labels = prepared.read_rows(parts[kind], kind, split, len(faces.names))
     chosen = _chosen(rows, faces.names, count, seed, leave_out)
-    labels = None if labels is None else labels[chosen]
-    return Split(faces, rows[chosen], labels, protocol, metadata)
+    return Split(faces, rows[chosen], None if labels is None else labels[chosen], protocol, metadata)
 
 
 def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
-    """Returns the splits of a part of the data set, sorted, none where it has no such part; raises as `open_split`."""
+    """Returns the sorted splits of a part of the data set, [] if the part is missing; raises as `open_split`."""
     parts = prepared.find_parts(config)
     return sorted(prepared.open_part(parts[kind]).info.splits) if kind in parts else []
 
 
 def prepared_sources(config: ml_collections.ConfigDict) -> str:
-    """Returns the `sources` of the prepared data set that `config`, a run's `config.data`, means.
+    """Returns the `sources` of the prepared data set that `config.data` of a run means.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: there are several and `config.sources` is not set, or it is partial and `config.allow_missing` is
-            False.
+        FileNotFoundError: it is not prepared.
+        ValueError: several data sets match and `config.sources` is not set, or the data set is partial and
+            `config.allow_missing` is False.
     """
     folder = next(iter(prepared.find_parts(config).values()))
     if prepared.read_metadata(folder).get("partial") and not config.allow_missing:
         raise ValueError(
-            f"{folder} was prepared from partial data; accept them (--config.data.allow_missing=True), or supply what"
-            " is missing and give --config.data.manual_dir"
+            f"{folder} was prepared from partial data; accept them (--config.data.allow_missing=True), or supply the"
+            " missing files and give --config.data.manual_dir"
         )
     return folder.rpartition("-")[2]
 
 
 def used_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the faces that pairs are made of: pairs repeat a few thousand faces some ten thousand times.
-
-    Returns:
-        (rows [n] of the different faces, in the order they first occur; pairs int [m, 2], places in these rows).
-    """
+    """Returns (rows [n] of the different faces, in the order they first occur; pairs int [m, 2], indices of them)."""
     unique, first, inverse = np.unique(split.rows.ravel(), return_index=True, return_inverse=True)
     order = np.argsort(first)
     return unique[order], np.argsort(order)[inverse].reshape(split.rows.shape)
 
 
 def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int, leave_out: str | None) -> np.ndarray:
-    """Indices of the examples that are asked for, see `open_split`."""
     indices = np.arange(len(rows))
     if leave_out:
         left_out = np.array([leave_out in name for name in names])[rows]
@@ -172,7 +164,7 @@ def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int
     return np.random.default_rng(seed).permutation(indices)[:count]
 
 
-@functools.lru_cache(maxsize=4)  # The splits of a data set share its faces, and what of them has been decoded.
+@functools.lru_cache(maxsize=4)  # The splits of a data set share its faces and their decoded images.
 def _open_faces(folder: str, cache_mb: int) -> Faces:
     source, side = prepared.faces_source(folder)
     images = _Images(folder, source, cache=3 * side * side * len(source) <= cache_mb * 2**20)
@@ -188,24 +180,22 @@ def _open_faces(folder: str, cache_mb: int) -> Faces:
 
 
 class _Images(Sequence):
-    """Decodes images where they are asked for; a cache keeps each, as decoding costs more than a small network."""
+    """Decodes images on access; a cache keeps them, since decoding costs more than a small network."""
 
     def __init__(self, folder: str, source: Sequence[bytes], *, cache: bool) -> None:
-        self._folder, self._source = folder, source
-        self._kept = [None] * len(source) if cache else None
+        self._folder, self._source, self._cache = folder, source, cache
+        self._decoded: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self._source)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: Any) -> Any:
         row = int(row)
-        if self._kept is None:
-            return self._decode(row)
-        if self._kept[row] is None:
-            self._kept[row] = self._decode(row)
-        return self._kept[row]
-
-    def _decode(self, row: int) -> np.ndarray:
-        with prepared.reading(self._folder, f"the picture of face {row}"):
-            (image,) = prepared.values(self._source[row], "image")
-            return np.asarray(Image.open(io.BytesIO(image)))
+        image = self._decoded.get(row)
+        if image is None:
+            with prepared.reading(self._folder, f"the picture of face {row}"):
+                (data,) = prepared.values(self._source[row], "image")
+                image = np.asarray(Image.open(io.BytesIO(data)))
+            if self._cache:
+                self._decoded[row] = image
+        return image

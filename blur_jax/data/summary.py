@@ -1,4 +1,4 @@
-"""What a prepared data set holds, counted: for the report of a run, and ready for JSON."""
+"""Counts the contents of a prepared data set, for the report of a run."""
 
 from typing import Any
 
@@ -7,14 +7,9 @@ import numpy as np
 
 from blur_jax.data import splits
 
-_KINDS = ("labeled", "unlabeled", "ranked")
-
 
 def describe_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Counts the pairs and faces of every split.
-
-    Args:
-        config: `config.data` of a run.
+    """Counts the pairs and faces of every split of `config.data` of a run.
 
     Returns:
         {"parts": [{"kind": "labeled", "unlabeled" or "ranked", "split", "pairs" (0 of ranked faces), "ties",
@@ -27,7 +22,7 @@ def describe_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
         FileNotFoundError: the data are not prepared.
     """
     parts, lists, agreement, headline = [], {}, None, []
-    for kind in _KINDS:
+    for kind in ("labeled", "unlabeled", "ranked"):
         for name in splits.split_names(config, kind):
             split = splits.open_split(config, kind, name)
             labeled = split.labels if kind == "labeled" else np.ones(len(split))

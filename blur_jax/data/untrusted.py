@@ -1,4 +1,4 @@
-"""What somebody else wrote: JSON, tables and values for messages. Damage is a ValueError, and is never echoed whole."""
+"""Reads JSON and tables that others wrote. Damage raises ValueError; a message never holds a whole long value."""
 
 import csv
 import io
@@ -7,11 +7,12 @@ import reprlib
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
-LONGEST_LINE = 1 << 16  # Characters of a line, and bytes of a path: a longer one is no row, and no file can have it.
+LONGEST_LINE = 1 << 16  # Characters of a table's line, and bytes of a path.
 _SHOWN = 200  # Characters of a value in a message.
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 2, _SHOWN, _SHOWN, _SHOWN
+Fields = dict[str | None, Any]  # {column: text, or None if the row is too short; None: texts beyond the last column}.
 
 
 class Place(NamedTuple):
@@ -25,10 +26,9 @@ class Place(NamedTuple):
 
 
 class LineError(ValueError):
-    """A line that cannot be used: `place` says which, `reason` why."""
+    """A line that cannot be used, and the reason."""
 
     def __init__(self, place: Place, reason: str) -> None:
-        """Makes the error, whose message has both."""
         super().__init__(f"{place}: {reason}")
         self.place, self.reason = place, reason
 
@@ -40,12 +40,12 @@ def excerpt(value: Any) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Returns the first line of what an error of a library says, at most 300 characters; never an empty text."""
+    """Returns the first line of the message of a library's error, 1 to 300 characters."""
     return (str(error).strip().splitlines() or [repr(error)])[0][:300]
 
 
 def read_json(text: str | bytes) -> Any:
-    """Parses JSON; raises ValueError for anything else, also for what Python's parser gives up on."""
+    """Parses JSON; raises ValueError for other text and for JSON that is nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -54,20 +54,17 @@ def read_json(text: str | bytes) -> Any:
 
 def read_table(
     file: IO[bytes], shown: str, required: Sequence[str], *, exact: bool = False
-) -> Iterator[tuple[Place, dict[str, str | None]]]:
-    """Reads a CSV file with a header, row after row.
+) -> Iterator[tuple[Place, Fields]]:
+    """Reads a CSV file with a header row by row; yields where each row ends, and its fields.
 
     Args:
-        file: the table, in UTF-8; other bytes are kept as Python keeps those of file names.
-        shown: what errors call it.
+        file: the table, in UTF-8; other bytes are decoded as in file names (surrogateescape).
+        shown: its name in errors.
         required: columns that it must have, in any order.
-        exact: whether it must have no others.
-
-    Yields:
-        (where the row ends; {column: text, None where the row is too short; None: texts behind the last column}).
+        exact: whether other columns are an error.
 
     Raises:
-        LineError: it is not such a table.
+        LineError: the table has another format.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.DictReader(_lines(text, shown), strict=True)
@@ -77,23 +74,19 @@ def read_table(
         if len(set(names)) < len(names):
             raise LineError(Place(shown, 1), f"the header names a column twice: {excerpt(','.join(header))}")
         if not set(required) <= set(names) or (exact and len(names) > len(required)):
-            wanted = f"{', '.join(required)}{' and no others' * exact}"
-            raise LineError(
-                Place(shown, 1), f"the header must name the columns {wanted}; found {excerpt(','.join(header))}"
-            )
+            wanted = f"the header must name the columns {', '.join(required)}{' and no others' * exact}"
+            raise LineError(Place(shown, 1), f"{wanted}; found {excerpt(','.join(header))}")
         for row in reader:
             yield Place(shown, reader.line_num), row
     except csv.Error as error:
-        place = Place(shown, reader.reader.line_num)
-        raise LineError(place, f"not CSV ({error}); correct or delete the line") from error
+        line = reader.reader.line_num
+        raise LineError(Place(shown, line), f"not CSV ({error}); correct or delete the line") from error
     finally:
         text.detach()  # The caller closes the file.
 
 
 def _lines(text: io.TextIOBase, shown: str) -> Iterator[str]:
-    number = 0
-    while line := text.readline(LONGEST_LINE + 1):
-        number += 1
+    for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE + 1), ""), 1):
         if len(line) > LONGEST_LINE:
-            raise LineError(Place(shown, number), f"a line of more than {LONGEST_LINE:,} characters is no table row")
+            raise LineError(Place(shown, number), f"a line of more than {LONGEST_LINE:,} characters is not a table row")
         yield line

@@ -1,4 +1,4 @@
-"""Where on this machine the project keeps what it can make again: prepared data and compiled programs."""
+"""The folders of prepared data and compiled programs, which the project can always recreate."""
 
 import os
 
@@ -10,5 +10,5 @@ def folder() -> str:
 
 
 def default_dir() -> str:
-    """Returns where prepared data live by default: $BLUR_JAX_DATA, or blur_jax below the user's cache folder."""
+    """Returns the default folder of prepared data: $BLUR_JAX_DATA, or `folder`."""
     return os.environ.get("BLUR_JAX_DATA") or folder()

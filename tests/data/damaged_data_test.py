@@ -64,7 +64,9 @@ def test_a_description_that_leaves_out_records_is_refused(own):
     (train,) = [split for split in described["splits"] if split["name"] == "train"]
     train["shardLengths"] = ["5"]
     path.write_text(json.dumps(described))
-    with pytest.raises(prepared.DamagedData, match=r"'train' cannot be read .*holds 24 records, and should 5.*delete"):
+    with pytest.raises(
+        prepared.DamagedData, match=r"'train' cannot be read .*holds 24 records, and should hold 5.*delete"
+    ):
         data.open_split(own.data, "labeled", "train")
 
 

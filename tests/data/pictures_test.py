@@ -180,7 +180,7 @@ def test_a_name_that_no_file_can_have_is_said(name, reason):
 def test_a_missing_file_is_named(tmp_path):
     (tmp_path / "nowhere.jpg").symlink_to("gone.jpg")
     for name in ("nowhere.jpg", "none.jpg"):
-        with pytest.raises(FileNotFoundError, match=f"{name}: there is no such file"):
+        with pytest.raises(FileNotFoundError, match=f"{name}: the file does not exist"):
             read_image(tmp_path / name)
 
 
@@ -191,7 +191,7 @@ def test_no_permission_is_said(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(ValueError, match="there is no permission to read it"):
+    with pytest.raises(ValueError, match="you have no permission to read it"):
         read_image(path)
 
 

@@ -56,7 +56,7 @@ def make(folder):
         "program.jpg": "damaged, or not a picture",
         "dds.jpg": "damaged, or not a picture",
         "folder.jpg": "it is a folder",
-        "loop.jpg": "symbolic links go round in a loop",
+        "loop.jpg": "symbolic links form a loop",
         "pipe.jpg": "not a regular file",
         "bomb.png": "900000000 pixels",
         "half.png": "cannot be decoded|damaged",

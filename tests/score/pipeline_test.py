@@ -44,7 +44,7 @@ def test_every_picture_once_in_order(count, batch_size):
 def test_a_bad_picture_harms_no_other():
     assert [scored for _, scored in score([10, -1, 20, -2, -3, 30])] == [
         Scored(pytest.approx(0.1), None),
-        Scored(None, "there is no such file"),
+        Scored(None, "the file does not exist"),
         Scored(pytest.approx(0.2), None),
         Scored(None, "cut short"),
         Scored(None, "unexpected error: KeyError: 'a bug'"),

@@ -89,7 +89,7 @@ def test_every_bad_file_is_a_row_with_its_reason_and_the_others_are_scored(run, 
     assert sorted(failed) == sorted(bad)
     assert all(row["reason"] and not row["blur"] for row in failed.values())
     assert "too long to judge" in failed["wide.png"]["reason"]
-    assert failed["loop.jpg"]["reason"] == "its symbolic links go round in a loop"
+    assert failed["loop.jpg"]["reason"] == "its symbolic links form a loop"
     assert blur_of() == blur_of("good.csv")
     assert f"20 scored, {len(failed)} failed; the column reason says why" in capsys.readouterr().out
 

@@ -116,7 +116,7 @@ def test_a_stream_goes_on_after_a_bad_picture(loaded, images):
     assert all(back is pair for back, pair in zip(given, pairs))
     expected = loaded.score_images(images[:2])
     assert [result.blur for result in scored] == [expected[0], None, None, expected[1]]
-    assert scored[1].error == "there is no such file"
+    assert scored[1].error == "the file does not exist"
     assert "leaves the picture of 32 x 32" in scored[2].error
 
 
@@ -214,7 +214,7 @@ def test_an_error_says_which_picture(loaded, tmp_path):
 
 
 def test_a_missing_file_is_named(loaded):
-    with pytest.raises(FileNotFoundError, match=r"picture 0 \(nowhere\.jpg\): there is no such file"):
+    with pytest.raises(FileNotFoundError, match=r"picture 0 \(nowhere\.jpg\): the file does not exist"):
         loaded.score(["nowhere.jpg"])
 
 

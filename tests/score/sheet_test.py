@@ -24,7 +24,7 @@ def rows(tmp_path):
         Image.new("L", (40, 60), 20 * index).save(path)
         found.append(Row(str(path), None, index / 20, None))
     bad = Row(str(tmp_path / "<b>&bad.jpg"), None, None, "it is <cut> short")
-    return [bad, *found, Row("gone.jpg", None, None, "there is no such file")]
+    return [bad, *found, Row("gone.jpg", None, None, "the file does not exist")]
 
 
 def page(path, rows, **options):
