@@ -1,7 +1,7 @@
 """Backbones in Flax Linen: images [batch, S, S, 3] in [0, 1] -> a list of feature maps.
 
-They are fully convolutional, for any S >= 32, and treat each image on its own: group normalization per image, or batch
-normalization folded into the convolutions. Parameters are float32; computation is in `dtype`.
+They are fully convolutional, for any S >= 32, and process each image separately: group normalization per image, or
+batch normalization folded into the convolutions. Parameters are float32; computation is in `dtype`.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from jax import lax
 
 from blur_jax.models import depthwise
 
-# A convolution followed by a rectifier keeps its variance with a gain of 2, a linear one with 1.
+# A gain of 2 keeps the variance through a convolution and a rectifier, a gain of 1 through a linear convolution.
 _RECTIFIED = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 _LINEAR = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
 def convolve_folded(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any) -> jax.Array:
-    """Does what `lax.conv_general_dilated` does with [b, h, w, c] and [k, k, c, f], k even, at stride 2, padding SAME.
+    """Equals `lax.conv_general_dilated` of [b, h, w, c] and [k, k, c, f], k even, at stride 2 with padding SAME.
 
-    Blocks of 2 x 2 pixels are folded into channels, over which a convolution of stride 1 takes the same sums. XLA needs
-    half the time for it on a CPU where channels are few, as in an image.
+    It folds blocks of 2 x 2 pixels into channels and convolves these with stride 1. XLA needs half the time for it on a
+    CPU if channels are few, as in an image.
     """
     x = jnp.pad(x, ((0, 0), *lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding), (0, 0)))
     batch, height, width, channels = x.shape
@@ -43,12 +43,11 @@ class ConvNorm(nn.Module):
     strides: int = 1
     groups: int = 32
     dtype: Any = jnp.float32
-    convolve: Callable | None = None  # Instead of `lax.conv_general_dilated`.
+    convolve: Callable | None = None  # Replaces `lax.conv_general_dilated`.
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [batch, height, width, channels] to `features` channels."""
-        x = nn.Conv(
+        conv = nn.Conv(
             self.features,
             (self.kernel_size, self.kernel_size),
             self.strides,
@@ -57,22 +56,21 @@ class ConvNorm(nn.Module):
             dtype=self.dtype,
             conv_general_dilated=self.convolve,
             name="conv",
-        )(x)
-        return nn.GroupNorm(self.groups, epsilon=1e-5, dtype=self.dtype, name="norm")(x)
+        )
+        return nn.GroupNorm(self.groups, epsilon=1e-5, dtype=self.dtype, name="norm")(conv(x))
 
 
 class SmallNet(nn.Module):
     """A small network that trains from scratch in minutes on two CPU cores.
 
-    The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of each step, so the
-    finest detail, where blur lives, is folded into channels instead of thrown away, at a quarter of the cost of full
-    resolution. A single group per normalization removes the image's contrast and keeps the ratio of fine to coarse
-    responses.
+    The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of each step, so it keeps
+    the finest detail, which shows blur, at a quarter of the cost of full resolution. A single group per normalization
+    removes the image's contrast and keeps the ratio of fine to coarse responses.
     """
 
     widths: tuple[int, ...] = (16, 32, 64)
     dtype: Any = jnp.float32
-    stem_conv: Callable = convolve_folded  # Or `lax.conv_general_dilated`, which gives the same.
+    stem_conv: Callable = convolve_folded  # `lax.conv_general_dilated` gives the same result.
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
@@ -101,8 +99,7 @@ class ResNet(nn.Module):
         """Returns the maps of the stages, S / 4 to S / 32 pixels wide."""
         x = ((images - 0.5) / 0.25).astype(self.dtype)
         x = nn.relu(ConvNorm(64, 7, 2, dtype=self.dtype, name="stem")(x))
-        x = self.max_pool(x)
-        maps = []
+        x, maps = self.max_pool(x), []
         for stage, size in enumerate(self.stage_sizes):
             for block in range(size):
                 x = ResNetBlock(
@@ -126,7 +123,6 @@ class ResNetBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [batch, height, width, channels] to `features` channels, or four times as many of a bottleneck."""
         conv = partial(ConvNorm, dtype=self.dtype)
         if self.bottleneck:
             y = nn.relu(conv(self.features, 1, name="conv0")(x))
@@ -141,28 +137,25 @@ class ResNetBlock(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 (Tan and Le, ICML 2019, Lite variant) with its batch norms folded away.
+    """EfficientNet-Lite0 (Tan and Le, ICML 2019, Lite variant), without its last 1x1 convolution and classifier.
 
-    The original's last 1x1 convolution and classifier are left out. `pretrained.load` fills in ImageNet weights.
-    Images are normalized as those weights were trained, to (255 x - 127) / 128, and padding is TensorFlow's SAME,
-    asymmetric at stride 2.
+    Batch norms are folded into convolutions. `pretrained.load` fills in ImageNet weights, which require images
+    normalized to (255 x - 127) / 128 and TensorFlow's SAME padding, asymmetric at stride 2.
     """
 
     blocks: int = 16
     dtype: Any = jnp.float32
-    depthwise_conv: Callable = depthwise.fastest  # Or another function of depthwise.py: all give the same.
+    depthwise_conv: Callable = depthwise.fastest  # All functions of depthwise.py give the same result.
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
         """Returns the output of each block, S / 2 to S / 32 pixels wide."""
         x = ((images * 255.0 - 127.0) / 128.0).astype(self.dtype)
         conv = nn.Conv(32, (3, 3), 2, kernel_init=_RECTIFIED, dtype=self.dtype, name="stem")
-        x = _relu6(conv(x))
-        maps = []
+        x, maps = _relu6(conv(x)), []
         for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
             x = InvertedResidual(*block, self.dtype, self.depthwise_conv, name=f"block{index:02d}")(x)
-            # ImageNet's activations deviate by 3 to 14; brought near one, a head on them bears the
-            # learning rates that networks trained from scratch are used to.
+            # ImageNet's activations deviate by 3 to 14; near one, they suit the learning rates of small networks.
             maps.append(x / 8.0)
         return maps
 
@@ -191,7 +184,6 @@ class InvertedResidual(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [batch, height, width, channels] to `features` channels."""
         pointwise = partial(nn.Conv, kernel_size=(1, 1), dtype=self.dtype)
         y = x
         if self.expansion > 1:
@@ -203,10 +195,7 @@ class InvertedResidual(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """Depthwise convolution with bias and SAME padding.
-
-    The parameters are those of `nn.Conv(channels, feature_group_count=channels)`.
-    """
+    """Depthwise convolution with bias, SAME padding and the parameters of `nn.Conv`."""
 
     kernel_size: int
     strides: int
@@ -215,7 +204,6 @@ class DepthwiseConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps each channel of [batch, height, width, channels] on its own."""
         channels = x.shape[-1]
         shape = (self.kernel_size, self.kernel_size, 1, channels)
         kernel = self.param("kernel", _RECTIFIED, shape, jnp.float32)

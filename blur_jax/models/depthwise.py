@@ -1,11 +1,12 @@
-"""Depthwise convolution with SAME padding, [b, h, w, c] with [k, k, 1, c], the two ways that are fast somewhere.
+"""Depthwise convolution with SAME padding, [b, h, w, c] with [k, k, 1, c], in two equal ways.
 
-XLA's own grouped convolution is right on GPUs and TPUs, and in other runtimes. On a CPU XLA is many times faster with a
-sum of shifted products (measured by benchmarks/depthwise.py of commit 1a7d073).
+XLA's grouped convolution is fast on GPUs and TPUs and in other runtimes. On a CPU, XLA computes a sum of shifted
+products many times faster (measured by benchmarks/depthwise.py of commit 1a7d073).
 """
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +15,13 @@ from jax import lax
 
 
 def fastest(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Convolves [b, h, w, c] depthwise with [k, k, 1, c] as XLA does it best on the device it is compiled for."""
+    """Convolves in the way that is faster on the device that it is compiled for."""
     return lax.platform_dependent(
         x, kernel, cpu=partial(by_shifts, strides=strides), default=partial(by_convolution, strides=strides)
     )
 
 
 def by_convolution(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Convolves [b, h, w, c] depthwise with [k, k, 1, c], with SAME padding, by XLA's own convolution."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -33,7 +33,7 @@ def by_convolution(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Arra
 
 
 def by_shifts(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Does the same as `by_convolution`, as a sum of k x k shifted products."""
+    """Sums k x k shifted products."""
     return _by_shifts(x, kernel, strides)
 
 
@@ -41,7 +41,7 @@ def by_shifts(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
 def _by_shifts(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
     padded, taps = _pad(x, kernel, strides), kernel[:, :, 0]
     height, width = (-(-length // strides) for length in x.shape[1:3])
-    total = 0.0
+    total: Any = 0.0
     for row, column in np.ndindex(*taps.shape[:2]):
         rows = slice(row, row + strides * (height - 1) + 1, strides)
         columns = slice(column, column + strides * (width - 1) + 1, strides)
@@ -67,7 +67,7 @@ def _by_shifts_backward(strides: int, saved: tuple, gradient: jax.Array) -> tupl
 
 
 def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
-    """Transposes the convolution: the gradient, spread out by the stride, under the kernel turned by half a circle."""
+    """Transposes the convolution: spreads the gradient by the stride and applies the kernel turned by half a circle."""
     size = kernel.shape[:2]
     spread = [
         (length - 1 - before, full + before - 1 - strides * (count - 1), strides - 1)
@@ -76,7 +76,7 @@ def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.
         )
     ]
     spread = lax.pad(gradient, jnp.zeros((), gradient.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
-    total = 0.0
+    total: Any = 0.0
     for row, column in np.ndindex(*size):
         tap = kernel[size[0] - 1 - row, size[1] - 1 - column, 0]
         total += spread[:, row : row + x.shape[1], column : column + x.shape[2]] * tap[None, None, None, :]
@@ -84,7 +84,7 @@ def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.
 
 
 def _gradient_of_kernel(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
-    """Sums over images and positions, row by row: XLA's own sum over them is 3 to 15 times slower on a CPU."""
+    """Sums over images and positions, row by row: XLA's own sum is 3 to 15 times slower on a CPU."""
     padded = _pad(x, kernel, strides).astype(jnp.float32)
     batch, height, width, channels = gradient.shape
     size = kernel.shape[:2]

@@ -1,7 +1,7 @@
-"""Linear probing: a head fitted to the labeled pairs on the features that the network starts with.
+"""Linear probing: fits a head to the labeled pairs on the features of the untrained network.
 
-Fine-tuning from a random head bends pre-trained features before the head knows what to ask of them, which costs most
-on pictures unlike those trained on; a fitted head leaves them in place (Kumar et al., ICLR 2022, arXiv 2202.10054).
+Fine-tuning from a random head distorts pre-trained features, which hurts most on pictures unlike the training data; a
+fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
 """
 
 import numpy as np
@@ -10,24 +10,23 @@ from scipy.optimize import minimize
 
 def logistic_ranking(
     features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.float32]:
     """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardized features.
 
-    It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), z being the features less
-    their mean over their standard deviation.
+    It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), where z are the standardized
+    features.
 
     Args:
         features: float [n, F], a row for each image.
         pairs: int [m, 2], rows of the left and of the right image.
-        order: [m], +1 the right image is the blurrier, -1 the left is; ties, 0, are left out.
-        strength: of the data against the penalty, above 0.
+        order: [m], +1 the right image is blurrier, -1 the left image is; ties, 0, are left out.
+        strength: weight of the data against the penalty, above 0.
 
     Returns:
-        (kernel float32 [F], bias float32 scalar): features @ kernel + bias has mean 0 and standard deviation 1 over
-        the rows, larger = blurrier.
+        (kernel float32 [F], bias): features @ kernel + bias has mean 0 and standard deviation 1, larger = blurrier.
 
     Raises:
-        ValueError: there is no ordered pair.
+        ValueError: all pairs are ties.
     """
     features = np.asarray(features, np.float64)
     pairs, order = pairs[order != 0], order[order != 0]

