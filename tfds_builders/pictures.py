@@ -1,4 +1,4 @@
-"""Reads faces from pictures on disk: decodes each picture once; crops, resizes and encodes its faces."""
+"""Decodes pictures, and crops, resizes and encodes their faces."""
 
 import io
 import os
@@ -16,10 +16,10 @@ from blur_jax.data.preprocessing import Box, Preprocessing, crop_and_resize
 
 
 class Failure(NamedTuple):
-    """Why a face is not available: a kind of `problems.KINDS`, and what was found."""
+    """The problem with a face that is not available: a kind of `problems.KINDS`, and details."""
 
     kind: str
-    found: str
+    details: str
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -30,16 +30,9 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def in_threads(read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int) -> Iterator[Any]:
-    """Yields the items of the list that `read` returns for each picture, in order; shows a progress bar in a terminal.
-
-    Args:
-        read: decodes a picture and returns a list with an item for each face.
-        pictures: the arguments of `read`.
-        faces: number of items in all lists together.
-    """
+    """Yields, in order, the faces that `read` lists for each picture; a terminal shows progress out of `faces`."""
     bar = tqdm(total=faces, desc="reading faces", unit="face", disable=None)
-    # Pillow releases the interpreter lock while it decodes.
-    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the interpreter lock while it decodes.
         for items in pool.map(read, pictures):
             bar.update(len(items))
             yield from items
@@ -48,15 +41,7 @@ def in_threads(read: Callable[[Any], list], pictures: Iterable[Any], *, faces: i
 def read_faces(
     wanted: Mapping[Path, Sequence[tuple[str, Box | None]]], preprocessing: Preprocessing
 ) -> dict[str, bytes | Failure]:
-    """Reads faces; decodes a picture with several faces once.
-
-    Args:
-        wanted: {picture: (name, box) of each of its faces}; boxes as in `preprocessing.crop_square`.
-        preprocessing: the crop and resize protocol.
-
-    Returns:
-        {name: PNG of the face, or why it is not available}.
-    """
+    """Returns {name: PNG of the face, or its failure}, given {picture: (name, box) of each of its faces}."""
     total = sum(map(len, wanted.values()))
     return dict(in_threads(lambda item: list(_crop_faces(*item, preprocessing)), wanted.items(), faces=total))
 
@@ -64,15 +49,14 @@ def read_faces(
 def _crop_faces(
     path: Path, faces: Sequence[tuple[str, Box | None]], preprocessing: Preprocessing
 ) -> Iterator[tuple[str, bytes | Failure]]:
-    failure = None
     try:
         image = read_image(path)
-    except FileNotFoundError:
-        failure = Failure("missing image", f"there is no {path}")
-    except ValueError as error:
-        failure = Failure("unreadable image", str(error))
+    except (FileNotFoundError, ValueError) as error:
+        kind = "missing image" if isinstance(error, FileNotFoundError) else "unreadable image"
+        yield from ((name, Failure(kind, str(error))) for name, _ in faces)
+        return
     for name, box in faces:
         try:
-            yield name, failure or encode_png(crop_and_resize(image, box, preprocessing))
+            yield name, encode_png(crop_and_resize(image, box, preprocessing))
         except ValueError as error:
             yield name, Failure("box outside", f"{path}: {error}")

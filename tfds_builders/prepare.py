@@ -1,7 +1,7 @@
 """Prepares a data set on disk: `python -m tfds_builders.prepare --dataset=demo_face_blur`.
 
-A separate command because `tfds build` needs TensorFlow. Prepared data stay; another image size or changed lists are
-prepared beside them.
+A separate command because `tfds build` needs TensorFlow. Data of another image size or from changed lists are prepared
+beside existing ones.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from tfds_builders.demo_face_blur import DemoFaceBlur
 from tfds_builders.folder_face_blur import FolderFaceBlur
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur
 
-BUILDERS = {
+BUILDERS: dict[str, type[schema.BlurDataset]] = {
     "demo_face_blur": DemoFaceBlur,
     "folder_face_blur": FolderFaceBlur,
     "ssranking_face_blur": SsrankingFaceBlur,
@@ -40,23 +40,19 @@ class Prepared(NamedTuple):
 
 def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
     """Returns the parts of the data set that a run of `config` needs in `mode` (of launch.py)."""
-    if mode == "evaluate":  # Needs test faces or, without them, labeled pairs.
+    if mode == "evaluate":  # It needs test faces or, without them, labeled pairs.
         return ()
     return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
 
 
 def prepare_configured(config: ml_collections.ConfigDict, required: Collection[str] = ALL_PARTS) -> str:
-    """Prepares the data set that `config` describes and returns its `sources`.
+    """Prepares the data set that `config.data` of a run describes and returns its `sources`; see `prepare`.
 
-    Without `config.manual_dir`, data that are prepared already are used where there are any.
-
-    Args:
-        config: `config.data` of a run.
-        required: the parts that the caller needs; other parts are prepared if the sources hold anything for them.
+    Without `config.manual_dir`, prepared data are used if they exist.
 
     Raises:
         ValueError: as `prepare`; or several data sets are prepared and `config.sources` does not choose one.
-        FileNotFoundError: something to build from is missing.
+        FileNotFoundError: a source file is missing.
     """
     reusable = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
     if reusable and config.manual_dir is None:
@@ -74,11 +70,7 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
 
 
 def prepare(
-    name: str,
-    *,
-    sources: str | None = None,
-    required: Collection[str] = ALL_PARTS,
-    **options: Any,
+    name: str, *, sources: str | None = None, required: Collection[str] = ALL_PARTS, **options: Any
 ) -> Prepared:
     """Builds the parts of a data set; checks everything before it writes anything, and writes only whole parts.
 
@@ -90,14 +82,14 @@ def prepare(
 
     Raises:
         ValueError: as `open_faces`; or the sources have another hash, or problems.
-        FileNotFoundError: something to build from is missing.
+        FileNotFoundError: a source file is missing.
     """
     faces = open_faces(name, **options)
     fingerprint = faces.sources_fingerprint()
     if sources not in (None, fingerprint):
-        where = "the lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version makes"
+        origin = "the lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version makes"
         raise ValueError(
-            f"config.data.sources={sources} is not prepared, and {where} {fingerprint}; leave out config.data.sources"
+            f"config.data.sources={sources} is not prepared, and {origin} {fingerprint}; leave out config.data.sources"
             " to use these, or config.data.manual_dir to use prepared data"
         )
     faces.check(required)
@@ -142,7 +134,9 @@ def open_faces(
             )
         manual_dir = os.path.abspath(os.path.expanduser(manual_dir))
         if not os.path.isdir(manual_dir):
-            raise FileNotFoundError(f"there is no folder {manual_dir} (--manual_dir, --config.data.manual_dir)")
+            raise FileNotFoundError(
+                f"the folder {manual_dir} does not exist; correct --manual_dir or --config.data.manual_dir"
+            )
         options = {"manual_dir": manual_dir, "allow_missing": allow_missing}
     elif manual_dir or allow_missing:
         raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and allow_missing")
@@ -150,7 +144,7 @@ def open_faces(
 
 
 def check(name: str, **options: Any) -> None:
-    """Checks lists and pictures as `prepare` does, but writes nothing; takes and raises what `open_faces` does."""
+    """Checks lists and pictures as `prepare` does, but writes nothing; `options` are those of `open_faces`."""
     faces = open_faces(name, **options)
     faces.check()
     faces.face_examples()  # Reads the user's pictures before it returns.
@@ -158,7 +152,7 @@ def check(name: str, **options: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences TFDS, which prints unknown sizes and a progress bar for each step of writing."""
+    """Silences TFDS, which prints unknown sizes and many progress bars."""
     tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -174,14 +168,13 @@ def _builder_class(name: str) -> type[schema.BlurDataset]:
 
 
 def main() -> None:
-    """Runs the command."""
-    # Flags are defined here because launch.py, which has its own, imports this module.
+    # launch.py, which has its own flags, imports this module.
     from absl import app, flags, logging
 
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
     flags.DEFINE_string("data_dir", None, "Folder of prepared data; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
     flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
-    flags.DEFINE_boolean("check", False, "Report what is wrong with the lists and pictures; write nothing.")
+    flags.DEFINE_boolean("check", False, "Report problems of the lists and pictures; write nothing.")
     flags.DEFINE_boolean("allow_missing", False, "Accept that some pictures of the lists are missing.")
     flags.DEFINE_integer("image_size", None, "Side of the stored square images, in pixels; default the data set's own.")
     flags.DEFINE_float("context", None, "Side of the square crop over the longer side of the face box; default 1.")
@@ -195,7 +188,7 @@ def main() -> None:
         try:
             protocol = {"image_size": values.image_size, "context": values.context}
             protocol = {field: value for field, value in protocol.items() if value is not None}
-            options = {
+            options: dict[str, Any] = {
                 "data_dir": values.data_dir,
                 "preprocessing": dataclasses.replace(BUILDERS[values.dataset].DEFAULT, **protocol),
                 "manual_dir": values.manual_dir,

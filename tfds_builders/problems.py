@@ -1,4 +1,4 @@
-"""The kinds of problems that lists and pictures can have, each with its meaning and remedy, and the error."""
+"""The kinds of problems of lists and pictures, each with its meaning and remedy, and the error that reports them."""
 
 import collections
 import os
@@ -15,7 +15,7 @@ KINDS = {
         " evaluation.",
     ),
     "malformed line": (
-        "the line does not have its list's format, so none of it can be trusted.",
+        "the line does not have its list's format.",
         "Correct or delete the line; many of these are the sign of a damaged download.",
     ),
     "unsafe path": (
@@ -82,7 +82,7 @@ KINDS = {
         "Add its box, or delete boxes.csv if the faces fill the pictures.",
     ),
     "unused box": (
-        "boxes.csv has a box for a picture that the folder does not have; it is not used.",
+        "boxes.csv has a box for a picture that is not in the folder; the box is not used.",
         "Correct the name, or delete the line.",
     ),
     "too small": (
@@ -91,8 +91,7 @@ KINDS = {
     ),
     "left out": (
         "a picture is not used.",
-        "Replace the link by a copy, replace the damaged file, or give it a plain name; or do nothing, since no table"
-        " names it.",
+        "Replace a link by a copy, replace a damaged file, or rename the file; or do nothing: no table names it.",
     ),
     "missing image": (
         "the picture file does not exist.",
@@ -117,34 +116,33 @@ KINDS = {
         "Compare more pictures.",
     ),
 }
-# What allow_missing=True accepts: pictures that are not available, but no damaged, contradictory or leaking lists.
+# Kinds that allow_missing=True accepts.
 FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
-LONGEST_LINE = 4096  # Bytes of a line of a list; a longer line is not parsed.
-_SHOWN = 500  # Characters of `Problem.found` that a message shows.
+LONGEST_LINE = 4096  # Bytes; a longer line of a list is not parsed.
+_SHOWN = 500  # Characters of `Problem.details` in a message.
 
 
 class Problem(NamedTuple):
-    """A problem in a file and what was found there; `line` counts from 1, 0 means the whole file."""
+    """A problem in a file; `line` counts from 1, 0 means the whole file."""
 
     kind: str
     file: str
     line: int
-    found: str
+    details: str
 
     def __str__(self) -> str:
-        found = self.found if len(self.found) <= _SHOWN else f"{self.found[:_SHOWN]}..."
-        return f"{self.file}{f':{self.line}' if self.line else ''}: {found}"
+        details = self.details if len(self.details) <= _SHOWN else f"{self.details[:_SHOWN]}..."
+        return f"{self.file}{f':{self.line}' if self.line else ''}: {details}"
 
 
 def is_unsafe(name: str) -> bool:
-    """Whether a name from a list would point outside its folder, on any system."""
-    drive = re.match("[A-Za-z]:", name)
-    return bool(name.startswith("/") or "\\" in name or drive or ".." in name.split("/"))
+    """Whether a name from a list points outside its folder, on any system."""
+    return bool(re.match("/|[A-Za-z]:", name)) or "\\" in name or ".." in name.split("/")
 
 
 def listing(problems: Sequence[Problem]) -> str:
-    """Returns problems as text by kind, with meaning and remedy; shows only the first ones of a kind with many."""
+    """Returns problems as text by kind, with meaning and remedy; shows only the first few of a frequent kind."""
     kinds = collections.Counter(problem.kind for problem in problems)
     shown, text = max(3, 20 // max(len(kinds), 1)), []
     for kind, count in kinds.items():
@@ -156,9 +154,8 @@ def listing(problems: Sequence[Problem]) -> str:
 
 
 class ReleaseError(ValueError):
-    """The release cannot be used; the message groups the problems by kind, each kind with a remedy."""
+    """Reports problems of lists and pictures, grouped by kind, each kind with a remedy, and the `coverage` table."""
 
     def __init__(self, root: str | os.PathLike, problems: list[Problem], coverage: str = "") -> None:
-        """Makes the error; `coverage` is a table to show below the problems."""
         text = f"{root}: {len(problems)} problem(s) in the lists and pictures\n{listing(problems)}"
         super().__init__(text + f"\n\n{coverage}" * bool(coverage))

@@ -1,8 +1,8 @@
-"""What every blur data set shares: faces stored once, pairs and ranks as rows of them, and metadata.
+"""The base of all blur data sets: faces stored once, pairs and ranks as rows of them, and metadata.
 
 A data set has four parts, each a TFDS config (docs/data.md): `faces`, `labeled` pairs, `unlabeled` pairs and `ranked`
-faces. The name of a prepared part holds the crop and resize protocol and a hash of its sources, so another size or
-changed lists are prepared beside it. Nothing here needs TensorFlow.
+faces. The name of a prepared part holds the crop and resize protocol and a hash of its sources, so data of another size
+or from changed lists are prepared beside it. This module needs no TensorFlow.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ _DESCRIPTIONS = {
     "ranked": "Faces with a rank, for testing.",
 }
 KINDS = tuple(_DESCRIPTIONS)
+Rows = Iterable[tuple[int, dict[str, Any]]]  # (key, example) pairs of a split.
 
 
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
@@ -35,18 +36,18 @@ def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
 
     `left`, `right` and `face` are rows of `faces`. `order` is +1 where the right face is blurrier, -1 where the left
     face is, 0 for a tie. `rank` is larger for blurrier faces; `size` is the shorter side of the original face in
-    pixels; `group` is the blur family, event or folder by which results are broken down, and may be empty.
+    pixels; `group`, a blur family, event or folder, groups results and may be empty.
     """
     text = tfds.features.Text()
     image = tfds.features.Image(shape=(image_size, image_size, 3), dtype=np.uint8, encoding_format="png")
     pair = {"left": np.int32, "right": np.int32, "left_name": text, "right_name": text}
-    features_of_kinds = {
+    by_kind = {
         "faces": {"image": image, "name": text, "size": np.float32, "group": text},
         "labeled": pair | {"order": np.int8},
         "unlabeled": pair,
         "ranked": {"face": np.int32, "rank": np.float32},
     }
-    return tfds.features.FeaturesDict(features_of_kinds[kind])
+    return tfds.features.FeaturesDict(by_kind[kind])
 
 
 def digest(facts: Any) -> str:
@@ -61,17 +62,16 @@ def shuffled(names: Iterable[str], salt: str = "") -> list[str]:
 
 @contextlib.contextmanager
 def _writing_in(folder: str) -> Iterator[None]:
-    """Marks a folder as being written to; first removes what killed preparations left there.
+    """Holds a shared lock on a folder; first removes leftovers of killed preparations if no other process has a lock.
 
-    The mark is a shared lock, which ends with its process. A process that gets an exclusive lock is the only one and
-    may remove leftovers. On a disk without locks, nothing is removed.
+    A disk without locks keeps leftovers.
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for path in glob.glob(os.path.join(glob.escape(folder), "incomplete.*")):  # As TFDS calls them.
+            for path in glob.glob(os.path.join(glob.escape(folder), "incomplete.*")):  # TFDS's name for them.
                 shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -81,11 +81,7 @@ def _writing_in(folder: str) -> Iterator[None]:
 
 
 class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders.
-
-    A builder adds `VERSION`, texts, the two fingerprints, `face_examples` and `row_splits`, and overrides `has` where
-    its sources may lack a part. The caller prepares `faces` before the other parts.
-    """
+    """The base of the builders; the caller prepares `faces` before the other parts."""
 
     DEFAULT = Preprocessing()
     DESCRIPTION = ""
@@ -94,12 +90,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     _shared: Mapping[str, Any] = {}  # Arguments that all parts of a data set have in common.
 
     def __init__(self, *, config: str, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:
-        """Makes a builder of one part.
-
-        Args:
-            config: one of `KINDS`.
-            preprocessing: the crop and resize protocol; None takes the data set's own.
-            **kwargs: as for any TFDS builder (`data_dir`, ...).
+        """Makes the builder of the part `config`, one of `KINDS`; `preprocessing` defaults to `DEFAULT`.
 
         Raises:
             ValueError: `config` is not one of `KINDS`.
@@ -110,7 +101,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.kind, self.preprocessing = config, preprocessing or self.DEFAULT
         part = tfds.core.BuilderConfig(name=self.part_name(config), description=_DESCRIPTIONS[config])
         folder = os.path.join(os.fspath(kwargs["data_dir"]), self.name, part.name)
-        with prepared.reading(folder, "its description"):  # TFDS reads a prepared part at once.
+        with prepared.reading(folder, "its description"):  # TFDS reads the description of a prepared part here.
             super().__init__(config=part, file_format="array_record", **kwargs)
 
     def faces_fingerprint(self) -> str:
@@ -123,18 +114,17 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def has(self, kind: str) -> bool:
         """Whether the sources hold anything for a part (other than `faces`)."""
-        del kind
         return True
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Raises ValueError if anything is wrong with the sources or a required part is empty; writes nothing."""
+        """Raises ValueError if the sources have problems or a required part is empty; writes nothing."""
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
         """Yields the examples of `faces`, row by row, with "image" as PNG bytes."""
         raise NotImplementedError
 
-    def row_splits(self) -> dict[str, Iterable[tuple[int, dict[str, Any]]]]:
-        """Returns {split: (key, example) pairs} of one of the other parts."""
+    def row_splits(self) -> dict[str, Rows]:
+        """Returns the splits of a part other than `faces`."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
@@ -151,7 +141,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return f"{kind}-{self.preprocessing.tag}-{fingerprint}"
 
     def download_and_prepare(self, **kwargs: Any) -> None:
-        """Prepares the part unless it is prepared; another process may do the same at the same time."""
+        """Prepares the part unless it is prepared; several processes may do so at the same time."""
         with _writing_in(os.path.dirname(self.data_path)):
             try:
                 super().download_and_prepare(**kwargs)
@@ -164,7 +154,6 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return prepared.read_metadata(os.path.dirname(self.data_path))
 
     def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:
-        del version
         return builder_config  # TFDS would warn of a config that is not in a fixed list.
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -181,12 +170,11 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        del dl_manager  # Pictures come with a package or from the user.
         splits = {"faces": enumerate(self.face_examples())} if self.kind == "faces" else self.row_splits()
         self.info.metadata.update(self.facts())
         if self.kind != "faces":
             self.info.metadata["parts"] = [kind for kind in KINDS if kind != "faces" and self.has(kind)]
         return {split: self._generate_examples(examples) for split, examples in splits.items()}
 
-    def _generate_examples(self, examples: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict]]:
+    def _generate_examples(self, examples: Rows) -> Rows:
         yield from examples

@@ -44,12 +44,13 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
         match, folder = re.fullmatch(pattern, name), os.path.join(root, name)
         if match and match[1] in _COLUMNS and tfds.core.utils.version.list_all_versions(folder):
             candidates.setdefault(match[2], {})[match[1]] = folder
-    # An interrupted preparation leaves some parts out.
-    whole = {
-        hash_: parts
-        for hash_, parts in candidates.items()
-        if set(parts) == set(read_metadata(next(iter(parts.values())))["parts"])
-    }
+    whole = {}
+    for hash_, parts in candidates.items():
+        folder = next(iter(parts.values()))
+        metadata = read_metadata(folder)
+        with reading(folder, "its metadata"):
+            if set(parts) == set(metadata["parts"]):  # An interrupted preparation leaves some parts out.
+                whole[hash_] = parts
     if len(whole) > 1:
         hashes = ", ".join(sorted(whole))
         raise ValueError(f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=")

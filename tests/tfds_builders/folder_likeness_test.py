@@ -19,7 +19,7 @@ def hashed(*bits):
 
 
 def alike(*hashes, others=None):
-    return list(likeness.pairs_alike(hashes, others))
+    return list(likeness.matches(hashes, others))
 
 
 def test_bits_that_differ_are_counted():

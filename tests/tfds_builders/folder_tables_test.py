@@ -5,9 +5,11 @@ import time
 
 import pytest
 
+from blur_jax.data.preprocessing import Preprocessing
 from tests.helpers import photos
 from tests.helpers.photos import write
 from tfds_builders.folder_face_blur.layout import read_layout
+from tfds_builders.folder_face_blur.sources import Sources
 from tfds_builders.folder_face_blur.tables import Boxed, Ranked, Vote, read_tables
 from tfds_builders.problems import KINDS
 
@@ -37,7 +39,7 @@ def test_tables_are_read(root):
     assert tables.boxes == {"a.png": Boxed(2, (1, 2, 30, 40))}
     assert tables.ranks == {"b.png": Ranked(2, 1.0), "c, d.png": Ranked(3, -0.5)}
     assert tables.problems == tables.warnings == []
-    assert tables.uses()["c, d.png"] == ("pairs.csv", 3)
+    assert Sources(root, Preprocessing()).uses["c, d.png"] == ("pairs.csv", 3)
 
 
 def test_tables_that_are_not_there_are_none(root):
@@ -67,7 +69,7 @@ def test_a_header_is_required(root, header):
     assert tables.votes == []
     (problem,) = tables.problems
     assert (problem.kind, problem.line) == ("malformed line", 1)
-    assert header in problem.found and "left,right,order[,annotator,time]" in problem.found
+    assert header in problem.details and "left,right,order[,annotator,time]" in problem.details
 
 
 def test_an_empty_table_is_reported(root):
@@ -91,7 +93,7 @@ def test_a_malformed_line_costs_itself_alone(root, line, found):
     (root / "pairs.csv").write_bytes(b"left,right,order\n" + line + b"\nb.png,a.png,1\n")
     tables = read(root)
     assert [(problem.kind, problem.line) for problem in tables.problems] == [("malformed line", 2)]
-    assert found in tables.problems[0].found
+    assert found in tables.problems[0].details
     assert tables.votes == [Vote(3, "b.png", "a.png", 1, "")]
 
 
@@ -134,7 +136,7 @@ def test_a_name_that_leads_out_of_the_folder_is_never_looked_up(root, name):
 def test_an_unknown_picture_may_be_one_that_is_known_by_another_name(root, name, hint):
     write(root, "ranked.csv", "name,rank", f"{name},1")
     (problem,) = read(root).problems
-    assert problem.kind == "unknown picture" and problem.found.endswith(hint)
+    assert problem.kind == "unknown picture" and problem.details.endswith(hint)
 
 
 def test_junk_is_reported_whatever_it_is(root):

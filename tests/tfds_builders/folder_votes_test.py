@@ -83,7 +83,7 @@ def test_agreement_is_claimed_only_where_it_can_be():
 def test_one_shortest_cycle_is_reported_for_pictures_whose_orders_go_round():
     # a < b < c < d < a, and the shortcut b < d; e < f < g < e apart from them; h < i is sound.
     pairs = combine(votes("ab+", "bc+", "cd+", "ad-", "bd+", "ef+", "gf-", "ge+", "hi+", "fa+")).pairs
-    assert [(p.line, p.found) for p in cycles(pairs)] == [
+    assert [(p.line, p.details) for p in cycles(pairs)] == [
         (2, "a < b < d < a (lines 2, 6, 5)"),
         (7, "e < f < g < e (lines 7, 8, 9)"),
     ]

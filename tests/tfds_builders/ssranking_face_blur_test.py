@@ -159,7 +159,7 @@ def test_a_picture_whose_name_no_file_can_have_is_a_problem(root, name):
 def test_a_missing_image_is_reported(root):
     (root / "LFW" / "D_0001.png").unlink()
     message = error_of(root)
-    assert f"{LFW}:4: there is no {root}/LFW/D_0001.png (used by {TEN}:2)" in message
+    assert f"{LFW}:4: {root}/LFW/D_0001.png: the file does not exist (used by {TEN}:2)" in message
     assert "missing image (1): the picture file does not exist. Put it there" in message
     assert "allow_missing=True" in message
     # The coverage table is in it: 3 of the 6 pairs have person D.

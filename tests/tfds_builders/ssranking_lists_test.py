@@ -233,7 +233,7 @@ def test_a_directory_that_is_not_there_is_reported(tmp_path):
     for kind in ("labeled", "unlabeled", "ranked"):
         problems = lists.lacking(release, kind)
         assert [problem.kind for problem in problems] == ["missing list"]
-        assert str(tmp_path / "nowhere") in problems[0].found and kind in problems[0].found
+        assert str(tmp_path / "nowhere") in problems[0].details and kind in problems[0].details
 
 
 def test_one_list_of_a_part_is_enough(tmp_path):
@@ -245,8 +245,8 @@ def test_one_list_of_a_part_is_enough(tmp_path):
 def test_a_line_of_commas_is_malformed_at_once(tmp_path, monkeypatch):
     """Its two names are not tried at every comma: that took the square of its length in time and memory."""
     tried = []
-    crop = lists.Release.crop
-    monkeypatch.setattr(lists.Release, "crop", lambda self, name: tried.append(name) or crop(self, name))
+    knows = lists.Release.knows
+    monkeypatch.setattr(lists.Release, "knows", lambda self, name: tried.append(name) or knows(self, name))
     problems = read(tmp_path, {FIVE: PAIR + "," * 100_000 + "\n"}).problems
     assert [problem[:3] for problem in problems] == [("malformed line", FIVE, 2)]
     assert len(tried) < 1000
@@ -259,7 +259,7 @@ def test_a_long_bad_line_is_not_shown_whole(tmp_path):
     message = str(ReleaseError(tmp_path, problems))
     for place in (f"{FIVE}:2", f"{CROPS}:4", f"{TEST1}:2"):
         assert f"{place}: a line of 10000000 bytes; at most 4096 are read" in message
-    assert len(message) < 2000 and sum(len(problem.found) for problem in problems) < 1000
+    assert len(message) < 2000 and sum(len(problem.details) for problem in problems) < 1000
     assert time.process_time() - start < 1
 
 

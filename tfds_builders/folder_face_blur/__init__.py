@@ -1,5 +1,3 @@
 """A folder of your own pictures with hand-written labels."""
 
-from tfds_builders.folder_face_blur.builder import FolderFaceBlur
-
-__all__ = ["FolderFaceBlur"]
+from tfds_builders.folder_face_blur.builder import FolderFaceBlur as FolderFaceBlur

@@ -1,4 +1,4 @@
-"""TFDS builder of a folder of your own pictures; docs/data.md describes the folder and what is checked."""
+"""TFDS builder of a folder of your own pictures; docs/data.md describes the folder and its checks."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from tfds_builders.folder_face_blur.tables import PAIRS, RANKED
 from tfds_builders.pictures import Failure
 from tfds_builders.problems import Problem, ReleaseError, listing
 
-# What to add to the folder where a part is missing.
+# {part: (file or folder to add if the part is missing, its contents)}.
 _NEEDED = {
     "labeled": (PAIRS, "the pairs that people compared; its first line is left,right,order"),
     "unlabeled": ("unlabeled/", "two more pictures that are not in ranked.csv"),
@@ -35,7 +35,7 @@ class FolderFaceBlur(schema.BlurDataset):
     VERSION = "1.0.0"
     NEEDS_MANUAL_DIR = True
     DEFAULT = Preprocessing(image_size=128)
-    DESCRIPTION = "A folder of pictures with the order of their blur that people gave to pairs of them."
+    DESCRIPTION = "A folder of pictures, and pairs of them that people ordered by blur."
 
     def __init__(
         self,
@@ -46,14 +46,9 @@ class FolderFaceBlur(schema.BlurDataset):
         shared: "FolderFaceBlur | None" = None,
         **kwargs: Any,
     ) -> None:
-        """Makes a builder of one part.
+        """Makes a builder of one part; `shared` is another part, which has read the folder.
 
-        Args:
-            manual_dir: the folder.
-            allow_missing: leave out lines with missing, unreadable or too small pictures instead of stopping.
-            preprocessing: the crop and resize protocol; None takes the data set's own.
-            shared: another part, which has read the folder.
-            **kwargs: `config`, `data_dir`, ... as for the base class.
+        With `allow_missing`, lines with missing, unreadable or too small pictures are left out.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = shared.sources if shared else Sources(manual_dir, preprocessing or self.DEFAULT)
@@ -62,38 +57,35 @@ class FolderFaceBlur(schema.BlurDataset):
         super().__init__(preprocessing=preprocessing, **kwargs)
 
     def faces_fingerprint(self) -> str:
-        """Returns the `digest` of names, boxes and the pictures' sizes on disk."""
         return self.sources.faces_fingerprint
 
     def sources_fingerprint(self) -> str:
-        """Returns the `digest` of the labels and the faces."""
         return self.sources.fingerprint
 
     @property
     def looks(self) -> dict[str, Look | Failure]:
         """The look of each picture, read now or when the faces were prepared."""
         if self._looks is None:
-            faces = self if self.kind == "faces" else self.part("faces")
-            if os.path.exists(os.path.join(faces.data_path, "dataset_info.json")):
-                metadata = faces.prepared_metadata()
-                looks = {name: Look(*look) for name, look in metadata["looks"].items()}
+            looks: dict[str, Look | Failure] = {}
+            part = self if self.kind == "faces" else self.part("faces")
+            if os.path.exists(os.path.join(part.data_path, "dataset_info.json")):
+                metadata = part.prepared_metadata()
+                looks |= {name: Look(*look) for name, look in metadata["looks"].items()}
                 looks |= {name: Failure(*failure) for name, failure in metadata["failures"].items()}
-                self._looks = {name: looks[name] for name in self.sources.wanted}
             else:
                 print(f"reading {len(self.sources.wanted)} pictures of {self.manual_dir}", file=sys.stderr)
-                faces = self.sources.faces.items()
-                self._looks = {name: face if isinstance(face, Failure) else face[1] for name, face in faces}
+                for name, face in self.sources.faces.items():
+                    looks[name] = face if isinstance(face, Failure) else face[1]
+            self._looks = {name: looks[name] for name in self.sources.wanted}
         return self._looks
 
     @property
     def findings(self) -> Findings:
-        """The result of all checks."""
         if self._findings is None:
             self._findings = examine(self.sources, self.looks, allow_missing=self.allow_missing)
         return self._findings
 
     def has(self, kind: str) -> bool:
-        """Whether the folder has anything for a part."""
         tables = self.sources.tables
         return {
             "labeled": tables.votes is not None,
@@ -116,7 +108,7 @@ class FolderFaceBlur(schema.BlurDataset):
             print(f"{self.manual_dir}: {count} warning(s)\n{listing(self.findings.warnings)}\n", file=sys.stderr)
         if agreement := self.sources.combined.agreement:
             alpha = agreement["alpha"]
-            alpha = "is not defined, since all votes are ties" if alpha is None else f"is {alpha:.2f}"
+            alpha = "is undefined, since all votes are ties" if alpha is None else f"is {alpha:.2f}"
             print(
                 f"{agreement['annotators']} annotators compared {agreement['pairs']} pairs more than once:"
                 f" Krippendorff's alpha {alpha} (1 is perfect agreement, 0 chance)",
@@ -126,7 +118,6 @@ class FolderFaceBlur(schema.BlurDataset):
             raise ReleaseError(self.manual_dir, problems)
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces that are available."""
         usable = self._usable()
         self.info.metadata["looks"] = {name: list(self.looks[name]) for name in usable}
         self.info.metadata["failures"] = {n: list(look) for n, look in self.looks.items() if isinstance(look, Failure)}
@@ -142,8 +133,7 @@ class FolderFaceBlur(schema.BlurDataset):
         size = min(box[2:] if box else (look.width, look.height))
         return {"image": image, "name": name, "size": np.float32(size), "group": name.rpartition("/")[0]}
 
-    def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        """Returns the pairs or ranks of a part."""
+    def row_splits(self) -> dict[str, schema.Rows]:
         findings = self.findings
         self.info.metadata["partial"] = findings.partial
         rows = {name: row for row, name in enumerate(self._usable())}
@@ -162,7 +152,6 @@ class FolderFaceBlur(schema.BlurDataset):
         }
 
     def facts(self) -> dict[str, Any]:
-        """Returns the headline split and the agreement of annotators; there are no bins of face size."""
         return {
             "headline_splits": ["test"] * self.has("ranked"),
             "size_bins": [],

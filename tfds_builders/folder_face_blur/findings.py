@@ -1,4 +1,4 @@
-"""Checks a folder before anything is written: its problems and warnings, and the splits of its labels."""
+"""Checks a folder before anything is written, and draws the splits of its labels."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -12,17 +12,7 @@ from tfds_builders.problems import FORGIVABLE, Problem
 
 
 class Findings(NamedTuple):
-    """The result of all checks.
-
-    Attributes:
-        problems: these stop a build.
-        warnings: these do not.
-        partial: whether lines are left out because partial data are accepted.
-        train: labeled pairs.
-        validation: labeled pairs.
-        unlabeled: pairs of names.
-        ranked: name -> rank.
-    """
+    """The result of all checks: problems stop a build; data are partial if lines are left out."""
 
     problems: list[Problem]
     warnings: list[Problem]
@@ -34,13 +24,7 @@ class Findings(NamedTuple):
 
 
 def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_missing: bool) -> Findings:
-    """Checks everything and draws the splits.
-
-    Args:
-        sources: the folder.
-        looks: the look of each picture of `sources.wanted`.
-        allow_missing: leave out the lines of pictures that are not available instead of stopping.
-    """
+    """Checks everything and draws the splits, given the look of each picture of `sources.wanted`."""
     tables, combined = sources.tables, sources.combined
     seen = {name: look for name, look in looks.items() if isinstance(look, Look)}
     ranked = {name: line.rank for name, line in (tables.ranks or {}).items() if name in seen}
@@ -61,12 +45,12 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
     warnings += [*_same_pictures(sources, same), *_same_pictures(sources, same_tests)]
 
     serious = [problem for problem in problems if not (allow_missing and problem.kind in FORGIVABLE)]
-    left_out, problems = len(serious) < len(problems), serious
+    partial = len(serious) < len(problems)
     ordered = sum(pair.order != 0 for pair in pairs)
-    if tables.votes is not None and ordered < 2 and not problems:
-        problems.append(Problem("too few pairs", PAIRS, 0, f"{ordered} pair(s) with an order"))
-    train, validation = splits.split_pairs(pairs, same) if pairs and not problems else ([], [])
-    return Findings(problems, warnings, left_out, train, validation, splits.unlabeled_pairs(pool), ranked)
+    if tables.votes is not None and ordered < 2 and not serious:
+        serious.append(Problem("too few pairs", PAIRS, 0, f"{ordered} pair(s) with an order"))
+    train, validation = splits.split_pairs(pairs, same) if pairs and not serious else ([], [])
+    return Findings(serious, warnings, partial, train, validation, splits.unlabeled_pairs(pool), ranked)
 
 
 def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
@@ -77,24 +61,23 @@ def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator
         if look is None and boxes is not None and name not in boxes:
             yield Problem("missing box", file, line, f"{name!r} is not in {BOXES}")
         elif isinstance(look, Failure):
-            text = f"{name!r}: {look.found}"
+            text = f"{name!r}: {look.details}"
             if look.kind == "box outside" and boxes is not None:
                 text, file, line = f"{text} (used by {file}:{line})", BOXES, boxes[name].line
             yield Problem(look.kind, file, line, text)
 
 
 def _unused(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
-    """Yields warnings of pictures that no table names and that cannot be used without a label either."""
+    """Yields warnings of unlabeled pictures that cannot be used."""
     layout, boxes = sources.layout, sources.tables.boxes
     for name, look in looks.items():
         if isinstance(look, Failure) and name not in sources.uses:
             path = layout.paths[name].relative_to(layout.root).as_posix()
             if boxes and look.kind == "box outside":
-                yield Problem("left out", BOXES, boxes[name].line, f"{path}: {look.found}")
+                yield Problem("left out", BOXES, boxes[name].line, f"{path}: {look.details}")
             else:
-                yield Problem("left out", path, 0, look.found)
-    unread = sum(name not in looks and name not in sources.uses for name in layout.paths)
-    if unread:
+                yield Problem("left out", path, 0, look.details)
+    if unread := sum(name not in looks and name not in sources.uses for name in layout.paths):
         why = f"are more than the {splits.MOST_PICTURES} that are used" if boxes is None else "have no box"
         yield Problem("left out", "." if boxes is None else BOXES, 0, f"{unread} unlabeled pictures {why}")
 
@@ -109,14 +92,13 @@ def _leaks_by_name(sources: Sources) -> Iterator[Problem]:
 def _copies_of_tests(
     sources: Sources, seen: Mapping[str, Look], tests: list[str], others: list[str], compared: set[str]
 ) -> tuple[dict[str, Problem], list[Problem]]:
-    """Returns {unlabeled picture that looks like a test picture: warning}, and the problems of compared ones."""
-    copies, leaks = {}, []
-    bits = likeness.SIDE**2
+    """Returns {unlabeled picture that looks like a test picture: warning}, and the problems of compared pictures."""
+    copies, leaks, ranks = {}, [], sources.tables.ranks or {}
     hashes = [[seen[name].hash for name in names] for names in (tests, others)]
-    for i, j, differing in likeness.pairs_alike(*hashes) if tests else ():
+    for i, j, differing in likeness.matches(*hashes) if tests else ():
         test, other = tests[i], others[j]
-        line = sources.tables.ranks[test].line
-        difference = f"(their hashes differ in {differing} of {bits} bits)"
+        line = ranks[test].line
+        difference = f"(their hashes differ in {differing} of {likeness.SIDE**2} bits)"
         if other in compared:
             text = f"{test!r} looks the same as {other!r} of {':'.join(map(str, sources.uses[other]))} {difference}"
             leaks.append(Problem("train and test, by content", RANKED, line, text))
@@ -129,8 +111,8 @@ def _copies_of_tests(
 def _same_pictures(sources: Sources, same: Mapping[str, str]) -> Iterator[Problem]:
     """Yields a warning for each group of pictures that look the same."""
     groups = {}
-    for name, standing in same.items():
-        groups.setdefault(standing, []).append(name)
+    for name, group in same.items():
+        groups.setdefault(group, []).append(name)
     for names in groups.values():
         if len(names) > 1:
             uses = [sources.uses[name] for name in names if name in sources.uses]

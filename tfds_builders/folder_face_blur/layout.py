@@ -1,7 +1,7 @@
-"""Which pictures a folder holds, and under which names the tables know them.
+"""Finds the pictures of a folder and the names that tables use for them.
 
-Pictures lie at any depth in `images/` where there is such a folder, and their names are relative to it; else in the
-folder itself. `unlabeled/` may hold more of them: beside `images/` their names are relative to `unlabeled/`.
+Pictures lie at any depth in `images/`, or in the folder itself if `images/` is missing, and their names are relative to
+it. `unlabeled/` beside `images/` may hold more pictures, whose names are relative to `unlabeled/`.
 """
 
 import dataclasses
@@ -16,30 +16,22 @@ from tfds_builders.problems import Problem, is_unsafe
 
 @dataclasses.dataclass
 class Layout:
-    """The pictures of a folder.
-
-    Attributes:
-        root: the folder.
-        paths: name -> path, sorted by name.
-        problems: names that two pictures share.
-        warnings: what is left out: links that lead out of the folder or to no file, links to folders, folders that
-            cannot be opened, and names that are not text.
-    """
+    """The pictures of a folder: {name: path}, sorted by name, names that two pictures share, and what is left out."""
 
     root: Path
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     warnings: list[Problem] = dataclasses.field(default_factory=list)
     _composed: dict[str, str] = dataclasses.field(default_factory=dict)
-    _alike: dict[str, str] = dataclasses.field(default_factory=dict)
+    _similar: dict[str, str] = dataclasses.field(default_factory=dict)
     _links: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     def find(self, name: str) -> str | None:
-        """Returns the name of a picture as the disk has it, which may be another Unicode form; None if unknown."""
+        """Returns the name of a picture in the disk's Unicode form; None if unknown."""
         return name if name in self.paths else self._composed.get(picture_files.compose(name))
 
     def why_not(self, name: str) -> tuple[str, str]:
-        """Returns the kind of problem with a name that `find` does not know, and what was found."""
+        """Returns the kind and the details of the problem with a name that `find` does not know."""
         if is_unsafe(name):
             return "unsafe path", repr(name)
         if name in self._links:
@@ -48,8 +40,8 @@ class Layout:
         if any(os.path.isfile(folder / name) for folder in _tops(self.root)):
             endings = ", ".join(picture_files.ENDINGS)
             return "unknown picture", f"{name!r} does not have the ending of a picture ({endings})"
-        alike = self._alike.get(name.casefold()) or self._alike.get(_base(name))
-        return "unknown picture", repr(name) + (f"; is it {alike!r}?" if alike else "")
+        similar = self._similar.get(name.casefold()) or self._similar.get(_base(name))
+        return "unknown picture", repr(name) + (f"; is it {similar!r}?" if similar else "")
 
 
 def read_layout(manual_dir: str | os.PathLike) -> Layout:
@@ -58,27 +50,20 @@ def read_layout(manual_dir: str | os.PathLike) -> Layout:
     for top in filter(Path.is_dir, _tops(layout.root)):
         for name, path in _walk(layout, top):
             if name in paths:
-                also = f"{IMAGES}/{name} has the same name"
-                layout.problems.append(Problem("ambiguous name", f"{UNLABELED}/{name}", 0, also))
+                text = f"{IMAGES}/{name} has the same name"
+                layout.problems.append(Problem("ambiguous name", f"{UNLABELED}/{name}", 0, text))
             paths.setdefault(name, path)
     layout.paths = dict(sorted(paths.items()))
     for name in layout.paths:
         layout._composed.setdefault(picture_files.compose(name), name)
         for key in (name.casefold(), _base(name)):
-            layout._alike.setdefault(key, name)
+            layout._similar.setdefault(key, name)
     return layout
 
 
 def _tops(root: Path) -> list[Path]:
-    """The folders that names are relative to."""
+    """Returns the folders that names are relative to."""
     return [root / IMAGES, root / UNLABELED] if (root / IMAGES).is_dir() else [root]
-
-
-def _is_text(name: str) -> bool:
-    try:
-        return bool(name.encode())
-    except UnicodeEncodeError:  # Bytes that are not UTF-8.
-        return False
 
 
 def _base(name: str) -> str:
@@ -86,25 +71,23 @@ def _base(name: str) -> str:
 
 
 def _why_left_out(layout: Layout, path: Path, name: str, kind: Kind, inside: Path) -> str:
-    """Returns why what a walk has reached is left out; "" for a picture that is not."""
+    """Returns why a step of a walk is left out; "" for a picture to use."""
     if kind is Kind.LINK:
         return "a link to a folder; the pictures in it are left out"
     if kind is Kind.UNREADABLE:
         return "a folder that cannot be opened; the pictures in it are left out"
     if path.is_symlink():
-        bad = None
         if not Path(os.path.realpath(path)).is_relative_to(inside):
-            bad = "unsafe path", "a link that leads out of the folder"
+            layout._links[name] = "unsafe path", "a link that leads out of the folder"
         elif not path.exists():
-            bad = "unknown picture", "a link that leads to no file"
-        if bad:
-            layout._links[name] = bad
-            return bad[1]
-    return "" if _is_text(name) else "its name is not text in UTF-8"
+            layout._links[name] = "unknown picture", "a link that leads to no file"
+        if name in layout._links:
+            return layout._links[name][1]
+    return "" if name == name.encode(errors="ignore").decode() else "its name is not text in UTF-8"
 
 
 def _walk(layout: Layout, top: Path) -> Iterator[tuple[str, Path]]:
-    """Yields (name, path) of the pictures below a folder, which itself may be a link."""
+    """Yields (name, path) of the pictures below a folder, which may itself be a link."""
     inside = Path(os.path.realpath(top))
     for reached, kind in picture_files.walk(str(top), follow_links=False):
         if kind in (Kind.FOLDER, Kind.END):

@@ -1,8 +1,8 @@
-"""Perceptual hashes, which tell which pictures look the same: copies under another name, size or quality.
+"""Perceptual hashes, which show which pictures look the same: copies under another name, size or quality.
 
-The 256 bits of a hash tell which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
-aligned faces, the most similar of different pictures, copies that were resaved, resized, brightened or blurred differ
-from their originals in at most 28 bits, different pictures in at least 50 (docs/data.md).
+The 256 bits of a hash show which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
+aligned faces, the most similar kind of pictures, a resaved, resized, brightened or blurred copy differs from its
+original in at most 28 bits; different pictures differ in at least 50 (docs/data.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from scipy.sparse import coo_array, csgraph
 
 SIDE = 16  # Bits along each side of the hash.
 SAME = 36  # Bits by which two copies of one picture may differ.
-_FLAT = 2.0  # Standard deviation of 8-bit gray values below which a picture has no content to compare.
+_FLAT = 2.0  # Standard deviation of 8-bit gray values; a picture below it has no content to compare.
 _BLOCK = 512  # Hashes compared at a time.
 
 
@@ -27,33 +27,28 @@ def look(image: Image.Image) -> str:
     return str(imagehash.phash(small, hash_size=SIDE))
 
 
-def pairs_alike(hashes: Sequence[str], others: Sequence[str] | None = None) -> Iterator[tuple[int, int, int]]:
-    """Yields (index, other index, differing bits) of pairs of hashes that belong to the same picture.
+def matches(hashes: Sequence[str], others: Sequence[str] | None = None) -> Iterator[tuple[int, int, int]]:
+    """Yields (index, other index, differing bits) of pairs of hashes of `look` that belong to the same picture.
 
-    Args:
-        hashes: n hashes of `look`.
-        others: m hashes, compared also with the mirrored pictures; None compares each pair of the n hashes once.
+    Pictures are also compared with mirrored `others`; None compares each pair of `hashes` once.
     """
     left, rows = _bits(hashes)
-    if others is None:
-        for start in range(0, len(left), _BLOCK):
-            differing = _differing(left[start : start + _BLOCK], left[start:])
-            for i, j in np.argwhere(np.triu(differing <= SAME, 1)):
-                yield int(rows[start + i]), int(rows[start + j]), int(differing[i, j])
-        return
-    right, columns = _bits(others)
+    right, columns = (left, rows) if others is None else _bits(others)
     # Mirroring a picture changes the sign of every other horizontal frequency.
     mirror = np.packbits(np.tile(np.arange(SIDE) % 2 == 1, SIDE)).view(np.uint64)
     for start in range(0, len(left), _BLOCK):
-        block = left[start : start + _BLOCK]
-        differing = np.minimum(_differing(block, right), _differing(block ^ mirror, right))
-        for i, j in np.argwhere(differing <= SAME):
-            yield int(rows[start + i]), int(columns[j]), int(differing[i, j])
+        block, first = left[start : start + _BLOCK], start if others is None else 0
+        differing = _differing(block, right[first:])
+        if others is not None:
+            differing = np.minimum(differing, _differing(block ^ mirror, right))
+        same = differing <= SAME
+        for i, j in np.argwhere(np.triu(same, 1) if others is None else same):
+            yield int(rows[start + i]), int(columns[first + j]), int(differing[i, j])
 
 
 def groups(names: Sequence[str], hashes: Sequence[str]) -> dict[str, str]:
     """Maps each name to the first name of its group; a chain of pictures that look the same is one group."""
-    edges = np.array([(i, j) for i, j, _ in pairs_alike(hashes)], int).reshape(-1, 2)
+    edges = np.array([(i, j) for i, j, _ in matches(hashes)], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(edges)), edges.T), shape=(len(names),) * 2)
     _, labels = csgraph.connected_components(graph, directed=False)
     first = {}
@@ -61,7 +56,7 @@ def groups(names: Sequence[str], hashes: Sequence[str]) -> dict[str, str]:
 
 
 def _bits(hashes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the hashes that are not empty, uint64 [k, 4], and their indices, int [k]."""
+    """Returns the nonempty hashes, uint64 [k, 4], and their indices, int [k]."""
     kept = [(row, bytes.fromhex(text)) for row, text in enumerate(hashes) if text]
     rows = np.array([row for row, _ in kept], int)
     packed = np.frombuffer(b"".join(data for _, data in kept), np.uint64)
@@ -69,5 +64,5 @@ def _bits(hashes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _differing(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Numbers of differing bits, [n, m], between uint64 [n, 4] and [m, 4]."""
+    """Returns the numbers of differing bits, [n, m], between uint64 [n, 4] and [m, 4]."""
     return sum(np.bitwise_count(left[:, None, word] ^ right[None, :, word]).astype(np.uint16) for word in range(4))

@@ -9,13 +9,13 @@ from blur_jax.data.preprocessing import Box, Preprocessing, check_judgeable, cro
 from tfds_builders import schema
 from tfds_builders.folder_face_blur import likeness, splits
 from tfds_builders.folder_face_blur.layout import Layout, read_layout
-from tfds_builders.folder_face_blur.tables import Tables, read_tables
+from tfds_builders.folder_face_blur.tables import PAIRS, RANKED, Tables, read_tables
 from tfds_builders.folder_face_blur.votes import Combined, combine
 from tfds_builders.pictures import Failure, encode_png, in_threads
 
 
 class Look(NamedTuple):
-    """What was seen in a picture: its width and height in pixels, and the hash of `likeness.look`."""
+    """A picture's width and height in pixels, and its hash by `likeness.look`."""
 
     width: int
     height: int
@@ -26,55 +26,57 @@ class Sources:
     """A folder of pictures and its tables; both are read when they are first used."""
 
     def __init__(self, manual_dir: str | os.PathLike, preprocessing: Preprocessing) -> None:
-        """Takes the folder, and the crop and resize protocol."""
         self._manual_dir, self._preprocessing = manual_dir, preprocessing
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """The pictures."""
         return read_layout(self._manual_dir)
 
     @functools.cached_property
     def tables(self) -> Tables:
-        """The parsed tables."""
         return read_tables(self.layout)
 
     @functools.cached_property
     def combined(self) -> Combined:
-        """The pairs, each with the order that most annotators gave it."""
         return combine(self.tables.votes or [])
 
     @functools.cached_property
     def uses(self) -> dict[str, tuple[str, int]]:
-        """Picture -> file and line that first names it in a pair or a rank."""
-        return self.tables.uses()
+        """{picture: file and line of the first pair or rank that names it}."""
+        uses = {}
+        for vote in self.tables.votes or []:
+            for name in (vote.left, vote.right):
+                uses.setdefault(name, (PAIRS, vote.line))
+        for name, ranked in (self.tables.ranks or {}).items():
+            uses.setdefault(name, (RANKED, ranked.line))
+        return uses
 
     @functools.cached_property
     def wanted(self) -> list[str]:
-        """The pictures to store, sorted: those with a box where there are boxes, as `splits.chosen` chooses."""
+        """The pictures to store, sorted; boxes.csv, if it exists, restricts them to pictures with a box."""
         boxes = self.tables.boxes
         return splits.chosen((name for name in self.layout.paths if boxes is None or name in boxes), self.uses)
 
     def box(self, name: str) -> Box | None:
-        """The face in a wanted picture; None where it is the whole picture."""
+        """Returns the face in a wanted picture; None is the whole picture."""
         return self.tables.boxes[name].box if self.tables.boxes is not None else None
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """A hash of names, boxes and the pictures' sizes on disk; labels are not in it."""
+        """The `digest` of names, boxes and the pictures' sizes on disk."""
         paths = self.layout.paths
         return schema.digest([[name, self.box(name), paths[name].stat().st_size] for name in self.wanted])
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A hash of the labels and of the faces."""
+        """The `digest` of the labels and the faces."""
         votes = [list(vote) for vote in self.tables.votes or []]
         ranks = [[name, ranked.rank] for name, ranked in (self.tables.ranks or {}).items()]
         return schema.digest([votes, ranks, self.faces_fingerprint])
 
     @functools.cached_property
     def faces(self) -> dict[str, tuple[bytes, Look] | Failure]:
-        """Every wanted picture, decoded once: its face as PNG and what was seen of it, or why it cannot be read."""
+        """{wanted picture, decoded once: its face as PNG and its look, or its failure}."""
         return dict(zip(self.wanted, in_threads(self._read, self.wanted, faces=len(self.wanted))))
 
     def _read(self, name: str) -> list[tuple[bytes, Look] | Failure]:

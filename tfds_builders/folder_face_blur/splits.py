@@ -7,9 +7,9 @@ from tfds_builders.folder_face_blur.votes import Pair
 from tfds_builders.schema import shuffled
 
 HELD_OUT = 0.1  # Approximate share of the ordered pairs that validation gets.
-MOST_PICTURES = 10_000  # Pictures that are stored at most, beside those that a table names.
-MOST_UNLABELED = 20_000  # Pairs.
-_ROUNDS = 10  # Unlabeled pairs that each picture is in, unless there are too many pictures.
+MOST_PICTURES = 10_000  # Most pictures to store, beside those that a table names.
+MOST_UNLABELED = 20_000  # Most unlabeled pairs.
+_ROUNDS = 10  # Unlabeled pairs of each picture, up to `MOST_UNLABELED` in all.
 
 
 def chosen(names: Iterable[str], named: Iterable[str]) -> list[str]:
@@ -19,35 +19,32 @@ def chosen(names: Iterable[str], named: Iterable[str]) -> list[str]:
 
 
 def split_pairs(pairs: Sequence[Pair], same: Mapping[str, str]) -> tuple[list[Pair], list[Pair]]:
-    """Splits pairs into training and validation pairs.
+    """Splits pairs into training and validation pairs; each part has a pair with an order.
 
     Pictures are held out, not pairs: validation gets every pair with a held-out picture, so no training pair shows that
     picture or one that looks the same. Pictures are drawn by SHA-256 until a tenth of the ordered pairs, and at least
-    one, is held out; a picture that would bring the share above a fifth is skipped.
+    one, is held out; a picture that would bring the share above a fifth is skipped. If all pairs are of pictures that
+    look the same, these are not held out together.
 
     Args:
         pairs: all pairs; at least two of them have an order.
         same: {picture: name of its group of pictures that look the same}.
-
-    Returns:
-        (training pairs, validation pairs); each has a pair with an order. Where all pairs are of pictures that look
-        the same, these are not held out together.
     """
     ordered = {index for index, pair in enumerate(pairs) if pair.order}
+    held, pairs_of = [], {}
     for groups in (same, {name: name for name in same}):
         pairs_of = collections.defaultdict(set)
         for index, pair in enumerate(pairs):
             for name in pair.names:
                 pairs_of[groups[name]].add(index)
-        held = _held_out(pairs_of, ordered)
-        if held:
+        if held := _held_out(pairs_of, ordered):
             break
     out = set().union(*(pairs_of[name] for name in held))
     return [p for i, p in enumerate(pairs) if i not in out], [p for i, p in enumerate(pairs) if i in out]
 
 
 def _held_out(pairs_of: Mapping[str, set[int]], ordered: set[int]) -> list[str]:
-    """Chooses pictures, given the pairs of each; none if each of them is in all ordered pairs."""
+    """Chooses pictures, given {picture: its pairs}; none if each is in all ordered pairs."""
     wanted = max(1, round(HELD_OUT * len(ordered)))
     ordered_of = {name: pairs_of[name] & ordered for name in shuffled(pairs_of) if pairs_of[name] & ordered}
     held, out = [], set()
@@ -62,7 +59,7 @@ def _held_out(pairs_of: Mapping[str, set[int]], ordered: set[int]) -> list[str]:
 
 
 def unlabeled_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs pictures with each other: each round takes every picture once, in another order drawn by SHA-256."""
+    """Pairs pictures: each round takes every picture once, in another order drawn by SHA-256."""
     names, drawn = sorted(names), {}
     for round_ in range(_ROUNDS):
         order = shuffled(names, salt=f"{round_} ")

@@ -1,6 +1,6 @@
 """The tables beside the pictures: parsed and checked line by line, without touching a picture.
 
-- `pairs.csv`: `left,right,order[,annotator,time]`; order +1 the right picture is the blurrier, -1 the left, 0 a tie;
+- `pairs.csv`: `left,right,order[,annotator,time]`; order +1 the right picture is blurrier, -1 the left one, 0 a tie;
 - `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
 - `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
 
@@ -29,7 +29,7 @@ _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  #
 
 
 class Vote(NamedTuple):
-    """One line of `pairs.csv`; `annotator` may be empty."""
+    """A line of `pairs.csv`; `annotator` may be empty."""
 
     line: int
     left: str
@@ -39,14 +39,14 @@ class Vote(NamedTuple):
 
 
 class Boxed(NamedTuple):
-    """One line of `boxes.csv`."""
+    """A line of `boxes.csv`."""
 
     line: int
     box: Box
 
 
 class Ranked(NamedTuple):
-    """One line of `ranked.csv`."""
+    """A line of `ranked.csv`."""
 
     line: int
     rank: float
@@ -54,15 +54,7 @@ class Ranked(NamedTuple):
 
 @dataclasses.dataclass
 class Tables:
-    """The parsed tables; None stands for one that is not there.
-
-    Attributes:
-        votes: the valid lines of `pairs.csv`, in order.
-        boxes: name -> its line of `boxes.csv`.
-        ranks: name -> its line of `ranked.csv`.
-        problems: what is wrong with single lines.
-        warnings: what is harmless.
-    """
+    """The valid lines of the tables, None for a missing table; by name, except `votes`."""
 
     votes: list[Vote] | None = None
     boxes: dict[str, Boxed] | None = None
@@ -70,19 +62,8 @@ class Tables:
     problems: list[Problem] = dataclasses.field(default_factory=list)
     warnings: list[Problem] = dataclasses.field(default_factory=list)
 
-    def uses(self) -> dict[str, tuple[str, int]]:
-        """Picture -> file and line that first names it in `pairs.csv` or `ranked.csv`."""
-        uses = {}
-        for vote in self.votes or []:
-            for name in (vote.left, vote.right):
-                uses.setdefault(name, (PAIRS, vote.line))
-        for name, ranked in (self.ranks or {}).items():
-            uses.setdefault(name, (RANKED, ranked.line))
-        return uses
-
 
 def read_tables(layout: Layout) -> Tables:
-    """Reads every table that is there."""
     tables = Tables()
     if (layout.root / PAIRS).is_file():
         tables.votes = list(_read_votes(tables, layout))
@@ -94,7 +75,7 @@ def read_tables(layout: Layout) -> Tables:
 
 
 def _fields(raw: bytes) -> list[str]:
-    """Splits a line; raises ValueError for what is no line of a table."""
+    """Splits a line of a table; raises ValueError for another format."""
     if len(raw) > LONGEST_LINE:
         raise ValueError(f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read")
     try:
@@ -107,7 +88,7 @@ def _fields(raw: bytes) -> list[str]:
 
 
 def _header(fields: list[str], file: str) -> list[str]:
-    """Returns the columns; raises ValueError unless they are those of the file, in any order."""
+    """Returns the columns; raises ValueError unless the file may have them."""
     required, optional = COLUMNS[file]
     columns = [field.lower() for field in fields]
     if not set(required) <= set(columns) <= {*required, *optional} or len(set(columns)) < len(columns):
@@ -140,7 +121,7 @@ def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict
 
 
 def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> str | None:
-    """Returns the name of a picture as the disk has it; reports one that is not there."""
+    """Returns a picture's name in the disk's Unicode form; reports a missing picture."""
     known = layout.find(name)
     if known is None:
         kind, text = layout.why_not(name)
@@ -153,14 +134,14 @@ def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> s
 
 def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
     for line, row in _rows(tables, layout, PAIRS):
-        names = [_known(tables, layout, PAIRS, line, row[side]) for side in ("left", "right")]
+        left, right = (_known(tables, layout, PAIRS, line, row[side]) for side in ("left", "right"))
         if row["order"] not in _ORDERS:
             text = f"order {row['order']!r} is not +1 (the right one is blurrier), -1 (the left one) or 0 (a tie)"
             tables.problems.append(Problem("malformed line", PAIRS, line, text))
-        elif names[0] is not None and names[0] == names[1]:
-            tables.problems.append(Problem("pair with itself", PAIRS, line, repr(names[0])))
-        elif None not in names:
-            yield Vote(line, *names, _ORDERS[row["order"]], row.get("annotator", ""))
+        elif left is not None and left == right:
+            tables.problems.append(Problem("pair with itself", PAIRS, line, repr(left)))
+        elif left is not None and right is not None:
+            yield Vote(line, left, right, _ORDERS[row["order"]], row.get("annotator", ""))
 
 
 def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
@@ -173,14 +154,14 @@ def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
                 if name in boxes:
                     text = f"{name!r} has a box in line {boxes[name].line} already"
                     tables.problems.append(Problem("repeated line", BOXES, place.line, text))
-                elif name is not None:
+                elif name is not None and row.box is not None:
                     boxes[name] = Boxed(place.line, row.box)
     return boxes
 
 
 @contextlib.contextmanager
 def _malformed(tables: Tables) -> Iterator[None]:
-    """Reports what the parser of boxes raises, and leaves the block."""
+    """Reports an error of the parser of boxes, and leaves the block."""
     try:
         yield
     except LineError as error:

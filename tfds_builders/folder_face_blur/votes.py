@@ -21,18 +21,17 @@ class Pair(NamedTuple):
 
     @property
     def names(self) -> tuple[str, str]:
-        """Both pictures."""
         return self.left, self.right
 
 
 class Combined(NamedTuple):
-    """The votes, pair by pair.
+    """The combined votes.
 
     Attributes:
         pairs: one for each two pictures, by line.
         agreement: {"annotators", "pairs" (those that several annotators compared), "alpha" (None where all votes are
-            ties)}; None where no pair was compared by several annotators.
-        problems: annotators who contradict themselves.
+            ties)}; None if no pair was compared by several annotators.
+        problems: contradictions.
         warnings: repeated lines and cycles.
     """
 
@@ -43,10 +42,7 @@ class Combined(NamedTuple):
 
 
 def combine(votes: Iterable[Vote]) -> Combined:
-    """Gives each pair the order that most annotators chose, or a tie where two orders have equally many votes.
-
-    Without a column `annotator`, all lines count as one annotator's.
-    """
+    """Gives each pair the order with the most votes, or a tie if the top two orders have equally many."""
     problems, warnings = [], []
     first_votes, votes_of = {}, collections.defaultdict(dict)
     for vote in votes:
@@ -63,48 +59,33 @@ def combine(votes: Iterable[Vote]) -> Combined:
             text = f"{vote.left},{vote.right} has another order{by} in line {line}"
             problems.append(Problem("contradictory pair", PAIRS, vote.line, text))
     answers = [{who: order for who, (order, _) in by_annotator.items()} for by_annotator in votes_of.values()]
-    pairs = [
-        Pair(first.line, first.left, first.right, _majority(orders.values()))
-        for first, orders in zip(votes_of, answers)
-    ]
+    pairs = []
+    for first, orders in zip(votes_of, answers):
+        (order, most), *others = collections.Counter(orders.values()).most_common()
+        pairs.append(Pair(first.line, first.left, first.right, 0 if others and others[0][1] == most else order))
     return Combined(pairs, agreement(answers), problems, warnings + cycles(pairs))
 
 
-def _majority(orders: Iterable[int]) -> int:
-    (order, most), *others = collections.Counter(orders).most_common()
-    return 0 if others and others[0][1] == most else order
-
-
 def agreement(answers: Sequence[dict[str, int]]) -> dict[str, float | None] | None:
-    """Returns how well annotators agree: Krippendorff's alpha with the three orders as categories.
+    """Returns `Combined.agreement` of {annotator: order} of each pair: Krippendorff's alpha of the three orders.
 
-    Each pair counts in both directions, so alpha does not depend on which picture is on the left.
-
-    Args:
-        answers: {annotator: order} of each pair.
-
-    Returns:
-        as `Combined.agreement`; alpha is 1 for perfect agreement and 0 for chance.
+    Each pair counts in both directions, so alpha does not depend on which picture is on the left. It is 1 for perfect
+    agreement and 0 for chance.
     """
     shared = [orders for orders in answers if len(orders) > 1]
     if not shared:
         return None
     units = [[sign * order for order in orders.values()] for sign in (1, -1) for orders in shared]
     alpha = krippendorff_alpha(units)
-    return {
-        "annotators": len(set().union(*shared)),
-        "pairs": len(shared),
-        "alpha": None if alpha is None else round(alpha, 4),
-    }
+    alpha = None if alpha is None else round(alpha, 4)
+    return {"annotators": len(set().union(*shared)), "pairs": len(shared), "alpha": alpha}
 
 
 def krippendorff_alpha(units: Sequence[Sequence[int]]) -> float | None:
     """Returns Krippendorff's alpha for nominal data, in (-1, 1]; None where all values are the same.
 
-    Source: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C.
-
-    Args:
-        units: the values that annotators gave to each unit; at least one unit has two or more.
+    Annotators gave two or more values to at least one unit. Source: K. Krippendorff, "Computing Krippendorff's
+    Alpha-Reliability", 2011, section C.
     """
     units = [values for values in units if len(values) > 1]
     categories = sorted(set().union(*units))
@@ -144,7 +125,7 @@ def cycles(pairs: Iterable[Pair]) -> list[Problem]:
 
 
 def _path(graph: coo_array, start: int, end: int) -> list[int]:
-    """The nodes of a shortest path."""
+    """Returns the nodes of a shortest path."""
     _, before = csgraph.breadth_first_order(graph, start, return_predecessors=True)
     path = [end]
     while path[-1] != start:

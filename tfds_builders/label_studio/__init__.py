@@ -1,1 +1,1 @@
-"""Turns Label Studio's pairwise comparisons into pairs.csv: `python -m tfds_builders.label_studio`."""
+"""Converts Label Studio's pairwise comparisons to pairs.csv: `python -m tfds_builders.label_studio`."""

@@ -1,8 +1,8 @@
-"""The command: turns an export of pairwise comparisons into pairs.csv.
+"""The command: converts an export of pairwise comparisons to pairs.csv.
 
-An export tells which picture was selected; the question that annotators answered, `--question`, tells whether that is
-the sharper or the blurrier one. The labeling configuration (`--config`) tells which picture was on the left; without
-it, give the names of the pictures in a task's data (`--left-key`, `--right-key`).
+An export records the selected picture; `--question` states whether annotators selected the sharper or the blurrier one.
+The labeling configuration (`--config`) states which picture was on the left; without it, give the names of the pictures
+in a task's data (`--left-key`, `--right-key`).
 """
 
 import argparse
@@ -16,7 +16,6 @@ from blur_jax.runs import command_line
 
 
 def convert(arguments: argparse.Namespace) -> int:
-    """Writes the table; returns the exit status."""
     from blur_jax.runs.run_dir import write_atomically
     from tfds_builders.label_studio.answers import TIES, order_of, read_answers
     from tfds_builders.label_studio.interface import Interface, read_interface
@@ -30,7 +29,7 @@ def convert(arguments: argparse.Namespace) -> int:
     elif arguments.left_key and arguments.right_key:
         interface = Interface(arguments.left_key, arguments.right_key, arguments.control)
     else:
-        raise ValueError("which picture was on the left is unknown; give --config, or --left-key and --right-key")
+        raise ValueError("the left picture is unknown; give --config, or --left-key and --right-key")
     answers, cancelled = read_answers(Path(arguments.export).read_text("utf-8-sig"), interface)
     names = Names(arguments.photos or output.parent, arguments.strip_prefix)
     ties = [tie.lower() for tie in arguments.tie or TIES]
@@ -61,27 +60,22 @@ def convert(arguments: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tfds_builders.label_studio",
-        description="Turns pairwise comparisons exported from Label Studio (JSON or JSON-MIN) into pairs.csv.",
+        description="Converts pairwise comparisons exported from Label Studio (JSON or JSON-MIN) to pairs.csv.",
     )
     add = parser.add_argument
     add("export", metavar="EXPORT.json", help="the export")
-    add("--question", required=True, choices=("sharper", "blurrier"), help="what annotators selected a picture for")
+    add("--question", required=True, choices=("sharper", "blurrier"), help="which picture annotators selected")
     add("--output", required=True, metavar="PHOTOS/pairs.csv", help="the table to write")
-    add("--config", metavar="FILE.xml", help="the labeling configuration, which tells which picture was on the left")
+    add("--config", metavar="FILE.xml", help="the labeling configuration, which states which picture was on the left")
     add("--left-key", metavar="KEY", help="name of the left picture in the tasks' data, instead of --config")
     add("--right-key", metavar="KEY", help="name of the right one")
     add("--control", metavar="NAME", help="name of the Pairwise tag, if there are several")
     add("--photos", metavar="FOLDER", help="folder of the pictures; default the folder of --output")
-    add("--strip-prefix", metavar="TEXT", help="what to remove from a reference to a picture to get its name")
-    add(
-        "--tie",
-        action="append",
-        metavar="CHOICE",
-        help="a choice that means a tie, repeatable; default tie, equal, same, can't tell, cannot tell",
-    )
+    add("--strip-prefix", metavar="TEXT", help="the text to remove from a reference to a picture to get its name")
+    ties = "a choice that means a tie, repeatable; default tie, equal, same, can't tell, cannot tell"
+    add("--tie", action="append", metavar="CHOICE", help=ties)
     add("--overwrite", action="store_true", help="replace --output if it exists")
     return command_line.run(parser, convert, argv)
 

@@ -1,7 +1,7 @@
 """Reads annotators' answers from a Label Studio export and derives the order of a pair from an answer.
 
 Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in old exports); JSON-MIN, a list of records
-with the task's data and the values of the tags side by side.
+that hold both the task's data and the values of the tags.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,9 @@ TIES = ("tie", "equal", "same", "can't tell", "cannot tell")
 
 
 class Answer(NamedTuple):
-    """One annotator's answer to one task.
+    """An annotator's answer to a task: the values of its Pairwise tags, `selected`, and of its Choices tags.
 
-    Attributes:
-        task: name of the task, for messages.
-        data: the task's data.
-        selected: the values of Pairwise tags.
-        choices: the values of Choices tags.
-        annotator: e-mail address or number; "" if unknown.
-        time: the time of the answer, as exported.
+    `annotator` is an e-mail address or a number; "" if unknown. `time` has the format of the export.
     """
 
     task: str
@@ -34,14 +28,7 @@ class Answer(NamedTuple):
 
 
 def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
-    """Reads an export.
-
-    Args:
-        text: the JSON.
-        interface: what annotators saw.
-
-    Returns:
-        (answers, number of cancelled annotations, which are left out).
+    """Returns the answers of an export, and the number of cancelled annotations, which are left out.
 
     Raises:
         ValueError: the text is not an export.
@@ -78,8 +65,7 @@ def _full(data: dict[str, Any], annotation: dict[str, Any], task: str, interface
             choices += map(str, value["choices"]) if interface.choices is None or tag in interface.choices else []
         elif interface.control in (None, tag):
             selected += _selected(value)
-    who, time = annotation.get("completed_by"), annotation.get("created_at")
-    return Answer(task, data, selected, choices, _annotator(who), str(time or ""))
+    return _answer(task, data, selected, choices, annotation.get("completed_by"), annotation.get("created_at"))
 
 
 def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
@@ -94,35 +80,27 @@ def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
                 selected.append(item)
             elif isinstance(item, (str, dict)) and (interface.choices is None or tag in interface.choices):
                 choices += map(str, item.get("choices", [])) if isinstance(item, dict) else [item]
-    return Answer(
-        task, record, selected, choices, _annotator(record.get("annotator")), str(record.get("created_at") or "")
-    )
+    return _answer(task, record, selected, choices, record.get("annotator"), record.get("created_at"))
+
+
+def _answer(task: str, data: dict[str, Any], selected: list[str], choices: list[str], who: Any, time: Any) -> Answer:
+    if isinstance(who, dict):
+        who = who.get("email") or who.get("id")
+    return Answer(task, data, selected, choices, "" if who is None else str(who), str(time or ""))
 
 
 def _selected(value: dict[str, Any]) -> list[str]:
-    """Reads a Pairwise value: new exports have "selected", old ones also or only "pairwise", perhaps in a list."""
+    """Reads a Pairwise value: "selected" in new exports, "pairwise" in old ones, either perhaps in a list."""
     selected = value.get("selected") or value.get("pairwise")
     selected = selected[0] if isinstance(selected, list) and selected else selected
     return [] if selected in (None, [], "none") else [str(selected)]
 
 
-def _annotator(who: Any) -> str:
-    if isinstance(who, dict):
-        who = who.get("email") or who.get("id")
-    return "" if who is None else str(who)
-
-
 def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence[str] = TIES) -> int | None:
     """Returns the order of a pair as in `pairs.csv`: +1 the right picture is blurrier, -1 the left one, 0 a tie.
 
-    Args:
-        answer: the answer.
-        interface: what annotators saw.
-        question: "sharper" or "blurrier", what a selected picture is.
-        ties: values of Choices tags that mean a tie, in lower case.
-
-    Returns:
-        the order; None if the question was not answered.
+    An unanswered question has the order None. A selected picture is "sharper" or "blurrier", the `question`. `ties` are
+    values of Choices tags in lower case.
 
     Raises:
         ValueError: the selection is not one of the sides, or contradicts itself.
@@ -145,7 +123,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
     sides = [selected] if selected in words else [side for side in words if selected in words[side]]
     if len(sides) != 1:
         raise ValueError(
-            f"{excerpt(selected)} is selected, which is neither 'left' nor 'right' nor the name of one picture; give"
-            " the labeling configuration as --config"
+            f"{excerpt(selected)} is selected, which is neither 'left' nor 'right' nor the name of a picture; give the"
+            " labeling configuration as --config"
         )
     return 1 if (sides[0] == "left") == (question == "sharper") else -1

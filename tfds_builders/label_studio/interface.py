@@ -1,4 +1,4 @@
-"""Reads a labeling interface: which of a task's pictures was on the left."""
+"""Reads the sides of a task's pictures from a labeling interface."""
 
 import dataclasses
 import xml.etree.ElementTree
@@ -6,7 +6,7 @@ import xml.etree.ElementTree
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """What annotators saw.
+    """The labeling interface.
 
     Attributes:
         left_key: name of the left picture in a task's data.
@@ -26,14 +26,10 @@ class Interface:
 
 
 def read_interface(text: str, control: str | None = None) -> Interface:
-    """Reads a labeling configuration; toName lists the pictures from left to right.
-
-    Args:
-        text: the XML.
-        control: name of the Pairwise tag, if there are several.
+    """Reads a labeling configuration, XML; toName lists the pictures from left to right.
 
     Raises:
-        ValueError: the text is not XML, or does not have exactly one Pairwise tag with two pictures.
+        ValueError: the text is not XML, or does not have exactly one Pairwise tag (named `control`) with two pictures.
     """
     try:
         elements = list(xml.etree.ElementTree.fromstring(text.strip()).iter())
@@ -53,9 +49,11 @@ def read_interface(text: str, control: str | None = None) -> Interface:
         raise ValueError(f"{shown} does not name two tags, each with a value such as $image1")
     if objects[0] == "right" or objects[1] == "left":
         raise ValueError(
-            f"{shown} does not tell whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
+            f"{shown} does not show whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
             f" exports, give --left-key={keys[0]} --right-key={keys[1]} instead of --config"
         )
-    left, right = ({name, chosen[0].get(side)} for name, side in zip(objects, ("leftclass", "rightclass")))
-    choices = frozenset(tag.get("name") for kind, tag in tags if kind == "choices")
-    return Interface(*keys, chosen[0].get("name"), frozenset(left - {None}), frozenset(right - {None}), choices)
+    left, right = (
+        frozenset({name, chosen[0].get(side, name)}) for name, side in zip(objects, ("leftclass", "rightclass"))
+    )
+    choices = frozenset(tag["name"] for kind, tag in tags if kind == "choices" and "name" in tag)
+    return Interface(*keys, chosen[0].get("name"), left, right, choices)

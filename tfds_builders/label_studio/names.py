@@ -13,15 +13,14 @@ _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded f
 
 
 class Names:
-    """Finds the pictures of a folder.
+    """Finds the pictures of the folder `photos`, which has the layout of `folder_face_blur`.
 
     A reference has a path: that of a URL or bucket address, the `d` of a local file, or the target of a resolve link.
     The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has only its
-    own name. With a prefix, the name is exactly what follows the prefix.
+    own name. With a prefix, the name is exactly the text after the prefix.
     """
 
     def __init__(self, photos: str | os.PathLike, strip_prefix: str | None = None) -> None:
-        """Reads the folder `photos`, which has the layout of `folder_face_blur`."""
         self._layout, self._prefix = read_layout(photos), strip_prefix
         self._uploaded, self._taken = {}, {}
         self._deepest = 1 + max((name.count("/") for name in self._layout.paths), default=0)
@@ -29,11 +28,7 @@ class Names:
             self._uploaded.setdefault(_as_uploaded(name.rpartition("/")[2]), []).append(name)
 
     def find(self, data: dict[str, Any], key: str) -> str:
-        """Returns the name of a picture of a task.
-
-        Args:
-            data: the task's data.
-            key: name of the picture in the data.
+        """Returns the name of the picture `key` of a task's data.
 
         Raises:
             ValueError: the task or the folder does not have the picture, the folder has several candidates, or another
@@ -70,7 +65,7 @@ class Names:
 
 
 def _path(reference: str) -> str:
-    """Returns the path that a reference ends in, decoded."""
+    """Returns the decoded path of a reference."""
     url = urllib.parse.urlsplit(reference)
     query = urllib.parse.parse_qs(url.query)
     if "fileuri" in query:  # /tasks/7/resolve/?fileuri=..., base64 of the address in a bucket.
@@ -84,5 +79,5 @@ def _path(reference: str) -> str:
 
 
 def _as_uploaded(name: str) -> str:
-    """The name of an uploaded file in Label Studio without its prefix, as by Django's get_valid_filename."""
+    """Returns Label Studio's name of an uploaded file, without its prefix (Django's get_valid_filename)."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))

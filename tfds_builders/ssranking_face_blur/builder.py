@@ -1,4 +1,4 @@
-"""TFDS builder of the paper's release; see `lists` for the formats and `problems` for what is checked."""
+"""TFDS builder of the paper's release; see `lists` for the formats and `problems` for the checks."""
 
 import functools
 import math
@@ -23,7 +23,7 @@ SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels; small faces are blurrier, s
 
 
 def photograph(name: str) -> str:
-    """Returns the name without its last number: the photograph of a face (WIDER), the person of a picture (LFW, CASIA).
+    """Returns the photograph of a face (WIDER) or the person of a picture (LFW, CASIA), the name without its number.
 
     "LFW/AJ_Cook_0001.jpg" -> "LFW/AJ_Cook"; "CASIA_WebFace/0000133/039.jpg" -> "CASIA_WebFace/0000133".
     """
@@ -37,14 +37,13 @@ def held_out(names: Iterable[str]) -> frozenset[str]:
 
 
 class Sources:
-    """The contents of `manual_dir`, read once for all parts, when they are needed."""
+    """The contents of `manual_dir`, read once for all parts when first used."""
 
     def __init__(self, manual_dir: str | os.PathLike) -> None:
         self._manual_dir = manual_dir
 
     @functools.cached_property
     def release(self) -> lists.Release:
-        """The parsed and checked lists."""
         return lists.read_release(self._manual_dir)
 
     @functools.cached_property
@@ -59,13 +58,13 @@ class Sources:
 
     @functools.cached_property
     def pictures(self) -> dict[str, Path]:
-        """{face: path of its picture}, sorted, so rows do not depend on how faces are paired."""
+        """{face: path of its picture}, sorted, so rows do not depend on the pairs."""
         names = sorted(self.first_use)
         return {name: _locate(self.release.root, self.release.picture(name)) for name in names}
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of names, boxes and the pictures' sizes on disk, which differ between versions of a picture."""
+        """The `digest` of names, boxes and the pictures' sizes on disk."""
         sizes = {path: os.path.getsize(path) if os.path.isfile(path) else None for path in set(self.pictures.values())}
         return schema.digest([[name, self.release.crop(name).box, sizes[path]] for name, path in self.pictures.items()])
 
@@ -108,31 +107,24 @@ class SsrankingFaceBlur(schema.BlurDataset):
         sources: Sources | None = None,
         **kwargs: Any,
     ) -> None:
-        """Makes a builder of one part.
+        """Makes a builder of one part; `sources` is the content of `manual_dir`, if another part has read it.
 
-        Args:
-            manual_dir: directory with the release's text files and, beside them, the picture folders.
-            allow_missing: leave out lines with missing or unreadable pictures, or boxes outside them.
-            sources: `manual_dir` as another part has read it.
-            **kwargs: `config`, `preprocessing`, `data_dir`, ... as for the base class.
+        `manual_dir` holds the release's text files and the picture folders. With `allow_missing`, lines with missing or
+        unreadable pictures, or boxes outside them, are left out.
         """
-        self.manual_dir = manual_dir
-        self.allow_missing = allow_missing
+        self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = sources or Sources(manual_dir)
         self._shared = {"manual_dir": manual_dir, "allow_missing": allow_missing, "sources": self.sources}
         super().__init__(**kwargs)
 
     @property
     def release(self) -> lists.Release:
-        """The parsed and checked lists."""
         return self.sources.release
 
     def faces_fingerprint(self) -> str:
-        """Returns the `digest` of names, boxes and the pictures' sizes on disk."""
         return self.sources.faces_fingerprint
 
     def sources_fingerprint(self) -> str:
-        """Returns the `digest` of the lists and the faces."""
         return self.sources.fingerprint
 
     def download_and_prepare(self, **kwargs: Any) -> None:
@@ -146,12 +138,11 @@ class SsrankingFaceBlur(schema.BlurDataset):
         if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.allow_missing:
             raise ValueError(
                 f"{self.data_path} is prepared already, but from partial data; accept them (allow_missing=True,"
-                " --allow_missing, --config.data.allow_missing=True) or supply what is missing in"
+                " --allow_missing, --config.data.allow_missing=True) or supply the missing files in"
                 f" {self.manual_dir}; if you replaced files by others of the same size, remove the prepared folder"
             )
 
     def has(self, kind: str) -> bool:
-        """Whether a list of the part exists."""
         return not lists.lacking(self.release, kind)
 
     def check(self, required: Collection[str] = ()) -> None:
@@ -161,37 +152,37 @@ class SsrankingFaceBlur(schema.BlurDataset):
         self._usable_splits(("labeled", "unlabeled", "ranked"), {})
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the faces that are available; reads all first, and raises ReleaseError if anything is wrong."""
+        """Yields the available faces; reads all first, and raises ReleaseError for problems."""
         wanted = {}
         for name, path in self.sources.pictures.items():
             wanted.setdefault(path, []).append((name, self.release.crop(name).box))
         faces = read_faces(wanted, self.preprocessing)
-        failures = {name: face for name, face in faces.items() if isinstance(face, Failure)}
-        self._check([self._problem(name, failure) for name, failure in failures.items()], failures)
-        failures = {name: failure.kind for name, failure in failures.items()}
+        problems, failures = [], {}
+        for name, failure in faces.items():
+            if isinstance(failure, Failure):
+                crop, failures[name] = self.release.crop(name), failure.kind
+                details = f"{failure.details} (used by {self.sources.first_use[name]})"
+                problems.append(Problem(failure.kind, crop.file, crop.line, details))
+        self._check(problems, failures)
         self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Fails before the faces are written.
         self.info.metadata["failures"] = failures
         return (self._face_example(name, faces[name]) for name in self.sources.pictures if name not in failures)
 
-    def _face_example(self, name: str, image: bytes) -> dict[str, Any]:
+    def _face_example(self, name: str, image: Any) -> dict[str, Any]:
         size, group = min(self.release.crop(name).box[2:]), name.split("/")[-2]
         return {"image": image, "name": name, "size": np.float32(size), "group": group}
 
-    def _problem(self, name: str, failure: Failure) -> Problem:
-        crop = self.release.crop(name)
-        return Problem(failure.kind, crop.file, crop.line, f"{failure.found} (used by {self.sources.first_use[name]})")
-
-    def _check(self, problems: list[Problem], failures: Mapping[str, Failure]) -> None:
+    def _check(self, problems: list[Problem], failures: Mapping[str, str]) -> None:
         """Raises ReleaseError for problems of the lists and faces that `allow_missing` does not accept."""
         problems = self.release.problems + problems
         if self.allow_missing:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
         if problems:
-            report = coverage(self.release, self.kind, {name: failure.kind for name, failure in failures.items()})
-            raise ReleaseError(self.release.root, problems, coverage_table(report))
+            table = coverage_table(coverage(self.release, self.kind, failures))
+            raise ReleaseError(self.release.root, problems, table)
 
-    def row_splits(self) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        """Returns the pairs or ranks whose faces are available; the key is the line, as each split is of one list."""
+    def row_splits(self) -> dict[str, schema.Rows]:
+        """Returns the pairs or ranks whose faces are available; keys are lines, since each split is from one list."""
         self._check(lists.lacking(self.release, self.kind), {})
         rows, failures = self._prepared_faces()
         splits = self._usable_splits((self.kind,), failures)[self.kind]
@@ -203,26 +194,20 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return {split: (self._row_example(entry, rows) for entry in entries) for split, entries in splits.items()}
 
     def _usable_splits(self, kinds: Iterable[str], failures: Mapping[str, str]) -> dict[str, dict[str, list]]:
-        """Returns {part: {split: entries whose faces are available}}; raises ReleaseError if a split has none left."""
-        usable = {
-            kind: {
-                split: [entry for entry in entries if not any(name in failures for name in entry.names)]
-                for split, entries in _splits(self.release, kind).items()
-            }
-            for kind in kinds
-        }
-        if problems := [
-            Problem("empty split", split, 0, f"nothing is left for it in part {kind!r}")
-            for kind, splits in usable.items()
-            for split, entries in splits.items()
-            if not entries
-        ]:
+        """Returns {part: {split: entries whose faces are available}}; raises ReleaseError if a split is empty."""
+        usable, problems = {kind: {} for kind in kinds}, []
+        for kind, splits in usable.items():
+            for split, entries in _splits(self.release, kind).items():
+                splits[split] = [entry for entry in entries if failures.keys().isdisjoint(entry.names)]
+                if not splits[split]:
+                    problems.append(Problem("empty split", split, 0, f"nothing is left for it in part {kind!r}"))
+        if problems:
             table = coverage_table(coverage(self.release, self.kind, failures))
             raise ReleaseError(self.release.root, problems, table)
         return usable
 
     def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Prepares the faces where needed; returns {name: row} and, of faces without a row, {name: kind of problem}."""
+        """Prepares the faces; returns {name: row} and, of faces without a row, {name: kind of problem}."""
         faces = self.part("faces")
         faces.download_and_prepare()
         failures = dict(faces.prepared_metadata()["failures"])
@@ -230,20 +215,19 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return {name: row for row, name in enumerate(names)}, failures
 
     def _row_example(self, entry: lists.Pair | lists.Ranked, rows: Mapping[str, int]) -> tuple[int, dict[str, Any]]:
-        if self.kind == "ranked":
+        if isinstance(entry, lists.Ranked):
             return entry.line, {"face": rows[entry.name], "rank": np.float32(entry.rank)}
-        example = {"left": rows[entry.left], "right": rows[entry.right]}
-        example |= {"left_name": entry.left, "right_name": entry.right}
-        return entry.line, example | ({"order": np.int8(1)} if self.kind == "labeled" else {})
+        order = {"order": np.int8(1)} if self.kind == "labeled" else {}
+        names = {"left_name": entry.left, "right_name": entry.right}
+        return entry.line, {"left": rows[entry.left], "right": rows[entry.right], **names, **order}
 
     def facts(self) -> dict[str, Any]:
-        """Returns the headline splits and the bins of face size."""
         tests = [test for test, file in lists.TESTS.items() if file in self.release.entries]
         return {"headline_splits": tests, "size_bins": list(SIZE_BINS)}
 
 
 def _locate(root: Path, picture: str) -> Path:
-    """The path of a picture; LFW may be laid out as distributed, with one folder per person."""
+    """Returns the path of a picture; LFW may have its distributed layout, one folder per person."""
     path = root / picture
     person = re.sub(r"_\d+$", "", path.stem)
     nested = path.parent / person / path.name
@@ -251,7 +235,7 @@ def _locate(root: Path, picture: str) -> Path:
 
 
 def _splits(release: lists.Release, kind: str) -> dict[str, list]:
-    """{split: entries}, whether or not their faces are available, so splits do not depend on missing pictures."""
+    """Returns {split: entries}, including those with missing pictures, on which splits must not depend."""
     entries_of_lists = [release.entries[file] for file in lists.LISTS[kind] if file in release.entries]
     if kind == "unlabeled":
         return dict(zip(("train",), entries_of_lists))

@@ -1,16 +1,12 @@
-"""How much of the lists is available: counts per list, for the user and for the metadata."""
+"""Counts how much of each list is available, for the user and for the metadata."""
 
 import collections
 from collections.abc import Iterable, Mapping
 
 from tfds_builders.ssranking_face_blur.lists import LISTS, Release
 
-# Kind of problem with a picture -> its column in the coverage report.
-_COLUMNS = {
-    "missing image": "missing",
-    "unreadable image": "unreadable",
-    "box outside": "outside",
-}
+# {kind of problem with a picture: its column in the coverage report}.
+_COLUMNS = {"missing image": "missing", "unreadable image": "unreadable", "box outside": "outside"}
 _COUNTS = ("lines", "resolved", *_COLUMNS.values(), "faulty")
 
 
@@ -27,25 +23,21 @@ def coverage(release: Release, kind: str, failures: Mapping[str, str]) -> dict[s
         list, only those that the part uses), "resolved" (every face of the line is usable), "missing", "unreadable",
         "outside" (by the line's first face with a problem) and "faulty" (the line itself is wrong).
     """
-    report = {"lists": {}, "faces": {}}
-    names = {}
+    counted, names, sources = {}, {}, {}
     for file in LISTS[kind]:
         if file in release.entries:
             entries = release.entries[file]
             names.update((name, None) for entry in entries for name in entry.names)
             outcomes = [_outcome(entry.names, failures) for entry in entries]
             outcomes += ["faulty"] * (release.lines[file] - len(entries))
-            report["lists"][file] = _count(outcomes)
-    sources = {}
+            counted[file] = _count(outcomes)
     for name in names:
         sources.setdefault(release.crop(name).file, []).append(_outcome([name], failures))
-    report["faces"] = {file: _count(outcomes) for file, outcomes in sorted(sources.items())}
-    return report
+    return {"lists": counted, "faces": {file: _count(outcomes) for file, outcomes in sorted(sources.items())}}
 
 
 def _outcome(names: Iterable[str], failures: Mapping[str, str]) -> str:
-    kinds = [_COLUMNS[failures[name]] for name in names if name in failures]
-    return kinds[0] if kinds else "resolved"
+    return next((_COLUMNS[failures[name]] for name in names if name in failures), "resolved")
 
 
 def _count(outcomes: list[str]) -> dict[str, int]:
@@ -54,7 +46,6 @@ def _count(outcomes: list[str]) -> dict[str, int]:
 
 
 def coverage_table(report: dict[str, dict]) -> str:
-    """Returns the report of `coverage` as a plain-text table."""
     text = []
     for title, part in (("list", report["lists"]), ("faces used of", report["faces"])):
         text.append(f"{title:<44}" + "".join(f"{column:>12}" for column in _COUNTS))

@@ -17,12 +17,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfds_builders.problems import LONGEST_LINE, Problem, is_unsafe
 
 # {first folder of a name in the pair and test lists: (crop list with the rest of the name, folder of the original
-# pictures)}. The release does not document this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in its examples,
+# pictures)}. The release does not document this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in its examples;
 # the other two follow the pattern.
 FOLDERS = {
     "LFW": ("LFW_all_imgs_list.txt", "LFW"),
@@ -42,11 +42,11 @@ LISTS = {
     "unlabeled": (UNSUPERVISED,),
     "ranked": tuple(TESTS.values()),
 }
-_MOST_COMMAS = 100  # Per line: names may hold some, but a line of commas must not take quadratic time.
+_MOST_COMMAS = 100  # Per line; names may hold commas, but parsing takes quadratic time.
 
 
 class Crop(NamedTuple):
-    """One line of a crop list: `box` is (x, y, width, height) in pixels of the original picture."""
+    """A line of a crop list; `box` is (x, y, width, height) in pixels of the original picture."""
 
     file: str
     line: int
@@ -55,7 +55,7 @@ class Crop(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """One line of a pair list; in supervised lists the right face is blurrier."""
+    """A line of a pair list; in supervised lists the right face is blurrier."""
 
     line: int
     left: str
@@ -63,12 +63,11 @@ class Pair(NamedTuple):
 
     @property
     def names(self) -> tuple[str, str]:
-        """Both faces."""
         return self.left, self.right
 
 
 class Ranked(NamedTuple):
-    """One line of a test list; a larger rank is blurrier."""
+    """A line of a test list; a larger rank is blurrier."""
 
     line: int
     name: str
@@ -76,7 +75,6 @@ class Ranked(NamedTuple):
 
     @property
     def names(self) -> tuple[str]:
-        """The face."""
         return (self.name,)
 
 
@@ -87,34 +85,36 @@ class Release:
     Attributes:
         root: the directory of the lists and picture folders (`manual_dir`).
         crops: {crop list: {cropped name: Crop}}.
-        entries: {pair or test list: its valid lines, in order}.
+        entries: {pair or test list: its valid lines, each a `Pair` or `Ranked`, in order}.
         lines: {list: number of its lines that are not blank}.
         absent: crop lists that names need but that do not exist.
-        problems: everything that is wrong.
+        problems: all problems of the lists.
     """
 
     root: Path
     crops: dict[str, dict[str, Crop]] = dataclasses.field(default_factory=dict)
-    entries: dict[str, list[Pair] | list[Ranked]] = dataclasses.field(default_factory=dict)
+    entries: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     lines: dict[str, int] = dataclasses.field(default_factory=dict)
     absent: set[str] = dataclasses.field(default_factory=set)
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
-    def crop(self, name: str) -> Crop | None:
-        """The crop of a name such as "LFW/AJ_Cook_0001.jpg", or None."""
+    def knows(self, name: str) -> bool:
+        """Whether a crop list has a name such as "LFW/AJ_Cook_0001.jpg"."""
         folder, _, cropped = name.partition("/")
-        return self.crops.get(FOLDERS.get(folder, ("",))[0], {}).get(cropped)
+        return folder in FOLDERS and cropped in self.crops.get(FOLDERS[folder][0], {})
+
+    def crop(self, name: str) -> Crop:
+        """Returns the crop of a known name."""
+        folder, _, cropped = name.partition("/")
+        return self.crops[FOLDERS[folder][0]][cropped]
 
     def picture(self, name: str) -> str:
-        """The expected path of the picture of a known name, relative to `root`."""
+        """Returns the expected path of the picture of a known name, relative to `root`."""
         return f"{FOLDERS[name.partition('/')[0]][1]}/{self.crop(name).original}"
 
 
 def read_release(manual_dir: str | os.PathLike) -> Release:
-    """Reads and checks every list in a directory; the caller decides on the `problems`.
-
-    In unsupervised lists a repeated or reversed pair is not a problem, since no label depends on it.
-    """
+    """Reads and checks every list in a directory; unsupervised lists may repeat or reverse pairs."""
     release = Release(Path(manual_dir))
     for file, _ in FOLDERS.values():
         if (release.root / file).is_file():
@@ -131,7 +131,7 @@ def read_release(manual_dir: str | os.PathLike) -> Release:
 
 
 def lacking(release: Release, kind: str) -> list[Problem]:
-    """Returns the problem of a part without a list; nothing if it has one."""
+    """Returns the problem of a part without a list, [] if it has one."""
     if any(file in release.entries for file in LISTS[kind]):
         return []
     text = f"not found in {release.root}, but part {kind!r} needs it"
@@ -168,26 +168,25 @@ def _read_crops(release: Release, file: str) -> dict[str, Crop]:
     crops = {}
     for number, text in _lines(release, file):
         fields = [field.strip() for field in text.split(">>")]
-        box = fields[2].split() if len(fields) == 4 else []
-        problem = None
         if len(fields) != 4 or not all(fields):
             problem = ("malformed line", f"{text!r} is not 'DataSet>>original>>x y w h>>cropped'")
-        elif len(box) != 4 or not all(re.fullmatch("-?[0-9]{1,9}", value) for value in box):
+        elif not (box := re.fullmatch(r"\s+".join([r"(-?[0-9]{1,9})"] * 4), fields[2])):
             problem = ("malformed line", f"box {fields[2]!r} is not four integers 'x y w h'")
         elif is_unsafe(fields[1]) or is_unsafe(fields[3]):
             problem = ("unsafe path", f"{fields[1]!r}, cropped as {fields[3]!r}")
         elif fields[3] in crops:
             problem = ("duplicate crop", f"{fields[3]!r} is already in line {crops[fields[3]].line}")
-        if problem:
-            release.problems.append(Problem(problem[0], file, number, problem[1]))
         else:
-            crops[fields[3]] = Crop(file, number, fields[1], tuple(int(value) for value in box))
+            x, y, width, height = map(int, box.groups())
+            crops[fields[3]] = Crop(file, number, fields[1], (x, y, width, height))
+            continue
+        release.problems.append(Problem(problem[0], file, number, problem[1]))
     return crops
 
 
 def _is_known(release: Release, file: str, line: int, name: str) -> bool:
-    """Whether a crop list has the name; reports why not."""
-    if release.crop(name):
+    """Whether a crop list has the name; reports an unknown name."""
+    if release.knows(name):
         return True
     folder, slash, _ = name.partition("/")
     if is_unsafe(name):
@@ -214,7 +213,7 @@ def _split_pair(release: Release, text: str) -> tuple[str, str] | None:
         return None
     pairs = [(text[:cut].strip(), text[cut + 1 :].strip()) for cut in cuts]
     if len(pairs) > 1:
-        pairs = [pair for pair in pairs if all(release.crop(name) for name in pair)]
+        pairs = [pair for pair in pairs if all(map(release.knows, pair))]
     return pairs[0] if len(pairs) == 1 and all(pairs[0]) else None
 
 
@@ -223,8 +222,8 @@ def _read_pairs(release: Release, file: str) -> list[Pair]:
     for number, text in _lines(release, file):
         pair = _split_pair(release, text)
         if pair is None:
-            what = f"{text!r} is not 'left,right', or its commas do not tell the two names apart"
-            release.problems.append(Problem("malformed line", file, number, what))
+            details = f"{text!r} is not 'left,right', or its commas do not separate two known names"
+            release.problems.append(Problem("malformed line", file, number, details))
         elif pair[0] == pair[1]:
             release.problems.append(Problem("pair with itself", file, number, repr(pair[0])))
         elif all([_is_known(release, file, number, name) for name in pair]):
@@ -241,18 +240,18 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
         except ValueError:
             name, rank = text, math.nan
         if not abs(rank) < 3e38:  # The range of float32.
-            what = f"{text!r} is not 'name order' with a finite number"
-            release.problems.append(Problem("malformed line", file, number, what))
+            details = f"{text!r} is not 'name order' with a finite number"
+            release.problems.append(Problem("malformed line", file, number, details))
         elif name in ranks:
-            what = f"{name!r} is already in line {ranks[name].line}"
-            release.problems.append(Problem("repeated line", file, number, what))
+            details = f"{name!r} is already in line {ranks[name].line}"
+            release.problems.append(Problem("repeated line", file, number, details))
         elif _is_known(release, file, number, name):
             ranks[name] = Ranked(number, name, rank)
     return list(ranks.values())
 
 
 def _check_labels(release: Release) -> None:
-    """Reports labeled pairs that a list repeats, and pairs that have both orders in any lists."""
+    """Reports labeled pairs that a list repeats, and pairs that have both orders in the lists."""
     places = {}
     for file in LISTS["labeled"]:
         lines = {}
