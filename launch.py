@@ -3,11 +3,11 @@
     python launch.py --workdir=RUN                                         the demo of configs/default.py
     python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, and one field of it changed
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
-    python launch.py --mode=dry_run --config=FILE                          what a run would take: memory, time a step
+    python launch.py --mode=dry_run --config=FILE                          memory, and time a step, of a run
 
-configs/default.py documents every field. The same command again resumes a run that was stopped. Exit status: 0 done,
-1 failed, 2 wrong command line, 75 to be tried again (stopped by SIGTERM or Ctrl-C and saved, or another process of the
-run has stopped), 130 ended by Ctrl-C with nothing to save.
+configs/default.py documents every field. The same command resumes a run that was stopped. Exit status: 0 done, 1
+failed, 2 wrong command line, 75 try again (stopped by SIGTERM or Ctrl-C and saved, or another process of the run has
+stopped), 130 ended by Ctrl-C with nothing to save.
 """
 
 import os
@@ -19,7 +19,7 @@ from ml_collections import config_flags
 
 from blur_jax.runs import command_line, signals
 
-DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is what sysexits.h calls EX_TEMPFAIL: to be tried again.
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL of sysexits.h: try again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to continue"
 _LOST = (
@@ -29,14 +29,13 @@ _LOST = (
 
 
 def refuse(mistake: str) -> NoReturn:
-    """Exits with one sentence about what is wrong with the command line."""
     print(f"launch.py: {mistake} (see --help and configs/default.py)", file=sys.stderr)
     sys.exit(USAGE)
 
 
 try:
     _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file, see configs/.", lock_config=True)
-except Exception as error:  # A wrong field of the default config is found here; other config files may raise anything.
+except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
     refuse(command_line.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run directory: checkpoints, metrics and the report go here. A local path or gs://."
@@ -47,21 +46,21 @@ _MODE = flags.DEFINE_enum(
     ["train", "evaluate", "dry_run"],
     "Train and then evaluate; or only evaluate the best checkpoint of a run, or that of --workdir=RUN/checkpoints/STEP,"
     " on the run's own data unless --config.data.<field> names others; or, before an expensive run, make a few steps"
-    " and print the memory and time it would take, writing no run: data are prepared where they are not, --workdir may"
-    " be left out, and a run that is there is only checked to be of the same config.",
+    " and print the memory and time that it would take. A dry run prepares data but writes no run, needs no --workdir,"
+    " and only checks that an existing run has the same config.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Where --mode=evaluate writes its results; default the run directory.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the results of --mode=evaluate; default the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Be one process of several; JAX finds the others on Cloud TPU, Slurm and Open MPI."
 )
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "Elsewhere: HOST:PORT of process 0; needs the next two flags.")
-_PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.", lower_bound=1)
-_PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0 on.", lower_bound=0)
+_PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes.", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process", None, "Index of this process, from 0.", lower_bound=0)
 
 
 def run(mode: str, workdir: str | None, output: str | None) -> int:
-    """Prepares the data where needed, does what `mode` says and prints what came of it; returns the exit status."""
-    # Imported here, so that --help and mistakes on the command line are answered at once.
+    """Prepares the data, runs `mode` and prints the result; returns the exit status."""
+    # Imports take seconds, which --help and mistakes on the command line need not wait for.
     from blur_jax.evaluate import overrides
     from blur_jax.runs import checkpoints, distributed, program_cache
     from blur_jax.train.config_check import check_config, divisible
@@ -74,7 +73,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     else:
         distributed.divide_cpu(*divisible(config))
     saved = None
-    # What can be refused at once is refused before minutes go into preparing the data.
+    # Mistakes are refused before minutes go into preparing the data.
     if mode != "evaluate":
         check_config(config, workdir)
     else:
@@ -82,21 +81,20 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
         given = config_flags.get_override_values(flag)
         config = overrides.merge(saved.config, given, config, chosen=flag.present > 0)
         overrides.check_output(saved.config.data, config.data, output)
-    required = required_parts(config, mode)
-    config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required)
-    if mode == "dry_run":
+    config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required_parts(config, mode))
+    if mode == "dry_run" or workdir is None:  # `parse` requires a workdir for the other modes.
         from blur_jax.train import dry_run
 
         distributed.say(dry_run.report(config, workdir))
         return DONE
-    if mode == "evaluate":
-        overrides.check_output(saved.config.data, config.data, output)  # Their sources are only known now.
+    if saved is not None:
+        overrides.check_output(saved.config.data, config.data, output)  # Preparation has set the sources.
     else:
         from blur_jax.train.loop import train
 
         if not train(config, workdir):
             return STOPPED
-    # Only now, since drawing takes a second to import, which the first step need not wait for.
+    # The first step need not wait for plots to be imported.
     from blur_jax.evaluate.evaluation import evaluate, summary_text
 
     distributed.say(summary_text(evaluate(config, workdir, output, saved), workdir, output))
@@ -104,11 +102,10 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Runs what the flags ask for; errors that a user can fix become one sentence."""
+    """Runs the mode; errors that a user can fix become one sentence."""
     if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)  # The libraries log much that only debugging needs.
-        # Threads of Orbax log what went wrong with a traceback, and then raise it where it is reported here. And it
-        # misses the validation accuracy of a checkpoint between validations, as when the run is stopped.
+        logging.set_verbosity(logging.WARNING)
+        # Orbax logs errors that it also raises, and a missing accuracy of checkpoints between validations.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
         signals.divide(_LOST, STOPPED)
@@ -120,14 +117,14 @@ def main(argv: list[str]) -> int:
             raise
         status = report(error)
         sys.stdout.flush()
-        # Anything else waits for other processes, which may be waiting for this one, and for threads that hit the same.
+        # A normal exit waits for threads, and for other processes, which may wait for this one.
         os._exit(status)
     except KeyboardInterrupt:
         signals.leave(_INTERRUPTED)
 
 
 def report(error: Exception) -> int:
-    """Prints what went wrong and returns the exit status; raises again what no user can have caused."""
+    """Prints an error that a user can cause, and returns the exit status; raises any other error."""
     if _DISTRIBUTED.value:
         from blur_jax.runs import distributed
 
@@ -141,23 +138,23 @@ def report(error: Exception) -> int:
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Reads the flags, and with them the config."""
+    """Reads the flags and the config."""
     try:
         rest = flags.FLAGS(argv)
-        _CONFIG.value.lock()  # Fails where the config file could not be read.
-    except SystemExit:  # --help, which absl ends with 1.
+        _CONFIG.value.lock()  # Fails if the config file could not be read.
+    except SystemExit:  # absl ends --help with 1.
         sys.exit(DONE)
     except Exception as error:
         refuse(command_line.flag_error(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
     if not _WORKDIR.value and _MODE.value != "dry_run":
-        refuse("--workdir=RUN is missing: the folder where the run is kept")
-    explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    if any(value is not None for value in explicit) and (None in explicit or not _DISTRIBUTED.value):
-        refuse("--coordinator, --processes and --process go together, and with --distributed")
-    if None not in explicit and _PROCESS.value >= _PROCESSES.value:
-        refuse(f"--process={_PROCESS.value} must be below --processes={_PROCESSES.value}; they count from 0 on")
+        refuse("--workdir=RUN is missing; give the folder of the run")
+    _, processes, process = explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    if explicit != (None, None, None) and (None in explicit or not _DISTRIBUTED.value):
+        refuse("--coordinator, --processes and --process need each other and --distributed")
+    if processes is not None and process is not None and process >= processes:
+        refuse(f"--process={process} must be below --processes={processes}; processes count from 0")
     if _OUTPUT.value and _MODE.value != "evaluate":
         refuse("--output is for --mode=evaluate; a run that trains writes to --workdir")
     return rest

@@ -1,7 +1,7 @@
 """The demo: semi-supervised training on real faces with blur of known strength. Every field is documented here.
 
-A field that is unset (`placeholder`) turns off what it names, or leaves the choice to the code. A warm-up that would
-not end before the run does takes half of the run.
+An unset field (`placeholder`) turns its feature off or leaves the choice to the code. A warm-up as long as the run or
+longer takes half of the run.
 
 Command:  python launch.py --workdir=runs/demo
 Machine:  2 CPU cores, no accelerator
@@ -14,7 +14,6 @@ from ml_collections.config_dict import placeholder
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the default config; other config files change a few of its fields."""
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialization, data order and every random draw.
     config.steps = 600  # Updates in the run.
@@ -38,9 +37,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.clip_norm = 1.0  # Largest global gradient norm; unset it to clip nothing.
     config.optimizer.max_skipped_updates = 0  # In a row, where a gradient is not finite; 0 stops the run at once.
     config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, which then does the scoring.
-    config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean of so many steps.
+    config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean over these steps.
     config.checkpoint_every = 100  # Steps between validations, each a row of validation.jsonl and a checkpoint.
-    config.keep = 2  # Newest checkpoints kept, beside the best by validation.
+    config.keep = 2  # Newest checkpoints to keep, beside the best by validation.
     config.evaluation = ml_collections.ConfigDict()
     config.evaluation.batch_size = 256  # Images in a global batch.
     config.evaluation.resamples = 1000  # Resamples of the bootstrap.
@@ -58,7 +57,7 @@ def _data() -> ml_collections.ConfigDict:
     data.context = 1.0  # Side of the square crop over the longer side of the face box.
     data.labeled_split = "train"  # Split of the labeled pairs to train on.
     data.labeled_count = placeholder(int)  # Train on this many labeled pairs only, drawn by the seed.
-    data.leave_out = placeholder(str)  # Leave out training pairs with a face whose name holds this: an event, a person.
+    data.leave_out = placeholder(str)  # Leave out training pairs with a face whose name contains this text.
     data.cache_mb = 2048  # Keep decoded faces in memory if they take no more MiB than this.
     return data
 
@@ -66,12 +65,12 @@ def _data() -> ml_collections.ConfigDict:
 def _model() -> ml_collections.ConfigDict:
     model = ml_collections.ConfigDict()
     model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
-    model.blocks = placeholder(int)  # Keep only the first so many blocks of efficientnet_lite0.
-    model.pool_center = False  # Pool over the central half of each feature map, too.
+    model.blocks = placeholder(int)  # Keep only this many first blocks of efficientnet_lite0.
+    model.pool_center = False  # Also pool over the central half of each feature map.
     model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
-    model.frozen_blocks = 0  # Leave the stem and the first so many blocks of efficientnet_lite0 as they are.
+    model.frozen_blocks = 0  # Do not train this many first blocks, and the stem, of efficientnet_lite0.
     model.linear_probe_strength = placeholder(float)  # Start from a head fitted to the labeled pairs, of this strength.
-    model.dtype = "float32"  # Of the computation, "float32" or "bfloat16"; parameters are always float32.
+    model.dtype = "float32"  # Computation in "float32" or "bfloat16"; parameters are always float32.
     return model
 
 
@@ -79,12 +78,12 @@ def _consistency() -> ml_collections.ConfigDict:
     consistency = ml_collections.ConfigDict()
     consistency.quadruplet_weight = 1.0  # Weight of quadruplet ranking consistency; 0 turns it off.
     consistency.pairwise_weight = 0.0  # Weight of pairwise ranking consistency; 0 turns it off.
-    consistency.distillation_weight = 0.0  # Weight of distilling the order that the run's start gives; 0 turns it off.
+    consistency.distillation_weight = 0.0  # Weight of distilling the order by the run's start; 0 turns it off.
     consistency.margin = 0.05  # Margin of quadruplet and pairwise consistency.
     consistency.temperature = 0.2  # Difference of logits at which distillation takes an order for 73% sure.
-    consistency.pairs_per_degradation = 1  # Unlabeled pairs degraded alike; distillation compares all their images.
+    consistency.pairs_per_degradation = 1  # Unlabeled pairs with the same draw; distillation compares all their images.
     consistency.share_degradation = True  # False degrades each image by its own draw, which the paper argues against.
-    consistency.warmup_steps = 100  # The weights rise from 0 over so many steps: early pseudo-labels are noise.
+    consistency.warmup_steps = 100  # Steps over which the weights rise from 0: early pseudo-labels are noise.
     consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less do not count.
     return consistency
 

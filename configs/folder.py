@@ -1,4 +1,4 @@
-"""One's own pictures: a folder with pairs.csv, learned with the recipe of configs/wider_blur.py.
+"""Your own pictures: a folder with pairs.csv, and the recipe of configs/wider_blur.py.
 
 PHOTOS holds pictures and pairs.csv, twenty pairs or more, see docs/data.md. The result is that of this recipe on WIDER
 FACE with 30 and 100 of its pairs.
@@ -15,7 +15,6 @@ from configs import wider_blur
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config."""
     config = wider_blur.get_config()
     config.data.name = "folder_face_blur"
     return config

@@ -1,7 +1,7 @@
-"""Real photographs with real human labels: a ranker on ImageNet features that unlabeled pictures make robust.
+"""Real photographs with human labels: a ranker on ImageNet features that unlabeled pictures make robust.
 
-A linear head is fitted to the labeled pairs on the features of EfficientNet-Lite0. How it orders clean unlabeled
-pictures is then taught on the same pictures at another resolution, while it keeps to the labels.
+A linear head is fitted to the labeled pairs on the features of EfficientNet-Lite0. Training then teaches its order of
+clean unlabeled pictures at lower resolutions, and keeps the order of the labels.
 
 DIR holds lists in the formats of the paper's release beside the photographs, see docs/data.md. The result is on pairs
 derived from the blur attribute of WIDER FACE.
@@ -18,7 +18,6 @@ from configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config."""
     config = default.get_config()
     config.steps = config.checkpoint_every = 200
     config.data.name = "ssranking_face_blur"
@@ -26,25 +25,21 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
-    config.model.frozen_blocks = 8  # The last three learn what noise is, as a head cannot; more gain nothing.
+    config.model.frozen_blocks = 8  # The last three blocks learn to ignore noise; training more gains nothing.
     config.model.pool_center = True
     config.model.pretrained = True
     config.model.linear_probe_strength = 1e-4
 
-    config.batch.labeled = 16
-    config.batch.unlabeled = 16
-    # Human labels are noisy: what matters is the order, not a wide gap.
+    config.batch.labeled = config.batch.unlabeled = 16
     config.ranking.margin = 0.3
     config.optimizer.learning_rate = 3e-4
-    config.optimizer.warmup_steps = 20
     config.optimizer.weight_decay = 0.0
-    # A long average keeps part of what it started from, which other events repay (Wortsman et al., CVPR 2022).
+    # A long average keeps part of the initial parameters, which helps on other events (Wortsman et al., CVPR 2022).
     config.ema_decay = 0.99
-    # The fitted head, which sees a picture as it is, teaches the same order at 1/1.7 to 1/3.6 of the resolution.
+    # The fitted head scores clean pictures and teaches their order at 1/1.7 to 1/3.6 of the resolution.
     config.consistency.quadruplet_weight = 0.0
     config.consistency.distillation_weight = 16.0
     config.consistency.pairs_per_degradation = 4
     config.degradation.families = ("downup",)
-    config.degradation.rms_min = 0.01
     config.degradation.rms_max = 0.02
     return config

@@ -71,7 +71,7 @@ def test_a_mistake_ends_all_processes_with_its_sentence(arguments, subprocess_en
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--distributed", "--processes=2"], "go together"),
+        (["--distributed", "--processes=2"], "need each other"),
         (["--coordinator=a:1", "--processes=2", "--process=0"], "and with --distributed"),
         (["--distributed", "--coordinator=a:1", "--processes=2", "--process=2"], "--process=2 must be below"),
     ],
