@@ -18,18 +18,30 @@ def get_config() -> ml_collections.ConfigDict:
     config.seed = 0  # Fixes initialization, data order and every random draw.
     config.steps = 600  # Updates in the run.
     config.start_from = placeholder(str)  # A run, or its checkpoints/<step>, whose parameters training starts from.
-    config.data = _data()
+    data = config.data = ml_collections.ConfigDict()
+    data.name = "demo_face_blur"  # A data set of tfds_builders/.
+    data.dir = placeholder(str)  # Where prepared data live; unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.
+    data.manual_dir = placeholder(str)  # The user's own image folders and lists, for data sets that need them.
+    data.allow_missing = False  # Accept that some pictures of the lists are missing.
+    data.sources = placeholder(str)  # Hash of the lists and pictures; unset, launch.py fills it in.
+    data.image_size = 64  # Side of the square that the network sees, in pixels.
+    data.context = 1.0  # Side of the square crop over the longer side of the face box.
+    data.labeled_split = "train"  # Split of the labeled pairs to train on.
+    data.labeled_count = placeholder(int)  # Train on this many labeled pairs only, drawn by the seed.
+    data.leave_out = placeholder(str)  # Leave out training pairs with a face whose name contains this text.
+    data.cache_mb = 2048  # Keep decoded faces in memory if they take no more MiB than this.
     config.batch = ml_collections.ConfigDict()
     config.batch.labeled = 32  # Labeled pairs in a global batch.
     config.batch.unlabeled = 32  # Unlabeled pairs in a global batch.
-    config.model = _model()
-    config.ranking = ml_collections.ConfigDict()
-    config.ranking.weight = 1.0  # Weight of the labeled pairs; 0 learns from unlabeled pictures alone.
-    config.ranking.margin = 0.1  # How much the blurrier image of a labeled pair must outscore the other.
-    config.ranking.tie_margin = 0.05  # How much the scores of a tied pair may differ.
-    config.consistency = _consistency()
-    config.degradation = _degradation()
-    config.augment = _augment()
+    model = config.model = ml_collections.ConfigDict()
+    model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
+    model.blocks = placeholder(int)  # Keep only this many first blocks of efficientnet_lite0.
+    model.pool_center = False  # Also pool over the central half of each feature map.
+    model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
+    model.frozen_blocks = 0  # Do not train this many first blocks, and the stem, of efficientnet_lite0.
+    model.linear_probe_strength = placeholder(float)  # Start from a head fitted to the labeled pairs, of this strength.
+    model.dtype = "float32"  # Computation in "float32" or "bfloat16"; parameters are always float32.
+    _set_losses(config)
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 6e-3  # The peak; cosine decay to 0 follows the warm-up.
     config.optimizer.warmup_steps = 20  # Steps over which the learning rate rises to its peak.
@@ -46,36 +58,12 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
-def _data() -> ml_collections.ConfigDict:
-    data = ml_collections.ConfigDict()
-    data.name = "demo_face_blur"  # A data set of tfds_builders/.
-    data.dir = placeholder(str)  # Where prepared data live; unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.
-    data.manual_dir = placeholder(str)  # The user's own image folders and lists, for data sets that need them.
-    data.allow_missing = False  # Accept that some pictures of the lists are missing.
-    data.sources = placeholder(str)  # Hash of the lists and pictures; unset, launch.py fills it in.
-    data.image_size = 64  # Side of the square that the network sees, in pixels.
-    data.context = 1.0  # Side of the square crop over the longer side of the face box.
-    data.labeled_split = "train"  # Split of the labeled pairs to train on.
-    data.labeled_count = placeholder(int)  # Train on this many labeled pairs only, drawn by the seed.
-    data.leave_out = placeholder(str)  # Leave out training pairs with a face whose name contains this text.
-    data.cache_mb = 2048  # Keep decoded faces in memory if they take no more MiB than this.
-    return data
-
-
-def _model() -> ml_collections.ConfigDict:
-    model = ml_collections.ConfigDict()
-    model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
-    model.blocks = placeholder(int)  # Keep only this many first blocks of efficientnet_lite0.
-    model.pool_center = False  # Also pool over the central half of each feature map.
-    model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
-    model.frozen_blocks = 0  # Do not train this many first blocks, and the stem, of efficientnet_lite0.
-    model.linear_probe_strength = placeholder(float)  # Start from a head fitted to the labeled pairs, of this strength.
-    model.dtype = "float32"  # Computation in "float32" or "bfloat16"; parameters are always float32.
-    return model
-
-
-def _consistency() -> ml_collections.ConfigDict:
-    consistency = ml_collections.ConfigDict()
+def _set_losses(config: ml_collections.ConfigDict) -> None:
+    config.ranking = ml_collections.ConfigDict()
+    config.ranking.weight = 1.0  # Weight of the labeled pairs; 0 learns from unlabeled pictures alone.
+    config.ranking.margin = 0.1  # How much the blurrier image of a labeled pair must outscore the other.
+    config.ranking.tie_margin = 0.05  # How much the scores of a tied pair may differ.
+    consistency = config.consistency = ml_collections.ConfigDict()
     consistency.quadruplet_weight = 1.0  # Weight of quadruplet ranking consistency; 0 turns it off.
     consistency.pairwise_weight = 0.0  # Weight of pairwise ranking consistency; 0 turns it off.
     consistency.distillation_weight = 0.0  # Weight of distilling the order by the run's start; 0 turns it off.
@@ -85,24 +73,17 @@ def _consistency() -> ml_collections.ConfigDict:
     consistency.share_degradation = True  # False degrades each image by its own draw, which the paper argues against.
     consistency.warmup_steps = 100  # Steps over which the weights rise from 0: early pseudo-labels are noise.
     consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less do not count.
-    return consistency
-
-
-def _degradation() -> ml_collections.ConfigDict:
-    degradation = ml_collections.ConfigDict()
+    degradation = config.degradation = ml_collections.ConfigDict()
     degradation.families = ("gaussian", "anisotropic", "downup")  # Blur families to draw from.
     degradation.rms_min = 0.01  # Weakest blur: r.m.s. radius of its point spread function, in image widths.
     degradation.rms_max = 0.06  # Strongest blur.
     degradation.noise_max = 0.0  # Largest standard deviation of sensor noise, in linear light.
     degradation.jpeg_min_quality = placeholder(int)  # Lowest JPEG-like quality, 1 to 100; unset, no JPEG.
-    return degradation
-
-
-def _augment() -> ml_collections.ConfigDict:
-    augment = ml_collections.ConfigDict()  # Changes that keep the rank of blur; each image draws its own.
+    augment = config.augment = (
+        ml_collections.ConfigDict()
+    )  # Changes that keep the rank of blur; each image draws its own.
     augment.flip = True  # Left-right flips.
     augment.exposure = 1.0  # Largest change of exposure, in stops.
     augment.contrast = 0.6  # Largest relative change of contrast.
     augment.color = 0.1  # Largest relative change of each color channel.
     augment.noise = 0.05  # Largest standard deviation of noise, in sRGB values from 0 to 1.
-    return augment

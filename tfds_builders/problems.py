@@ -6,116 +6,59 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# {kind of problem: (meaning, remedy)}.
-KINDS = {
-    "missing list": (
-        "a required file is not in manual_dir.",
-        "Put the lists into manual_dir, next to the pictures. Pairs are always required, unlabeled pictures where"
-        " config.consistency.quadruplet_weight, pairwise_weight or distillation_weight is above 0, test lists for an"
-        " evaluation.",
-    ),
-    "malformed line": (
-        "the line does not have its list's format.",
-        "Correct or delete the line; many of these are the sign of a damaged download.",
-    ),
-    "unsafe path": (
-        "the name points outside its picture folder ('..', absolute, backslash or drive letter).",
-        "Do not use lists from a source that you do not trust; write relative names with '/'.",
-    ),
-    "unknown folder": (
-        "no crop list belongs to the folder in front of the name.",
-        "Correct the name, or delete the line.",
-    ),
-    "unknown name": (
-        "the face is in no crop list, so its picture and box are unknown.",
-        "Correct the name, add it to the crop list, or delete the line.",
-    ),
-    "duplicate crop": (
-        "a crop list has the same cropped name twice, so the name is ambiguous.",
-        "Delete one of the two lines.",
-    ),
-    "pair with itself": ("a face cannot be blurrier than itself.", "Delete the line."),
-    "contradictory pair": (
-        "one annotator (or the lists, which name none) gave the same two faces different orders.",
-        "Delete the wrong line, or both.",
-    ),
-    "repeated line": (
-        "a list has the same labeled pair or test face twice, so it would count twice.",
-        "Delete one of the two lines.",
-    ),
-    "train and test": (
-        "a test face is also trained on, so the test would reward memory.",
-        "Delete the face from the training lists or from the test list.",
-    ),
-    "train and test, by content": (
-        "a test picture looks the same as one that is trained on under another name; it may be resaved, resized or"
-        " mirrored.",
-        "Delete one of the two from its table.",
-    ),
-    "test and unlabeled": (
-        "an unlabeled picture looks the same as a test picture; it is left out of training.",
-        "Nothing needs to be done.",
-    ),
-    "same picture": (
-        "several pictures look the same, so one face counts several times; they are held out for validation together.",
-        "Delete the copies, unless you mean to compare several shots of one thing.",
-    ),
-    "cycle": (
-        "the orders form a circle (a < b: b is blurrier), so at least one of them is wrong; all are trained on.",
-        "Compare these pictures again.",
-    ),
-    "repeated vote": (
-        "one annotator (or the table, which names none) gave a pair its order twice.",
-        "Delete one of the two lines.",
-    ),
-    "unknown picture": (
-        "the folder has no picture of this name.",
-        "Correct the name, put the picture there, or delete the line. Names are relative to images/ or unlabeled/, and"
-        " to the folder itself where it has no images/.",
-    ),
-    "ambiguous name": (
-        "images/ and unlabeled/ have a picture of the same name, so a table that names it is ambiguous.",
-        "Rename one of them, or delete it.",
-    ),
-    "missing box": (
-        "boxes.csv lacks a picture that is compared or ranked.",
-        "Add its box, or delete boxes.csv if the faces fill the pictures.",
-    ),
-    "unused box": (
-        "boxes.csv has a box for a picture that is not in the folder; the box is not used.",
-        "Correct the name, or delete the line.",
-    ),
-    "too small": (
-        "the picture or its box has too few pixels to judge its blur.",
-        "Use the original picture, or delete its lines.",
-    ),
-    "left out": (
-        "a picture is not used.",
-        "Replace a link by a copy, replace a damaged file, or rename the file; or do nothing: no table names it.",
-    ),
-    "missing image": (
-        "the picture file does not exist.",
-        "Put it there (a link to the folder will do), or accept partial data (allow_missing=True, --allow_missing).",
-    ),
-    "unreadable image": (
-        "the picture file is damaged, cut short or of an unsupported kind.",
-        "Fetch the file again, or accept partial data (allow_missing=True, --allow_missing).",
-    ),
-    "box outside": (
-        "the face box is empty or leaves the picture, which may be another version than the list's.",
-        "Use the original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).",
-    ),
-    "empty split": (
-        "a split of the data set has no line left.",
-        "Supply more of the lists or pictures. In the lists of ssranking_face_blur, names that differ only in a last"
-        " number (a_1.jpg, a_2.jpg) count as one photograph or person and are held out together, so give unrelated"
-        " pictures different names.",
-    ),
-    "too few pairs": (
-        "training and validation each need a pair with an order.",
-        "Compare more pictures.",
-    ),
-}
+_TEXT = """
+- missing list: a required file is not in manual_dir. Put the lists into manual_dir, next to the pictures. Pairs are
+  always required, unlabeled pictures where config.consistency.quadruplet_weight, pairwise_weight or distillation_weight
+  is above 0, test lists for an evaluation.
+- malformed line: the line does not have its list's format. Correct or delete the line; many of these are the sign of a
+  damaged download.
+- unsafe path: the name points outside its picture folder ('..', absolute, backslash or drive letter). Do not use lists
+  from a source that you do not trust; write relative names with '/'.
+- unknown folder: no crop list belongs to the folder in front of the name. Correct the name, or delete the line.
+- unknown name: the face is in no crop list, so its picture and box are unknown. Correct the name, add it to the crop
+  list, or delete the line.
+- duplicate crop: a crop list has the same cropped name twice, so the name is ambiguous. Delete one of the two lines.
+- pair with itself: a face cannot be blurrier than itself. Delete the line.
+- contradictory pair: one annotator (or the lists, which name none) gave the same two faces different orders. Delete the
+  wrong line, or both.
+- repeated line: a list has the same labeled pair or test face twice, so it would count twice. Delete one of the two
+  lines.
+- train and test: a test face is also trained on, so the test would reward memory. Delete the face from the training
+  lists or from the test list.
+- train and test, by content: a test picture looks the same as one that is trained on under another name; it may be
+  resaved, resized or mirrored. Delete one of the two from its table.
+- test and unlabeled: an unlabeled picture looks the same as a test picture; it is left out of training. Nothing needs
+  to be done.
+- same picture: several pictures look the same, so one face counts several times; they are held out for validation
+  together. Delete the copies, unless you mean to compare several shots of one thing.
+- cycle: the orders form a circle (a < b: b is blurrier), so at least one of them is wrong; all are trained on. Compare
+  these pictures again.
+- repeated vote: one annotator (or the table, which names none) gave a pair its order twice. Delete one of the two
+  lines.
+- unknown picture: the folder has no picture of this name. Correct the name, put the picture there, or delete the line.
+  Names are relative to images/ or unlabeled/, and to the folder itself where it has no images/.
+- ambiguous name: images/ and unlabeled/ have a picture of the same name, so a table that names it is ambiguous. Rename
+  one of them, or delete it.
+- missing box: boxes.csv lacks a picture that is compared or ranked. Add its box, or delete boxes.csv if the faces fill
+  the pictures.
+- unused box: boxes.csv has a box for a picture that is not in the folder; the box is not used. Correct the name, or
+  delete the line.
+- too small: the picture or its box has too few pixels to judge its blur. Use the original picture, or delete its lines.
+- left out: a picture is not used. Replace a link by a copy, replace a damaged file, or rename the file; or do nothing:
+  no table names it.
+- missing image: the picture file does not exist. Put it there (a link to the folder will do), or accept partial data
+  (allow_missing=True, --allow_missing).
+- unreadable image: the picture file is damaged, cut short or of an unsupported kind. Fetch the file again, or accept
+  partial data (allow_missing=True, --allow_missing).
+- box outside: the face box is empty or leaves the picture, which may be another version than the list's. Use the
+  original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).
+- empty split: a split of the data set has no line left. Supply more of the lists or pictures. In the lists of
+  ssranking_face_blur, names that differ only in a last number (a_1.jpg, a_2.jpg) count as one photograph or person and
+  are held out together, so give unrelated pictures different names.
+- too few pairs: training and validation each need a pair with an order. Compare more pictures.
+"""
+# {kind of problem: its meaning and remedy}.
+KINDS = dict(re.findall(r"^- (.*?): (.*?)$", re.sub(r"\n +", " ", _TEXT), re.MULTILINE))
 # Kinds that allow_missing=True accepts.
 FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
@@ -146,8 +89,7 @@ def listing(problems: Sequence[Problem]) -> str:
     kinds = collections.Counter(problem.kind for problem in problems)
     shown, text = max(3, 20 // max(len(kinds), 1)), []
     for kind, count in kinds.items():
-        meaning, remedy = KINDS[kind]
-        text += [f"\n{kind} ({count}): {meaning} {remedy}"]
+        text += [f"\n{kind} ({count}): {KINDS[kind]}"]
         text += [f"  {problem}" for problem in problems if problem.kind == kind][:shown]
         text += [f"  ... and {count - shown} more"] * (count > shown)
     return "\n".join(text)

@@ -32,13 +32,9 @@ def by_convolution(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Arra
     )
 
 
-def by_shifts(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Sums k x k shifted products."""
-    return _by_shifts(x, kernel, strides)
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _by_shifts(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
+def by_shifts(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
+    """Sums k x k shifted products."""
     padded, taps = _pad(x, kernel, strides), kernel[:, :, 0]
     height, width = (-(-length // strides) for length in x.shape[1:3])
     total: Any = 0.0
@@ -58,7 +54,7 @@ def _pads(x: jax.Array, kernel: jax.Array, strides: int) -> Sequence[tuple[int, 
 
 
 def _by_shifts_forward(x: jax.Array, kernel: jax.Array, strides: int) -> tuple[jax.Array, tuple]:
-    return _by_shifts(x, kernel, strides), (x, kernel)
+    return by_shifts(x, kernel, strides), (x, kernel)
 
 
 def _by_shifts_backward(strides: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -103,4 +99,4 @@ def _gradient_of_kernel(x: jax.Array, kernel: jax.Array, strides: int, gradient:
     return jnp.stack(sums).sum(axis=1).reshape(kernel.shape).astype(kernel.dtype)
 
 
-_by_shifts.defvjp(_by_shifts_forward, _by_shifts_backward)
+by_shifts.defvjp(_by_shifts_forward, _by_shifts_backward)

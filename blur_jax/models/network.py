@@ -132,10 +132,7 @@ def from_config(config: ml_collections.ConfigDict) -> Network:
             f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may keep fewer of them"
         )
     return build(
-        backbone=config.backbone,
-        dtype=jnp.dtype(config.dtype),
-        blocks=config.blocks,
-        pool_center=config.pool_center,
+        backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks, pool_center=config.pool_center
     )
 
 

@@ -11,7 +11,7 @@ import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -46,7 +46,7 @@ def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
             f"backbone={backbone!r} has no ImageNet weights, which exist only for 'efficientnet_lite0'; train it from"
             " scratch"
         )
-    tensors = _read_state_dict(_checked_bytes(_weights_path()))
+    tensors = _read_state_dict(_checked_bytes())
     targets = traverse_util.flatten_dict(params["backbone"])
     weights = fold(tensors, modules=sorted({path[:-1] for path in targets}))
     if weights.keys() != targets.keys():
@@ -61,7 +61,7 @@ def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "backbone": traverse_util.unflatten_dict(filled)}
 
 
-def _weights_path() -> Path:
+def _checked_bytes() -> bytes:
     try:
         distribution = importlib.metadata.distribution(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
@@ -74,13 +74,8 @@ def _weights_path() -> Path:
         raise FileNotFoundError(
             f"{path} is missing, though {PACKAGE} {distribution.version} is installed; run: {_REINSTALL}"
         )
-    return path
-
-
-def _checked_bytes(path: Path) -> bytes:
     data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != SHA256:
+    if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
         raise ValueError(
             f"{path} ({len(data)} bytes) has SHA-256 {digest}, expected {SHA256}: it is damaged or from another"
             f" version; run: {_REINSTALL}"
@@ -128,31 +123,14 @@ def _torch_names(module: _TreePath) -> tuple[str, str]:
     if module == ("stem",):
         return "_conv_stem", "_bn0"
     block, part = module
-    conv, norm = {
-        "expand": ("_expand_conv", "_bn0"),
-        "depthwise": ("_depthwise_conv", "_bn1"),
-        "project": ("_project_conv", "_bn2"),
-    }[part]
     prefix = f"_blocks.{int(block.removeprefix('block'))}"
-    return f"{prefix}.{conv}", f"{prefix}.{norm}"
-
-
-class _Storage(NamedTuple):
-    key: str
-    dtype: np.dtype
-    size: int
-
-
-class _Tensor(NamedTuple):
-    storage: _Storage
-    shape: tuple
-    strides: tuple
+    return f"{prefix}._{part}_conv", f"{prefix}._bn{('expand', 'depthwise', 'project').index(part)}"
 
 
 # {global name in a state dict: its replacement}. Each tensor of this file begins where its storage begins.
 _GLOBALS = {
     ("collections", "OrderedDict"): collections.OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): lambda storage, _, shape, strides, *__: _Tensor(storage, shape, strides),
+    ("torch._utils", "_rebuild_tensor_v2"): lambda storage, _, shape, strides, *__: (storage, shape, strides),
     ("torch", "FloatStorage"): np.dtype("<f4"),
     ("torch", "LongStorage"): np.dtype("<i8"),
 }
@@ -162,9 +140,9 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         return _GLOBALS[module, name]
 
-    def persistent_load(self, pid: tuple) -> _Storage:
+    def persistent_load(self, pid: tuple) -> tuple:
         _, dtype, key, _, size, _ = pid
-        return _Storage(key, dtype, size)
+        return key, dtype, size
 
 
 def _read_state_dict(data: bytes) -> dict[str, np.ndarray]:
@@ -175,14 +153,14 @@ def _read_state_dict(data: bytes) -> dict[str, np.ndarray]:
     """
     stream = io.BytesIO(data)
     *_, tensors, keys = (_Unpickler(stream).load() for _ in range(5))
-    storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
+    storages = {key: (dtype, size) for (key, dtype, size), *_ in tensors.values()}
     values = {}
     for key in keys:
         stream.read(8)  # The count, which the storage's record also holds.
-        dtype, size = storages[key].dtype, storages[key].size
+        dtype, size = storages[key]
         values[key] = np.frombuffer(stream.read(size * dtype.itemsize), dtype)
     arrays = {}
-    for name, (storage, shape, strides) in tensors.items():
-        steps = [stride * storage.dtype.itemsize for stride in strides]
-        arrays[name] = np.ndarray(shape, storage.dtype, values[storage.key], strides=steps)
+    for name, ((key, dtype, _), shape, strides) in tensors.items():
+        steps = [stride * dtype.itemsize for stride in strides]
+        arrays[name] = np.ndarray(shape, dtype, values[key], strides=steps)
     return arrays

@@ -21,10 +21,7 @@ from tfds_builders.folder_face_blur.layout import Layout
 from tfds_builders.problems import LONGEST_LINE, Problem
 
 PAIRS, BOXES, RANKED = "pairs.csv", picture_lists.BOXES_FILE, "ranked.csv"
-COLUMNS = {
-    PAIRS: (("left", "right", "order"), ("annotator", "time")),
-    RANKED: (("name", "rank"), ()),
-}
+COLUMNS = {PAIRS: (("left", "right", "order"), ("annotator", "time")), RANKED: (("name", "rank"), ())}
 _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
 
 
