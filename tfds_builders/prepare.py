@@ -74,11 +74,8 @@ def prepare(
 ) -> Prepared:
     """Builds the parts of a data set; checks everything before it writes anything, and writes only whole parts.
 
-    Args:
-        name: a key of `BUILDERS`.
-        sources: the only hash of sources to build from; None takes any.
-        required: the parts that the caller needs; other parts are built if the sources hold anything for them.
-        **options: as for `open_faces`.
+    Sources with another hash than `sources`, if given, are refused. Parts that are not `required` are built if the
+    sources hold anything for them. Options are those of `open_faces`.
 
     Raises:
         ValueError: as `open_faces`; or the sources have another hash, or problems.
@@ -114,12 +111,8 @@ def open_faces(
 ) -> schema.BlurDataset:
     """Returns the builder of the faces of a data set; writes nothing.
 
-    Args:
-        name: a key of `BUILDERS`.
-        data_dir: folder of all prepared data; None is `user_cache.default_dir()`.
-        preprocessing: the crop and resize protocol; None takes the data set's own.
-        manual_dir: the user's pictures and lists, for the data sets that need them.
-        allow_missing: accept that some pictures of the lists are missing.
+    `data_dir` holds all prepared data and defaults to `user_cache.default_dir()`; `manual_dir` holds the user's
+    pictures and lists, for the data sets that need them.
 
     Raises:
         ValueError: the name is unknown, or the data set does not take these arguments.

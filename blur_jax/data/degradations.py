@@ -99,17 +99,9 @@ def from_rms(
 
     is_separable = jnp.isin(family, jnp.array([FAMILIES.index(name) for name in SEPARABLE]))
     kernel, rows, columns = lax.cond(is_separable, multiplied, convolved)
-    if noise is not None:
-        noise = noise * jax.random.normal(noise_key, (image_size, image_size, 3))
-    return Degradation(
-        rms=rms,
-        is_separable=is_separable,
-        psf=kernel,
-        rows=rows,
-        columns=columns,
-        noise=noise,
-        jpeg_quality=None if jpeg_quality is None else jnp.asarray(jpeg_quality, jnp.float32),
-    )
+    grain = None if noise is None else noise * jax.random.normal(noise_key, (image_size, image_size, 3))
+    quality = None if jpeg_quality is None else jnp.asarray(jpeg_quality, jnp.float32)
+    return Degradation(rms, is_separable, kernel, rows, columns, grain, quality)
 
 
 def _operators(
@@ -142,16 +134,10 @@ def sample(
     noise_max: float = 0.0,
     jpeg_min_quality: int | None = None,
 ) -> Degradation:
-    """Draws a degradation, its family uniform and its strength log-uniform; see `from_rms`.
+    """Draws a degradation of a uniform family and a log-uniform strength in [rms_min, rms_max]; see `from_rms`.
 
-    Args:
-        key: a `jax.random` key.
-        image_size: static int S, height and width of the images in pixels.
-        families: static, names from `FAMILIES`.
-        rms_min: static; weakest blur, an r.m.s. radius in image widths, above 0.
-        rms_max: static; strongest blur, at least `rms_min`.
-        noise_max: static; the noise of `from_rms` is uniform in [0, noise_max]; 0 draws none.
-        jpeg_min_quality: static; the quality is uniform in [jpeg_min_quality, 100]; None: no JPEG.
+    Strengths are r.m.s. radii in image widths. Noise is uniform in [0, noise_max]; 0 draws none. JPEG quality is
+    uniform in [jpeg_min_quality, 100]; None: no JPEG. All arguments but `key` are static.
 
     Raises:
         ValueError: a family is unknown, `families` is empty, or a range is impossible.

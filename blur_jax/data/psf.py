@@ -82,14 +82,8 @@ def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
 def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
     """Shares a `Cloud` out among pixels, at the scale that gives the requested width.
 
-    Args:
-        points: float32 [count, 2].
-        weights: float32 [count].
-        rms: float32, r.m.s. radius in pixels, at most `size / 7 - 1`, so that the PSF fits.
-        size: static odd int K.
-
-    Returns:
-        float32 [K, K]: a PSF, non-negative, of sum one, whose r.m.s. radius about the central pixel is `rms`.
+    Returns a PSF, float32 [size, size], `size` odd, non-negative, of sum one, whose r.m.s. radius about the central
+    pixel is `rms`, in pixels, at most `size / 7 - 1`, so that the PSF fits.
     """
     half = size // 2
     # Pixels floor(u) and floor(u) + 1 share a coordinate u with weights that keep its mean, so its square becomes the
@@ -135,12 +129,8 @@ def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array
 
     Averaged over phases, the weight of the pixel j places away is the probability that factor * B rounds to j, where B
     has the quadratic B-spline's density (a box for the area average, a triangle for the interpolation). So factors up
-    to 1/3 change nothing, and the second moment per axis tends to factor^2 / 4 + 1 / 12 for large factors.
-
-    Args:
-        factor: float32 > 0, need not be whole.
-        phase: float32 in [0, 1), position of the low-resolution grid in grid steps.
-        size: static int, length of the axis in pixels.
+    to 1/3 change nothing, and the second moment per axis tends to factor^2 / 4 + 1 / 12 for large factors. `phase`, in
+    [0, 1), is the position of the low-resolution grid in grid steps.
     """
     pixel = jnp.arange(size, dtype=jnp.float32)
     position = pixel / factor - phase

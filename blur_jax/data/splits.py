@@ -89,15 +89,10 @@ def open_split(
     seed: int = 0,
     leave_out: str | None = None,
 ) -> Split:
-    """Opens one split of the data set that `config` names.
+    """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set of `config.data` of a run.
 
-    Args:
-        config: `config.data` of a run.
-        kind: "labeled", "unlabeled" or "ranked".
-        split: "train", "validation", "test", ...
-        count: take only this many pairs, drawn by `seed`; a larger count contains a smaller one. None takes all.
-        seed: fixes the draw.
-        leave_out: before the draw, leave out pairs with a face whose name contains this.
+    `count` pairs are drawn by `seed`; a larger count contains a smaller one, None takes all. Pairs with a face whose
+    name contains `leave_out` are left out before the draw.
 
     Raises:
         FileNotFoundError: the data set is not prepared; the message says how to prepare it.

@@ -14,13 +14,8 @@ def logistic_ranking(
     """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardized features.
 
     It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), where z are the standardized
-    features.
-
-    Args:
-        features: float [n, F], a row for each image.
-        pairs: int [m, 2], rows of the left and of the right image.
-        order: [m], +1 the right image is blurrier, -1 the left image is; ties, 0, are left out.
-        strength: weight of the data against the penalty, above 0.
+    features. Features are float [n, F], pairs int [m, 2] (rows of the left and the right image), orders [m] (+1 the
+    right image is blurrier, -1 the left image is, 0 a tie, which is left out).
 
     Returns:
         (kernel float32 [F], bias): features @ kernel + bias has mean 0 and standard deviation 1, larger = blurrier.

@@ -71,12 +71,8 @@ class AttentionPool(nn.Module):
 def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, pool_center: bool = False) -> Network:
     """Builds the network, whose parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
 
-    Args:
-        backbone: a key of `BACKBONES`.
-        dtype: computation dtype of the backbone, float32 or bfloat16. Parameters, pooling, head and sigmoid are
-            float32.
-        blocks: keep only the first `blocks` blocks of a backbone in `NUM_BLOCKS`; None keeps all.
-        pool_center: see `Network`.
+    Only the backbone, a key of `BACKBONES`, computes in `dtype`; the rest is float32. `blocks` keeps only the first
+    blocks of a backbone in `NUM_BLOCKS`.
 
     Raises:
         ValueError: `backbone` is unknown, `blocks` is out of range, or the backbone cannot be cut.
@@ -86,10 +82,8 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
     if blocks is None:
         return Network(backbone=BACKBONES[backbone](dtype=dtype), pool_center=pool_center)
     if backbone not in NUM_BLOCKS:
-        raise ValueError(
-            f"blocks={blocks} was given, but backbone={backbone!r} cannot be cut; use blocks=None, or one of:"
-            f" {', '.join(sorted(NUM_BLOCKS))}"
-        )
+        names = ", ".join(sorted(NUM_BLOCKS))
+        raise ValueError(f"blocks={blocks}: backbone={backbone!r} cannot be cut; use blocks=None, or one of: {names}")
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
         raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}")
     return Network(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), pool_center=pool_center)

@@ -26,10 +26,8 @@ _NEEDED = {
 class FolderFaceBlur(schema.BlurDataset):
     """Pictures at any depth of a folder with `pairs.csv`; boxes, test ranks and unlabeled pictures are optional.
 
-    Splits by part:
-        labeled: "train" and "validation", see `splits.split_pairs`.
-        unlabeled: "train", drawn from all pictures except test pictures and their copies.
-        ranked: "test", the pictures of `ranked.csv`.
+    Labeled pairs have the splits "train" and "validation", see `splits.split_pairs`; unlabeled pairs, of all pictures
+    except test pictures and their copies, "train"; ranked faces "test".
     """
 
     VERSION = "1.0.0"

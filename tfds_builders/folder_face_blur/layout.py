@@ -16,7 +16,7 @@ from tfds_builders.problems import Problem, is_unsafe
 
 @dataclasses.dataclass
 class Layout:
-    """The pictures of a folder: {name: path}, sorted by name, names that two pictures share, and what is left out."""
+    """The pictures of a folder: {name: path}, sorted by name, shared names, and pictures left out."""
 
     root: Path
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)

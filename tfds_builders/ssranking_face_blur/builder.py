@@ -189,8 +189,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         report = coverage(self.release, self.kind, failures)
         if failures:
             print(coverage_table(report), file=sys.stderr)
-        self.info.metadata["partial"] = bool(failures)
-        self.info.metadata["coverage"] = report
+        self.info.metadata.update(partial=bool(failures), coverage=report)
         return {split: (self._row_example(entry, rows) for entry in entries) for split, entries in splits.items()}
 
     def _usable_splits(self, kinds: Iterable[str], failures: Mapping[str, str]) -> dict[str, dict[str, list]]:

@@ -13,10 +13,7 @@ _COUNTS = ("lines", "resolved", *_COLUMNS.values(), "faulty")
 def coverage(release: Release, kind: str, failures: Mapping[str, str]) -> dict[str, dict]:
     """Counts how much of each list of a part, and of each crop list that it uses, is available.
 
-    Args:
-        release: the parsed lists.
-        kind: the part; "faces" counts all lists.
-        failures: {name of a face that is not available: kind of its problem}.
+    The part "faces" counts all lists; failures are {name of a face: kind of its problem}.
 
     Returns:
         {"lists": {file: counts}, "faces": {crop list: counts}}, JSON-serializable. `counts` has "lines" (of a crop
