@@ -37,17 +37,13 @@ class Augmentation(NamedTuple):
 def sample(
     key: jax.Array, *, image_size: int, flip: bool, exposure: float, contrast: float, color: float, noise: float
 ) -> Augmentation:
-    """Draws the changes of one image.
+    """Draws the changes of one image; `image_size`, `flip` and `noise` are static.
 
-    Args:
-        key: a `jax.random` key.
-        image_size: static int S, height and width of the image in pixels.
-        flip: static; mirrors left and right with probability one half.
-        exposure: multiplies the light by 2^e, e uniform in [-exposure, exposure] stops.
-        contrast: in [0, 1); multiplies differences from the image's mean by 1 + c, c uniform in [-contrast, contrast].
-        color: in [0, 1); multiplies each channel by its own 1 + g, g uniform in [-color, color].
-        noise: static; adds noise to the encoded values, independent over pixels and channels, of a standard deviation
-            uniform in [0, noise]. A scorer trained without it mistakes grain for detail.
+    A flip mirrors left and right with probability one half. Exposure multiplies the light by 2^e, e uniform in
+    [-exposure, exposure] stops. Contrast multiplies differences from the image's mean by 1 + c, c uniform in
+    [-contrast, contrast]; color multiplies each channel by its own 1 + g, g uniform in [-color, color]; both are in
+    [0, 1). Noise is added to the encoded values, independent over pixels and channels, of a standard deviation uniform
+    in [0, noise]; a scorer trained without it mistakes grain for detail.
     """
     flip_key, exposure_key, contrast_key, color_key, noise_key = jax.random.split(key, 5)
     stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)

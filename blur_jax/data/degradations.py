@@ -71,17 +71,10 @@ def from_rms(
 ) -> Degradation:
     """Draws a degradation of known strength; orientation, trajectory and sampling phase come from `key`.
 
-    The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %. The PSF of down-and-up sampling varies from pixel to
-    pixel; its mean over sampling phases has this radius.
-
-    Args:
-        key: a `jax.random` key.
-        family: int32 index into `FAMILIES`; may be traced.
-        rms: float32 r.m.s. radius of the total PSF in image widths, cut to `max_rms`; may be traced.
-        image_size: static int S, height and width of the images in pixels.
-        max_rms: static float, the largest possible `rms`, in image widths.
-        noise: standard deviation of the sensor noise at white, in linear light; None: no noise.
-        jpeg_quality: in [1, 100]; None: no JPEG.
+    The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %, in image widths and cut to `max_rms`. The PSF of
+    down-and-up sampling varies from pixel to pixel; its mean over sampling phases has this radius. `family` is an index
+    into `FAMILIES`. `noise` is the standard deviation of the sensor noise at white, in linear light; `jpeg_quality` is
+    in [1, 100]. Only `image_size` and `max_rms` are static.
     """
     # Each call of jax.random adds a third of a second to the compilation on a CPU.
     uniform_key, motion_key, noise_key = jax.random.split(key, 3)

@@ -90,11 +90,7 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
 def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
     """Prepares a new picture for the scorer; returns uint8 [image_size, image_size, 3].
 
-    Args:
-        picture: a path, the bytes of a file, a PIL image (see `pictures.to_rgb`) or an array (see
-            `pictures.from_array`).
-        box: (x, y, width, height) in pixels of the upright picture; None means the whole picture.
-        preprocessing: the protocol.
+    See `pictures.to_rgb` for images and `pictures.from_array` for arrays. The box is in pixels of the upright picture.
 
     Raises:
         FileNotFoundError: the file does not exist.

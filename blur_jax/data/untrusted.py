@@ -57,11 +57,8 @@ def read_table(
 ) -> Iterator[tuple[Place, Fields]]:
     """Reads a CSV file with a header row by row; yields where each row ends, and its fields.
 
-    Args:
-        file: the table, in UTF-8; other bytes are decoded as in file names (surrogateescape).
-        shown: its name in errors.
-        required: columns that it must have, in any order.
-        exact: whether other columns are an error.
+    The file is in UTF-8; other bytes are decoded as in file names (surrogateescape). Errors call it `shown`. It has the
+    required columns in any order, and no others if `exact`.
 
     Raises:
         LineError: the table has another format.

@@ -48,13 +48,7 @@ _CHUNK = 100  # Images rendered at a time.
 
 
 class _Draws(NamedTuple):
-    """The draws of the n faces of one split; pairs are left, right, left, right, ...
-
-    Attributes:
-        photographs: n of (person, picture).
-        families: n blur families.
-        rms: float [n], r.m.s. radius of the PSF in face widths.
-    """
+    """The draws of the n faces of one split: (person, picture), family and r.m.s. radius; pairs are left, right, ..."""
 
     photographs: list[tuple[int, int]]
     families: np.ndarray

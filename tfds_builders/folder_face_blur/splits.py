@@ -24,11 +24,8 @@ def split_pairs(pairs: Sequence[Pair], same: Mapping[str, str]) -> tuple[list[Pa
     Pictures are held out, not pairs: validation gets every pair with a held-out picture, so no training pair shows that
     picture or one that looks the same. Pictures are drawn by SHA-256 until a tenth of the ordered pairs, and at least
     one, is held out; a picture that would bring the share above a fifth is skipped. If all pairs are of pictures that
-    look the same, these are not held out together.
-
-    Args:
-        pairs: all pairs; at least two of them have an order.
-        same: {picture: name of its group of pictures that look the same}.
+    look the same, these are not held out together. At least two pairs have an order; `same` is {picture: name of its
+    group of pictures that look the same}.
     """
     ordered = {index for index, pair in enumerate(pairs) if pair.order}
     held, pairs_of = [], {}

@@ -27,12 +27,8 @@ class Pair(NamedTuple):
 class Combined(NamedTuple):
     """The combined votes.
 
-    Attributes:
-        pairs: one for each two pictures, by line.
-        agreement: {"annotators", "pairs" (those that several annotators compared), "alpha" (None where all votes are
-            ties)}; None if no pair was compared by several annotators.
-        problems: contradictions.
-        warnings: repeated lines and cycles.
+    `agreement` is {"annotators", "pairs" (those that several annotators compared), "alpha" (None where all votes are
+    ties)}; None if no pair was compared by several annotators.
     """
 
     pairs: list[Pair]

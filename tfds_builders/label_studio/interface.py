@@ -6,15 +6,10 @@ import xml.etree.ElementTree
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """The labeling interface.
+    """The labeling interface: names of the pictures in a task's data, of the Pairwise tag and of the Choices tags.
 
-    Attributes:
-        left_key: name of the left picture in a task's data.
-        right_key: name of the right picture.
-        control: name of the Pairwise tag; None takes any.
-        left: other words for the left picture in exports: the name of its object, its class.
-        right: the same for the right picture.
-        choices: names of the Choices tags; None takes any.
+    A `control` or `choices` of None takes any tag. `left` and `right` are other words for the pictures in exports: the
+    names of their objects, their classes.
     """
 
     left_key: str

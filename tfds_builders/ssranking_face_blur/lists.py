@@ -82,13 +82,8 @@ class Ranked(NamedTuple):
 class Release:
     """The parsed lists.
 
-    Attributes:
-        root: the directory of the lists and picture folders (`manual_dir`).
-        crops: {crop list: {cropped name: Crop}}.
-        entries: {pair or test list: its valid lines, each a `Pair` or `Ranked`, in order}.
-        lines: {list: number of its lines that are not blank}.
-        absent: crop lists that names need but that do not exist.
-        problems: all problems of the lists.
+    `crops` is {crop list: {cropped name: Crop}}; `entries` is {pair or test list: its valid lines, each a `Pair` or
+    `Ranked`}; `lines` counts the lines that are not blank; `absent` are crop lists that names need.
     """
 
     root: Path
