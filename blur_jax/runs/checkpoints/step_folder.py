@@ -1,4 +1,4 @@
-"""One folder `checkpoints/<step>`: its record and its arrays, read and compared with their checksums."""
+"""One folder `checkpoints/<step>`: reads its record and arrays and compares them with their checksums."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -20,90 +20,86 @@ from blur_jax.runs import run_dir
 FOLDER = "checkpoints"
 METRIC = "validation_accuracy"
 _OWN_CHECKSUM = "checksum"
-_ECHOES = 0.5  # Seconds that threads of TensorStore may go on for after a failed read.
+_ECHO_SECONDS = 0.5  # TensorStore's threads may run this long after a failed read.
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged or of another kind; the message says what to do."""
+    """A checkpoint is missing, damaged or of another kind; the message says what to do."""
 
 
 def folders(workdir: str | os.PathLike) -> list[epath.Path]:
-    """Returns the folders of the steps that a run has saved, also of damaged ones, the newest first."""
+    """Returns the folders of a run's saved steps, damaged ones too, newest first."""
     return steps_in(run_dir.resolve(workdir) / FOLDER)
 
 
 def steps_in(folder: epath.Path) -> list[epath.Path]:
-    """Returns the folders of steps in a folder `checkpoints`, the newest first."""
-    found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
-    # In a bucket, what a killed save left behind has its final name already.
-    found = [path for path in found if is_step(path) and ocp.utils.is_checkpoint_finalized(path)]
-    return sorted(found, key=lambda path: -int(path.name))
+    """Returns the step folders in a folder `checkpoints`, newest first."""
+    steps = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
+    # In a bucket, the remains of a killed save have the final name already.
+    steps = [path for path in steps if is_step(path) and ocp.utils.is_checkpoint_finalized(path)]
+    return sorted(steps, key=lambda path: -int(path.name))
 
 
 def is_step(folder: epath.Path) -> bool:
-    """Whether Orbax wrote a folder, however much of it is left."""
+    """Returns whether Orbax wrote this folder, even if parts of it are missing."""
     return (folder / "meta").is_dir() or (folder / "_CHECKPOINT_METADATA").exists()
 
 
 def latest_step(workdir: str | os.PathLike) -> int | None:
-    """Returns the newest step that a run has saved; None where there is none. Changes nothing."""
+    """Returns the newest step that a run has saved, None if it has none."""
     return next((int(path.name) for path in folders(workdir)), None)
 
 
-def seal(record: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
-    """Returns a record with the checksums of the arrays beside it, {name: pytree}, and of itself."""
+def seal(record: dict[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the checksums of the arrays, {name: pytree}, and of the record itself to a record."""
     record = record | {"checksums": {name: fingerprint(tree) for name, tree in arrays.items()}}
-    return record | {_OWN_CHECKSUM: _of_record(record)}
+    return record | {_OWN_CHECKSUM: _record_checksum(record)}
 
 
 def read_record(folder: epath.Path) -> dict[str, Any]:
-    """Reads the record of a step.
-
-    Raises:
-        CheckpointError: it is missing or damaged.
-    """
-    with _checkpointer(ocp.JsonCheckpointHandler) as checkpointer:
-        record = _guarded(folder / "meta", lambda: checkpointer.restore(folder / "meta"))
-    if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _of_record(record):
-        raise CheckpointError(f"{folder / 'meta'}: damaged: it is not the record that was saved")
+    """Reads the record of a step; raises CheckpointError if it is missing or damaged."""
+    path = folder / "meta"
+    with _checkpointer(ocp.JsonCheckpointHandler) as checkpointer, _reading(path):
+        record = checkpointer.restore(path)
+    if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _record_checksum(record):
+        raise CheckpointError(f"{path}: damaged: it is not the record that was saved")
     return record
 
 
 def check_metrics(folder: epath.Path) -> None:
-    """Raises CheckpointError where Orbax could not read its own metrics of a step: it then opens no step of the run."""
+    """Raises CheckpointError if Orbax's own metrics of a step are damaged: Orbax would then open no step of the run."""
     path = folder / "metrics" / "metrics"
-    if not path.parent.exists():  # As where no validation was due.
+    if not path.parent.exists():  # No validation was due at this step.
         return
-    found = _guarded(path, lambda: json.loads(path.read_text()))
-    if not isinstance(found, dict) or not isinstance(found.get(METRIC), (int, float)):
+    with _reading(path):
+        metrics = json.loads(path.read_text())
+    if not isinstance(metrics, dict) or not isinstance(metrics.get(METRIC), (int, float)):
         raise CheckpointError(f"{path}: damaged: it does not hold the {METRIC}")
 
 
 def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
-    """Reads arrays of a step as this process alone, whatever others do.
+    """Reads arrays of a step; raises CheckpointError if they are missing or damaged, or do not fit the template.
 
-    Args:
-        folder: of the step.
-        checksums: of the record, {name: fingerprint}.
-        template: {name: pytree of arrays of the wanted structure, shapes and dtypes}.
-
-    Raises:
-        CheckpointError: they are missing or damaged, or do not fit the template.
+    `checksums` are those of the record, {name: fingerprint}; `template` is {name: pytree of arrays of the expected
+    structure, shapes and dtypes}.
     """
-    found = {}
-    for name, wanted in template.items():
+    arrays = {}
+    for name, expected in template.items():
         path = folder / name
-        with _checkpointer(ocp.StandardCheckpointHandler) as checkpointer:
-            restore = ocp.args.StandardRestore(wanted)
-            found[name] = _guarded(path, lambda: checkpointer.restore(path, args=restore))  # noqa: B023
-        _check_shapes(path, wanted, found[name])
-        if checksums.get(name) != fingerprint(found[name]):
+        with _checkpointer(ocp.StandardCheckpointHandler) as checkpointer, _reading(path):
+            tree = checkpointer.restore(path, args=ocp.args.StandardRestore(expected))
+        if _shapes(tree) != _shapes(expected):
+            raise CheckpointError(
+                f"{path}: its arrays do not fit the network that its config describes; it is damaged or edited"
+            )
+        if checksums.get(name) != fingerprint(tree):
             raise CheckpointError(f"{path}: damaged: these are not the arrays that were saved")
-    return found
+        arrays[name] = tree
+    return arrays
 
 
 def fingerprint(params: Any) -> str:
-    """Returns 16 hex digits of the SHA-256 of parameters, a pytree of arrays: of their names, shapes and bytes."""
+    """Returns 16 hex digits of the SHA-256 of a pytree of arrays: of their names, dtypes, shapes and bytes."""
     digest = hashlib.sha256()
     for name, leaf in jax.tree_util.tree_leaves_with_path(params):
         array, text = np.asarray(leaf), jax.tree_util.keystr(name, simple=True, separator="/")
@@ -112,13 +108,17 @@ def fingerprint(params: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _of_record(record: dict[str, Any]) -> str:
+def _record_checksum(record: dict[str, Any]) -> str:
     rest = {name: value for name, value in record.items() if name != _OWN_CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _checkpointer(handler: type[ocp.CheckpointHandler]) -> ocp.Checkpointer:
-    """Reads without waiting for other processes, so that one can look at a checkpoint alone."""
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), tree)
+
+
+def _checkpointer(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
+    """Reads without waiting for other processes, so that one process can read a checkpoint alone."""
     here = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
@@ -126,11 +126,12 @@ def _checkpointer(handler: type[ocp.CheckpointHandler]) -> ocp.Checkpointer:
     return ocp.Checkpointer(handler(multiprocessing_options=alone), multiprocessing_options=alone)
 
 
-def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
-    """Orbax and TensorStore raise many types for a damaged or foreign folder; all mean the same to the user."""
+@contextlib.contextmanager
+def _reading(path: epath.Path) -> Iterator[None]:
+    """Unites the many types that Orbax and TensorStore raise for a damaged or foreign folder."""
     try:
         with without_echoes():
-            return read()
+            yield
     except Exception as error:
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason(error)});"
@@ -140,10 +141,7 @@ def _guarded(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def without_echoes() -> Iterator[None]:
-    """Keeps quiet about what follows a failed read or save.
-
-    The reads or writes of other arrays then end in an event loop that Orbax has closed, each with a traceback.
-    """
+    """Hides the tracebacks after a failed read or save: of other arrays, in an event loop that Orbax has closed."""
     before = sys.unraisablehook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:
@@ -154,15 +152,7 @@ def without_echoes() -> Iterator[None]:
     try:
         yield
     except Exception:
-        time.sleep(_ECHOES)
+        time.sleep(_ECHO_SECONDS)
         raise
     finally:
         sys.unraisablehook = before
-
-
-def _check_shapes(path: str | os.PathLike, template: Any, restored: Any) -> None:
-    wanted, found = (jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), tree) for tree in (template, restored))
-    if wanted != found:
-        raise CheckpointError(
-            f"{path}: its arrays do not fit the network that its config describes; it is damaged or edited"
-        )
