@@ -17,14 +17,10 @@ _MOST_BYTES = 16 * 2**30  # Of an archive, unpacked.
 def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
     """Brings a run to this machine and unpacks it, unless it is a folder already; returns its path.
 
-    Args:
-        source: a run directory or one of its checkpoints, on disk or in a bucket, which is returned unchanged; or a
-            `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL.
-        into: the folder to unpack an archive in, created if needed.
-
-    Raises:
-        ValueError: the source is not an archive, a member of a tar lies outside it, or it holds no run or several.
-        OSError: the source cannot be read, or `into` cannot be written.
+    `source` is a run directory or one of its checkpoints, on disk or in a bucket, which is returned unchanged; or a
+    `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL. Archives are
+    unpacked in the folder `into`, which is created if needed. Raises ValueError if the source is not an archive of
+    exactly one run or a member of a tar lies outside it, and OSError if it cannot be read or `into` not written.
     """
     source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
     if source.startswith(_SCHEMES):

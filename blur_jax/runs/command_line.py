@@ -21,7 +21,7 @@ def run(
 
     `argv` of None takes the arguments of the process.
     """
-    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:

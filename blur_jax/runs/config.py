@@ -18,7 +18,6 @@ from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 _MOST_STEPS = 10**8
-_MOST_IMAGES = 2**16  # In a batch.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,6 @@ class Range:
     optional: bool = False  # Includes None.
 
     def holds(self, value: Any) -> bool:
-        """Returns whether the range includes `value`."""
         if value is None:
             return self.optional
         kind = numbers.Integral if self.whole else numbers.Real
@@ -51,7 +49,7 @@ class Range:
 
 _COUNT = Range(1, _MOST_STEPS, whole=True)
 _WARMUP = Range(0, _MOST_STEPS, whole=True)
-_BATCH = Range(1, _MOST_IMAGES, whole=True)
+_BATCH = Range(1, 2**16, whole=True)
 _BLOCKS = Range(0, 1000, whole=True)
 _WEIGHT = Range(0, 1000)
 _SCORES = Range(0, 1)  # Differences of scores, which lie in [0, 1].
@@ -116,7 +114,6 @@ def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | No
 
 
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
-    """Returns whether the configured losses need unlabeled pairs."""
     return uses_own_labels(config) or config.consistency.distillation_weight > 0
 
 

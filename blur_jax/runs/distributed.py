@@ -67,10 +67,9 @@ def is_lost(error: Exception) -> bool:
 
 
 def pmap(function: Callable, *, donate_state: bool = False) -> jax.stages.Wrapped:
-    """Compiles `function(state, batch)` of one replica to run on all devices at once.
+    """Compiles `function`, of replicated state and a replica's share of a batch, for all devices.
 
-    `function` maps a replicated pytree and this replica's share of a batch to a replicated pytree, which may take the
-    memory of the state with `donate_state`.
+    With `donate_state`, the results may take the memory of the state.
     """
     donated = (0,) if donate_state else ()
     return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated)
@@ -97,10 +96,7 @@ def check_batch_size(size: int, field: str) -> None:
 
 
 def example_keys(key: jax.Array, count: int) -> jax.Array:
-    """Returns one key for each of this replica's `count` examples; it depends on their place in the global batch only.
-
-    An example thus draws the same random numbers on any number of devices.
-    """
+    """Returns one key for each of this replica's `count` examples, the same on any number of devices."""
     indices = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
 
@@ -126,12 +122,9 @@ def say(text: str) -> None:
 def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on every process and returns its result; if it fails on one process, every process raises.
 
-    Without this the others would wait in their next collective for a process that has stopped. All processes must call
-    this at the same point; the function may take any time, but must not use collectives.
-
-    Raises:
-        Exception: the error of the function, on the process where it failed.
-        ValueError: names that process and its error, on the others.
+    Otherwise the others would wait in their next collective for a process that has stopped. All processes must call
+    this at the same point; the function may take any time, but must not use collectives. The process where it fails
+    raises its error, the others a ValueError that names the process and its error.
     """
     if jax.process_count() == 1:
         return function(*args, **kwargs)
@@ -193,14 +186,6 @@ class Preemption:
                 signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
 
-    def _listen(self) -> None:
-        # With several processes JAX's coordinator catches SIGTERM and makes all stop at the same step.
-        numbers = [signal.SIGTERM] if self._alone else []
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # Shells ignore it for jobs in the background.
-            numbers.append(signal.SIGINT)
-        handlers = {number: signal.signal(number, self._ask) for number in numbers}
-        self._before = (handlers, signal.set_wakeup_fd(-1))  # `signals.watch` set them.
-
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
         if number == signal.SIGINT:
@@ -213,5 +198,10 @@ class Preemption:
     def reached(self, step: int) -> bool:
         """Returns whether to save and stop after `step`."""
         if self._before is None:
-            self._listen()
+            # With several processes JAX's coordinator catches SIGTERM and makes all stop at the same step.
+            numbers = [signal.SIGTERM] if self._alone else []
+            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # Shells ignore it for jobs in the background.
+                numbers.append(signal.SIGINT)
+            handlers = {number: signal.signal(number, self._ask) for number in numbers}
+            self._before = (handlers, signal.set_wakeup_fd(-1))  # `signals.watch` set them.
         return self._asked if self._alone else multihost_utils.reached_preemption_sync_point(step)

@@ -21,11 +21,10 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 def describe() -> dict[str, str]:
     """Returns "Command", "Commit", "Date" (UTC), "Devices" and "Software" of this process, for people."""
-    now = datetime.datetime.now(datetime.UTC)
     return {
         "Command": command(),
         "Commit": commit(),
-        "Date": f"{now:%Y-%m-%d %H:%M} UTC",
+        "Date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
     }
@@ -45,12 +44,10 @@ def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def command() -> str:
-    """Returns the command line of this process, quoted for a shell."""
     return shlex.join([os.path.basename(sys.orig_argv[0]), *sys.orig_argv[1:]] if sys.orig_argv else sys.argv)
 
 
 def version() -> str:
-    """Returns the version of the installed package, "0+checkout" if it is not installed."""
     try:
         return importlib.metadata.version("blur_jax")
     except importlib.metadata.PackageNotFoundError:

@@ -71,10 +71,7 @@ def is_local(path: epath.Path) -> bool:
 
 
 def write_atomically(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file whole or not at all; creates its folder if needed.
-
-    Characters that UTF-8 cannot hold (a lone surrogate in a file name) become question marks.
-    """
+    """Writes a text file whole or not at all; creates its folder if needed; writes "?" for lone surrogates."""
     path, data = epath.Path(path), text.encode("utf-8", "replace")
     if not is_local(path):  # A bucket writes an object whole or not at all.
         path.write_bytes(data)
@@ -91,10 +88,7 @@ def claim(
 
     `recorded` is the config in its newest checkpoint; without a checkpoint, a run of another config gives way. The
     returned context manager keeps other processes from claiming the directory, except in a bucket, which has no locks.
-
-    Raises:
-        ValueError: the directory belongs to another config, or another process is training in it.
-        OSError: it cannot be written.
+    Raises ValueError if it belongs to another config or process, and OSError if it cannot be written.
     """
     folder = resolve(workdir)
     folder.mkdir(parents=True, exist_ok=True)

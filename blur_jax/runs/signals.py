@@ -3,9 +3,8 @@
 Python raises KeyboardInterrupt in the main thread, between two of its own instructions: a process that compiles does
 not react until it has compiled. A thread that the signal wakes ends it earlier.
 
-When another process of a run has stopped, JAX's runtime aborts this one from C++, with a stack trace, and no Python
-code can prevent that. So a parent that never imports JAX waits for the process that does, forwards signals to it and
-translates its end.
+When another process of a run stops, JAX's runtime aborts this one from C++, with a stack trace. So a parent that never
+imports JAX waits for the process that does, forwards signals to it and translates its end.
 """
 
 import ctypes
@@ -24,10 +23,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2).
 
 
 def watch(sentence: str, *, seconds: float = 3.0) -> None:
-    """Makes Ctrl-C print `sentence` and end the process after `seconds`, unless KeyboardInterrupt ends it earlier.
-
-    In this time, handlers of KeyboardInterrupt may remove half-written files.
-    """
+    """Makes Ctrl-C end the process with `sentence` after `seconds`, unless KeyboardInterrupt ends it earlier."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return  # Shells turn Ctrl-C off for jobs in the background.
 

@@ -38,12 +38,8 @@ def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str
     """Starts a run as training does, makes a few steps, throws them away and lists in a few lines their cost.
 
     All processes must call it together; `config_check.check_config` accepts the config. Of an existing run in `workdir`
-    only config and step are read, and nothing is written: the measured steps start from a random network.
-
-    Raises:
-        ValueError: the step does not fit into memory, or the run in `workdir` has another config.
-        FileNotFoundError: the data are not prepared.
-        FloatingPointError: the state after the steps is not finite.
+    only config and step are read, and nothing is written: the measured steps start from a random network. Raises as
+    `loop.train` does, and ValueError if the step does not fit into memory.
     """
     run = open_run(config, workdir)
     first_step, recorded = run.saved or (0, None)
@@ -117,7 +113,8 @@ def cost_lines(cost: StepCost, *, images: int, first_step: int, steps: int) -> d
 def _run_lines(run: Run, state: TrainState) -> dict[str, str]:
     pairs, devices = run.pairs, jax.device_count()
     labeled, unlabeled = run.config.batch.labeled, run.config.batch.unlabeled if pairs.unlabeled else 0
-    trained, frozen = map(_count, network.partition(state.params, run.config.model.frozen_blocks))
+    parts = network.partition(state.params, run.config.model.frozen_blocks)
+    trained, frozen = (sum(leaf.size for leaf in jax.tree.leaves(part)) for part in parts)
     return {
         "devices": f"{devices} x {jax.devices()[0].device_kind}, {jax.process_count()} process(es)",
         "data": f"{len(pairs.labeled)} labeled, {len(pairs.unlabeled or ())} unlabeled and {len(pairs.validation)}"
@@ -128,16 +125,10 @@ def _run_lines(run: Run, state: TrainState) -> dict[str, str]:
     }
 
 
-def _count(params: Any) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
 def _mib(size: int) -> str:
     return f"{size / 2**20:,.1f} MiB"
 
 
 def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{seconds:.0f} s" if seconds < 120 else f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -53,7 +53,12 @@ class Writer:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         if self._active:
-            self._record(self._training, step, values, pace=self._pace(step))
+            now, (then, before) = time.monotonic(), self._last  # Of the last row or validation.
+            self._last = (now, step)
+            rate = (step - before) / max(now - then, 1e-9)
+            left = round((self._steps - step) / rate)
+            pace = f"  {rate * self._images:.0f} images/s  {left // 60}:{left % 60:02d} left"
+            self._record(self._training, step, values, pace=pace)
 
     def write_validation(self, step: int, values: dict[str, float]) -> None:
         """Records the metrics of validation at one step; the rate does not include its time either."""
@@ -73,14 +78,6 @@ class Writer:
             self._shown |= shown
             self._bar.set_postfix_str(_text(self._shown), refresh=False)
 
-    def _pace(self, step: int) -> str:
-        """Returns the rate of the steps since the last row or validation, and the time left at that rate."""
-        now, (then, before) = time.monotonic(), self._last
-        self._last = (now, step)
-        rate = (step - before) / max(now - then, 1e-9)
-        left = round((self._steps - step) / rate)
-        return f"  {rate * self._images:.0f} images/s  {left // 60}:{left % 60:02d} left"
-
     def close(self) -> None:
         if self._active:
             for output in filter(None, (self._bar, self._training, self._validation, self._tensorboard)):
@@ -90,8 +87,7 @@ class Writer:
 class StepLog:
     """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host.
 
-    A row of the history is the mean over the steps since the row before; skipped updates only count in "skipped", their
-    share.
+    A row of the history is the mean over the steps since the row before; skipped updates count in "skipped" alone.
     """
 
     def __init__(self, config: ml_collections.ConfigDict, writer: Writer, unlogged: list[dict[str, float]]) -> None:

@@ -28,8 +28,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     `config_check.check_config` accepts the config. Returns whether the run has made all its steps.
 
     Raises:
-        ValueError: `workdir` holds a run of another config or other data, or no checkpoint that is whole, or is in use;
-            or the data lack a split.
+        ValueError: `workdir` is in use or holds another run or only damaged checkpoints, or the data lack a split.
         FileNotFoundError: the data are not prepared.
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
@@ -89,7 +88,7 @@ def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_st
 
 
 def _loop(run: Run, state: TrainState, log: StepLog, writer: Writer, saver: checkpoints.CheckpointWriter) -> str:
-    """Makes the remaining steps; returns "" after the last, else what stopped it, and where."""
+    """Makes the remaining steps; returns "" after the last, else the reason for the stop and its step."""
     config, first_step = run.config, int(state.step)
     run_step = make_step(config, run.model, run.tx)
     batches = make_batches(config, run.pairs, first_step)

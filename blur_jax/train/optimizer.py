@@ -27,7 +27,6 @@ def fitted_warmup(warmup_steps: int, steps: int) -> int:
 
 
 def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
-    """Prints which warm-ups are shortened, if any."""
     steps, fields = config.steps, ["optimizer.warmup_steps"]
     if uses_unlabeled(config):
         fields.append("consistency.warmup_steps")

@@ -35,11 +35,9 @@ class Run:
 
 
 def open_run(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
-    """Opens a run, new if `workdir` is None, and writes nothing; all processes must call it together.
+    """Opens a run, a new one if `workdir` is None, and writes nothing; all processes must call it together.
 
-    Raises:
-        ValueError: the data lack a split, the validation split cannot be used, or no checkpoint can be read.
-        FileNotFoundError: the data are not prepared.
+    Raises ValueError if a split or a checkpoint cannot be used, and FileNotFoundError if the data are not prepared.
     """
     run = distributed.everywhere(_open, config, workdir)
     optimizer.warn_of_short_run(config)
@@ -61,11 +59,8 @@ def _open(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
 def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[contextlib.AbstractContextManager, int | None]:
     """Claims the run directory on process 0; returns (its lock, to be entered; the newest whole step or None).
 
-    `template` is `TrainState.arrays` of the run's state.
-
-    Raises:
-        ValueError: the directory holds a run of another config, or no checkpoint that is whole, or is in use.
-        OSError: the directory cannot be written.
+    `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory holds a run of another
+    config or only damaged checkpoints, or is in use; and OSError if it cannot be written.
     """
     if not distributed.is_process_zero():
         return contextlib.nullcontext(), None
@@ -81,15 +76,11 @@ def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[context
 def resume_run(
     run: Run, workdir: str, state: TrainState, newest: int | None
 ) -> tuple[TrainState, list[dict[str, float]], Writer | None]:
-    """Restores the state after the step `newest`, or starts with `state`; the run directory is claimed.
+    """Restores the state after the step `newest`, or starts with `state`, in a claimed run directory.
 
-    Returns:
-        the state; the metrics of the last steps, which no row of the history holds yet; the writer of further metrics,
-        None if all steps are made.
-
-    Raises:
-        ValueError: the checkpoint was made on other data, or cannot be read.
-        OSError: the run directory cannot be written.
+    Returns (the state; the metrics of the last steps, which no row of the history holds yet; the writer of further
+    metrics, None if all steps are made). Raises ValueError if the checkpoint cannot be read or was made on other data,
+    and OSError if the directory cannot be written.
     """
     steps, unlogged = run.config.steps, []
     if newest is not None:

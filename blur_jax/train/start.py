@@ -70,10 +70,8 @@ def initial_state(
     """Returns the state before the first update, NumPy arrays; all processes must call it together.
 
     A linear probe is fitted to the pairs `labeled`; None keeps random parameters, if only structure and shapes matter.
-
-    Raises:
-        FileNotFoundError: the package with the pretrained weights is not installed.
-        ValueError: the weights do not exist, no pair can fit the probe, or `config.start_from` does not fit.
+    Raises FileNotFoundError if the package of the pretrained weights is not installed, and ValueError if weights do not
+    exist, no pair can fit the probe, or `config.start_from` does not fit.
     """
     params = initial_params(config, model)
     if labeled is not None:
@@ -101,16 +99,13 @@ def _starting_params(
         return params
     features_of = inference.make_features(model)
     features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
-    return params | {"head": fit_head(features, pairs, labeled.labels, strength=probe)}
+    return params | {"head": fit_head(features, pairs, np.asarray(labeled.labels), strength=probe)}
 
 
-def fit_head(
-    features: np.ndarray, pairs: np.ndarray, order: np.ndarray | None, *, strength: float
-) -> dict[str, np.ndarray]:
-    """Fits a head to labeled pairs, the same on every process, as `linear_probe.logistic_ranking` does.
+def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:
+    """Fits a head, the same on every process, as `linear_probe.logistic_ranking` does.
 
-    `features` are the head's inputs for n images, float [n, F]. Returns {"kernel": float32 [F, 1], "bias": float32
-    [1]}.
+    `features` are the head's inputs, float [n, F]; returns {"kernel": float32 [F, 1], "bias": float32 [1]}.
     """
     kernel, bias = distributed.everywhere(linear_probe.logistic_ranking, features, pairs, order, strength=strength)
     # Processes whose BLAS rounds differently would drift apart.
@@ -118,11 +113,7 @@ def fit_head(
 
 
 def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
-    """Finds the checkpoint that `config.start_from` names, a run directory or one folder checkpoints/<step>.
-
-    Raises:
-        ValueError: no checkpoint is there, or its network or crops differ from those of the config.
-    """
+    """Finds the checkpoint that `config.start_from` names; raises ValueError if it is missing or does not fit."""
     try:
         saved = checkpoints.find(config.start_from)
     except checkpoints.CheckpointError as error:

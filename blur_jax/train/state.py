@@ -13,21 +13,13 @@ from blur_jax.models import network
 
 @struct.dataclass
 class TrainState:
-    """The state of training after `step` updates.
+    """The state of training after `step` updates."""
 
-    Attributes:
-        step: int32 [], number of updates made.
-        params: float32 pytree, the network's parameters.
-        opt_state: the optax state of the trained parameters.
-        ema_params: float32 pytree, exponential moving average of `params`; None if it is off.
-        teacher_params: float32 pytree, the parameters that training started from; None if no loss uses them.
-    """
-
-    step: jax.Array
-    params: Any
-    opt_state: optax.OptState
-    ema_params: Any
-    teacher_params: Any = None
+    step: jax.Array  # int32 [].
+    params: Any  # float32 pytree, the network's parameters.
+    opt_state: optax.OptState  # Of the trained parameters.
+    ema_params: Any  # float32 pytree, exponential moving average of `params`; None if it is off.
+    teacher_params: Any = None  # float32 pytree, the parameters that training started from; None if no loss uses them.
 
     @property
     def scoring_params(self) -> Any:

@@ -30,28 +30,19 @@ STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
 
 
 class Views(NamedTuple):
-    """The inputs of the losses that no gradient passes through, for n labeled and m unlabeled pairs.
+    """The inputs of the losses that no gradient passes through, for n labeled and m unlabeled pairs."""
 
-    Attributes:
-        labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
-        order: float32 [n], +1 the right image is blurrier, -1 the left, 0 a tie.
-        degraded: float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them with the
-            same degradation, then augmented; None if no loss uses them, as are the next three.
-        clean: float32 [m, 2, S, S, 3], the same without the degradation.
-        clean_scores: float32 [m, 2], the network's scores of `clean`.
-        teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs, neither degraded nor augmented.
-    """
-
-    labeled: jax.Array
-    order: jax.Array
+    labeled: jax.Array  # float32 [n, 2, S, S, 3], augmented labeled pairs.
+    order: jax.Array  # float32 [n], +1 the right image is blurrier, -1 the left, 0 a tie.
+    # float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them with the same
+    # degradation, then augmented; None if no loss uses them, as are the next three.
     degraded: jax.Array | None = None
-    clean: jax.Array | None = None
-    clean_scores: jax.Array | None = None
-    teacher_scores: jax.Array | None = None
+    clean: jax.Array | None = None  # float32 [m, 2, S, S, 3], the same without the degradation.
+    clean_scores: jax.Array | None = None  # float32 [m, 2], the network's scores of `clean`.
+    teacher_scores: jax.Array | None = None  # float32 [m, 2], of unlabeled pairs neither degraded nor augmented.
 
 
 def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
-    """Returns the key of one random stream at one step."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), stream)
 
 

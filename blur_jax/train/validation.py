@@ -9,7 +9,7 @@ import flax.linen as nn
 import ml_collections
 import numpy as np
 
-from blur_jax.data import splits
+from blur_jax.data.splits import Split, used_faces
 from blur_jax.metrics import calibration_fit, rank_statistics
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.runs import checkpoints, distributed, inference
@@ -20,16 +20,14 @@ _MOST_FACES = 500  # ... and from at most this many.
 
 
 def make_validate(
-    config: ml_collections.ConfigDict, model: nn.Module, split: splits.Split, others: Sequence[splits.Split] = ()
+    config: ml_collections.ConfigDict, model: nn.Module, split: Split, others: Sequence[Split] = ()
 ) -> Callable[[Any], tuple[dict[str, float], Calibration]]:
     """Returns a function from parameters to `pair_metrics` of the labeled pairs of `split` and a fitted calibration.
 
-    Percentiles are among the faces of `split`; if these are few, also among faces of `others`.
-
-    Raises:
-        ValueError: no pair has an order.
+    Percentiles are among the faces of `split`; if these are few, also among faces of `others`. Raises ValueError if no
+    pair has an order.
     """
-    rows, pairs = splits.used_faces(split)
+    rows, pairs = used_faces(split)
     if split.labels is None or not split.labels.any():
         raise ValueError("the validation split has only ties; config.data must name data with ordered validation pairs")
     ordered, order = split.labels != 0, split.labels.astype(np.int64)
@@ -47,9 +45,7 @@ def make_validate(
     return validate
 
 
-def _reference(
-    config: ml_collections.ConfigDict, split: splits.Split, others: Sequence[splits.Split]
-) -> tuple[str, np.ndarray]:
+def _reference(config: ml_collections.ConfigDict, split: Split, others: Sequence[Split]) -> tuple[str, np.ndarray]:
     """Returns (name of the reference set, its rows of faces); no rows if it is all faces of `split`."""
     data = f"{config.name} ({config.sources})" if config.sources else config.name
     rows = np.unique(split.rows)
@@ -61,12 +57,11 @@ def _reference(
     return f"{len(rows)} faces of {data}", np.array(rows)
 
 
-def count_ordered(split: splits.Split) -> int:
-    """Returns the number of pairs that are not ties."""
+def count_ordered(split: Split) -> int:
     return int(np.sum(split.labels != 0))
 
 
-def warn_of_few_pairs(split: splits.Split, labeled: splits.Split) -> None:
+def warn_of_few_pairs(split: Split, labeled: Split) -> None:
     """Prints the tasks that the validation split `split` is too small for, and how many more labels they need.
 
     The pairs `labeled`, which training uses, tell how validation shares in new labels.

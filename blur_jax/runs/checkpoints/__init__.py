@@ -8,6 +8,12 @@ arrays and of itself; every reader compares them.
 
 # ruff: noqa: F401
 from blur_jax.runs.checkpoints.checkpoint import ENOUGH_PAIRS, Checkpoint, find, load_network, parse_meta
-from blur_jax.runs.checkpoints.resume import newest_config, newest_whole, restore
-from blur_jax.runs.checkpoints.step_folder import CheckpointError, fingerprint, latest_step
+from blur_jax.runs.checkpoints.steps import (
+    CheckpointError,
+    fingerprint,
+    latest_step,
+    newest_config,
+    newest_whole,
+    restore,
+)
 from blur_jax.runs.checkpoints.writer import CheckpointWriter

@@ -17,8 +17,8 @@ from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.models import network
 from blur_jax.runs import run_dir
-from blur_jax.runs.checkpoints import step_folder
-from blur_jax.runs.checkpoints.step_folder import CheckpointError
+from blur_jax.runs.checkpoints import steps
+from blur_jax.runs.checkpoints.steps import CheckpointError
 
 ENOUGH_PAIRS = 50  # Validation accuracy chooses a checkpoint only with this many ordered validation pairs.
 
@@ -37,15 +37,14 @@ class Checkpoint:
     checksums: dict[str, str]  # {item: fingerprint of its arrays}.
 
     def load_params(self, template: Any) -> Any:
-        """Reads the parameters to score with: the moving average if the run kept one.
+        """Reads the parameters to score with: the moving average if the run kept one; raises CheckpointError.
 
-        `template` is a pytree of the expected structure, shapes and dtypes. Raises CheckpointError for damaged arrays,
-        and for arrays that do not fit.
+        `template` is a pytree of the expected structure, shapes and dtypes.
         """
         folder = epath.Path(self.path)
         name = "ema_params" if (folder / "ema_params").is_dir() else "params"
         with _naming_others(folder):
-            return step_folder.read_arrays(folder, self.checksums, {name: template})[name]
+            return steps.read_arrays(folder, self.checksums, {name: template})[name]
 
 
 def find(path: str | os.PathLike) -> Checkpoint:
@@ -55,18 +54,18 @@ def find(path: str | os.PathLike) -> Checkpoint:
     Raises CheckpointError if `path` holds no checkpoint, or a record is damaged.
     """
     path = run_dir.resolve(path)
-    if step_folder.is_step(path):
+    if steps.is_step(path):
         return _read(path)
-    steps = step_folder.steps_in(path / step_folder.FOLDER) or step_folder.steps_in(path)
-    if not steps:
+    folders = steps.steps_in(path / steps.FOLDER) or steps.steps_in(path)
+    if not folders:
         raise CheckpointError(
             f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
         )
     # Of equals the later wins: it has seen more data.
-    return max(map(_read, steps), key=lambda saved: (_comparable(saved), saved.step))
+    return max(map(_read, folders), key=lambda saved: (_rank(saved), saved.step))
 
 
-def _comparable(saved: Checkpoint) -> float:
+def _rank(saved: Checkpoint) -> float:
     if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
         return -1.0
     return 0.0 if saved.validation_pairs < ENOUGH_PAIRS else saved.validation_accuracy
@@ -74,13 +73,13 @@ def _comparable(saved: Checkpoint) -> float:
 
 def _read(path: epath.Path) -> Checkpoint:
     with _naming_others(path):
-        return parse_meta(path, step_folder.read_record(path))
+        return parse_meta(path, steps.read_record(path))
 
 
 def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
     """Parses the `meta` record, a JSON value, of the checkpoint `path`; raises CheckpointError for any other value."""
     try:
-        accuracy, calibration = meta[step_folder.METRIC], meta["calibration"]
+        accuracy, calibration = meta[steps.METRIC], meta["calibration"]
         return Checkpoint(
             path=os.fspath(path),
             step=int(meta["step"]),
@@ -103,7 +102,7 @@ def _naming_others(folder: epath.Path) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
-        others = [os.fspath(path) for path in step_folder.steps_in(folder.parent) if path != folder]
+        others = [os.fspath(path) for path in steps.steps_in(folder.parent) if path != folder]
         remedy = f"; other checkpoints of the run: {', '.join(others)}" if others else ""
         raise CheckpointError(f"{error}{remedy}") from error
 

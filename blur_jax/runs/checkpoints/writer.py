@@ -12,7 +12,7 @@ from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.data.untrusted import reason
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.runs import run_dir
-from blur_jax.runs.checkpoints.step_folder import FOLDER, METRIC, seal, without_echoes
+from blur_jax.runs.checkpoints.steps import FOLDER, METRIC, seal, without_echoes
 
 
 class CheckpointWriter:
@@ -80,7 +80,6 @@ class CheckpointWriter:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits as `wait` does, then closes the files."""
         with self._quiet:
             self.wait()
             self._manager.close()

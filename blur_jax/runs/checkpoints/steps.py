@@ -1,4 +1,4 @@
-"""One folder `checkpoints/<step>`: reads its record and arrays and compares them with their checksums."""
+"""The folders `checkpoints/<step>` of a run: reads whole ones, by their checksums, and puts damaged ones aside."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -98,6 +98,62 @@ def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[st
     return arrays
 
 
+def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
+    """Returns the config in a run's newest readable record, None without checkpoints; raises CheckpointError."""
+    problems = []
+    for folder in folders(workdir):
+        try:
+            return read_record(folder)["config"]
+        except CheckpointError as error:
+            problems.append(error)
+    if problems:
+        raise _none_left(workdir, problems)
+    return None
+
+
+def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | None:
+    """Finds the newest step to resume from; None if nothing was saved. Only one process may call it.
+
+    `template` is {name: pytree of NumPy arrays with the expected structure and shapes}. A damaged step is renamed to
+    `<step>.damaged`, with a warning, so that the run can save it again; if the run has steps, but none is whole,
+    CheckpointError is raised and nothing is renamed. The arrays of steps before the newest whole one are not read.
+    """
+    whole, damaged = None, {}
+    for folder in folders(workdir):
+        try:
+            check_metrics(folder)
+            record = read_record(folder)
+            if record["step"] != int(folder.name):
+                raise CheckpointError(f"{folder}: holds step {record['step']}, not the step in its name")
+            if whole is None:
+                read_arrays(folder, record["checksums"], template)
+                whole = int(folder.name)
+        except CheckpointError as error:
+            damaged[folder] = error
+    if whole is None and damaged:
+        raise _none_left(workdir, [*damaged.values()])
+    for folder, error in damaged.items():
+        number, aside = 1, folder.parent / f"{folder.name}.damaged"
+        while aside.exists():
+            number += 1
+            aside = folder.parent / f"{folder.name}.damaged-{number}"
+        folder.rename(aside)
+        print(f"WARNING: {error}; moved to {aside.name}, resuming from step {whole}", file=sys.stderr, flush=True)
+    return whole
+
+
+def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads a saved step; returns (its arrays, its record).
+
+    `template` is as in `newest_whole`. Raises CheckpointError if the step is missing or damaged, or does not fit it.
+    """
+    for folder in folders(workdir):
+        if folder.name == str(step):
+            record = read_record(folder)
+            return read_arrays(folder, record["checksums"], template), record
+    raise CheckpointError(f"{workdir}: step {step} is missing; all hosts must share --workdir")
+
+
 def fingerprint(params: Any) -> str:
     """Returns 16 hex digits of the SHA-256 of a pytree of arrays: of their names, dtypes, shapes and bytes."""
     digest = hashlib.sha256()
@@ -106,6 +162,13 @@ def fingerprint(params: Any) -> str:
         digest.update(f"{text} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _none_left(workdir: str | os.PathLike, problems: Sequence[CheckpointError]) -> CheckpointError:
+    return CheckpointError(
+        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; give another --workdir, or"
+        " move this folder away to start over"
+    )
 
 
 def _record_checksum(record: dict[str, Any]) -> str:
