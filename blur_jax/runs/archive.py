@@ -66,7 +66,7 @@ def _unpack(path: str, into: str, source: str) -> str:
 def _check_size(sizes: Iterable[int]) -> None:
     total = sum(sizes)
     if total > _MOST_BYTES:
-        raise ValueError(f"takes {total / 2**30:.1f} GiB unpacked, more than the {_MOST_BYTES / 2**30:.0f} allowed")
+        raise ValueError(f"unpacked it takes {total / 2**30:.1f} GiB, more than the {_MOST_BYTES / 2**30:.0f} allowed")
 
 
 def _find_run(folder: str) -> str:
