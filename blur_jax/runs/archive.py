@@ -15,19 +15,12 @@ _MOST_BYTES = 16 * 2**30  # Of an archive, unpacked.
 
 
 def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
-    """Brings a run to this machine and unpacks it, unless it is a folder already.
+    """Brings a run to this machine and unpacks it, unless it is a folder already; returns its path.
 
-    Args:
-        source: a run directory or one checkpoint of it, on disk or in a bucket, which is returned unchanged; or a
-            `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL.
-        into: folder to unpack an archive in; created where needed.
-
-    Returns:
-        a path for `blur_jax.load_scorer`.
-
-    Raises:
-        ValueError: it is no archive, a member of a tar would lie outside `into`, or it does not hold exactly one run.
-        OSError: it cannot be read, or nothing can be written.
+    `source` is a run directory or one of its checkpoints, on disk or in a bucket, which is returned unchanged; or a
+    `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL. Archives are
+    unpacked in the folder `into`, which is created if needed. Raises ValueError if the source is not an archive of
+    exactly one run or a member of a tar lies outside it, and OSError if it cannot be read or `into` not written.
     """
     source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
     if source.startswith(_SCHEMES):
@@ -44,7 +37,7 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
 
 
 def _unpack(path: str, into: str, source: str) -> str:
-    """Unpacks an archive, whole or not at all; `source` is its name for people."""
+    """Unpacks an archive, whole or not at all; `source` names it for people."""
     os.makedirs(into, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacking_", dir=into) as folder:
         try:
@@ -57,11 +50,11 @@ def _unpack(path: str, into: str, source: str) -> str:
                     _check_size(member.size for member in archive.getmembers())
                     archive.extractall(folder, filter="data")
             else:
-                raise ValueError("neither a zip nor a tar archive (a page to log in on, perhaps)")
+                raise ValueError("neither a zip nor a tar archive (a login page, perhaps)")
             run = _find_run(folder)
         except (ValueError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
             raise ValueError(f"{source}: {error}") from error
-        # The name ends in a digest of the source, so a folder that it replaces is from an earlier call.
+        # The name ends in a digest of the source, so only an earlier call can have made a folder of this name.
         name = os.path.basename(run) if run != folder else "run"
         target = os.path.join(into, f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}")
         if os.path.lexists(target):
@@ -73,9 +66,7 @@ def _unpack(path: str, into: str, source: str) -> str:
 def _check_size(sizes: Iterable[int]) -> None:
     total = sum(sizes)
     if total > _MOST_BYTES:
-        raise ValueError(
-            f"unpacked it would take {total / 2**30:.1f} GiB, more than the {_MOST_BYTES / 2**30:.0f} allowed"
-        )
+        raise ValueError(f"unpacked it takes {total / 2**30:.1f} GiB, more than the {_MOST_BYTES / 2**30:.0f} allowed")
 
 
 def _find_run(folder: str) -> str:
@@ -89,5 +80,5 @@ def _find_run(folder: str) -> str:
         folders.sort()
     if len(runs) != 1:
         names = ", ".join(os.path.relpath(path, folder) for path in runs)
-        raise ValueError(f"it holds {len(runs)} runs{': ' * bool(runs)}{names}; it must hold one run directory")
+        raise ValueError(f"it holds {len(runs)} runs{': ' * bool(runs)}{names}; it must hold exactly one run directory")
     return runs[0]

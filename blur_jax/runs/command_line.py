@@ -1,6 +1,6 @@
-"""What the commands `python -m blur_jax.<name>` share: an error that a user can cause is one sentence, not a traceback.
+"""Runs the commands `python -m blur_jax.<name>`: an error that a user can cause is one sentence, not a traceback.
 
-They parse with argparse, so that `--help` answers at once, and import JAX only once the arguments are right.
+They parse with argparse, so that `--help` answers at once, and import JAX only after the arguments are right.
 """
 
 import argparse
@@ -10,21 +10,18 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-USAGE = 2  # Exit status of a command that was called wrongly, as argparse has it.
-INTERRUPTED = 130  # Exit status after Ctrl-C, as shells have it.
+USAGE = 2  # Exit status after a usage error, as in argparse.
+INTERRUPTED = 130  # Exit status after Ctrl-C, as in shells.
 
 
 def run(
     parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
 ) -> int:
-    """Parses and runs a command; returns its exit status.
+    """Runs `command` on the parsed arguments and returns its exit status; adds `--debug`, which shows tracebacks.
 
-    Args:
-        parser: gets `--debug`, which shows tracebacks.
-        command: from the arguments to an exit status, 0 for success.
-        argv: the arguments; None takes those of the process.
+    `argv` of None takes the arguments of the process.
     """
-    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:
@@ -38,7 +35,7 @@ def run(
         print(f"{name}: interrupted; rerun the same command to continue", file=sys.stderr)
         return INTERRUPTED
     finally:
-        # A reader that has gone away (`| head`) is no error.
+        # A reader that stops early (`| head`) is not an error.
         try:
             sys.stdout.flush()
         except BrokenPipeError:
@@ -46,11 +43,7 @@ def run(
 
 
 def flag_error(error: Exception) -> str:
-    """Says on one line what is wrong with a flag, a field of the config or the config file.
-
-    Args:
-        error: what parsing the flags, or defining the flag of the config, raised: a config file may raise anything.
-    """
+    """Says on one line what is wrong with a flag, a field of the config or the config file (it may raise anything)."""
     while error.args and isinstance(error.args[0], Exception):  # ml_collections wraps one error in another.
         error = error.args[0]
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
@@ -63,21 +56,18 @@ def flag_error(error: Exception) -> str:
         return f"the config file cannot be read: {unread[1]}"
     if text.startswith("Unknown command line flag") and "Did you mean" not in text:
         return f"{text}; fields of the config are set as --config.<field>=<value>"
-    return " ".join(f"{_place(error, text)}{_last_line(text)}".split())
+    # ml_collections puts a traceback into its message.
+    sentence = text.strip().splitlines()[-1] if "Traceback (most recent call last)" in text else text
+    return " ".join(f"{_place(error, text)}{sentence}".split())
 
 
 def _place(error: Exception, text: str) -> str:
-    """Says where in the user's config file it happened, if it happened there."""
-    if isinstance(error, SyntaxError):  # Its text names file and line.
+    """Names the line of the user's config file that raised the error, if it did."""
+    if isinstance(error, SyntaxError):  # The text names file and line.
         return ""
     in_text = re.findall(r'File "(.+)", line (\d+)', text)
     frames = in_text or [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if not frames or re.search(r"site-packages.(ml_collections|absl)\b", frames[-1][0]):
         return ""
-    kind = "" if in_text else f"{type(error).__name__}: "  # There the last line names the type.
+    kind = "" if in_text else f"{type(error).__name__}: "  # The last line of a text names the type.
     return f"{frames[-1][0]}, line {frames[-1][1]}: {kind}"
-
-
-def _last_line(text: str) -> str:
-    """Drops the traceback that ml_collections puts into its message."""
-    return text.strip().splitlines()[-1] if "Traceback (most recent call last)" in text else text

@@ -1,10 +1,12 @@
-"""What every number of a config may be, so that a slip is one sentence at once and not nonsense after hours.
+"""The range of every number in a config: a slip is one sentence at once, not nonsense after hours.
 
-The limits are far beyond what makes sense to train with; what a field means is in configs/default.py.
+The ranges are much wider than what makes sense in training; configs/default.py documents the fields.
 """
 
 import dataclasses
+import functools
 import numbers
+import operator
 from collections.abc import Collection
 from typing import Any
 
@@ -16,31 +18,20 @@ from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 _MOST_STEPS = 10**8
-_MOST_IMAGES = 2**16  # In a batch.
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """The numbers that a field may be; NaN is none of them.
-
-    Attributes:
-        lower: the least.
-        upper: the largest.
-        open_below: `lower` itself is left out.
-        open_above: `upper` itself is left out.
-        whole: only whole numbers.
-        optional: it may be left unset, None.
-    """
+    """The numbers that a field may hold, which exclude NaN."""
 
     lower: float
     upper: float
-    open_below: bool = False
-    open_above: bool = False
-    whole: bool = False
-    optional: bool = False
+    open_below: bool = False  # Excludes `lower`.
+    open_above: bool = False  # Excludes `upper`.
+    whole: bool = False  # Excludes fractions.
+    optional: bool = False  # Includes None.
 
     def holds(self, value: Any) -> bool:
-        """Returns whether a field may have this value."""
         if value is None:
             return self.optional
         kind = numbers.Integral if self.whole else numbers.Real
@@ -50,7 +41,7 @@ class Range:
         return above and (value < self.upper if self.open_above else value <= self.upper)
 
     def __str__(self) -> str:
-        """Says what is asked for, as in "must be <this>"."""
+        """Completes "must be ...", for messages."""
         lower, upper = "above" if self.open_below else "at least", "below" if self.open_above else "at most"
         ends = f"{lower} {self.lower} and {upper} {self.upper}"
         return f"{'a whole number ' * self.whole}{ends}{', or left unset' * self.optional}"
@@ -58,11 +49,11 @@ class Range:
 
 _COUNT = Range(1, _MOST_STEPS, whole=True)
 _WARMUP = Range(0, _MOST_STEPS, whole=True)
-_BATCH = Range(1, _MOST_IMAGES, whole=True)
+_BATCH = Range(1, 2**16, whole=True)
 _BLOCKS = Range(0, 1000, whole=True)
 _WEIGHT = Range(0, 1000)
 _SCORES = Range(0, 1)  # Differences of scores, which lie in [0, 1].
-_CHANGE = Range(0, 1, open_above=True)  # Of a gain by 1 nothing might be left of the image.
+_CHANGE = Range(0, 1, open_above=True)  # A change of gain by 1 could leave nothing of the image.
 
 RANGES = {
     "seed": Range(0, 2**31 - 1, whole=True),  # An int32.
@@ -72,7 +63,7 @@ RANGES = {
     "data.labeled_count": Range(1, 10**9, whole=True, optional=True),
     "data.cache_mb": Range(0, 2**24, whole=True),  # 16 TiB.
     "batch.labeled": _BATCH,
-    "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 where no loss asks for them.
+    "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 if no loss uses them.
     "model.blocks": dataclasses.replace(_BLOCKS, lower=1, optional=True),
     "model.frozen_blocks": _BLOCKS,
     "model.linear_probe_strength": Range(0, 10**6, open_below=True, optional=True),
@@ -86,8 +77,8 @@ RANGES = {
     "consistency.temperature": Range(0, 1000, open_below=True),
     "consistency.pairs_per_degradation": _BATCH,
     "consistency.warmup_steps": _WARMUP,
-    "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1 no pair would count.
-    "degradation.rms_min": Range(0, 0.25, open_below=True),  # At a quarter of the image no face is left.
+    "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1, pairs never count.
+    "degradation.rms_min": Range(0, 0.25, open_below=True),  # A quarter of the image leaves no face.
     "degradation.rms_max": Range(0, 0.25, open_below=True),
     "degradation.noise_max": Range(0, 1),
     "degradation.jpeg_min_quality": Range(1, 100, whole=True, optional=True),
@@ -95,7 +86,7 @@ RANGES = {
     "augment.contrast": _CHANGE,
     "augment.color": _CHANGE,
     "augment.noise": Range(0, 1),
-    "optimizer.learning_rate": Range(0, 10, open_below=True),  # At 0 a run would report what it started from.
+    "optimizer.learning_rate": Range(0, 10, open_below=True),  # At 0 a run would learn nothing.
     "optimizer.warmup_steps": _WARMUP,
     "optimizer.weight_decay": Range(0, 10),
     "optimizer.clip_norm": Range(0, 10**6, open_below=True, optional=True),
@@ -110,28 +101,22 @@ RANGES = {
 
 
 def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | None = None) -> None:
-    """Raises ValueError, naming the field and its range, where a number of a config is outside of its range.
+    """Raises ValueError, naming the field and its range, if a number of a config is outside its range.
 
-    Args:
-        config: a run's config.
-        groups: look at fields of these groups only, such as "data"; None looks at all.
+    `groups`, such as "data", limits the check to their fields.
     """
     for name, range_ in RANGES.items():
-        group, _, _ = name.partition(".")
-        if groups is not None and group not in groups:
-            continue
-        value = config
-        for part in name.split("."):
-            value = value[part]
-        if not range_.holds(value):
-            raise ValueError(f"config.{name}={value} must be {range_}")
+        parts = name.split(".")
+        if groups is None or parts[0] in groups:
+            value = functools.reduce(operator.getitem, parts, config)
+            if not range_.holds(value):
+                raise ValueError(f"config.{name}={value} must be {range_}")
 
 
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
-    """Returns whether the configured losses need unlabeled pairs at all."""
     return uses_own_labels(config) or config.consistency.distillation_weight > 0
 
 
 def uses_own_labels(config: ml_collections.ConfigDict) -> bool:
-    """Returns whether a loss takes the network's own order of clean pairs as the label."""
+    """Returns whether a loss uses the network's own order of clean pairs as the label."""
     return config.consistency.quadruplet_weight > 0 or config.consistency.pairwise_weight > 0

@@ -1,7 +1,7 @@
 """Many devices, many processes: the only file that knows `jax.pmap`, process 0 and preemption.
 
-A replica is one device. Code is written for one replica and speaks to the others through collectives over `AXIS`.
-Parameters and state are replicated, plain pytrees without a leading axis; a batch is sharded, with a leading axis of
+A replica is one device. Code is written for one replica and reaches the others through collectives over `AXIS`.
+Parameters and state are replicated: plain pytrees without a leading axis. A batch is sharded: its leading axis counts
 local replicas.
 """
 
@@ -24,9 +24,9 @@ AXIS = "replica"
 _CPU_REPLICAS = 4  # docs/performance.md compares numbers.
 _MESSAGE_BYTES = 2048
 _MEETING_SECONDS = 5
-_JOIN_SECONDS = 90  # That all processes may take to start.
-_LOST_SECONDS = 60  # After which a process that gives no sign of life is taken for gone, and all others end.
-# What JAX's runtimes and collective libraries say when another process has stopped; the exceptions have any type.
+_JOIN_SECONDS = 90  # Time for all processes to start.
+_LOST_SECONDS = 60  # All processes end once one has been silent for this long.
+# Words of JAX's runtimes and collective libraries when another process has stopped; the exceptions have any type.
 _LOST = (
     *("gloo", "nccl", "coordination service", "heartbeat", "barrier", "deadline_exceeded"),
     *("socket closed", "connection reset", "connection closed", "connection refused"),
@@ -34,26 +34,22 @@ _LOST = (
 
 
 def divide_cpu(*sizes: int) -> None:
-    """Splits the CPU into several JAX devices, unless JAX_NUM_CPU_DEVICES says into how many; for commands.
+    """Splits the CPU into several JAX devices, whose number divides `sizes`, unless JAX_NUM_CPU_DEVICES sets it.
 
     A replica's share of a batch fits a core's caches better than the whole, and replicas leave no core idle. Their
-    number does not depend on the machine, so that results do not. Once JAX has been used, nothing changes.
-
-    Args:
-        sizes: what their number must divide.
+    number does not depend on the machine, so results do not either. Once JAX has been used, nothing changes.
     """
-    if jax.config.jax_num_cpu_devices < 0 and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    unset = jax.config.jax_num_cpu_devices < 0  # ty: ignore[missing-attribute]
+    if unset and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # JAX has been used.
             jax.config.update("jax_num_cpu_devices", math.gcd(_CPU_REPLICAS, *sizes))
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
-    """Joins the other processes of a run; must be called before anything else of JAX.
+    """Joins the other processes of a run; call it before any other function of JAX.
 
-    Args:
-        coordinator: HOST:PORT of process 0. None: JAX finds all three by itself, on Cloud TPU, Slurm and Open MPI.
-        processes: how many there are.
-        process: which one this is, from 0 on.
+    `coordinator` is HOST:PORT of process 0, `process` the number of this one. JAX detects arguments of None on Cloud
+    TPU, Slurm and Open MPI.
     """
     jax.distributed.initialize(
         coordinator,
@@ -66,26 +62,20 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
 
 def is_lost(error: Exception) -> bool:
-    """Returns whether an error, in a run of several processes, means that another has stopped."""
+    """Returns whether an error, in a run of several processes, means that another process has stopped."""
     return any(word in str(error).lower() for word in _LOST)
 
 
-# --- mapping a function over replicas ---
+def pmap(function: Callable, *, donate_state: bool = False) -> jax.stages.Wrapped:
+    """Compiles `function`, of replicated state and a replica's share of a batch, for all devices.
 
-
-def pmap(function: Callable, *, donate_state: bool = False) -> Callable:
-    """Compiles `function(state, batch)` of one replica to run on all devices at once.
-
-    Args:
-        function: from a replicated pytree and this replica's share of a batch to a replicated pytree.
-        donate_state: whether the state's memory is given up to the result.
+    With `donate_state`, the results may take the memory of the state.
     """
     donated = (0,) if donate_state else ()
     return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated)
 
 
 def replicate(tree: Any) -> Any:
-    """Copies a pytree of arrays to every device, once, so that no call has to."""
     return pmap(lambda tree, _: tree)(tree, np.zeros(jax.local_device_count(), np.int8))
 
 
@@ -96,29 +86,22 @@ def shard(batch: Any) -> Any:
 
 
 def check_batch_size(size: int, field: str) -> None:
-    """Raises ValueError when a global batch does not divide over all devices; `field` names the setting."""
-    if size <= 0 or size % jax.device_count():
+    """Raises ValueError if a global batch does not divide over all devices; `field` names the setting."""
+    devices = jax.device_count()
+    if size <= 0 or size % devices:
         raise ValueError(
-            f"config.{field}={size} must be a positive multiple of the {jax.device_count()} devices"
-            f" ({jax.process_count()} process(es)); set it to e.g."
-            f" {max(1, round(size / jax.device_count())) * jax.device_count()}"
+            f"config.{field}={size} must be a positive multiple of the {devices} devices ({jax.process_count()}"
+            f" process(es)); set it to e.g. {max(1, round(size / devices)) * devices}"
         )
 
 
-# --- inside a mapped function ---
-
-
 def example_keys(key: jax.Array, count: int) -> jax.Array:
-    """Returns one key for each of this replica's `count` examples, by their place in the global batch.
-
-    So an example meets the same randomness on any number of devices.
-    """
+    """Returns one key for each of this replica's `count` examples, the same on any number of devices."""
     indices = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
 
 
 def psum(tree: Any) -> Any:
-    """Sums over all replicas of all processes."""
     return jax.lax.psum(tree, AXIS)
 
 
@@ -127,58 +110,49 @@ def all_gather(x: jax.Array) -> jax.Array:
     return jax.lax.all_gather(x, AXIS, tiled=True)
 
 
-# --- between processes ---
-
-
 def is_process_zero() -> bool:
-    """Returns whether this process is the one that writes and prints."""
     return jax.process_index() == 0
 
 
 def say(text: str) -> None:
-    """Prints a line, on process 0 only."""
     if is_process_zero():
         print(text, flush=True)
 
 
 def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Calls a function on every process and returns its result; when it fails on one, every process raises.
+    """Calls a function on every process and returns its result; if it fails on one process, every process raises.
 
-    Without this the others would wait in their next collective for a process that has stopped. All processes must call
-    this at the same point, with a function that makes no collectives itself, however long it takes.
-
-    Raises:
-        Exception: what the function raised, on the process where it did.
-        ValueError: naming the process and its error, on the others.
+    Otherwise the others would wait in their next collective for a process that has stopped. All processes must call
+    this at the same point; the function may take any time, but must not use collectives. The process where it fails
+    raises its error, the others a ValueError that names the process and its error.
     """
     if jax.process_count() == 1:
         return function(*args, **kwargs)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(function, *args, **kwargs)
-        # Collectives give up on a process that is busy for long, so all meet every few seconds.
-        while not _all_done(future):
-            pass
+        done = False
+        while not done:  # Collectives give up on a process that is busy for long, so all meet every few seconds.
+            concurrent.futures.wait([future], timeout=_MEETING_SECONDS)
+            done = np.all(multihost_utils.process_allgather(np.int32(future.done())))
     error = future.exception()
-    messages = _gather_texts("" if error is None else f"{type(error).__name__}: {error}")
+    text = "" if error is None else f"{type(error).__name__}: {error}"
+    encoded = np.frombuffer(text.encode(errors="replace")[:_MESSAGE_BYTES].ljust(_MESSAGE_BYTES, b"\0"), np.uint8)
+    messages = [row.tobytes().rstrip(b"\0") for row in multihost_utils.process_allgather(encoded)]
     if error is not None:
         raise error
     for index, message in enumerate(messages):
         if message:
-            raise ValueError(f"process {index} failed: {message}")
+            raise ValueError(f"process {index} failed: {message.decode(errors='replace')}")
     return future.result()
 
 
 def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Calls a function on process 0 and returns its result, JSON-serializable, on every process.
-
-    Raises:
-        Exception, ValueError: as `everywhere`.
-    """
+    """Calls a function on process 0; returns its JSON-serializable result on all processes; raises as `everywhere`."""
     return share(everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None))
 
 
 def share(value: Any) -> Any:
-    """Returns process 0's value, JSON-serializable, on every process; those of the others do not count."""
+    """Returns process 0's JSON-serializable value on every process, and ignores the values of the others."""
     if jax.process_count() == 1:
         return value
     payload = np.frombuffer(json.dumps(value if is_process_zero() else None).encode(), np.uint8)
@@ -187,34 +161,19 @@ def share(value: Any) -> Any:
 
 
 def broadcast(tree: Any) -> Any:
-    """Returns process 0's pytree of NumPy arrays on every process, which must give arrays of the same shapes."""
+    """Returns process 0's pytree of NumPy arrays on every process; all must pass arrays of the same shapes."""
     return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree)) if jax.process_count() > 1 else tree
 
 
-def _all_done(future: concurrent.futures.Future) -> bool:
-    concurrent.futures.wait([future], timeout=_MEETING_SECONDS)
-    return bool(np.all(multihost_utils.process_allgather(np.int32(future.done()))))
-
-
-def _gather_texts(text: str) -> list[str]:
-    buffer = np.zeros(_MESSAGE_BYTES, np.uint8)
-    encoded = np.frombuffer(text.encode(errors="replace")[:_MESSAGE_BYTES], np.uint8)
-    buffer[: len(encoded)] = encoded
-    return [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in multihost_utils.process_allgather(buffer)]
-
-
 class Preemption:
-    """Notices SIGTERM (the machine is about to be taken away) and Ctrl-C, on all processes at the same step.
+    """Notices SIGTERM (a machine is about to be preempted) and Ctrl-C, on all processes at the same step.
 
-    It does from the first call of `reached` on. Before, while the first step compiles, there is nothing to save, and
-    both signals end the process as they do anywhere else.
-
-    Attributes:
-        reason: what asked to stop, for people; meaningful once `reached` has returned True.
+    It listens from the first call of `reached`. Before, while the first step compiles, a run has nothing to save, and
+    both signals end the process as usual.
     """
 
     def __enter__(self) -> "Preemption":
-        self.reason = "SIGTERM"
+        self.reason = "SIGTERM"  # For people; meaningful once `reached` has returned True.
         self._asked = False
         self._alone = jax.process_count() == 1
         self._before = None
@@ -226,14 +185,6 @@ class Preemption:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
-
-    def _listen(self) -> None:
-        # With several processes JAX's coordinator catches SIGTERM, and sees to it that all stop at the same step.
-        numbers = [signal.SIGTERM] if self._alone else []
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # As shells have it for jobs in the background.
-            numbers.append(signal.SIGINT)
-        handlers = {number: signal.signal(number, self._ask) for number in numbers}
-        self._before = (handlers, signal.set_wakeup_fd(-1))  # What ends the process on Ctrl-C elsewhere, interrupt.py.
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
@@ -247,5 +198,10 @@ class Preemption:
     def reached(self, step: int) -> bool:
         """Returns whether to save and stop after `step`."""
         if self._before is None:
-            self._listen()
+            # With several processes JAX's coordinator catches SIGTERM and makes all stop at the same step.
+            numbers = [signal.SIGTERM] if self._alone else []
+            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # Shells ignore it for jobs in the background.
+                numbers.append(signal.SIGINT)
+            handlers = {number: signal.signal(number, self._ask) for number in numbers}
+            self._before = (handlers, signal.set_wakeup_fd(-1))  # `signals.watch` set them.
         return self._asked if self._alone else multihost_utils.reached_preemption_sync_point(step)

@@ -1,7 +1,4 @@
-"""A function of images, spread over all devices of all processes: scores, or the features that a head sees.
-
-Validation, the linear probe, the evaluation and `Scorer` all come through here.
-"""
+"""Spreads a function of images over all devices of all processes: scores, or the features that a head sees."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +14,7 @@ from blur_jax.runs import distributed
 Function = Callable[[Any, jax.Array], jax.Array]
 Mapped = Callable[..., np.ndarray]
 
-# Images per device of a small batch. More fall out of a CPU's caches: 8 at a time run twice as fast as 64, at 128 px.
+# Images per device of a small batch. A CPU's caches hold no more: 8 at a time run twice as fast as 64, at 128 px.
 _FEW = 8
 
 
@@ -29,13 +26,10 @@ def to_float(images: jax.Array) -> jax.Array:
 def make_map(function: Function) -> Mapped:
     """Returns `mapped(params, images, *, batch_size=256, progress=None)`: `function` of any number of images.
 
-    Args:
-        function: from parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...].
-
-    `images` are uint8 [n, S, S, 3], n above 0, the same on every process. What comes back is [n, ...], a NumPy array
-    with each image's own result, in order, on every process. `batch_size` is the most images of a global batch; all
-    batches have one size, or two on accelerators, so little is ever compiled. `progress` labels a progress bar; None
-    shows none.
+    `function` maps parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...]; `mapped` takes uint8 [n, S, S, 3], n
+    above 0, and returns [n, ...] in the same order, both the same on every process. `batch_size` is the most images of
+    a global batch; all batches have one size, or two on accelerators, to compile little. `progress` labels a progress
+    bar; None shows none.
     """
 
     def replica(params: Any, images: jax.Array) -> jax.Array:
@@ -47,7 +41,7 @@ def make_map(function: Function) -> Mapped:
         plan = _plan(len(images), batch_size)
         hidden = None if progress and distributed.is_process_zero() else True
         batches = tqdm(plan, desc=progress, unit="batch", disable=hidden, leave=False)
-        # Each batch is dispatched before the one ahead of it is read, so that devices do not wait for the host.
+        # Dispatches a batch before it reads the one ahead, so that devices do not wait for the host.
         results, running = [], None
         for start, size in batches:
             ahead, running = running, step(params, distributed.shard(_local_batch(images, start, size)))
@@ -60,12 +54,12 @@ def make_map(function: Function) -> Mapped:
 
 def make_score(model: nn.Module) -> Mapped:
     """Returns `make_map` of a network's scores: float32 [n] in [0, 1], larger is blurrier."""
-    return make_map(lambda params, images: model.apply({"params": params}, images))
+    return make_map(lambda params, x: model.apply({"params": params}, x))  # ty: ignore[invalid-argument-type]
 
 
 def make_features(model: nn.Module) -> Mapped:
-    """Returns `make_map` of what a network's head sees: float32 [n, features]."""
-    return make_map(lambda params, images: model.apply({"params": params}, images, method="features"))
+    """Returns `make_map` of the features that a network's head sees: float32 [n, features]."""
+    return make_map(lambda params, x: model.apply({"params": params}, x, method="features"))  # ty: ignore[invalid-argument-type]
 
 
 def _plan(count: int, batch_size: int) -> list[tuple[int, int]]:
@@ -83,7 +77,7 @@ def _plan(count: int, batch_size: int) -> list[tuple[int, int]]:
 
 
 def _local_batch(images: np.ndarray, start: int, size: int) -> np.ndarray:
-    """Returns this process's share of a global batch, filled up with black images."""
+    """Returns this process's share of a global batch, padded with black images."""
     share = size // jax.process_count()
     first = start + jax.process_index() * share
     chunk = images[first : first + share]

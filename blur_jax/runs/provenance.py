@@ -1,5 +1,6 @@
-"""Where results come from: which command, of which commit, made them, and when."""
+"""The provenance of results: command, commit, date, devices and software."""
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -20,37 +21,33 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 def describe() -> dict[str, str]:
     """Returns "Command", "Commit", "Date" (UTC), "Devices" and "Software" of this process, for people."""
-    now = datetime.datetime.now(datetime.UTC)
     return {
         "Command": command(),
         "Commit": commit(),
-        "Date": f"{now:%Y-%m-%d %H:%M} UTC",
+        "Date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
     }
 
 
 def record_start(workdir: str | os.PathLike, step: int) -> None:
-    """Writes down that this process trains a run from `step` on; from 0 on, what was written before is dropped."""
+    """Records that this process trains a run from `step` on; at step 0 it drops earlier records."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     before = path.read_text() if step and path.exists() else ""
     run_dir.write_atomically(path, before + json.dumps({"Step": step, **describe()}) + "\n")
 
 
 def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns `describe` of each process that trained a run, and "Step", its first."""
+    """Returns `describe`, and "Step", the first step, of each process that trained a run."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def command() -> str:
-    """Returns the command line of this process, quoted for a shell."""
-    program = [os.path.basename(sys.orig_argv[0]), *sys.orig_argv[1:]] if sys.orig_argv else sys.argv
-    return shlex.join(program)
+    return shlex.join([os.path.basename(sys.orig_argv[0]), *sys.orig_argv[1:]] if sys.orig_argv else sys.argv)
 
 
 def version() -> str:
-    """Returns the version of the installed package; "0+checkout" where it is not installed."""
     try:
         return importlib.metadata.version("blur_jax")
     except importlib.metadata.PackageNotFoundError:
@@ -58,14 +55,10 @@ def version() -> str:
 
 
 def commit(root: str = _ROOT) -> str:
-    """Returns what `git describe` says of a checkout, "-dirty" where it was edited; else the version of the package."""
-    package = f"version {version()}"
-    # Without this, a package installed below somebody's own checkout would be taken for a part of that.
-    if not os.path.exists(os.path.join(root, ".git")):
-        return package
-    git = ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return package
-    return found.stdout.strip()
+    """Returns `git describe` of a checkout, "-dirty" if it was edited; else the version of the package."""
+    # A package installed inside another checkout is not a part of it.
+    if os.path.exists(os.path.join(root, ".git")):
+        git = ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    return f"version {version()}"

@@ -1,4 +1,4 @@
-"""The threshold of a run: which pictures to keep, where that came from, and which checkpoint it belongs to.
+"""The threshold of a run: which pictures to keep, how it was chosen, and the checkpoint it belongs to.
 
 `python -m blur_jax.threshold` writes it as `threshold.json` into the run directory; scoring and export read it there.
 """
@@ -15,36 +15,24 @@ from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.runs import run_dir
 
 THRESHOLD_FILE = "threshold.json"
-# What the file says beside the fields, for readers without this program.
+# The file explains the fields to readers without this program.
 _STATED = {"quantity": "blur", "direction": "in [0, 1], larger is blurrier; keep where blur < keep_below"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Threshold:
-    """A picture is kept when its blur is below `keep_below`.
+    """A picture is kept when its blur is below `keep_below`."""
 
-    Attributes:
-        keep_below: a score, 0 or more; above 1 it keeps everything.
-        source: how it was chosen, a sentence for people.
-        checkpoint: `checkpoints.fingerprint` of the parameters whose scores it is about.
-        step: the step of that checkpoint.
-        rule: what it aims at: "discard", "lose-good", "keep-bad" or "given".
-        target: the share in [0, 1] that was wanted of the rule; None where it was given.
-        pictures: how many pictures it was chosen on.
-        interval: between which shares in [0, 1] the rule's share lies on new pictures of the same kind, in 95% of
-            choices like this one; None where it was not chosen from pictures.
-        date: of the choice, YYYY-MM-DD.
-    """
-
-    keep_below: float
-    source: str
-    checkpoint: str
-    step: int | None = None
-    rule: str = "given"
-    target: float | None = None
-    pictures: int = 0
+    keep_below: float  # A score, 0 or more; above 1 it keeps everything.
+    source: str  # How it was chosen, a sentence for people.
+    checkpoint: str  # `checkpoints.fingerprint` of the parameters that make the scores.
+    step: int | None = None  # Of that checkpoint.
+    rule: str = "given"  # "discard", "lose-good", "keep-bad" or "given".
+    target: float | None = None  # The rule's share in [0, 1]; None for "given".
+    pictures: int = 0  # The number of pictures that it was chosen on.
+    # 95% interval of the rule's share, in [0, 1], on new pictures of the same kind; None if no pictures chose it.
     interval: tuple[float, float] | None = None
-    date: str = ""
+    date: str = ""  # YYYY-MM-DD.
 
     def __post_init__(self) -> None:
         number = isinstance(self.keep_below, (int, float)) and not isinstance(self.keep_below, bool)
@@ -55,37 +43,35 @@ class Threshold:
                 raise ValueError(f"{name} must be a text, not {excerpt(getattr(self, name))}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields, and what they are about, as a JSON-serializable dict."""
+        """Returns the fields, and their explanation, as a JSON-serializable dict."""
         return _STATED | dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Threshold":
-        """Rebuilds a threshold from `to_dict`; raises ValueError for anything else."""
+    def from_dict(cls, fields: Any) -> "Threshold":
+        """Reverses `to_dict`; raises ValueError for any other value."""
         known = _STATED.keys() | {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a threshold must have the fields {sorted(known)}, found {excerpt(fields)}")
         if fields["quantity"] != _STATED["quantity"]:
             raise ValueError(f"a threshold must be of the quantity 'blur', found {excerpt(fields['quantity'])}")
+        interval = fields["interval"]
+        if interval is not None and not isinstance(interval, (list, tuple)):
+            raise ValueError(f"the interval of a threshold must be two shares, not {excerpt(interval)}")
         values = {name: value for name, value in fields.items() if name not in _STATED}
-        if values["interval"] is not None and not isinstance(values["interval"], (list, tuple)):
-            raise ValueError(f"the interval of a threshold must be two shares, not {excerpt(values['interval'])}")
-        return cls(**values | {"interval": values["interval"] and tuple(values["interval"])})
+        values["interval"] = interval and tuple(interval)
+        return cls(**values)
 
 
 def threshold_path(run_path: str | os.PathLike) -> epath.Path:
-    """Returns where the threshold of a run lies, for the path of the run or of one of its checkpoints."""
+    """Returns the file of the threshold of a run, given the run directory or one of its checkpoints."""
     return run_dir.run_of(run_path) / THRESHOLD_FILE
 
 
 def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None) -> Threshold | None:
-    """Reads the threshold of a run; None where it has none.
-
-    Args:
-        run_path: a run directory or one of its checkpoints.
-        checkpoint: fingerprint of the parameters that score; None takes a threshold of any.
+    """Reads the threshold of a run, given the run directory or one of its checkpoints; None if it has none.
 
     Raises:
-        ValueError: the file is damaged, or about the scores of another checkpoint.
+        ValueError: the file is damaged, or belongs to another checkpoint than that with the fingerprint `checkpoint`.
     """
     path = threshold_path(run_path)
     if not path.exists():
@@ -96,15 +82,15 @@ def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None
         raise ValueError(f"{path}: damaged ({error}); remove it and run blur_jax.threshold again") from error
     if checkpoint is not None and threshold.checkpoint != checkpoint:
         raise ValueError(
-            f"{path}: was chosen for the scores of another checkpoint ({excerpt(threshold.checkpoint)}, step"
-            f" {excerpt(threshold.step)}) than the one loaded ({checkpoint}); run blur_jax.threshold again, or give"
+            f"{path}: belongs to the scores of another checkpoint ({excerpt(threshold.checkpoint)}, step"
+            f" {excerpt(threshold.step)}) than the loaded one ({checkpoint}); run blur_jax.threshold again, or give"
             " --keep-below"
         )
     return threshold
 
 
 def write_threshold(run_path: str | os.PathLike, threshold: Threshold) -> epath.Path:
-    """Writes the threshold of a run, whole or not at all; returns the path of the file."""
+    """Writes the threshold of a run, whole or not at all; returns its file."""
     path = threshold_path(run_path)
     run_dir.write_atomically(path, json.dumps(threshold.to_dict(), indent=2) + "\n")
     return path

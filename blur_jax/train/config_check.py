@@ -1,4 +1,6 @@
-"""Whether a config can work: what can be refused at once is, before data are prepared or a run directory is claimed."""
+"""Refuses a config that cannot work, before data are prepared or a run directory is claimed."""
+
+from typing import Any
 
 import jax
 import ml_collections
@@ -13,10 +15,7 @@ from blur_jax.train import optimizer, start
 def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
     """Raises ValueError, naming the field, for a config that cannot work; all processes must call it together.
 
-    Args:
-        config: the run's config.
-        workdir: the run directory; None is one that does not exist yet. Once a run has saved something there, what it
-            started from is not asked for again.
+    Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`.
     """
     check_ranges(config)
     distributed.check_batch_size(config.batch.labeled, "batch.labeled")
@@ -25,12 +24,12 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
         _check_groups(config)
     elif config.ranking.weight == 0:
         names = ", ".join(f"config.consistency.{name}_weight" for name in UNLABELED_LOSSES)
-        raise ValueError(f"config.ranking.weight, {names} are all 0, so nothing would be learned: set one above 0")
+        raise ValueError(f"config.ranking.weight, {names} are all 0, so nothing would be learned; set one above 0")
     network.from_config(config.model)
     optimizer.build(config.optimizer, config.steps)
     key = jax.eval_shape(lambda: jax.random.key(0))
     size = config.data.image_size
-    drawn = {**config.degradation, "image_size": size, "families": tuple(config.degradation.families)}
+    drawn: dict[str, Any] = {**config.degradation, "image_size": size, "families": tuple(config.degradation.families)}
     try:
         jax.eval_shape(lambda key: degradations.sample(key, **drawn), key)
         jax.eval_shape(lambda key: augmentation.sample(key, image_size=size, **config.augment), key)
@@ -41,7 +40,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:
-    """Returns what the number of devices must divide; works for any config, also one that `check_config` refuses."""
+    """Returns the numbers that the number of devices must divide, even for a config that `check_config` refuses."""
     unlabeled = config.batch.unlabeled // max(1, config.consistency.pairs_per_degradation)
     return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
 
@@ -60,6 +59,6 @@ def _check_groups(config: ml_collections.ConfigDict) -> None:
         )
     if weight > 0 and config.model.linear_probe_strength is None and config.start_from is None:
         raise ValueError(
-            f"config.consistency.distillation_weight={weight} distills what training starts from, and that is a random"
-            " network: set config.model.linear_probe_strength or config.start_from, or a weight of 0"
+            f"config.consistency.distillation_weight={weight} distills the network that training starts from, which is"
+            " random; set config.model.linear_probe_strength or config.start_from, or a weight of 0"
         )

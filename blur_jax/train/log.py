@@ -1,8 +1,10 @@
-"""Where metrics go while training: progress on the console, the run's history and TensorBoard; on process 0 only."""
+"""Writes the metrics of training on process 0: progress on the console, the run's history and TensorBoard."""
 
 import math
+import statistics
 import sys
 import time
+from typing import Any
 
 import jax
 import ml_collections
@@ -14,22 +16,13 @@ from blur_jax.runs import distributed, run_dir
 _SHOWN = ("loss", "validation_accuracy")
 
 
-def is_due(step: int, every: int) -> bool:
-    """Returns whether `step` is a multiple of `every`."""
-    return step % every == 0
-
-
 class Writer:
-    """Writes the metrics of one run; on other processes than 0 every call does nothing."""
+    """Writes the metrics of one run; does nothing on processes other than 0."""
 
     def __init__(self, workdir: str, *, first_step: int, steps: int, images_per_step: int) -> None:
-        """Opens the files; rows past `first_step`, of a run that was killed, are dropped, as they will come again.
+        """Opens the files and drops rows past `first_step`: a run that was killed will write them again.
 
-        Args:
-            workdir: the run directory. In a bucket there is no TensorBoard log; the history has the same metrics.
-            first_step: updates made so far.
-            steps: updates in the whole run.
-            images_per_step: images that one step takes in, for the rate.
+        A run in a bucket has no TensorBoard log; its history holds the same metrics.
         """
         self._active = distributed.is_process_zero()
         if not self._active:
@@ -37,15 +30,16 @@ class Writer:
         files = (run_dir.HISTORY_FILE, run_dir.VALIDATION_FILE)
         self._training, self._validation = (run_dir.History(workdir, file, first_step=first_step) for file in files)
         path = run_dir.resolve(workdir)
-        self._tensorboard = None
+        self._tensorboard: Any = None
         if run_dir.is_local(path):
             self._tensorboard = tensorboardX.SummaryWriter(str(path / "tensorboard"), purge_step=first_step + 1)
         self._images, self._steps, self._first_step = images_per_step, steps, first_step
-        self._bar, self._shown = None, {}
+        self._bar: Any = None
+        self._shown = {}
         print(f"step {first_step}/{steps}  compiling the training step", file=sys.stderr, flush=True)
 
     def start(self) -> None:
-        """Starts the clock: the training step has been compiled, which is no part of the rate and the time left."""
+        """Starts the clock after the training step has been compiled: the rate does not include the compilation."""
         if self._active:
             self._last = (time.monotonic(), self._first_step)
             self._bar = tqdm(
@@ -54,17 +48,20 @@ class Writer:
             )  # fmt: skip
 
     def advance(self, step: int) -> None:
-        """Moves the progress bar on; `step` updates have been made."""
         if self._active:
             self._bar.update(step - self._bar.n)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Records named metrics of training at one step."""
         if self._active:
-            self._record(self._training, step, values, pace=self._pace(step))
+            now, (then, before) = time.monotonic(), self._last  # Of the last row or validation.
+            self._last = (now, step)
+            rate = (step - before) / max(now - then, 1e-9)
+            left = round((self._steps - step) / rate)
+            pace = f"  {rate * self._images:.0f} images/s  {left // 60}:{left % 60:02d} left"
+            self._record(self._training, step, values, pace=pace)
 
     def write_validation(self, step: int, values: dict[str, float]) -> None:
-        """Records named metrics of validation at one step; the time it took is no part of the rate either."""
+        """Records the metrics of validation at one step; the rate does not include its time either."""
         if self._active:
             self._record(self._validation, step, values, pace="")
             self._last = (time.monotonic(), step)
@@ -81,67 +78,49 @@ class Writer:
             self._shown |= shown
             self._bar.set_postfix_str(_text(self._shown), refresh=False)
 
-    def _pace(self, step: int) -> str:
-        """Says how fast the steps since the last row or validation went, and how long the rest takes at that rate."""
-        now, (then, before) = time.monotonic(), self._last
-        self._last = (now, step)
-        rate = (step - before) / max(now - then, 1e-9)
-        left = round((self._steps - step) / rate)
-        return f"  {rate * self._images:.0f} images/s  {left // 60}:{left % 60:02d} left"
-
     def close(self) -> None:
-        """Flushes and closes all files."""
         if self._active:
-            if self._bar:
-                self._bar.close()
-            self._training.close()
-            self._validation.close()
-            if self._tensorboard:
-                self._tensorboard.close()
+            for output in filter(None, (self._bar, self._training, self._validation, self._tensorboard)):
+                output.close()
 
 
 class StepLog:
     """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host.
 
-    A row of the history is the mean over the steps since the row before; of steps whose update was skipped, only
-    "skipped", their share, is in it.
+    A row of the history is the mean over the steps since the row before; skipped updates count in "skipped" alone.
     """
 
     def __init__(self, config: ml_collections.ConfigDict, writer: Writer, unlogged: list[dict[str, float]]) -> None:
-        """Starts the log of a run of this config; `unlogged` is what a log of its earlier steps had left."""
+        """Starts the log; `unlogged` holds the metrics of earlier steps that are in no row yet."""
         self._config, self._writer = config, writer
         self._pending, self._started, self.unlogged = None, False, list(unlogged)
 
     def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
         """Takes the metrics of the step just dispatched, and records those of the one before."""
-        if not self._started:  # The first step has been compiled once it has been dispatched.
+        if not self._started:  # Once the first step has been dispatched, it has been compiled.
             self._writer.start()
             self._started = True
         self.catch_up()
         self._pending = (step, metrics)
 
     def catch_up(self) -> None:
-        """Records what is pending; raises FloatingPointError where it is not finite."""
+        """Records the pending metrics; raises FloatingPointError if they are not finite."""
         if self._pending is None:
             return
         (step, metrics), self._pending = self._pending, None
         metrics = {name: float(value) for name, value in metrics.items()}
-        if metrics.get("skipped"):  # The rest of its metrics would make the means of a row no numbers.
+        if metrics.get("skipped"):  # Its other metrics would make the means of a row NaN.
             metrics = {"skipped": 1.0}
         culprits = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         if culprits:
             raise FloatingPointError(f"step {step}: not finite: {_text(culprits)}")
         self.unlogged.append(metrics)
         self._writer.advance(step)
-        if is_due(step, self._config.log_every) or step == self._config.steps:
+        if step % self._config.log_every == 0 or step == self._config.steps:
             names = dict.fromkeys(name for row in self.unlogged for name in row)
-            means = {name: _mean([row[name] for row in self.unlogged if name in row]) for name in names}
+            means = {name: statistics.fmean(row[name] for row in self.unlogged if name in row) for name in names}
             distributed.everywhere(self._writer.write, step, means)
             self.unlogged = []
-
-
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _text(values: dict[str, float]) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import ml_collections
@@ -13,28 +13,22 @@ from blur_jax.data import batches
 from blur_jax.models.network import Network
 from blur_jax.runs import checkpoints, distributed
 from blur_jax.train import start, validation
-from blur_jax.train.log import StepLog, is_due
-from blur_jax.train.run import Resumed, Run, claim_run, open_run, resume_run
-from blur_jax.train.state import check_finite
+from blur_jax.train.log import StepLog, Writer
+from blur_jax.train.run import Run, claim_run, open_run, resume_run
+from blur_jax.train.state import TrainState, check_finite
 from blur_jax.train.step import train_step
 
 
 def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     """Trains a scorer, or resumes a run that was stopped.
 
-    The state after any step is a function of the config and the data alone, so a run that was killed and started again
-    ends where an uninterrupted one does. SIGTERM and Ctrl-C save and return early.
+    The state after any step depends on the config and the data alone, so a run that was killed and restarted ends as an
+    uninterrupted one does. SIGTERM and Ctrl-C save and return early.
 
-    Args:
-        config: see configs/default.py; `config_check.check_config` accepts it.
-        workdir: the run directory, created where needed.
-
-    Returns:
-        True when the run has made all its steps, False when it was asked to stop before.
+    `config_check.check_config` accepts the config. Returns whether the run has made all its steps.
 
     Raises:
-        ValueError: `workdir` holds a run of another config or other data, or no checkpoint that is whole, or is in use;
-            or the data have no such split.
+        ValueError: `workdir` is in use or holds another run or only damaged checkpoints, or the data lack a split.
         FileNotFoundError: the data are not prepared.
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
@@ -42,23 +36,24 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     run = open_run(config, workdir)
     state = run.initial_state()
     with contextlib.ExitStack() as stack:
-        # Only now that everything a config can get wrong has been tried: a typo leaves no claim behind.
-        claim = claim_run(run, state.arrays())
-        stack.enter_context(claim.lock)
-        resumed = resume_run(run, state, claim.newest)
-        if resumed.writer is None:
+        # All that a config can get wrong has been tried by now: a typo leaves no claim behind.
+        lock, newest = distributed.everywhere(claim_run, run, workdir, state.arrays())
+        stack.enter_context(lock)
+        newest = distributed.share(newest)
+        state, unlogged, writer = distributed.everywhere(resume_run, run, workdir, state, newest)
+        if writer is None:
             distributed.say(
                 f"{workdir}: this run has made its {config.steps} steps; to train on from it, give another --workdir"
                 f" and --config.start_from={workdir}"
             )
             return True
-        stack.enter_context(contextlib.closing(resumed.writer))
+        stack.enter_context(contextlib.closing(writer))
         saver = stack.enter_context(contextlib.closing(checkpoints.CheckpointWriter(workdir, keep=config.keep)))
-        if claim.newest is not None:
-            distributed.say(f"{workdir}: resuming from step {claim.newest}")
+        if newest is not None:
+            distributed.say(f"{workdir}: resuming from step {newest}")
         validation.warn_of_few_pairs(run.pairs.validation, run.pairs.labeled)
         try:
-            return _loop(run, resumed, saver)
+            stopped_by = _loop(run, state, StepLog(config, writer, unlogged), writer, saver)
         except FloatingPointError as error:
             good = saver.latest_step
             kept = "no checkpoint was saved" if good is None else f"the last good checkpoint (step {good}) is kept"
@@ -66,9 +61,14 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
                 f"{error}; training stops and {kept}. Lower config.optimizer.learning_rate"
                 " or config.optimizer.clip_norm and train in another --workdir"
             ) from error
+        if stopped_by:
+            distributed.say(f"{workdir}: stopped by {stopped_by}; rerun the command to resume")
+        return not stopped_by
 
 
-def make_step(config: ml_collections.ConfigDict, model: Network, tx: optax.GradientTransformation) -> Callable:
+def make_step(
+    config: ml_collections.ConfigDict, model: Network, tx: optax.GradientTransformation
+) -> jax.stages.Wrapped:
     """Returns the update on all devices: (replicated state, which is donated; sharded batch) -> (state, metrics)."""
     return distributed.pmap(functools.partial(train_step, model=model, tx=tx, config=config), donate_state=True)
 
@@ -87,33 +87,32 @@ def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_st
     )
 
 
-def _loop(run: Run, resumed: Resumed, saver: checkpoints.CheckpointWriter) -> bool:
-    """Makes the steps that are left; returns whether it got to the last."""
-    config, writer, first_step = run.config, resumed.writer, int(resumed.state.step)
+def _loop(run: Run, state: TrainState, log: StepLog, writer: Writer, saver: checkpoints.CheckpointWriter) -> str:
+    """Makes the remaining steps; returns "" after the last, else the reason for the stop and its step."""
+    config, first_step = run.config, int(state.step)
     run_step = make_step(config, run.model, run.tx)
     batches = make_batches(config, run.pairs, first_step)
-    log = StepLog(config, writer, resumed.unlogged)
-    state = distributed.replicate(resumed.state)
+    state = distributed.replicate(state)
     with distributed.Preemption() as preemption:
         for step in range(first_step + 1, config.steps + 1):
             state, metrics = run_step(state, distributed.shard(next(batches)))
             log.follow(step, metrics)
-            last, stop = step == config.steps, preemption.reached(step)
-            due = is_due(step, config.checkpoint_every) or last
+            stop = preemption.reached(step)
+            due = step % config.checkpoint_every == 0 or step == config.steps
             if due or stop:
                 log.catch_up()
                 host_state = jax.device_get(state)
                 check_finite(host_state)
-                found, calibration = run.validate(state.scoring_params) if due else ({}, None)
+                validated, calibration = run.validate(state.scoring_params) if due else ({}, None)
                 if due:
-                    distributed.everywhere(writer.write_validation, step, found)
-                    validation.warn_of_collapse(step, found["score_spread"])
+                    distributed.everywhere(writer.write_validation, step, validated)
+                    validation.warn_of_collapse(step, validated["score_spread"])
                 saver.save(
                     step,
                     host_state.arrays(),
                     config=json.loads(config.to_json()),
                     preprocessing=run.pairs.validation.preprocessing,
-                    validation_accuracy=found.get("validation_accuracy"),
+                    validation_accuracy=validated.get("validation_accuracy"),
                     validation_pairs=validation.count_ordered(run.pairs.validation),
                     calibration=calibration,
                     unlogged=log.unlogged,
@@ -121,9 +120,5 @@ def _loop(run: Run, resumed: Resumed, saver: checkpoints.CheckpointWriter) -> bo
                 )
             if stop:
                 saver.wait()
-                reason = preemption.reason
-                distributed.say(
-                    f"{run.workdir}: stopped by {reason} and saved at step {step}; rerun the command to resume"
-                )
-                return False
-    return True
+                return f"{preemption.reason} and saved at step {step}"
+    return ""

@@ -13,9 +13,7 @@ from blur_jax.runs.config import uses_unlabeled
 def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedule:
     """Returns the learning rate as a function of the step: linear warm-up, then cosine decay to 0 at `steps`.
 
-    Args:
-        config: `config.optimizer`: learning_rate (peak), warmup_steps, see `fitted_warmup`.
-        steps: length of the run.
+    `config` is `config.optimizer`; its `learning_rate` is the peak, its `warmup_steps` pass through `fitted_warmup`.
     """
     peak, warmup_steps = config.learning_rate, fitted_warmup(config.warmup_steps, steps)
     warmup = optax.linear_schedule(peak / (warmup_steps + 1), peak, warmup_steps)
@@ -24,12 +22,11 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
 
 
 def fitted_warmup(warmup_steps: int, steps: int) -> int:
-    """Returns how long a warm-up takes: half of the run if it would not end before the run does."""
+    """Returns the length of a warm-up: half of the run if it would not end before the run does."""
     return warmup_steps if warmup_steps < steps else steps // 2
 
 
 def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
-    """Prints which warm-ups of a run's config are shortened, if any."""
     steps, fields = config.steps, ["optimizer.warmup_steps"]
     if uses_unlabeled(config):
         fields.append("consistency.warmup_steps")
@@ -43,23 +40,21 @@ def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
 
 
 def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransformation:
-    """Returns AdamW with a clipped global gradient norm; biases and normalization parameters are not decayed.
+    """Returns AdamW with a clipped global gradient norm; biases and normalization parameters do not decay.
 
-    Args:
-        config: `config.optimizer`: as `learning_rate`, and clip_norm (None turns clipping off), weight_decay, and
-            max_skipped_updates, how many updates in a row with a gradient that is not finite change nothing.
-        steps: length of the run.
+    `config` is `config.optimizer`; up to `max_skipped_updates` updates in a row change nothing if their gradient is not
+    finite.
     """
     clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
-    # With the usual 1e-8 a gradient that is nothing but rounding becomes a full-sized update, and the same run drifts
-    # apart on other numbers of devices.
+    # With the usual eps of 1e-8, a gradient of mere rounding errors becomes a full-sized update, and the same run
+    # drifts apart on other numbers of devices.
     adamw = optax.adamw(learning_rate(config, steps), eps=1e-6, weight_decay=config.weight_decay, mask=_is_matrix)
     chain = optax.chain(clip, adamw)
     limit = config.max_skipped_updates
     return optax.apply_if_finite(chain, limit) if limit else chain
 
 
-def skipped(state: optax.OptState, max_skipped_updates: int) -> jax.Array:
+def skipped(state: Any, max_skipped_updates: int) -> jax.Array:
     """Returns whether the last update was skipped: bool []; `max_skipped_updates` is that of `build`, above 0."""
     return ~state.last_finite & (state.notfinite_count <= max_skipped_updates)
 

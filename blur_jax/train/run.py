@@ -1,9 +1,9 @@
-"""A run, opened: what it reads, then its claimed directory and the state it goes on from."""
+"""A run before its loop: its inputs, then its claimed directory and the state to resume from."""
 
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_collections
 import optax
@@ -18,104 +18,30 @@ from blur_jax.train.state import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """All that a run reads before its directory is claimed.
-
-    Attributes:
-        config: of the run.
-        workdir: the run directory; None for a run that does not exist yet.
-        model: the network.
-        tx: the optimizer.
-        pairs: the splits that training reads.
-        validate: see `validation.make_validate`.
-        fingerprint: `start.fingerprint` of the pairs.
-        saved: the newest step in the run directory and the config recorded there; None where nothing was saved.
-    """
+    """The inputs of a run, read before its directory is claimed."""
 
     config: ml_collections.ConfigDict
-    workdir: str | None
     model: Network
     tx: optax.GradientTransformation
     pairs: start.Pairs
-    validate: Callable
-    fingerprint: str
-    saved: tuple[int, dict[str, Any]] | None
+    validate: Callable  # See `validation.make_validate`.
+    fingerprint: str  # `start.fingerprint` of the pairs.
+    saved: tuple[int, dict[str, Any]] | None  # The newest saved step and its config; None if nothing was saved.
 
     def initial_state(self) -> TrainState:
-        """Returns the state before the first update; of a run that has saved something, only its shapes matter."""
+        """Returns the state before the first update; only its shapes matter if the run has saved a step."""
         labeled = self.pairs.labeled if self.saved is None else None
         return start.initial_state(self.config, self.model, self.tx, labeled)
 
 
-class Claim(NamedTuple):
-    """A claimed run directory: `lock` must be entered; `newest` is the newest step that is whole, None without any."""
-
-    lock: contextlib.AbstractContextManager
-    newest: int | None
-
-
-class Resumed(NamedTuple):
-    """What the loop goes on from.
-
-    Attributes:
-        state: the newest state.
-        unlogged: metrics of the last steps before it, which are in no row of the history yet.
-        writer: of the metrics of the steps that are left; None where no step is left.
-    """
-
-    state: TrainState
-    unlogged: list[dict[str, float]]
-    writer: Writer | None
-
-
 def open_run(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
-    """Opens a run and writes nothing; all processes must call it together.
+    """Opens a run, a new one if `workdir` is None, and writes nothing; all processes must call it together.
 
-    Args:
-        config: of the run; `check_config` accepts it.
-        workdir: the run directory; None for a run that does not exist yet.
-
-    Raises:
-        ValueError: the data have no such split, the validation split cannot be used, or no checkpoint can be read.
-        FileNotFoundError: the data are not prepared.
+    Raises ValueError if a split or a checkpoint cannot be used, and FileNotFoundError if the data are not prepared.
     """
     run = distributed.everywhere(_open, config, workdir)
     optimizer.warn_of_short_run(config)
     return dataclasses.replace(run, saved=distributed.share(run.saved))
-
-
-def claim_run(run: Run, template: dict[str, Any]) -> Claim:
-    """Claims the run directory and finds the step to resume from; all processes must call it together.
-
-    Args:
-        run: the run.
-        template: `TrainState.arrays` of its state.
-
-    Raises:
-        ValueError: the directory holds a run of another config, or no checkpoint that is whole, or is in use.
-        OSError: it cannot be written.
-    """
-    claim = distributed.everywhere(_claim, run, template)
-    return claim._replace(newest=distributed.share(claim.newest))
-
-
-def resume_run(run: Run, state: TrainState, newest: int | None) -> Resumed:
-    """Restores the newest state and opens the metrics; all processes must call it together.
-
-    Args:
-        run: the run, whose directory is claimed.
-        state: its state before the first update.
-        newest: of `claim_run`.
-
-    Raises:
-        ValueError: the checkpoint was made on other data, or cannot be read.
-        OSError: the run directory cannot be written.
-    """
-    return distributed.everywhere(_resume, run, state, newest)
-
-
-def images_per_step(config: ml_collections.ConfigDict) -> int:
-    """Returns how many images a global batch has."""
-    return 2 * (config.batch.labeled + (config.batch.unlabeled if uses_unlabeled(config) else 0))
 
 
 def _open(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
@@ -123,27 +49,40 @@ def _open(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
     model, tx = start.build(config)
     others = [split for split in (pairs.labeled, pairs.unlabeled) if split]
     validate = validation.make_validate(config, model, pairs.validation, others)
-    saved = None
+    step = recorded = None
     if workdir is not None and distributed.is_process_zero():
-        step = checkpoints.latest_step(workdir)
-        saved = None if step is None else (step, checkpoints.newest_config(workdir))
-    return Run(config, workdir, model, tx, pairs, validate, start.fingerprint(pairs), saved)
+        step, recorded = checkpoints.latest_step(workdir), checkpoints.newest_config(workdir)
+    saved = None if step is None or recorded is None else (step, recorded)
+    return Run(config, model, tx, pairs, validate, start.fingerprint(pairs), saved)
 
 
-def _claim(run: Run, template: dict[str, Any]) -> Claim:
+def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[contextlib.AbstractContextManager, int | None]:
+    """Claims the run directory on process 0; returns (its lock, to be entered; the newest whole step or None).
+
+    `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory holds a run of another
+    config or only damaged checkpoints, or is in use; and OSError if it cannot be written.
+    """
     if not distributed.is_process_zero():
-        return Claim(contextlib.nullcontext(), None)
+        return contextlib.nullcontext(), None
     recorded = None if run.saved is None else run.saved[1]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(run_dir.claim(run.config, run.workdir, recorded))
-        newest = checkpoints.newest_whole(run.workdir, template)
+        stack.enter_context(run_dir.claim(run.config, workdir, recorded))
+        newest = checkpoints.newest_whole(workdir, template)
         if (newest is None) != (recorded is None):
-            raise ValueError(f"{run.workdir}: its checkpoints changed while the run was starting; rerun the command")
-        return Claim(stack.pop_all(), newest)
+            raise ValueError(f"{workdir}: its checkpoints changed while the run was starting; rerun the command")
+        return stack.pop_all(), newest
 
 
-def _resume(run: Run, state: TrainState, newest: int | None) -> Resumed:
-    workdir, steps, unlogged = run.workdir, run.config.steps, []
+def resume_run(
+    run: Run, workdir: str, state: TrainState, newest: int | None
+) -> tuple[TrainState, list[dict[str, float]], Writer | None]:
+    """Restores the state after the step `newest`, or starts with `state`, in a claimed run directory.
+
+    Returns (the state; the metrics of the last steps, which no row of the history holds yet; the writer of further
+    metrics, None if all steps are made). Raises ValueError if the checkpoint cannot be read or was made on other data,
+    and OSError if the directory cannot be written.
+    """
+    steps, unlogged = run.config.steps, []
     if newest is not None:
         arrays, record = checkpoints.restore(workdir, newest, state.arrays())
         if record["data"] != run.fingerprint:
@@ -155,8 +94,12 @@ def _resume(run: Run, state: TrainState, newest: int | None) -> Resumed:
         state, unlogged = state.at(newest, arrays), record["unlogged"]
     first_step = int(state.step)
     if first_step >= steps:
-        return Resumed(state, unlogged, None)
+        return state, unlogged, None
     if distributed.is_process_zero():
         provenance.record_start(workdir, first_step)
     writer = Writer(workdir, first_step=first_step, steps=steps, images_per_step=images_per_step(run.config))
-    return Resumed(state, unlogged, writer)
+    return state, unlogged, writer
+
+
+def images_per_step(config: ml_collections.ConfigDict) -> int:
+    return 2 * (config.batch.labeled + (config.batch.unlabeled if uses_unlabeled(config) else 0))

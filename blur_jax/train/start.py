@@ -1,8 +1,8 @@
-"""What a run starts from: its data, and the state before the first update."""
+"""The start of a run: its data, and the state before the first update."""
 
 import functools
 import hashlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +18,12 @@ from blur_jax.train import optimizer
 from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
 
-# Fields of config.model that say how a network is trained or computed, not which parameters it has.
+# Fields of config.model that do not change a network's parameters, only their training or computation.
 _FREE = ("pretrained", "linear_probe_strength", "frozen_blocks", "dtype")
 
 
 class Pairs(NamedTuple):
-    """The splits that training reads; `unlabeled` is None where no loss asks for it."""
+    """The splits that training reads; `unlabeled` is None if no loss uses it."""
 
     labeled: splits.Split
     unlabeled: splits.Split | None
@@ -42,7 +42,7 @@ def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
 
 
 def fingerprint(pairs: Pairs) -> str:
-    """Returns 16 hex digits that name all that training reads of its data: pairs, labels, and the faces' pictures."""
+    """Returns 16 hex digits that identify the pairs, labels and pictures that training reads."""
     digest = hashlib.sha256()
     for split in (pairs.labeled, pairs.unlabeled, pairs.validation):
         digest.update(split.fingerprint.encode() if split else b"none")
@@ -50,7 +50,7 @@ def fingerprint(pairs: Pairs) -> str:
 
 
 def build(config: ml_collections.ConfigDict) -> tuple[network.Network, optax.GradientTransformation]:
-    """Builds the network and the optimizer that a config describes; raises ValueError for what cannot work."""
+    """Builds the network and the optimizer of a config; raises ValueError for a config that cannot work."""
     return network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
 
 
@@ -69,16 +69,9 @@ def initial_state(
 ) -> train_state.TrainState:
     """Returns the state before the first update, NumPy arrays; all processes must call it together.
 
-    Args:
-        config: the run's config.
-        model: the network.
-        tx: the optimizer.
-        labeled: the pairs that a linear probe is fitted to; None leaves out what the parameters start from, for a state
-            of which only structure and shapes matter.
-
-    Raises:
-        FileNotFoundError: the package with the pretrained weights is not installed.
-        ValueError: there are no such weights, no pair to fit the probe to, or `config.start_from` does not fit.
+    A linear probe is fitted to the pairs `labeled`; None keeps random parameters, if only structure and shapes matter.
+    Raises FileNotFoundError if the package of the pretrained weights is not installed, and ValueError if weights do not
+    exist, no pair can fit the probe, or `config.start_from` does not fit.
     """
     params = initial_params(config, model)
     if labeled is not None:
@@ -92,12 +85,12 @@ def initial_state(
 def _starting_params(
     config: ml_collections.ConfigDict, model: network.Network, params: network.Params, labeled: splits.Split
 ) -> network.Params:
-    """Replaces drawn parameters by those of another run, or else by pretrained ones and a fitted head."""
+    """Replaces random parameters with those of another run, or with pretrained ones and a fitted head."""
     probe, (rows, pairs) = config.model.linear_probe_strength, splits.used_faces(labeled)
 
     def read() -> tuple[network.Params, np.ndarray | None]:
         if config.start_from is not None:
-            return load_start(config, params), None
+            return find_start(config).load_params(params), None
         read_params = pretrained.load(config.model.backbone, params) if config.model.pretrained else params
         return read_params, labeled.faces.stack(rows) if probe else None
 
@@ -106,32 +99,21 @@ def _starting_params(
         return params
     features_of = inference.make_features(model)
     features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
-    return params | {"head": fit_head(features, pairs, labeled.labels, strength=probe)}
+    return params | {"head": fit_head(features, pairs, np.asarray(labeled.labels), strength=probe)}
 
 
 def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:
-    """Returns the parameters of a head fitted to labeled pairs, the same on every process.
+    """Fits a head, the same on every process, as `linear_probe.logistic_ranking` does.
 
-    Args:
-        features: what the head sees of n images, float [n, F].
-        pairs: as of `linear_probe.logistic_ranking`.
-        order: as of `linear_probe.logistic_ranking`.
-        strength: as of `linear_probe.logistic_ranking`.
-
-    Returns:
-        {"kernel": float32 [F, 1], "bias": float32 [1]}.
+    `features` are the head's inputs, float [n, F]; returns {"kernel": float32 [F, 1], "bias": float32 [1]}.
     """
     kernel, bias = distributed.everywhere(linear_probe.logistic_ranking, features, pairs, order, strength=strength)
-    # Processes whose BLAS rounds differently would train apart for good.
+    # Processes whose BLAS rounds differently would drift apart.
     return distributed.broadcast({"kernel": kernel[:, None], "bias": bias[None]})
 
 
 def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
-    """Finds the checkpoint that `config.start_from` names, a run directory or one folder checkpoints/<step>.
-
-    Raises:
-        ValueError: there is none, or its network or the crops it was trained on are not those of the config.
-    """
+    """Finds the checkpoint that `config.start_from` names; raises ValueError if it is missing or does not fit."""
     try:
         saved = checkpoints.find(config.start_from)
     except checkpoints.CheckpointError as error:
@@ -147,16 +129,3 @@ def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
             " they are there, or leave out config.start_from"
         )
     return saved
-
-
-def load_start(config: ml_collections.ConfigDict, template: Any) -> Any:
-    """Reads the parameters to start from: those that the other run scores with.
-
-    Args:
-        config: the new run's config.
-        template: parameters of its network, a pytree of arrays of the wanted shapes.
-
-    Raises:
-        ValueError: as `find_start`, or the checkpoint is damaged.
-    """
-    return find_start(config).load_params(template)

@@ -1,60 +1,47 @@
-"""Everything that a run is at one moment: arrays only, so they can be replicated, donated and saved as they are."""
+"""The state of a run: arrays only, so it can be replicated, donated and saved directly."""
 
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import struct
 
 from blur_jax.models import network
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class TrainState:
-    """The state of training after `step` updates.
+    """The state of training after `step` updates."""
 
-    Attributes:
-        step: int32 [], number of updates made.
-        params: float32 pytree, the network's parameters.
-        opt_state: the optax state of the parameters that are trained.
-        ema_params: float32 pytree, exponential moving average of `params`; None when it is off.
-        teacher_params: float32 pytree, the parameters that training started from; None where no loss asks for them.
-    """
-
-    step: jax.Array
-    params: Any
-    opt_state: optax.OptState
-    ema_params: Any
-    teacher_params: Any = None
+    step: jax.Array  # int32 [].
+    params: Any  # float32 pytree, the network's parameters.
+    opt_state: optax.OptState  # Of the trained parameters.
+    ema_params: Any  # float32 pytree, exponential moving average of `params`; None if it is off.
+    teacher_params: Any = None  # float32 pytree, the parameters that training started from; None if no loss uses them.
 
     @property
     def scoring_params(self) -> Any:
-        """The parameters to score with: the moving average where there is one."""
+        """The parameters to score with: the moving average if the run keeps one."""
         return self.params if self.ema_params is None else self.ema_params
 
     def arrays(self) -> dict[str, Any]:
-        """Returns {name: pytree} of all but the step, without what is None: what a checkpoint holds."""
+        """Returns {name: pytree} of all fields but the step and those that are None, for a checkpoint."""
         trees = {name: getattr(self, name) for name in ("params", "ema_params", "opt_state", "teacher_params")}
         return {name: tree for name, tree in trees.items() if tree is not None}
 
     def at(self, step: int, arrays: dict[str, Any]) -> "TrainState":
-        """Returns the state with this step and these arrays, which are those of `arrays`."""
-        return self.replace(step=np.int32(step), **arrays)
+        """Returns the state with this step and these arrays, a dict like that of `arrays`."""
+        return self.replace(step=np.int32(step), **arrays)  # ty: ignore[missing-attribute]
 
 
 def create(
     params: Any, tx: optax.GradientTransformation, *, frozen_blocks: int = 0, ema: bool = False, teacher: bool = False
 ) -> TrainState:
-    """Returns the state before the first update.
+    """Returns the state before the first update; `ema` and `teacher` add `ema_params` and `teacher_params`.
 
-    Args:
-        params: the network's initial parameters.
-        tx: the optimizer.
-        frozen_blocks: `config.model.frozen_blocks`; the optimizer keeps no state for what is frozen.
-        ema: whether to keep a moving average.
-        teacher: whether to keep the initial parameters.
+    The optimizer keeps no state for frozen parameters; `frozen_blocks` is `config.model.frozen_blocks`.
     """
     trained, _ = network.partition(params, frozen_blocks)
     return TrainState(
@@ -67,7 +54,7 @@ def create(
 
 
 def check_finite(state: TrainState) -> None:
-    """Raises FloatingPointError, naming the array, where a state of NumPy arrays is not finite."""
+    """Raises FloatingPointError, naming the array, if a state of NumPy arrays is not finite."""
     for path, array in jax.tree_util.tree_leaves_with_path(state):
         if not np.isfinite(array).all():
             raise FloatingPointError(f"{jax.tree_util.keystr(path)} of the state after step {state.step} is not finite")

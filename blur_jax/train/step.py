@@ -1,8 +1,7 @@
 """One semi-supervised update, written for a single replica; `distributed.pmap` maps it.
 
-An update: `make_views` (degrade, augment, score the clean pairs) -> `losses_of` -> averaged gradients -> new
-state. Each function can be called by itself inside a mapped function; `functools.partial` binds model, optimizer and
-config.
+An update: `make_views` (degrade, augment, score the clean pairs) -> `losses_of` -> averaged gradients -> new state.
+Each function runs inside a mapped function; `functools.partial` binds model, optimizer and config.
 """
 
 from collections.abc import Callable
@@ -31,28 +30,19 @@ STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
 
 
 class Views(NamedTuple):
-    """All that the losses need and no gradient passes through, for n labeled and m unlabeled pairs.
+    """The inputs of the losses that no gradient passes through, for n labeled and m unlabeled pairs."""
 
-    Attributes:
-        labeled: float32 [n, 2, S, S, 3], augmented labeled pairs.
-        order: float32 [n], +1 the right image is the blurrier, -1 the left is, 0 a tie.
-        degraded: float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them degraded
-            alike, then augmented; None where no loss uses them, as all that follow.
-        clean: float32 [m, 2, S, S, 3], the same without the degradation.
-        clean_scores: float32 [m, 2], the network's scores of `clean`.
-        teacher_scores: float32 [m, 2], the teacher's scores of the unlabeled pairs as they are.
-    """
-
-    labeled: jax.Array
-    order: jax.Array
+    labeled: jax.Array  # float32 [n, 2, S, S, 3], augmented labeled pairs.
+    order: jax.Array  # float32 [n], +1 the right image is blurrier, -1 the left, 0 a tie.
+    # float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them with the same
+    # degradation, then augmented; None if no loss uses them, as are the next three.
     degraded: jax.Array | None = None
-    clean: jax.Array | None = None
-    clean_scores: jax.Array | None = None
-    teacher_scores: jax.Array | None = None
+    clean: jax.Array | None = None  # float32 [m, 2, S, S, 3], the same without the degradation.
+    clean_scores: jax.Array | None = None  # float32 [m, 2], the network's scores of `clean`.
+    teacher_scores: jax.Array | None = None  # float32 [m, 2], of unlabeled pairs neither degraded nor augmented.
 
 
 def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
-    """Returns the key of one random stream at one step."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), stream)
 
 
@@ -64,17 +54,9 @@ def train_step(
     tx: optax.GradientTransformation,
     config: ml_collections.ConfigDict,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Makes one update.
+    """Makes one update of this replica's share `batch`; returns (new state, metrics), the same on every replica.
 
-    Args:
-        state: the same on every replica.
-        batch: this replica's share, see `data.Batch`.
-        model: the network.
-        tx: the optimizer.
-        config: the run's config; read while tracing, so every choice in it is compiled in.
-
-    Returns:
-        the new state, and metrics: float32 scalars; both are equal on every replica.
+    Metrics are float32 scalars. Tracing reads `config`, so a program has all its choices compiled in.
     """
     views = make_views(state.params, batch, state.step, model=model, config=config, teacher_params=state.teacher_params)
     warmup_steps = optimizer.fitted_warmup(config.consistency.warmup_steps, config.steps)
@@ -87,27 +69,29 @@ def train_step(
 
     gradients, metrics = distributed.psum(jax.grad(loss_of, has_aux=True)(trained))
     updates, opt_state = tx.update(gradients, state.opt_state, trained)
-    params = network.merge(optax.apply_updates(trained, updates), frozen)
+    params = network.merge(optax.apply_updates(trained, updates), frozen)  # ty: ignore[invalid-argument-type]
     ema_params = state.ema_params
     if ema_params is not None:
         ema_params = optax.incremental_update(params, ema_params, 1.0 - config.ema_decay)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
     if config.optimizer.max_skipped_updates:
         metrics["skipped"] = optimizer.skipped(opt_state, config.optimizer.max_skipped_updates).astype(jnp.float32)
-    state = state.replace(step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params)
+    state = state.replace(  # ty: ignore[missing-attribute]
+        step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params
+    )
     return state, metrics
 
 
 def make_views(
     params: Any,
-    batch: Batch,
+    batch: Any,
     step: jax.Array,
     *,
     model: nn.Module,
     config: ml_collections.ConfigDict,
     teacher_params: Any = None,
 ) -> Views:
-    """Degrades, augments and scores the clean pairs; arguments as of `train_step`, `step` fixes the draws."""
+    """Degrades, augments and scores the clean pairs of this replica's share `batch`; `step` fixes the draws."""
     draws = _augmentations(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
     labeled = _augmented(augmentation.apply, draws, to_float(batch.labeled))
     order = batch.order.astype(jnp.float32)
@@ -119,8 +103,8 @@ def make_views(
     consistency = config.consistency
     images_alike = 2 * consistency.pairs_per_degradation if consistency.share_degradation else 1
     degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, images_alike)
-    # A picture brings its noise with it, but its exposure changes last: a scorer that sees clipped light only blurred
-    # takes the edges that clipping makes for sharpness.
+    # A picture's noise precedes the degradation, but its exposure changes last: a scorer that sees clipped light only
+    # blurred takes the edges of clipping for sharpness.
     exposed = partial(_augmented, augmentation.apply, augmentation.without_noise(draws))
     clean = clean_scores = teacher_scores = None
     if uses_own_labels(config):
@@ -134,24 +118,16 @@ def make_views(
 def losses_of(
     params: Any, views: Views, ramp: jax.Array, *, model: nn.Module, config: ml_collections.ConfigDict
 ) -> dict[str, jax.Array]:
-    """Scores the views in one forward pass and returns this replica's share of each loss and metric.
+    """Scores the views in one forward pass and returns this replica's share of each loss and metric, {"loss", ...}.
 
-    Args:
-        params: the network's parameters.
-        views: see `make_views`.
-        ramp: float32 [], in [0, 1], what the consistency losses count for so early in the run.
-        model: the network.
-        config: the run's config.
-
-    Returns:
-        {"loss", ...}: float32 scalars, whose sum over replicas is the mean over all pairs: sums over counts, never a
-        mean of means.
+    `ramp`, float32 [] in [0, 1], weighs the consistency losses early in the run. The results are float32 scalars, whose
+    sum over replicas is the mean over all pairs: sums over counts, never a mean of means.
     """
     weights = config.consistency
-    parts = [views.labeled]
+    parts: list[Any] = [views.labeled]
     if views.degraded is not None:
         parts.append(views.degraded)
-    if weights.pairwise_weight > 0:  # Of the losses on unlabeled pairs, only this one sends a gradient through these.
+    if weights.pairwise_weight > 0:  # Only this loss on unlabeled pairs sends a gradient through the clean scores.
         parts.append(views.clean)
     sizes = [len(part) for part in parts]
     scores = _score(model, params, jnp.concatenate(parts))
@@ -160,9 +136,9 @@ def losses_of(
     metrics = _labeled_losses(labeled, views.order, config.ranking)
     loss = config.ranking.weight * metrics["ranking"]
     if unlabeled:
-        found = _unlabeled_losses(views, *unlabeled, options=weights)
-        loss += ramp * sum(weights[f"{name}_weight"] * found[name] for name in UNLABELED_LOSSES if name in found)
-        metrics |= found
+        extra = _unlabeled_losses(views, *unlabeled, options=weights)
+        loss += ramp * sum(weights[f"{name}_weight"] * extra[name] for name in UNLABELED_LOSSES if name in extra)
+        metrics |= extra
     return metrics | {"loss": loss}
 
 
@@ -217,14 +193,14 @@ def _unlabeled_losses(
 
 
 def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Array]:
-    """float32 [m, 2] -> two of [m * (2 * group - 1)]: each image against every other whose degradation it shares."""
+    """float32 [m, 2] -> two of [m * (2 * group - 1)]: each image against every other of the same degradation."""
     first, second = np.triu_indices(2 * group, k=1)
     scores = scores.reshape(-1, 2 * group)
     return scores[:, first].ravel(), scores[:, second].ravel()
 
 
 def _part_of_mean(values: jax.Array, where: jax.Array | None = None) -> jax.Array:
-    """This replica's summand of the mean of [n] over all replicas; 0 where none counts."""
+    """Returns this replica's summand of the mean of [n] over all replicas; 0 if none counts."""
     if where is None:
         return jnp.sum(values) / distributed.psum(jnp.float32(values.size))
     count = distributed.psum(jnp.sum(where).astype(jnp.float32))
@@ -233,11 +209,12 @@ def _part_of_mean(values: jax.Array, where: jax.Array | None = None) -> jax.Arra
 
 def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
     """float32 [n, 2, S, S, 3] -> float32 [n, 2]."""
-    return model.apply({"params": params}, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape[:2])
+    scores: Any = model.apply({"params": params}, pairs.reshape(-1, *pairs.shape[2:]))
+    return scores.reshape(pairs.shape[:2])
 
 
 def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> augmentation.Augmentation:
-    """[n, 2, S, S, 3] -> a draw for each of the 2n images."""
+    """[n, 2, S, S, 3] -> draws for the 2n images."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
     return jax.vmap(partial(augmentation.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
 
@@ -249,7 +226,7 @@ def _augmented(change: Callable, draws: augmentation.Augmentation, pairs: jax.Ar
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, images_alike: int) -> jax.Array:
     """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `images_alike` images in a row."""
-    fixed = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
+    fixed: dict[str, Any] = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
     keys = distributed.example_keys(key, 2 * len(pairs) // images_alike)
 
     def degrade(key: jax.Array, images: jax.Array) -> jax.Array:
@@ -259,7 +236,7 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 
 
 def map_examples(function: Callable, *arguments: Any) -> Any:
-    """`jax.vmap`, but on a CPU one after the other: what fits a core's caches takes half the time."""
+    """`jax.vmap`, but one example at a time on a CPU: it then fits a core's caches and takes half the time."""
     if jax.default_backend() == "cpu":
-        return lax.map(lambda one: function(*one), arguments)
+        return lax.map(lambda example: function(*example), arguments)
     return jax.vmap(function)(*arguments)

@@ -46,7 +46,7 @@ def test_no_damaged_file_goes_unnoticed(tmp_path, how, capsys):
         seen.add(int(state.step))
         assert_equal(state, state_of(int(state.step)))
         if int(state.step) == 4:
-            assert "WARNING: " in warning and "going on from step 4" in warning
+            assert "WARNING: " in warning and "resuming from step 4" in warning
             assert (folder / "checkpoints" / "9.damaged").is_dir()
     assert 4 in seen
 
@@ -75,7 +75,7 @@ def test_older_damaged_metrics_do_not_stop_a_run(tmp_path, capsys):
     write(tmp_path, {4: 0.9, 9: 0.6})
     damage(tmp_path / "checkpoints" / "4" / "metrics" / "metrics", "cut")
     assert int(resume(tmp_path).step) == 9
-    assert "4.damaged, going on from step 9" in capsys.readouterr().err
+    assert "4.damaged, resuming from step 9" in capsys.readouterr().err
 
 
 def test_a_second_damaged_save_of_a_step_is_put_beside_the_first(tmp_path):

@@ -31,7 +31,7 @@ def test_what_the_demo_takes(config):
     assert lines["data"].startswith("24 labeled, 16 unlabeled and 10 validation pairs; ")
     assert lines["batch"] == "8 labeled and 8 unlabeled pairs, on each device 8 and 8"
     assert lines["parameters"] == f"{PARAMETERS:,} trained, 0 frozen"
-    assert "(the device does not say how much it has)" in lines["memory"]  # CPUs do not.
+    assert "(the device does not report how much it has)" in lines["memory"]  # CPUs do not.
     assert lines["run"].startswith("6 of 6 steps to go, about ")
 
 
@@ -124,4 +124,4 @@ def test_the_lines_say_all_of_it():
     }
     silent = dry_run.cost_lines(cost._replace(flops=None, limit_bytes=None), images=192, first_step=0, steps=1)
     assert silent["operations"] == "the compiler does not count operations"
-    assert "(the device does not say how much it has)" in silent["memory"]
+    assert "(the device does not report how much it has)" in silent["memory"]

@@ -16,10 +16,6 @@ from blur_jax.train import start as run_start
 from tests.helpers import runs
 
 
-def test_is_due():
-    assert [step for step in range(1, 10) if loop.is_due(step, 3)] == [3, 6, 9]
-
-
 @pytest.fixture
 def long_config(config):
     """Long enough to be killed in the middle."""
@@ -146,7 +142,7 @@ def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(config, tmp_path
             path.write_bytes(path.read_bytes()[:9])
     assert loop.train(config, str(tmp_path / "damaged"))
     output = capsys.readouterr()
-    assert "moved to 5.damaged, going on from step 4" in output.err
+    assert "moved to 5.damaged, resuming from step 4" in output.err
     assert "resuming from step 4" in output.out
     runs.assert_states_equal(*(runs.last_state(config, tmp_path / name) for name in ("straight", "damaged")))
 

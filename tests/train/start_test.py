@@ -46,7 +46,7 @@ def test_it_starts_from_the_parameters_that_the_other_scores_with(trained, start
 def test_one_checkpoint_may_be_named(trained, start):
     start.start_from = str(trained[1] / "checkpoints" / "2")
     template = runs.initial_params(start)
-    runs.assert_states_equal(run_start.load_start(start, template), runs.last_state(*trained).ema_params)
+    runs.assert_states_equal(run_start.find_start(start).load_params(template), runs.last_state(*trained).ema_params)
 
 
 def test_a_run_goes_on_without_what_it_started_from(trained, start, tmp_path, monkeypatch):

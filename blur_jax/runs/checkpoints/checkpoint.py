@@ -1,4 +1,4 @@
-"""A saved step as scoring sees it, and which one of a run to score with."""
+"""A saved step as scoring sees it, and the choice of a run's step to score with."""
 
 import contextlib
 import dataclasses
@@ -17,79 +17,55 @@ from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.models import network
 from blur_jax.runs import run_dir
-from blur_jax.runs.checkpoints.step_folder import (
-    FOLDER,
-    METRIC,
-    CheckpointError,
-    is_step,
-    read_arrays,
-    read_record,
-    steps_in,
-)
+from blur_jax.runs.checkpoints import steps
+from blur_jax.runs.checkpoints.steps import CheckpointError
 
-ENOUGH_PAIRS = 50  # Validation pairs with an order below which their accuracy does not choose a checkpoint.
+ENOUGH_PAIRS = 50  # Validation accuracy chooses a checkpoint only with this many ordered validation pairs.
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk, its record read and its arrays not yet.
-
-    Attributes:
-        path: its folder.
-        step: the number of updates behind it.
-        config: the config of the run.
-        preprocessing: the crop and resize protocol.
-        validation_accuracy: of this checkpoint; None where it was not measured.
-        validation_pairs: the number of validation pairs with an order.
-        calibration: what its scores mean; None where it was not fitted.
-        checksums: of its arrays, {item: fingerprint}.
-    """
+    """A checkpoint on disk: its record is read, its arrays are not."""
 
     path: str
     step: int
     config: ml_collections.ConfigDict
     preprocessing: Preprocessing
-    validation_accuracy: float | None
-    validation_pairs: int
-    calibration: Calibration | None
-    checksums: dict[str, str]
+    validation_accuracy: float | None  # Pairwise, in [0, 1]; None if it was not measured.
+    validation_pairs: int  # Those with an order.
+    calibration: Calibration | None  # What its scores mean; None if it was not fitted.
+    checksums: dict[str, str]  # {item: fingerprint of its arrays}.
 
     def load_params(self, template: Any) -> Any:
-        """Reads the parameters to score with (the moving average where the run kept one).
+        """Reads the parameters to score with: the moving average if the run kept one; raises CheckpointError.
 
-        Args:
-            template: a pytree of the same structure with the shapes and dtypes that the network expects.
-
-        Raises:
-            CheckpointError: the arrays are damaged or do not fit.
+        `template` is a pytree of the expected structure, shapes and dtypes.
         """
         folder = epath.Path(self.path)
         name = "ema_params" if (folder / "ema_params").is_dir() else "params"
         with _naming_others(folder):
-            return read_arrays(folder, self.checksums, {name: template})[name]
+            return steps.read_arrays(folder, self.checksums, {name: template})[name]
 
 
 def find(path: str | os.PathLike) -> Checkpoint:
     """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
 
-    Where validation has fewer than `ENOUGH_PAIRS` pairs, the last checkpoint that was validated is taken for the best.
-
-    Raises:
-        CheckpointError: there is none, or its record is damaged.
+    If validation has fewer than `ENOUGH_PAIRS` pairs, the last validated checkpoint counts as the best.
+    Raises CheckpointError if `path` holds no checkpoint, or a record is damaged.
     """
     path = run_dir.resolve(path)
-    if is_step(path):
+    if steps.is_step(path):
         return _read(path)
-    steps = steps_in(path / FOLDER) or steps_in(path)
-    if not steps:
+    folders = steps.steps_in(path / steps.FOLDER) or steps.steps_in(path)
+    if not folders:
         raise CheckpointError(
             f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
         )
-    # The later of equals: it has seen more data.
-    return max(map(_read, steps), key=lambda saved: (_comparable(saved), saved.step))
+    # Of equals the later wins: it has seen more data.
+    return max(map(_read, folders), key=lambda saved: (_rank(saved), saved.step))
 
 
-def _comparable(saved: Checkpoint) -> float:
+def _rank(saved: Checkpoint) -> float:
     if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
         return -1.0
     return 0.0 if saved.validation_pairs < ENOUGH_PAIRS else saved.validation_accuracy
@@ -97,17 +73,13 @@ def _comparable(saved: Checkpoint) -> float:
 
 def _read(path: epath.Path) -> Checkpoint:
     with _naming_others(path):
-        return parse_meta(path, read_record(path))
+        return parse_meta(path, steps.read_record(path))
 
 
 def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
-    """Returns what the `meta` record of the checkpoint `path`, a JSON value, says.
-
-    Raises:
-        CheckpointError: it is no such record.
-    """
+    """Parses the `meta` record, a JSON value, of the checkpoint `path`; raises CheckpointError for any other value."""
     try:
-        accuracy, calibration = meta[METRIC], meta["calibration"]
+        accuracy, calibration = meta[steps.METRIC], meta["calibration"]
         return Checkpoint(
             path=os.fspath(path),
             step=int(meta["step"]),
@@ -118,7 +90,7 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
             calibration=None if calibration is None else Calibration.from_dict(calibration),
             checksums=dict(meta["checksums"]),
         )
-    except Exception as error:  # A record that is damaged makes nearly anything raise nearly anything.
+    except Exception as error:  # A damaged record can raise nearly any type.
         raise CheckpointError(
             f"{path}: not a checkpoint of blur_jax, or a damaged one ({type(error).__name__}: {str(error)[:300]})"
         ) from error
@@ -126,19 +98,18 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
 
 @contextlib.contextmanager
 def _naming_others(folder: epath.Path) -> Iterator[None]:
-    """Adds to a CheckpointError which other checkpoints of the run there are: which to score with is for people."""
+    """Lists the run's other checkpoints in a CheckpointError: people choose the one to score with instead."""
     try:
         yield
     except CheckpointError as error:
-        others = [os.fspath(path) for path in steps_in(folder.parent) if path != folder]
+        others = [os.fspath(path) for path in steps.steps_in(folder.parent) if path != folder]
         remedy = f"; other checkpoints of the run: {', '.join(others)}" if others else ""
         raise CheckpointError(f"{error}{remedy}") from error
 
 
 def load_network(saved: Checkpoint) -> tuple[network.Network, network.Params]:
-    """Builds the network that a checkpoint's config describes and reads its parameters; returns (network, params)."""
+    """Builds the network that a checkpoint's config describes and reads its parameters."""
     model = network.from_config(saved.config.model)
     size = saved.preprocessing.image_size
     shapes = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
-    template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes["params"])
-    return model, saved.load_params(template)
+    return model, saved.load_params(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes["params"]))

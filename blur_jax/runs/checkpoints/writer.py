@@ -1,4 +1,4 @@
-"""Saving: one folder for each step, written in the background, each whole or not at all."""
+"""Saves steps in the background, each whole or not at all."""
 
 import contextlib
 import json
@@ -12,30 +12,21 @@ from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.data.untrusted import reason
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.runs import run_dir
-from blur_jax.runs.checkpoints.step_folder import FOLDER, METRIC, seal, without_echoes
+from blur_jax.runs.checkpoints.steps import FOLDER, METRIC, seal, without_echoes
 
 
 class CheckpointWriter:
-    """The checkpoints of one run, of which the newest and the best are kept."""
+    """Writes the checkpoints of one run and keeps the newest and the best."""
 
     def __init__(self, workdir: str | os.PathLike, *, keep: int) -> None:
-        """Opens, and creates where needed, the checkpoints below `workdir`.
-
-        Args:
-            workdir: the run directory.
-            keep: how many of the newest to keep; the best by validation accuracy is kept beside them.
-        """
-        policy = ocp.checkpoint_managers.AnyPreservationPolicy(
-            [
-                ocp.checkpoint_managers.LatestN(keep),
-                ocp.checkpoint_managers.BestN(
-                    get_metric_fn=lambda metrics: metrics[METRIC], n=1, keep_checkpoints_without_metrics=False
-                ),
-            ]
+        """Opens the run's checkpoints; keeps the `keep` newest and, beside them, the best by validation accuracy."""
+        managers = ocp.checkpoint_managers
+        best = managers.BestN(
+            get_metric_fn=lambda metrics: metrics[METRIC], n=1, keep_checkpoints_without_metrics=False
         )
         options = ocp.CheckpointManagerOptions(
             best_fn=lambda metrics: metrics[METRIC],
-            preservation_policy=policy,
+            preservation_policy=managers.AnyPreservationPolicy([managers.LatestN(keep), best]),
             cleanup_tmp_directories=True,
         )
         self._quiet = contextlib.ExitStack()
@@ -44,7 +35,7 @@ class CheckpointWriter:
 
     @property
     def latest_step(self) -> int | None:
-        """The newest step saved; None before the first."""
+        """The newest saved step; None before the first."""
         return self._manager.latest_step()
 
     def save(
@@ -60,21 +51,11 @@ class CheckpointWriter:
         unlogged: Sequence[Mapping[str, float]] = (),
         data: str = "",
     ) -> None:
-        """Starts to save a step and returns; the arrays have been copied by then, so they may be donated.
+        """Copies the arrays, starts to save a step and returns; the arrays may then be donated.
 
-        Args:
-            step: the number of updates behind the arrays.
-            arrays: {name: pytree of NumPy arrays}.
-            config: the run's config, JSON-serializable.
-            preprocessing: what scoring must do to a new picture.
-            validation_accuracy: pairwise accuracy on the validation split; None where it was not measured.
-            validation_pairs: the number of validation pairs with an order.
-            calibration: what the scores of this step mean; None where it was not fitted.
-            unlogged: metrics of the last steps, which are in no row of the history yet.
-            data: fingerprint of the pairs that the run learns from.
-
-        Raises:
-            OSError: this save, or the one before, could not be written.
+        `arrays` is {name: pytree of NumPy arrays}; `unlogged` are the metrics of the last steps, which no row of the
+        history holds yet; `data` is the fingerprint of the pairs that the run learns from; the rest is as in
+        `Checkpoint`. Raises OSError if this save, or the one before, cannot be written.
         """
         record = {
             "step": step,
@@ -86,33 +67,31 @@ class CheckpointWriter:
             "unlogged": list(unlogged),
             "data": data,
         }
-        record = seal(json.loads(json.dumps(record)), arrays)  # As it will be read again: tuples become lists.
+        record = seal(json.loads(json.dumps(record)), arrays)  # As a reader gets it: tuples become lists.
         items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
         metrics = None if validation_accuracy is None else {METRIC: validation_accuracy}
         together = ocp.args.Composite(meta=ocp.args.JsonSave(record), **items)
-        with _saving(self._manager.directory):
+        with self._saving():
             self._manager.save(step, args=together, metrics=metrics)
 
     def wait(self) -> None:
-        """Waits until everything has been written; raises OSError where it could not be."""
-        with _saving(self._manager.directory):
+        """Waits until everything is written; raises OSError if it cannot be."""
+        with self._saving():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """As `wait`."""
         with self._quiet:
             self.wait()
             self._manager.close()
 
-
-@contextlib.contextmanager
-def _saving(folder: os.PathLike) -> Iterator[None]:
-    """Orbax raises, at the next call, many types for a save that failed in the background."""
-    try:
-        yield
-    except Exception as error:
-        why = "no space left on its disk" if "No space left" in str(error) else reason(error)
-        raise OSError(
-            f"{folder}: a checkpoint could not be saved ({why}); fix that, then run the same command again to"
-            " resume from the checkpoint before"
-        ) from error
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Unites the many types that Orbax raises, at the next call, for a save that failed in the background."""
+        try:
+            yield
+        except Exception as error:
+            why = "no space left on its disk" if "No space left" in str(error) else reason(error)
+            raise OSError(
+                f"{self._manager.directory}: a checkpoint could not be saved ({why}); fix that, then run the same"
+                " command again to resume from the checkpoint before"
+            ) from error

@@ -1,0 +1,221 @@
+"""The folders `checkpoints/<step>` of a run: reads whole ones, by their checksums, and puts damaged ones aside."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+
+from blur_jax.data.untrusted import reason
+from blur_jax.runs import run_dir
+
+FOLDER = "checkpoints"
+METRIC = "validation_accuracy"
+_OWN_CHECKSUM = "checksum"
+_ECHO_SECONDS = 0.5  # TensorStore's threads may run this long after a failed read.
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged or of another kind; the message says what to do."""
+
+
+def folders(workdir: str | os.PathLike) -> list[epath.Path]:
+    """Returns the folders of a run's saved steps, damaged ones too, newest first."""
+    return steps_in(run_dir.resolve(workdir) / FOLDER)
+
+
+def steps_in(folder: epath.Path) -> list[epath.Path]:
+    """Returns the step folders in a folder `checkpoints`, newest first."""
+    steps = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
+    # In a bucket, the remains of a killed save have the final name already.
+    steps = [path for path in steps if is_step(path) and ocp.utils.is_checkpoint_finalized(path)]
+    return sorted(steps, key=lambda path: -int(path.name))
+
+
+def is_step(folder: epath.Path) -> bool:
+    """Returns whether Orbax wrote this folder, even if parts of it are missing."""
+    return (folder / "meta").is_dir() or (folder / "_CHECKPOINT_METADATA").exists()
+
+
+def latest_step(workdir: str | os.PathLike) -> int | None:
+    """Returns the newest step that a run has saved, None if it has none."""
+    return next((int(path.name) for path in folders(workdir)), None)
+
+
+def seal(record: dict[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the checksums of the arrays, {name: pytree}, and of the record itself to a record."""
+    record = record | {"checksums": {name: fingerprint(tree) for name, tree in arrays.items()}}
+    return record | {_OWN_CHECKSUM: _record_checksum(record)}
+
+
+def read_record(folder: epath.Path) -> dict[str, Any]:
+    """Reads the record of a step; raises CheckpointError if it is missing or damaged."""
+    path = folder / "meta"
+    with _checkpointer(ocp.JsonCheckpointHandler) as checkpointer, _reading(path):
+        record = checkpointer.restore(path)
+    if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _record_checksum(record):
+        raise CheckpointError(f"{path}: damaged: it is not the record that was saved")
+    return record
+
+
+def check_metrics(folder: epath.Path) -> None:
+    """Raises CheckpointError if Orbax's own metrics of a step are damaged: Orbax would then open no step of the run."""
+    path = folder / "metrics" / "metrics"
+    if not path.parent.exists():  # No validation was due at this step.
+        return
+    with _reading(path):
+        metrics = json.loads(path.read_text())
+    if not isinstance(metrics, dict) or not isinstance(metrics.get(METRIC), (int, float)):
+        raise CheckpointError(f"{path}: damaged: it does not hold the {METRIC}")
+
+
+def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
+    """Reads arrays of a step; raises CheckpointError if they are missing or damaged, or do not fit the template.
+
+    `checksums` are those of the record, {name: fingerprint}; `template` is {name: pytree of arrays of the expected
+    structure, shapes and dtypes}.
+    """
+    arrays = {}
+    for name, expected in template.items():
+        path = folder / name
+        with _checkpointer(ocp.StandardCheckpointHandler) as checkpointer, _reading(path):
+            tree = checkpointer.restore(path, args=ocp.args.StandardRestore(expected))
+        if _shapes(tree) != _shapes(expected):
+            raise CheckpointError(
+                f"{path}: its arrays do not fit the network that its config describes; it is damaged or edited"
+            )
+        if checksums.get(name) != fingerprint(tree):
+            raise CheckpointError(f"{path}: damaged: these are not the arrays that were saved")
+        arrays[name] = tree
+    return arrays
+
+
+def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
+    """Returns the config in a run's newest readable record, None without checkpoints; raises CheckpointError."""
+    problems = []
+    for folder in folders(workdir):
+        try:
+            return read_record(folder)["config"]
+        except CheckpointError as error:
+            problems.append(error)
+    if problems:
+        raise _none_left(workdir, problems)
+    return None
+
+
+def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | None:
+    """Finds the newest step to resume from; None if nothing was saved. Only one process may call it.
+
+    `template` is {name: pytree of NumPy arrays with the expected structure and shapes}. A damaged step is renamed to
+    `<step>.damaged`, with a warning, so that the run can save it again; if the run has steps, but none is whole,
+    CheckpointError is raised and nothing is renamed. The arrays of steps before the newest whole one are not read.
+    """
+    whole, damaged = None, {}
+    for folder in folders(workdir):
+        try:
+            check_metrics(folder)
+            record = read_record(folder)
+            if record["step"] != int(folder.name):
+                raise CheckpointError(f"{folder}: holds step {record['step']}, not the step in its name")
+            if whole is None:
+                read_arrays(folder, record["checksums"], template)
+                whole = int(folder.name)
+        except CheckpointError as error:
+            damaged[folder] = error
+    if whole is None and damaged:
+        raise _none_left(workdir, [*damaged.values()])
+    for folder, error in damaged.items():
+        number, aside = 1, folder.parent / f"{folder.name}.damaged"
+        while aside.exists():
+            number += 1
+            aside = folder.parent / f"{folder.name}.damaged-{number}"
+        folder.rename(aside)
+        print(f"WARNING: {error}; moved to {aside.name}, resuming from step {whole}", file=sys.stderr, flush=True)
+    return whole
+
+
+def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads a saved step; returns (its arrays, its record).
+
+    `template` is as in `newest_whole`. Raises CheckpointError if the step is missing or damaged, or does not fit it.
+    """
+    for folder in folders(workdir):
+        if folder.name == str(step):
+            record = read_record(folder)
+            return read_arrays(folder, record["checksums"], template), record
+    raise CheckpointError(f"{workdir}: step {step} is missing; all hosts must share --workdir")
+
+
+def fingerprint(params: Any) -> str:
+    """Returns 16 hex digits of the SHA-256 of a pytree of arrays: of their names, dtypes, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, leaf in jax.tree_util.tree_leaves_with_path(params):
+        array, text = np.asarray(leaf), jax.tree_util.keystr(name, simple=True, separator="/")
+        digest.update(f"{text} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _none_left(workdir: str | os.PathLike, problems: Sequence[CheckpointError]) -> CheckpointError:
+    return CheckpointError(
+        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; give another --workdir, or"
+        " move this folder away to start over"
+    )
+
+
+def _record_checksum(record: dict[str, Any]) -> str:
+    rest = {name: value for name, value in record.items() if name != _OWN_CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), tree)
+
+
+def _checkpointer(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
+    """Reads without waiting for other processes, so that one process can read a checkpoint alone."""
+    here = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
+    )
+    return ocp.Checkpointer(handler(multiprocessing_options=alone), multiprocessing_options=alone)
+
+
+@contextlib.contextmanager
+def _reading(path: epath.Path) -> Iterator[None]:
+    """Unites the many types that Orbax and TensorStore raise for a damaged or foreign folder."""
+    try:
+        with without_echoes():
+            yield
+    except Exception as error:
+        raise CheckpointError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason(error)});"
+            " it is damaged or from another network"
+        ) from error
+
+
+@contextlib.contextmanager
+def without_echoes() -> Iterator[None]:
+    """Hides the tracebacks after a failed read or save: of other arrays, in an event loop that Orbax has closed."""
+    before = sys.unraisablehook
+
+    def hook(dropped: "sys.UnraisableHookArgs") -> None:
+        if str(dropped.exc_value) != "Event loop is closed":
+            before(dropped)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    except Exception:
+        time.sleep(_ECHO_SECONDS)
+        raise
+    finally:
+        sys.unraisablehook = before
