@@ -1,4 +1,4 @@
-"""What an exported file says of itself: JSON under the keys `blur_jax.*`, in every format (docs/export.md)."""
+"""The metadata of an exported file: JSON under the keys `blur_jax.*`, in every format (docs/export.md)."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from blur_jax.runs.checkpoints import Checkpoint
 from blur_jax.runs.threshold import Threshold
 
 PREFIX = "blur_jax."
-# Column -> its range, and what a larger value means.
+# Column -> its range, and the meaning of a larger value.
 COLUMNS = {
     "blur": ([0, 1], "blurrier"),
     "sharpness": ([0, 100], "sharper; 100 * (1 - blur), scaled as the quality components of ISO/IEC 29794-1"),
@@ -34,10 +34,10 @@ def describe(
 
     Args:
         saved: the checkpoint.
-        outputs: the columns that the file gives, in order.
-        fingerprint: `checkpoints.fingerprint` of its parameters.
-        threshold: of the run, where it has one.
-        license_id: of the weights, as Hugging Face writes licenses; "other" where nobody has said.
+        outputs: the columns of the file, in order.
+        fingerprint: `checkpoints.fingerprint` of the parameters.
+        threshold: the threshold of the run, or None.
+        license_id: the license of the weights, an identifier of Hugging Face; "other" if it is unknown.
     """
     protocol, calibration = saved.preprocessing, saved.calibration
     size = protocol.image_size
@@ -54,21 +54,12 @@ def describe(
             "filter": "bicubic",
             "least_side": MIN_SIDE,
             "largest_aspect": MAX_ASPECT,
-            "description": PROTOCOL.format(
-                context=protocol.context,
-                size=size,
-                least=MIN_SIDE,
-                aspect=MAX_ASPECT,
-            ),
+            "description": PROTOCOL.format(context=protocol.context, size=size, least=MIN_SIDE, aspect=MAX_ASPECT),
         },
         "calibration": None if calibration is None else calibration.to_dict(),
         "anchor": None if calibration is None else calibration.median,
         "threshold": None if threshold is None else threshold.to_dict(),
-        "checkpoint": {
-            "fingerprint": fingerprint,
-            "step": saved.step,
-            "validation_accuracy": saved.validation_accuracy,
-        },
+        "checkpoint": dict(fingerprint=fingerprint, step=saved.step, validation_accuracy=saved.validation_accuracy),
         "data": saved.config.data.name,
         "network": saved.config.model.to_dict() | {"dtype": "float32"},
         "license": {"id": license_id, "note": _license_note(saved)},
@@ -76,12 +67,12 @@ def describe(
 
 
 def encode(described: dict[str, Any]) -> Metadata:
-    """Returns metadata as files hold it: {"blur_jax.<key>": JSON}."""
+    """Returns metadata in its form in files, {"blur_jax.<key>": JSON}."""
     return {PREFIX + key: json.dumps(value) for key, value in described.items()}
 
 
 def decode(metadata: Metadata) -> dict[str, Any]:
-    """Undoes `encode`; other entries are left out."""
+    """Reverses `encode`; drops the entries of other programs."""
     return {key[len(PREFIX) :]: json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
 
 

@@ -1,4 +1,4 @@
-"""Whether an exported file gives what its run gives."""
+"""Compares an exported file with its run."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from blur_jax.export.formats import Runner
 from blur_jax.export.metadata import COLUMNS
 from blur_jax.metrics.calibration import Calibration, to_columns
 
-TOLERANCE = 1e-5  # Largest difference allowed, of the range of a column.
-BATCHES = (1, 6)  # Sizes tried: a graph may hold one of them fixed by mistake.
+TOLERANCE = 1e-5  # The largest difference allowed, as a share of the range of a column.
+BATCHES = (1, 6)  # Batch sizes to try, because a graph may have a fixed batch size by mistake.
 
 
 def sample_images(size: int) -> np.ndarray:
@@ -24,33 +24,22 @@ def sample_images(size: int) -> np.ndarray:
 
 
 def largest_difference(
-    run: Runner,
-    score: Callable[[np.ndarray], np.ndarray],
-    *,
-    image_size: int,
-    calibration: Calibration | None,
+    run: Runner, score: Callable[[np.ndarray], np.ndarray], *, image_size: int, calibration: Calibration | None
 ) -> float:
-    """Runs a file on random images and returns by how much it differs, as a part of each column's range.
+    """Runs a file on random images and returns its largest difference from `score`, as a share of a column's range.
 
-    Args:
-        run: the file, see `formats`.
-        score: from images to the scores of the run itself, float32 [n].
-        image_size: side of the images, in pixels.
-        calibration: the calibration of the run.
-
-    Raises:
-        ValueError: the file gives other columns, shapes or dtypes.
+    `score` and `calibration` are those of the run. Raises ValueError for other columns, shapes or dtypes.
     """
     images, differences = sample_images(image_size), []
     for count in BATCHES:
-        found = run(images[:count])
-        # What follows from a score is compared given that score: a percentile may be arbitrarily steep.
-        wanted = to_columns(np.asarray(found["blur"]), calibration) | {"blur": score(images[:count])}
-        if set(found) != set(wanted):
-            raise ValueError(f"the file gives the columns {list(found)} instead of {list(wanted)}")
-        for name, column in found.items():
+        columns = run(images[:count])
+        # The other columns are compared at the file's own blur, because a percentile may be arbitrarily steep.
+        wanted = to_columns(np.asarray(columns["blur"]), calibration) | {"blur": score(images[:count])}
+        if set(columns) != set(wanted):
+            raise ValueError(f"the file gives the columns {list(columns)} instead of {list(wanted)}")
+        for name, column in columns.items():
             if column.shape != (count,) or column.dtype != np.float32:
                 raise ValueError(f"the file gives {name} as {column.dtype} {list(column.shape)} for {count} images")
             (low, high), _ = COLUMNS[name]
             differences.append(np.abs(column - wanted[name]).max() / (high - low))
-    return float(np.max(differences))  # Not a number if one of them is not.
+    return float(np.max(differences))  # NaN if any difference is NaN.

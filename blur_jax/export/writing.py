@@ -1,4 +1,4 @@
-"""An exported file and what stands beside it, written only once the file has been run and found right."""
+"""Writes an exported file, its model card and its metadata, once the file gives the scores of the run."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from blur_jax.runs import run_dir
 
 
 def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
-    """Returns where an export goes: the file, its model card and, where the format has no place for them, metadata."""
+    """Returns the paths of the file, its model card and, if the format has no place for it, its metadata."""
     file = pathlib.Path(output)
     beside = [file.with_name(f"{file.name}.README.md")]
     if formats.FORMATS[format].read_metadata is None:
@@ -24,13 +24,13 @@ def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
 
 
 def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
-    """Raises ValueError or ImportError where an export cannot work, before anything is loaded."""
+    """Raises ValueError or ImportError for an export that cannot work, before anything is loaded."""
     ending = formats.FORMATS[format].ending
     file = pathlib.Path(output)
     if file.suffix != ending:
         raise ValueError(f"--output={output} must end in {ending} for --format={format}")
     if not file.parent.is_dir():
-        raise ValueError(f"--output={output}: there is no folder {file.parent}; make it first")
+        raise ValueError(f"--output={output}: the folder {file.parent} does not exist; make it first")
     existing = [path for path in paths(output, format) if path.exists()]
     if existing and not overwrite:
         raise ValueError(f"{existing[0]} exists already; give another --output, or --overwrite to replace it")
@@ -46,27 +46,34 @@ def write(
     format: str,
     metrics: dict[str, Any] | None = None,
 ) -> float:
-    """Writes an export: the file comes last, and appears as a whole.
+    """Writes an export, the file last and whole, and returns its difference: see `verification.largest_difference`.
 
     Args:
-        graph: what to export.
+        graph: the function to export.
         described: its metadata, see metadata.py.
-        score: the scores of the run itself, to compare with: from uint8 [n, S, S, 3] to float32 [n].
+        score: the scores of the run, for comparison: from uint8 [n, S, S, 3] to float32 [n].
         output: path of the file.
         format: a key of `formats.FORMATS`.
         metrics: see `card.text`.
 
-    Returns:
-        The largest difference from the run that was seen, as a part of a column's range.
-
     Raises:
-        ValueError: the file does not give what the run gives; nothing is written.
+        ValueError: the file differs from the run; nothing is written.
     """
     file, *beside = paths(output, format)
     chosen, texts = formats.FORMATS[format], metadata.encode(described)
     with files.replacing(file) as name:
         temporary = pathlib.Path(name)
-        difference = _build_and_run(graph, texts, score, chosen, temporary)
+        try:
+            temporary.write_bytes(chosen.build(graph, texts))
+            run, side = chosen.open(temporary), graph.image_size
+            difference = verification.largest_difference(run, score, image_size=side, calibration=graph.calibration)
+        except (ValueError, OSError):
+            raise
+        except Exception as error:  # Converters and runtimes raise many types, with pages of text.
+            reason = (str(error).splitlines() or [""])[0][:300]
+            raise ValueError(
+                f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
+            ) from error
         if not difference <= verification.TOLERANCE:
             raise ValueError(
                 f"the {format} file differs from the run by {difference:.1e} of a column's range, more than"
@@ -79,24 +86,3 @@ def write(
         for path, content in zip(beside, [written, json.dumps(plain, indent=2) + "\n"]):
             run_dir.write_atomically(path, content)
     return difference
-
-
-def _build_and_run(
-    graph: Graph,
-    texts: formats.Metadata,
-    score: Callable[[np.ndarray], np.ndarray],
-    chosen: formats.Format,
-    path: pathlib.Path,
-) -> float:
-    """Writes a file and returns by how much it differs from the run; see `verification.largest_difference`."""
-    try:
-        path.write_bytes(chosen.build(graph, texts))
-        run = chosen.open(path)
-        return verification.largest_difference(run, score, image_size=graph.image_size, calibration=graph.calibration)
-    except (ValueError, OSError):
-        raise
-    except Exception as error:  # Converters and runtimes raise many types, with pages of text.
-        reason = (str(error).splitlines() or [""])[0][:300]
-        raise ValueError(
-            f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
-        ) from error

@@ -149,7 +149,7 @@ def test_a_scorer_on_onnxruntime_gives_the_same(run, scorer, photographs):
     [
         ("scorer.onnx", {}, r"scorer\.onnx exists already; give another --output, or --overwrite"),
         ("scorer.onnx", {"format": "stablehlo"}, r"scorer\.onnx must end in \.stablehlo for --format=stablehlo"),
-        ("nowhere/scorer.onnx", {}, "there is no folder .*nowhere"),
+        ("nowhere/scorer.onnx", {}, "the folder .*nowhere does not exist"),
         ("new.onnx", {"checkpoint": "nowhere"}, "nowhere: no checkpoint here"),
     ],
 )
