@@ -24,14 +24,7 @@ def quadruplet_consistency(
 
 
 def pair_distillation(teacher: torch.Tensor, scores: torch.Tensor, *, group: int, temperature: float) -> torch.Tensor:
-    """See `blur_jax.train.losses.pair_distillation`.
-
-    Args:
-        teacher: float [pairs, 2], the teacher's scores.
-        scores: float [pairs, 2], the scorer's own.
-        group: pairs that share a degradation, all of whose images are compared.
-        temperature: difference of logits at which an order has a probability of 0.73.
-    """
+    """See `blur_jax.train.losses.pair_distillation`; both float [pairs, 2]."""
     first, second = torch.triu_indices(2 * group, 2 * group, offset=1, device=scores.device)
     teacher, logits = (values.logit(eps=1e-6).reshape(-1, 2 * group) for values in (teacher.detach(), scores))
     target = ((teacher[:, second] - teacher[:, first]) / temperature).sigmoid()

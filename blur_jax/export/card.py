@@ -99,14 +99,7 @@ Results = list[tuple[str, str, str, Interval]]  # (split, " of matched size" or 
 
 
 def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
-    """Returns the card of an exported file.
-
-    Args:
-        described: the metadata of the export, see metadata.py.
-        file: name of the exported file.
-        format: a key of `formats.FORMATS`.
-        metrics: the run's metrics.json if it describes this checkpoint.
-    """
+    """Returns the card of a file from its metadata and, if it describes this checkpoint, the run's metrics.json."""
     protocol, results = described["preprocessing"], _results(metrics)
     fields = {"file": file, "size": protocol["image_size"], "context": protocol["context"]}
     body = _BODY.format(
@@ -163,10 +156,11 @@ def _results(metrics: dict[str, Any] | None) -> Results:
 
 
 def _table(results: Results) -> str:
-    lines = ["| test faces | metric | value [95% interval] |", "|---|---|---|"]
-    for split, matched, name, value in results:
-        lines.append(f"| {split}{matched} | {_METRICS[name][1]} | {interval_text(value)} |")
-    return "\n".join(lines)
+    lines = [
+        f"| {split}{matched} | {_METRICS[name][1]} | {interval_text(value)} |"
+        for split, matched, name, value in results
+    ]
+    return "\n".join(["| test faces | metric | value [95% interval] |", "|---|---|---|", *lines])
 
 
 def _calibration(calibration: dict[str, Any] | None) -> str:

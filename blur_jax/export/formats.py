@@ -35,21 +35,13 @@ _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format of exports.
-
-    Attributes:
-        ending: the ending of its files.
-        packages: packages of the extra `export` that write and run it.
-        build: from a graph and metadata to the bytes of a file.
-        open: from the path of a file to a function that runs it.
-        read_metadata: from the path of a file to its metadata; None if metadata goes into a file beside it.
-    """
+    """How to write and read a format of exports."""
 
     ending: str
-    packages: tuple[str, ...]
+    packages: tuple[str, ...]  # Of the extra `export`.
     build: Callable[[Graph, Metadata], bytes]
     open: Callable[[str | os.PathLike], Runner]
-    read_metadata: Callable[[str | os.PathLike], Metadata] | None
+    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None: it is in a file beside the export.
 
 
 def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
@@ -70,13 +62,8 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
             shape = graph.input_shape(*jax.export.symbolic_shape("n"))
             with jax.disable_jit():
                 function = jaxpr_as_fun(jax.make_jaxpr(function)(shape))
-        model = jax2onnx.to_onnx(
-            function,
-            inputs=[shape],
-            input_names=["images"],
-            output_names=graph.names,
-            model_name="blur_jax",
-            opset=OPSET,
+        model: Any = jax2onnx.to_onnx(
+            function, [shape], input_names=["images"], output_names=graph.names, model_name="blur_jax", opset=OPSET
         )
     del model.metadata_props[:]
     for key, value in metadata.items():
@@ -133,7 +120,11 @@ def build_stablehlo(graph: Graph, metadata: Metadata) -> bytes:
 
 def open_stablehlo(path: str | os.PathLike) -> Runner:
     """Returns a function that runs a file of `build_stablehlo` in JAX, on its default device."""
-    call = jax.jit(jax.export.deserialize(bytearray(pathlib.Path(path).read_bytes())).call)
+    return _compiled(jax.export.deserialize(bytearray(pathlib.Path(path).read_bytes())).call)
+
+
+def _compiled(columns: Callable[..., dict[str, jax.Array]]) -> Runner:
+    call = jax.jit(columns)
     return lambda images: {name: np.asarray(column) for name, column in call(images).items()}
 
 
@@ -150,23 +141,17 @@ def load_safetensors(path: str | os.PathLike) -> tuple[Graph, Metadata]:
     """Rebuilds the graph, and reads the metadata, from a file of `build_safetensors`."""
     from safetensors.numpy import load_file
 
-    arrays = load_file(os.fspath(path))
     metadata = read_safetensors_metadata(path)
-    calibration = json.loads(metadata["blur_jax.calibration"])
-    network = models.from_config(ml_collections.ConfigDict(json.loads(metadata["blur_jax.network"])))
-    graph = Graph(
-        network,
-        traverse_util.unflatten_dict(arrays, sep="/"),
-        json.loads(metadata["blur_jax.preprocessing"])["image_size"],
-        calibration and Calibration.from_dict(calibration),
-    )
-    return graph, metadata
+    values = {key: json.loads(metadata[f"blur_jax.{key}"]) for key in ("network", "preprocessing", "calibration")}
+    network = models.from_config(ml_collections.ConfigDict(values["network"]))
+    params = traverse_util.unflatten_dict(load_file(os.fspath(path)), sep="/")
+    calibration = values["calibration"] and Calibration.from_dict(values["calibration"])
+    return Graph(network, params, values["preprocessing"]["image_size"], calibration), metadata
 
 
 def open_safetensors(path: str | os.PathLike) -> Runner:
     """Returns a function that runs a file of `build_safetensors` in JAX."""
-    call = jax.jit(load_safetensors(path)[0].columns)
-    return lambda images: {name: np.asarray(column) for name, column in call(images).items()}
+    return _compiled(load_safetensors(path)[0].columns)
 
 
 def read_safetensors_metadata(path: str | os.PathLike) -> Metadata:

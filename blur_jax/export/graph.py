@@ -17,19 +17,12 @@ from blur_jax.runs import inference
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """The function of a checkpoint from images to columns, in float32 whatever dtype the run computes in.
-
-    Attributes:
-        network: the network, which computes in float32.
-        params: its parameters, float32 arrays.
-        image_size: side S of the images, in pixels.
-        calibration: the meaning of the scores; None leaves out the columns that need it.
-    """
+    """The function of a checkpoint from images to columns, in float32 whatever dtype the run computes in."""
 
     network: models.Network
     params: models.Params
-    image_size: int
-    calibration: Calibration | None = None
+    image_size: int  # The side S of the images in pixels.
+    calibration: Calibration | None = None  # None leaves out the columns that need it.
 
     def __post_init__(self) -> None:
         backbone = self.network.backbone.clone(dtype=jnp.float32)

@@ -30,15 +30,7 @@ PROTOCOL = (
 def describe(
     saved: Checkpoint, *, outputs: list[str], fingerprint: str, threshold: Threshold | None, license_id: str
 ) -> dict[str, Any]:
-    """Returns the metadata of an export, {key: JSON-serializable value}.
-
-    Args:
-        saved: the checkpoint.
-        outputs: the columns of the file, in order.
-        fingerprint: `checkpoints.fingerprint` of the parameters.
-        threshold: the threshold of the run, or None.
-        license_id: the license of the weights, an identifier of Hugging Face; "other" if it is unknown.
-    """
+    """Returns the metadata of an export, {key: JSON value}; `license_id` is one of Hugging Face, such as "other"."""
     protocol, calibration = saved.preprocessing, saved.calibration
     size = protocol.image_size
     return {
@@ -49,11 +41,9 @@ def describe(
             name: {"dtype": "float32", "shape": ["n"], "range": COLUMNS[name][0], "larger_is": COLUMNS[name][1]}
             for name in outputs
         },
-        "preprocessing": protocol.to_dict()
-        | {
-            "filter": "bicubic",
-            "least_side": MIN_SIDE,
-            "largest_aspect": MAX_ASPECT,
+        "preprocessing": {
+            **protocol.to_dict(),
+            **{"filter": "bicubic", "least_side": MIN_SIDE, "largest_aspect": MAX_ASPECT},
             "description": PROTOCOL.format(context=protocol.context, size=size, least=MIN_SIDE, aspect=MAX_ASPECT),
         },
         "calibration": None if calibration is None else calibration.to_dict(),
@@ -77,10 +67,8 @@ def decode(metadata: Metadata) -> dict[str, Any]:
 
 
 def _license_note(saved: Checkpoint) -> str:
-    imagenet = saved.config.model.pretrained
-    started = (
-        ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from" if imagenet else ""
-    )
+    started = ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from"
+    started *= bool(saved.config.model.pretrained)
     return (
         f"The code of blur_jax is under Apache-2.0{started}. The pictures and labels that the scorer was trained on may"
         " restrict what its weights may be used for; blur_jax does not know their terms."

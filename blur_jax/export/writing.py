@@ -48,16 +48,8 @@ def write(
 ) -> float:
     """Writes an export, the file last and whole, and returns its difference: see `verification.largest_difference`.
 
-    Args:
-        graph: the function to export.
-        described: its metadata, see metadata.py.
-        score: the scores of the run, for comparison: from uint8 [n, S, S, 3] to float32 [n].
-        output: path of the file.
-        format: a key of `formats.FORMATS`.
-        metrics: see `card.text`.
-
-    Raises:
-        ValueError: the file differs from the run; nothing is written.
+    `score`, from uint8 [n, S, S, 3] to float32 [n], gives the scores of the run, and `described` the metadata. See
+    `card.text` for `metrics`. Raises ValueError, and writes nothing, if the file differs from the run.
     """
     file, *beside = paths(output, format)
     chosen, texts = formats.FORMATS[format], metadata.encode(described)

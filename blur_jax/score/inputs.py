@@ -43,9 +43,7 @@ class Inputs:
             shard: (i, n) takes the i-th of n parts, i from 0. The part of a picture depends only on its name.
             standard_input: the file that "-" reads; None means `sys.stdin`.
 
-        Raises:
-            ValueError: a list is damaged, or i is not below n.
-            OSError: a list cannot be read.
+        Raises ValueError for a damaged list, or if i is not below n.
         """
         if not 0 <= shard[0] < shard[1]:
             raise ValueError(f"shard {shard[0]}/{shard[1]}: i in i/n counts from 0 to {shard[1] - 1}")

@@ -30,15 +30,9 @@ class Journal:
     """
 
     def __init__(self, output: str, header: Mapping[str, Any]) -> None:
-        """Opens or creates the journal of a table.
+        """Opens or creates the journal of a table; `header` is everything that the rows depend on, as JSON values.
 
-        Args:
-            output: the path of the table.
-            header: everything that the rows depend on, JSON-serializable.
-
-        Raises:
-            ValueError: the journal belongs to another job, or another process is writing it.
-            OSError: the journal cannot be written.
+        Raises ValueError if the journal belongs to another job, or another process is writing it.
         """
         self.path = path_of(output)
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))

@@ -34,10 +34,10 @@ def score_each(
     batch_size: int,
     threads: int | None = None,
 ) -> Iterator[tuple[Key, Scored]]:
-    """Scores a stream of pictures, reading at most three batches ahead.
+    """Scores a stream of (key, picture, box) in order, reading at most three batches ahead, and yields (key, result).
 
     Args:
-        pictures: (key, picture, box). The key is yielded with the score; a picture is dropped once it is prepared.
+        pictures: the stream; a picture is dropped once it is prepared.
         prepare: from a picture and a box to uint8 [S, S, 3]; called in threads. An exception becomes an error.
         forward: from uint8 [n, S, S, 3] to float32 [n]; called in one thread.
         batch_size: images per batch, 1 or more.
@@ -76,7 +76,6 @@ def _score_each(
 
 
 def _try(prepare: Callable, picture: Picture, box: Box | None) -> np.ndarray | str:
-    """Returns the image, or the reason why it cannot be prepared."""
     try:
         return prepare(picture, box)
     except FileNotFoundError:

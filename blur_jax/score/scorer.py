@@ -31,7 +31,7 @@ GivenPair = TypeVar("GivenPair", bound=Pair)
 class Scorer:
     """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
 
-    It uses all devices. In a program of several processes, all of them must make the same calls.
+    It uses all devices. In a program of several processes, all processes must make the same calls.
 
     Attributes:
         preprocessing: the crop and resize protocol of the training data, applied to every picture.
@@ -112,10 +112,7 @@ class Scorer:
     def score_images(self, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
         """Scores images that `prepare` returns: uint8 [n, S, S, 3] -> float32 [n], in [0, 1], larger is blurrier.
 
-        Args:
-            images: the images; others raise ValueError.
-            batch_size: images per batch over all devices.
-            progress: label of a progress bar; None shows no bar.
+        `batch_size` images go to all devices together; `progress` labels a bar. Raises ValueError for other images.
         """
         side = self.preprocessing.image_size
         if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
@@ -137,9 +134,6 @@ class Scorer:
             anchor: a score to compare with; None takes the median of the calibration's reference.
             keep_below: a threshold; None takes that of the run. With a threshold the last column is "keep": "keep"
                 if blur < keep_below, else "discard"; "" for a missing score.
-
-        Raises:
-            ValueError: the threshold of the run belongs to another checkpoint.
         """
         columns = calibration.to_columns(blur, self.calibration, anchor=anchor)
         if keep_below is None and self.threshold is not None:

@@ -19,28 +19,19 @@ from blur_jax.score.inputs import Input
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
+_REPLACE = "give --overwrite to score again and replace it, or another --output"
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The outputs of a command, and the options that they depend on.
+    """The outputs of a command, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
 
-    Attributes:
-        output: path of the table, whose ending gives its format.
-        source: everything that the scores depend on, as JSON values; a job continues only one with the same source.
-        meaning: further entries of the statement, as JSON values.
-        anchor: a score to compare with; None takes the median of the calibration's reference.
-        keep_below: the threshold; None leaves out the column "keep".
-        sheet: path of a page, see `sheet.write`; None writes no page.
-        batch_size: pictures that are scored and journaled at a time.
-        threads: number of threads that decode; None takes one per core.
-    """
-
-    output: str
-    source: Mapping[str, Any]
-    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    output: str  # The path of the table.
+    source: Mapping[str, Any]  # JSON values that the scores depend on; a job continues only one with the same source.
+    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Further JSON values for the statement.
     anchor: float | None = None
-    keep_below: float | None = None
-    sheet: str | None = None
+    keep_below: float | None = None  # None leaves out the column "keep".
+    sheet: str | None = None  # The path of the page of `sheet.write`.
     batch_size: int = 64
     threads: int | None = None
 
@@ -70,39 +61,28 @@ def statement_path(output: str) -> str:
 def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
     """Returns the summary of a complete table, or None if the table is missing or incomplete.
 
-    Raises:
-        ValueError: the table belongs to another job or other inputs, or its sheet is missing.
+    Raises ValueError if the table belongs to another job or other inputs, or its sheet is missing.
     """
     if not os.path.lexists(job.output) or os.path.exists(path_of(job.output)):
         return None
+    statement = statement_path(job.output)
     try:
-        with open(statement_path(job.output), encoding="utf-8") as file:
+        with open(statement, encoding="utf-8") as file:
             stated = read_json(file.read())
         different = [key for key, value in job.stated().items() if stated[key] != value]
         summary = Summary(**stated["summary"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{job.output} exists, but {statement_path(job.output)} is missing or damaged; give --overwrite to replace"
-            " the table, or another --output"
-        ) from error
+        raise ValueError(f"{job.output} exists, but {statement} is missing or damaged; {_REPLACE}") from error
     if different:
-        raise ValueError(
-            f"{job.output} exists with another {', '.join(different)} (see {statement_path(job.output)}); give"
-            " --overwrite to replace it, or another --output"
-        )
+        raise ValueError(f"{job.output} exists with another {', '.join(different)} (see {statement}); {_REPLACE}")
     tally = _Tally()
     tally.add(Row(*picture, None, None) for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
-        raise ValueError(
-            f"{job.output} holds {summary.rows:,} rows of other inputs, and this command has {now.rows:,} inputs; give"
-            " --overwrite to score them all again, or another --output"
-        )
+        counts = f"{summary.rows:,} rows of other inputs, and this command has {now.rows:,} inputs"
+        raise ValueError(f"{job.output} holds {counts}; {_REPLACE}")
     if job.sheet and not os.path.exists(job.sheet):
-        raise ValueError(
-            f"{job.output} exists, but {job.sheet} is missing, and is written only with the table; give --overwrite to"
-            " score again, or another --output"
-        )
+        raise ValueError(f"{job.output} exists, but {job.sheet}, which is written with it, is missing; {_REPLACE}")
     return summary
 
 
@@ -127,11 +107,8 @@ class _Tally:
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
     """Scores all inputs, or those that an interrupted run of the same job has left, and writes the outputs.
 
-    `progress` is called with the number of inputs that are done, before the first batch and after each batch.
-
-    Raises:
-        ValueError: the journal belongs to another job or is in use, or the inputs are wrong.
-        OSError: an output cannot be written.
+    `progress` is called with the number of inputs that are done, before the first batch and after each batch. Raises
+    ValueError if the journal belongs to another job or is in use.
     """
     with Journal(job.output, job.source) as journal:
         tally = _Tally()

@@ -35,18 +35,12 @@ td { white-space: normal; overflow-wrap: anywhere; padding-right: 20px; } table 
 
 
 class Picks:
-    """The rows that the page shows: at most 200 scored rows, evenly spaced by rank, and the first 200 failures.
-
-    Attributes:
-        blur: float32 [scored rows].
-        failed: the number of rows without a score.
-        failures: the first of these rows.
-    """
+    """The rows that the page shows: at most 200 scored rows, evenly spaced by rank, and the first 200 failures."""
 
     def __init__(self, blur: np.ndarray) -> None:
         """Picks by the scores of all rows, float32 [n], NaN for a missing score."""
         scored = np.flatnonzero(~np.isnan(blur))
-        self.blur, self.failed = blur[scored], len(blur) - len(scored)
+        self.blur, self.failed = blur[scored], len(blur) - len(scored)  # Scores; the number of other rows.
         self.failures: list[Row] = []
         self._indices = scored[ranked_split.sorted_sample(self.blur, _PICTURES)].tolist() if len(scored) else []
         self._rows: dict[int, Row] = {}
@@ -63,20 +57,12 @@ class Picks:
 
     @property
     def shown(self) -> list[Row]:
-        """The rows with pictures, by score."""
+        """The scored rows, by score."""
         return [self._rows[index] for index in self._indices]
 
 
 def write(path: str, picks: Picks, preprocessing: Preprocessing, *, keep_below: float | None, title: str) -> None:
-    """Writes the page, whole or not at all.
-
-    Args:
-        path: the file.
-        picks: the rows to show; `watch` has seen all rows.
-        preprocessing: the protocol, by which thumbnails show the crop that was scored.
-        keep_below: the threshold, drawn as a line; None draws no line.
-        title: the headline.
-    """
+    """Writes the page, whole or not at all, with a line at the threshold; `picks.watch` has seen all rows."""
     shown = picks.shown
     with ThreadPoolExecutor(available_cores()) as pool:
         thumbnails = list(pool.map(lambda row: _thumbnail(row, preprocessing), shown))

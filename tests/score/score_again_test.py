@@ -80,7 +80,7 @@ def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsy
 def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):
     command(run, "photos")
     assert command(run, "photos", "--sheet=sheet.html") == 2
-    assert "sheet.html is missing, and is written only with the table; give --overwrite" in capsys.readouterr().err
+    assert "sheet.html, which is written with it, is missing; give --overwrite" in capsys.readouterr().err
     assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
     assert os.path.exists("sheet.html")
 
