@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 import torch
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks.peers import losses, networks, views
+from benchmarks.peers import networks, views
 from blur_jax.data.batches import Batch
 from blur_jax.models import network as models
 from blur_jax.train import optimizer
@@ -23,20 +24,49 @@ class Scores(NamedTuple):
     teacher: torch.Tensor | None = None
 
 
+def margin_ranking(
+    left: torch.Tensor, right: torch.Tensor, order: torch.Tensor, *, margin: float, tie_margin: float
+) -> torch.Tensor:
+    """See `blur_jax.train.losses.margin_ranking`."""
+    difference = left - right
+    tied = functional.relu(difference.abs() - tie_margin)
+    return torch.where(order == 0, tied, functional.relu(difference * order + margin))
+
+
+def quadruplet_consistency(
+    clean: torch.Tensor, degraded: torch.Tensor, *, margin: float, confidence_threshold: float
+) -> torch.Tensor:
+    """See `blur_jax.train.losses.quadruplet_consistency`; both float [pairs, 2]."""
+    difference = (clean[:, 1] - clean[:, 0]).detach()
+    order = difference.sign() * (difference.abs() >= confidence_threshold)
+    loss = functional.relu((degraded[:, 0] - degraded[:, 1]) * order + margin)
+    return torch.where(order == 0, 0.0, loss)
+
+
+def pair_distillation(teacher: torch.Tensor, scores: torch.Tensor, *, group: int, temperature: float) -> torch.Tensor:
+    """See `blur_jax.train.losses.pair_distillation`; both float [pairs, 2]."""
+    first, second = torch.triu_indices(2 * group, 2 * group, offset=1, device=scores.device)
+    teacher, logits = (values.logit(eps=1e-6).reshape(-1, 2 * group) for values in (teacher.detach(), scores))
+    target = ((teacher[:, second] - teacher[:, first]) / temperature).sigmoid()
+    difference = (logits[:, second] - logits[:, first]) / temperature
+    cross_entropy = functional.binary_cross_entropy_with_logits(difference, target, reduction="none")
+    return ((2 * target - 1).abs() * cross_entropy).flatten()
+
+
 def loss_of(scores: Scores, order: torch.Tensor, ramp: float, config: ml_collections.ConfigDict) -> torch.Tensor:
     """Returns the loss of `blur_jax.train.step.losses_of`; `order` is float32 [n], `ramp` in [0, 1]."""
     ranking, weights = config.ranking, config.consistency
     loss = (
         ranking.weight
-        * losses.margin_ranking(*scores.labeled.T, order, margin=ranking.margin, tie_margin=ranking.tie_margin).mean()
+        * margin_ranking(*scores.labeled.T, order, margin=ranking.margin, tie_margin=ranking.tie_margin).mean()
     )
     if scores.clean is not None and scores.degraded is not None:
-        quadruplet = losses.quadruplet_consistency(
+        quadruplet = quadruplet_consistency(
             scores.clean, scores.degraded, margin=weights.margin, confidence_threshold=weights.confidence_threshold
         )
         loss = loss + ramp * weights.quadruplet_weight * quadruplet.mean()
     if scores.teacher is not None and scores.degraded is not None:
-        distillation = losses.pair_distillation(
+        distillation = pair_distillation(
             scores.teacher, scores.degraded, group=weights.pairs_per_degradation, temperature=weights.temperature
         )
         loss = loss + ramp * weights.distillation_weight * distillation.mean()

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from blur_jax.data import files
-from blur_jax.export import card, formats, metadata, verification
+from blur_jax.export import card, formats, metadata
 from blur_jax.export.graph import Graph
+from blur_jax.metrics.calibration import Calibration, to_columns
 from blur_jax.runs import run_dir
+
+TOLERANCE = 1e-5  # The largest difference allowed, as a share of the range of a column.
+BATCHES = (1, 6)  # Batch sizes to try, because a graph may have a fixed batch size by mistake.
 
 
 def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
@@ -46,7 +51,7 @@ def write(
     format: str,
     metrics: dict[str, Any] | None = None,
 ) -> float:
-    """Writes an export, the file last and whole, and returns its difference: see `verification.largest_difference`.
+    """Writes an export, the file last and whole, and returns its difference: see `largest_difference`.
 
     `score`, from uint8 [n, S, S, 3] to float32 [n], gives the scores of the run, and `described` the metadata. See
     `card.text` for `metrics`. Raises ValueError, and writes nothing, if the file differs from the run.
@@ -58,7 +63,7 @@ def write(
         try:
             temporary.write_bytes(chosen.build(graph, texts))
             run, side = chosen.open(temporary), graph.image_size
-            difference = verification.largest_difference(run, score, image_size=side, calibration=graph.calibration)
+            difference = largest_difference(run, score, image_size=side, calibration=graph.calibration)
         except (ValueError, OSError):
             raise
         except Exception as error:  # Converters and runtimes raise many types, with pages of text.
@@ -66,10 +71,10 @@ def write(
             raise ValueError(
                 f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
             ) from error
-        if not difference <= verification.TOLERANCE:
+        if not difference <= TOLERANCE:
             raise ValueError(
                 f"the {format} file differs from the run by {difference:.1e} of a column's range, more than"
-                f" {verification.TOLERANCE:g}; nothing was written"
+                f" {TOLERANCE:g}; nothing was written"
             )
         if chosen.read_metadata and chosen.read_metadata(temporary) != texts:
             raise ValueError(f"the {format} file does not give back its metadata; nothing was written")
@@ -78,3 +83,35 @@ def write(
         for path, content in zip(beside, [written, json.dumps(plain, indent=2) + "\n"]):
             run_dir.write_atomically(path, content)
     return difference
+
+
+def sample_images(size: int) -> np.ndarray:
+    """Returns random images from blurred to sharp, uint8 [6, size, size, 3], the same at every call."""
+    rng = np.random.default_rng(0)
+    images = []
+    for grid in np.geomspace(4, size, BATCHES[-1]).astype(int):
+        coarse = rng.integers(0, 256, (grid, grid, 3), dtype=np.uint8)
+        images.append(np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)))
+    return np.stack(images)
+
+
+def largest_difference(
+    run: formats.Runner, score: Callable[[np.ndarray], np.ndarray], *, image_size: int, calibration: Calibration | None
+) -> float:
+    """Runs a file on random images and returns its largest difference from `score`, as a share of a column's range.
+
+    `score` and `calibration` are those of the run. Raises ValueError for other columns, shapes or dtypes.
+    """
+    images, differences = sample_images(image_size), []
+    for count in BATCHES:
+        columns = run(images[:count])
+        # The other columns are compared at the file's own blur, because a percentile may be arbitrarily steep.
+        wanted = to_columns(np.asarray(columns["blur"]), calibration) | {"blur": score(images[:count])}
+        if set(columns) != set(wanted):
+            raise ValueError(f"the file gives the columns {list(columns)} instead of {list(wanted)}")
+        for name, column in columns.items():
+            if column.shape != (count,) or column.dtype != np.float32:
+                raise ValueError(f"the file gives {name} as {column.dtype} {list(column.shape)} for {count} images")
+            (low, high), _ = metadata.COLUMNS[name]
+            differences.append(np.abs(column - wanted[name]).max() / (high - low))
+    return float(np.max(differences))  # NaN if any difference is NaN.

@@ -61,9 +61,12 @@ class Inputs:
     def __iter__(self) -> Iterator[Input]:
         """Yields the pictures; raises ValueError if all shards are empty, or for a bad glob or a damaged boxes.csv."""
         empty, seen = True, set()
+        index, count = self._shard
         for picture in self._all():
             empty = False
-            if self._is_ours(picture.name) and (digest := _digest(picture)) not in seen:
+            part = int.from_bytes(_digest(os.path.normpath(picture.name), size=8), "big") % count
+            digest = _digest(os.path.abspath(picture.name), f"\0{picture.box}")
+            if part == index and digest not in seen:
                 seen.add(digest)
                 yield picture
         if empty:
@@ -73,11 +76,6 @@ class Inputs:
     def identity(self) -> dict[str, Any]:
         """Returns the arguments as JSON values."""
         return {"inputs": self._paths, "shard": list(self._shard)}
-
-    def _is_ours(self, name: str) -> bool:
-        index, count = self._shard
-        digest = hashlib.blake2b(os.fsencode(os.path.normpath(name)), digest_size=8).digest()
-        return int.from_bytes(digest, "big") % count == index
 
     def _all(self) -> Iterator[Input]:
         for path in self._paths:
@@ -107,9 +105,8 @@ class Inputs:
                 yield from picture_lists.read_csv(file, path)
 
 
-def _digest(picture: Input) -> bytes:
-    text = os.fsencode(os.path.abspath(picture.name)) + f"\0{picture.box}".encode()
-    return hashlib.blake2b(text, digest_size=16).digest()
+def _digest(name: str, box: str = "", *, size: int = 16) -> bytes:
+    return hashlib.blake2b(os.fsencode(name) + box.encode(), digest_size=size).digest()
 
 
 def is_list(path: str) -> bool:

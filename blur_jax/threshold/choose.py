@@ -128,14 +128,5 @@ def _meaning(scorer: Scorer, keep_below: float) -> str:
 def _threshold(
     scorer: Scorer, keep_below: float, source: str, rule: str, target: float, reached: rules.Share
 ) -> Threshold:
-    return Threshold(
-        keep_below=keep_below,
-        source=source,
-        checkpoint=scorer.fingerprint,
-        step=scorer.step,
-        rule=rule,
-        target=target,
-        pictures=reached.total,
-        interval=(reached.low, reached.high),
-        date=datetime.date.today().isoformat(),
-    )
+    interval, date = (reached.low, reached.high), datetime.date.today().isoformat()
+    return Threshold(keep_below, source, scorer.fingerprint, scorer.step, rule, target, reached.total, interval, date)
