@@ -127,7 +127,7 @@ def _kill(folder: str, count: int, kills: int) -> None:
     """Kills the command `kills` times, and compares its table with that of the undisturbed run."""
     for index in range(kills):
         command, wanted = _Command(folder, "killed.csv"), (index + 1) * count // (kills + 2)
-        while command.rows() < wanted:
+        while command.rows() < wanted and command.process.poll() is None:
             time.sleep(0.005 * np.random.default_rng(index).random())
         command.process.send_signal(signal.SIGKILL)
         if command.process.wait() != -signal.SIGKILL:

@@ -26,7 +26,6 @@ from blur_jax.models import network
 from blur_jax.runs import distributed
 from blur_jax.runs.config import uses_unlabeled
 from blur_jax.train import optimizer, start
-from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
 
 CONFIG = str(pathlib.Path(__file__).resolve().parent.parent / "configs" / "default.py")
@@ -40,15 +39,8 @@ VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "wi
 def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence[str] = ()) -> tuple[Callable, tuple]:
     """Returns the compiled step and its arguments; the identity replaces the parts `without`, keys of `_IDENTITY`."""
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
-    params = start.initial_params(config, model)
-    state = train_state.create(
-        params,
-        tx,
-        frozen_blocks=config.model.frozen_blocks,
-        ema=config.ema_decay is not None,
-        teacher=config.consistency.distillation_weight > 0,
-    )
-    arguments = distributed.replicate(jax.device_get(state)), distributed.shard(batch)
+    state = start.initial_state(config, model, tx, None)
+    arguments = distributed.replicate(state), distributed.shard(batch)
     step = distributed.pmap(partial(train_step.train_step, model=model, tx=tx, config=config))
     with contextlib.ExitStack() as stack:
         for part in without:

@@ -86,9 +86,7 @@ class Trainer:
         is_compiled: bool = False,
     ) -> None:
         if config.consistency.pairwise_weight > 0:
-            raise ValueError(
-                "config.consistency.pairwise_weight must be 0: benchmarks.peers lacks pairwise consistency"
-            )
+            raise ValueError("config.consistency.pairwise_weight must be 0: benchmarks.peers does not implement it")
         self.config, self.device, self.memory_format = config, device, memory_format
         network = networks.from_flax(models.from_config(config.model), params)
         self.network = network.to(device, memory_format=memory_format)  # ty: ignore[no-matching-overload]

@@ -51,8 +51,8 @@ def table(times: dict) -> str:
     """Returns a Markdown table of {(library, part): seconds of each round}."""
     lines = [f"| | {JAX} | {EXPERT} | JAX's rate |", "|---|---|---|---|"]
     for part in (STEP, BARE, FORWARD):
-        jax, expert = np.asarray(times[JAX, part]), np.asarray(times[EXPERT, part])
-        cells = timing.spread(1e3 * jax, 0), timing.spread(1e3 * expert, 0), timing.spread(expert / jax)
+        ours, theirs = np.asarray(times[JAX, part]), np.asarray(times[EXPERT, part])
+        cells = timing.spread(1e3 * ours, 0), timing.spread(1e3 * theirs, 0), timing.spread(theirs / ours)
         lines.append(f"| {' | '.join([part, *cells])} |")
     return "\n".join(lines)
 
