@@ -1,7 +1,8 @@
-"""A folder of JPEGs of which one in a hundred is corrupted, in ten ways: for benchmarks.scoring."""
+"""Makes a folder of JPEGs for benchmarks.scoring, one in a hundred corrupted, in ten ways."""
 
 import io
 import os
+import pathlib
 import struct
 import zlib
 from collections.abc import Callable
@@ -9,20 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-# Ways to corrupt a file that leave a picture that can be scored.
-READABLE = ("16-bit",)
+READABLE = ("16-bit",)  # The corrupted kinds that can still be scored.
 
 
 def make(folder: str, count: int, side: int) -> tuple[list[str], dict[str, str]]:
-    """Makes `count` files in `folder`/pictures, in subfolders of 1,000.
+    """Makes `count` files of `side` pixels in `folder`/pictures, in subfolders of 1,000.
 
-    Args:
-        folder: the folder.
-        count: the number of files.
-        side: of the pictures, in pixels.
-
-    Returns:
-        the paths of the good ones, and {path within the folder: kind} of the corrupted ones.
+    Returns the paths of good files, and {path within the folder: kind} of corrupted files.
     """
     jpegs = [_jpeg(index, side) for index in range(64)]
     good, bad, kinds = [], {}, list(KINDS)
@@ -40,7 +34,7 @@ def make(folder: str, count: int, side: int) -> tuple[list[str], dict[str, str]]
 
 
 def _jpeg(index: int, side: int) -> bytes:
-    """Smooth shapes under fine noise: about as many bytes as a photograph has."""
+    """Returns smooth shapes under fine noise, of about as many bytes as a photograph."""
     rng = np.random.default_rng(index)
     shapes = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     noise = Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).filter(ImageFilter.GaussianBlur(1))
@@ -54,8 +48,7 @@ def _encode(image: Image.Image, kind: str, **options: int) -> bytes:
 
 
 def _write(path: str, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
+    pathlib.Path(path).write_bytes(content)
 
 
 def _no_permission(path: str, jpeg: bytes) -> None:
@@ -64,7 +57,7 @@ def _no_permission(path: str, jpeg: bytes) -> None:
 
 
 def _bomb(path: str, _: bytes) -> None:
-    """A PNG of 30,000 x 30,000 pixels, by its header."""
+    """Writes a PNG whose header claims 30,000 x 30,000 pixels."""
     png = _encode(Image.new("L", (1, 1)), "PNG")
     header = b"IHDR" + struct.pack(">II", 30000, 30000) + png[24:29]
     _write(path, png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:])

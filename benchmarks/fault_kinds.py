@@ -1,4 +1,4 @@
-"""Injects faults of disk and data into stopped runs, and checks what each run promises in that case."""
+"""Injects faults of disk and data into stopped runs, and checks the promised outcome of each."""
 
 import contextlib
 import json
@@ -10,47 +10,34 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
-from benchmarks.fault_runs import (
-    DONE,
-    FAILED,
-    ROOT,
-    STOPPED,
-    Ended,
-    Launch,
-    damage,
-    files_of_newest,
-    problem_with,
-    run,
-    stop_in_training,
-)
+from benchmarks import fault_runs as runs
+from benchmarks.fault_runs import DONE, FAILED, Ended
 
-# (folder of the run, random numbers) -> (what is wrong, the last launch, whether the run must equal an undisturbed one)
+# (folder of the run, rng) -> (a problem or "", the last launch, whether the run must equal an undisturbed one)
 Injection = Callable[[pathlib.Path, random.Random], tuple[str, Ended, bool]]
 
 
 def kinds(root: pathlib.Path) -> dict[str, Injection]:
-    """Returns all faults by name; `root` holds the pictures."""
+    """Returns all faults by name, for the pictures in `root`."""
+    cuts = ("cut short", "bit flipped", "emptied")
     injections: dict[str, Injection] = {
-        f"a file of the newest checkpoint {how}": partial(_checkpoint, how=how)
-        for how in ("cut short", "bit flipped", "emptied", "removed")
-    }
-    injections |= {
-        "all checkpoints cut short": _no_checkpoint,
-        "config.json removed": partial(_config_json, content=None),
-        "config.json damaged": partial(_config_json, content="{"),
+        **{
+            f"a file of the newest checkpoint {how}": _after(partial(_checkpoint, how=how))
+            for how in (*cuts, "removed")
+        },
+        "all checkpoints cut short": _after(_no_checkpoint, r"none of its \d+ checkpoint\(s\) can be used"),
+        "config.json removed": _after(lambda folder, _: (folder / "run" / "config.json").unlink()),
+        "config.json damaged": _after(lambda folder, _: (folder / "run" / "config.json").write_text("{")),
         "another config": partial(_refused, fields={"seed": 5}, pattern="config.seed is 0 there, 5 here"),
         "another network": partial(
             _refused, fields={"model__backbone": "resnet18"}, pattern="config.model.backbone is"
         ),
         "two runs in one workdir": _two_at_once,
-    }
-    injections |= {
-        f"a prepared file {how}": partial(_prepared, how=how) for how in ("cut short", "bit flipped", "emptied")
-    }
-    injections |= {
-        "prepared description edited": _description,
-        "data changed since the run began": _other_data,
+        **{f"a prepared file {how}": partial(_prepared, how=how) for how in cuts},
+        "prepared description edited": _after(_description, r"holds \d+ records, and should 3.*delete this folder"),
+        "data changed since the run began": _after(_other_data, "not those that this run began with"),
         "a picture damaged": partial(_picture, root=root),
     }
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -58,105 +45,94 @@ def kinds(root: pathlib.Path) -> dict[str, Injection]:
     return injections
 
 
+def _after(change: Callable[[pathlib.Path, random.Random], object], pattern: str = "") -> Injection:
+    """Changes a stopped run; the next launch must recover or, if there is a pattern, end with such a sentence."""
+
+    def inject(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
+        before = _stopped(folder, rng)
+        change(folder, rng)
+        problem, ended = _launched(folder, pattern)
+        for aside in (folder / "run" / "checkpoints").glob("*.damaged"):
+            shutil.rmtree(aside)  # The run keeps it on purpose.
+        return before or problem, ended, not pattern
+
+    return inject
+
+
 def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
-    """Copies a run that was stopped in the middle, one of a few; returns what is wrong with it."""
+    """Copies one of a few runs that were stopped midway; returns a problem or ""."""
     rows = rng.choice((3, 5, 7))
     made = folder.parent / f"stopped-{rows}"
     if not made.exists():
-        ended = stop_in_training(made, rows)
-        if problem := problem_with(ended, "stopped by SIGTERM and saved", [STOPPED]):
+        ended = runs.stop_in_training(made, rows)
+        if problem := runs.problem_with(ended, "stopped by SIGTERM and saved", [runs.STOPPED]):
             return problem
     shutil.copytree(made, folder, dirs_exist_ok=True)
     return ""
 
 
-def _resumed(folder: pathlib.Path) -> tuple[str, Ended]:
-    ended = run(folder)
-    return problem_with(ended, "report ", [DONE]), ended
+def _launched(folder: pathlib.Path, pattern: str = "") -> tuple[str, Ended]:
+    """Returns the problems and the end of a launch that must finish or, if there is a pattern, fail with it."""
+    ended = runs.run(folder)
+    return runs.problem_with(ended, pattern or "report ", [FAILED if pattern else DONE]), ended
 
 
-def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
-    before = _stopped(folder, rng)
+def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> None:
     # Large files are chosen more often, as bits flip in proportion to size.
-    files = [path for path in files_of_newest(folder) if path.stat().st_size]
+    files = [path for path in runs.files_of_newest(folder) if path.stat().st_size]
     (path,) = rng.choices(files, [path.stat().st_size ** 0.5 for path in files])
-    damage(path, how, rng)
-    problem, ended = _resumed(folder)
-    for aside in (folder / "run" / "checkpoints").glob("*.damaged"):
-        shutil.rmtree(aside)  # It is kept on purpose.
-    return before or problem, ended, True
+    runs.damage(path, how, rng)
 
 
-def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    before = _stopped(folder, rng)
+def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> None:
     for path in (folder / "run" / "checkpoints").rglob("*"):
         if path.is_file():
-            damage(path, "cut short", rng)
-    ended = run(folder)
-    return before or problem_with(ended, r"none of its \d+ checkpoint\(s\) can be used", [FAILED]), ended, False
+            runs.damage(path, "cut short", rng)
 
 
-def _config_json(folder: pathlib.Path, rng: random.Random, content: str | None) -> tuple[str, Ended, bool]:
-    before = _stopped(folder, rng)
-    path = folder / "run" / "config.json"
-    path.unlink()
-    if content is not None:
-        path.write_text(content)
-    problem, ended = _resumed(folder)
-    return before or problem, ended, True
-
-
-def _refused(
-    folder: pathlib.Path, rng: random.Random, fields: dict[str, object], pattern: str
-) -> tuple[str, Ended, bool]:
-    """A launch that is refused, after which the run continues as if nothing had happened."""
-    problem = _stopped(folder, rng) or problem_with(run(folder, **fields), pattern, [FAILED])
-    again, ended = _resumed(folder)
+def _refused(folder: pathlib.Path, rng: random.Random, fields: dict[str, Any], pattern: str) -> tuple[str, Ended, bool]:
+    """Makes a launch that is refused, after which the run continues."""
+    problem = _stopped(folder, rng) or runs.problem_with(runs.run(folder, **fields), pattern, [FAILED])
+    again, ended = _launched(folder)
     return problem or again, ended, True
 
 
 def _two_at_once(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
     before = _stopped(folder, rng)
-    launches = [Launch(folder), Launch(folder)]
+    launches = [runs.Launch(folder), runs.Launch(folder)]
     ended = [launch.end() for launch in launches]
     codes = sorted(end.codes[0] for end in ended)
-    # If the first ends before the second begins, the second has nothing to do.
+    # The second has nothing to do if the first ends before it begins.
     problem = "" if codes in ([DONE, FAILED], [DONE, DONE]) else f"exit status {codes}"
     texts = "".join(end.output for end in ended)
     if codes == [DONE, FAILED] and "another process is training in it" not in texts:
-        problem = problem or "the second does not say why it ended"
+        problem = problem or "the second gives no reason for its end"
     return before or problem, max(ended, key=lambda end: end.seconds), True
 
 
 def _prepared(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
-    """The launch names the damaged folder; without this folder, the data are prepared again and the run continues."""
+    """The launch names the damaged folder; once it is deleted, the run prepares the data again and continues."""
     before = _stopped(folder, rng)
-    files = [path for path in (folder / "data").rglob("*") if path.is_file() and path.stat().st_size]
-    path = rng.choice(files)
-    damage(path, how, rng)
-    ended = run(folder)
+    path = rng.choice([path for path in (folder / "data").rglob("*") if path.is_file() and path.stat().st_size])
+    runs.damage(path, how, rng)
+    problem, ended = _launched(folder, "delete this folder")
     if ended.codes == [DONE]:  # The damage is harmless, for instance in a citation.
-        return before or problem_with(ended, "report ", [DONE]), ended, True
-    part = path.parent.parent
-    problem = before or problem_with(ended, "delete this folder", [FAILED])
-    shutil.rmtree(part)
-    again, ended = _resumed(folder)
+        return before or runs.problem_with(ended, "report ", [DONE]), ended, True
+    problem = before or problem
+    shutil.rmtree(path.parent.parent)
+    again, ended = _launched(folder)
     return problem or again, ended, True
 
 
-def _description(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    before = _stopped(folder, rng)
+def _description(folder: pathlib.Path, rng: random.Random) -> None:
     (path,) = (folder / "data").glob("folder_face_blur/labeled-*/*/dataset_info.json")
     described = json.loads(path.read_text())
-    described["splits"][rng.randrange(len(described["splits"]))]["shardLengths"] = ["3"]
+    rng.choice(described["splits"])["shardLengths"] = ["3"]
     path.write_text(json.dumps(described))
-    ended = run(folder)
-    return before or problem_with(ended, r"holds \d+ records, and should 3.*delete this folder", [FAILED]), ended, False
 
 
-def _other_data(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    """The prepared pairs are replaced by pairs in which every order is reversed."""
-    before = _stopped(folder, rng)
+def _other_data(folder: pathlib.Path, _: random.Random) -> None:
+    """Replaces the prepared pairs by pairs of the reverse order."""
     other = folder / "other"
     shutil.copytree(folder.parent / "PHOTOS", other / "PHOTOS")
     table = other / "PHOTOS" / "pairs.csv"
@@ -165,34 +141,28 @@ def _other_data(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, b
     table.write_text("\n".join([header, *(f"{names},{-int(order)}" for names, order in pairs)]) + "\n")
     command = [sys.executable, "-m", "tfds_builders.prepare", "--dataset=folder_face_blur", "--image_size=32"]
     command += [f"--manual_dir={other / 'PHOTOS'}", f"--data_dir={other / 'data'}"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=runs.ROOT, check=True, capture_output=True)
     labeled = "folder_face_blur/labeled-*/*/*.array_record*"
     for made, kept in zip(sorted((other / "data").glob(labeled)), sorted((folder / "data").glob(labeled)), strict=True):
         shutil.copyfile(made, kept)
     shutil.rmtree(other)
-    ended = run(folder)
-    return before or problem_with(ended, "not those that this run began with", [FAILED]), ended, False
 
 
 def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tuple[str, Ended, bool]:
-    """A picture in a pair is damaged before the data are prepared."""
+    """Damages a picture of a pair before the data are prepared."""
     pictures = folder.parent / f"{folder.name}-PHOTOS"
     shutil.copytree(root / "PHOTOS", pictures)
     path = pictures / f"{rng.randrange(30)}.png"
-    damage(path, "cut short", rng)
-    ended = run(folder, pictures=str(pictures))
+    runs.damage(path, "cut short", rng)
+    ended = runs.run(folder, pictures=str(pictures))
     shutil.rmtree(pictures)
-    problem = problem_with(ended, rf"{path.name}", [FAILED])
-    return problem or "a run was left" * (folder / "run").exists(), ended, False
+    problem = runs.problem_with(ended, rf"{path.name}", [FAILED])
+    return problem or "it leaves a run behind" * (folder / "run").exists(), ended, False
 
 
 @contextlib.contextmanager
-def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], None]]:
-    """Puts the run on a disk of its own, and at the end copies it off, so that it can be compared.
-
-    Yields:
-        a function that mounts the disk again with another option.
-    """
+def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], object]]:
+    """Puts the run on its own disk, copies it off at the end, and yields a function that mounts it with an option."""
     place, copy = folder / "run", folder / "copy"
     place.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
@@ -206,11 +176,11 @@ def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], None]]:
 
 
 def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    """The disk is too small; with more space the run continues."""
+    """Fills the disk; with more space the run continues."""
     with _disk(folder, f"{rng.randint(600, 2500)}k") as remount:
-        problem = problem_with(run(folder), "[Nn]o space left", [FAILED])
+        problem, _ = _launched(folder, "[Nn]o space left")
         remount("size=100m")
-        again, ended = _resumed(folder)
+        again, ended = _launched(folder)
     return problem or again, ended, True
 
 
@@ -218,7 +188,7 @@ def _read_only(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bo
     with _disk(folder, "100m") as remount:
         problem = _stopped(folder, rng)
         remount("ro")
-        problem = problem or problem_with(run(folder), "[Rr]ead-only", [FAILED])
+        problem = problem or _launched(folder, "[Rr]ead-only")[0]
         remount("rw")
-        again, ended = _resumed(folder)
+        again, ended = _launched(folder)
     return problem or again, ended, True

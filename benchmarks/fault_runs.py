@@ -1,4 +1,4 @@
-"""Starts small runs of launch.py, disturbs them, and reads what they leave behind."""
+"""Starts small runs of launch.py, disturbs them, and reads the results."""
 
 import dataclasses
 import json
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import portpicker
@@ -18,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIMIT = 120.0  # Seconds after which a process that should have ended counts as hanging.
+LIMIT = 120.0  # Seconds that a process may take to end.
 DONE, FAILED, STOPPED = 0, 1, 75
 PICTURES, STEPS = 40, 40
 FLAGS = {
@@ -54,26 +55,18 @@ def make_pictures(folder: pathlib.Path) -> None:
 
 @dataclasses.dataclass
 class Ended:
-    """How the processes of a launch ended.
+    """The end of a launch."""
 
-    Attributes:
-        codes: exit status of each process, negative if a signal ended it.
-        output: everything that the processes printed.
-        seconds: from the launch, or from the last signal, to the end of the last process.
-        hung: whether one had to be killed after `LIMIT`.
-    """
-
-    codes: list[int]
+    codes: list[int]  # Exit status of each process, negative for a signal.
     output: str
-    seconds: float
-    hung: bool
+    seconds: float  # From the launch, or from the last signal, to the end of the last process.
+    hung: bool  # Whether a process was killed after `LIMIT`.
 
 
 class Launch:
-    """One launch of a run, in one process or several."""
+    """A launch of the run in `folder`/run, with data in `folder`/data; `fields` change the config."""
 
-    def __init__(self, folder: pathlib.Path, processes: int = 1, pictures: str = "", **fields: object) -> None:
-        """Starts it: the run is in `folder`/run, its data in `folder`/data; `fields` change the config."""
+    def __init__(self, folder: pathlib.Path, processes: int = 1, pictures: str = "", **fields: Any) -> None:
         self._log = folder / f"output-{time.monotonic_ns()}"
         self._log.parent.mkdir(parents=True, exist_ok=True)
         values = FLAGS | {name.replace("__", "."): value for name, value in fields.items()}
@@ -83,24 +76,15 @@ class Launch:
         if processes > 1:
             port = portpicker.pick_unused_port()
             command += ["--distributed", f"--coordinator=localhost:{port}", f"--processes={processes}"]
+        commands = [[*command, f"--process={index}"] if processes > 1 else command for index in range(processes)]
         cache = {"JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"), "PYTHONPATH": str(ROOT)}
-        cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        env = os.environ | cache | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         self._began = time.monotonic()
         with open(self._log, "wb") as log:
-            self.processes = [
-                subprocess.Popen(
-                    [*command, f"--process={index}"] if processes > 1 else command,
-                    cwd=ROOT,
-                    env=os.environ | cache,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
-                for index in range(processes)
-            ]
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.processes = [subprocess.Popen(command, cwd=ROOT, env=env, **streams) for command in commands]
 
     def running(self) -> bool:
-        """Returns whether every process is still running."""
         return all(process.poll() is None for process in self.processes)
 
     def wait_for(self, happened: Callable[[], bool]) -> bool:
@@ -130,33 +114,30 @@ class Launch:
         return Ended([p.returncode for p in self.processes], self._log.read_text(errors="replace"), seconds, hung)
 
 
-def run(folder: pathlib.Path, processes: int = 1, **options: object) -> Ended:
-    """Launches a run and waits for its end."""
+def run(folder: pathlib.Path, processes: int = 1, **options: Any) -> Ended:
     return Launch(folder, processes, **options).end()
 
 
 def outcome(folder: pathlib.Path) -> dict[str, object]:
-    """Returns all that two runs must have in common to be equal bit for bit."""
+    """Returns all values that two runs share if they are equal bit for bit."""
     run_folder = folder / "run"
-    newest = max((path for path in (run_folder / "checkpoints").iterdir() if path.name.isdigit()), key=_step)
-    record = json.loads((newest / "meta" / "metadata").read_text())
-    history = {name: (run_folder / name).read_text() for name in ("metrics.jsonl", "validation.jsonl", "scores.csv")}
-    return {"step": record["step"], "arrays": record["checksums"], "best": _best(run_folder)} | history
-
-
-def _step(path: pathlib.Path) -> int:
-    return int(path.name)
-
-
-def _best(run_folder: pathlib.Path) -> tuple[int, dict]:
+    record = json.loads((newest(folder) / "meta" / "metadata").read_text())
     metrics = json.loads((run_folder / "metrics.json").read_text())
-    return metrics["step"], metrics["splits"]
+    history = {name: (run_folder / name).read_text() for name in ("metrics.jsonl", "validation.jsonl", "scores.csv")}
+    best = metrics["step"], metrics["splits"]
+    return {"step": record["step"], "arrays": record["checksums"], "best": best} | history
+
+
+def newest(folder: pathlib.Path) -> pathlib.Path:
+    """Returns the newest checkpoint of a run."""
+    steps = [path for path in (folder / "run" / "checkpoints").iterdir() if path.name.isdigit()]
+    return max(steps, key=lambda path: int(path.name))
 
 
 def leftovers(folder: pathlib.Path) -> list[str]:
-    """Returns what a finished run must not leave behind: temporary files and folders, and empty files.
+    """Returns the temporary files, temporary folders and empty files of a finished run, which must have none.
 
-    TensorBoard's files are left out: each launch writes its own, which is empty if the launch is killed early.
+    TensorBoard's files do not count: the file of a launch that is killed early is empty.
     """
     paths = [*(folder / "run").rglob("*"), *(folder / "data").rglob("*")]
     paths = [path for path in paths if path.parent.name != "tensorboard" and path.name != ".lock"]
@@ -167,12 +148,11 @@ def leftovers(folder: pathlib.Path) -> list[str]:
 
 def files_of_newest(folder: pathlib.Path) -> list[pathlib.Path]:
     """Returns the files of the newest checkpoint."""
-    steps = [path for path in (folder / "run" / "checkpoints").iterdir() if path.name.isdigit()]
-    return sorted(path for path in max(steps, key=_step).rglob("*") if path.is_file())
+    return sorted(path for path in newest(folder).rglob("*") if path.is_file())
 
 
 def damage(path: pathlib.Path, how: str, rng: random.Random) -> None:
-    """Cuts a file short, flips one bit of it, empties or removes it."""
+    """Damages a file: "cut short", "bit flipped", "emptied" or "removed"."""
     data = bytearray(path.read_bytes())
     if how == "removed":
         path.unlink()
@@ -182,23 +162,22 @@ def damage(path: pathlib.Path, how: str, rng: random.Random) -> None:
     path.write_bytes({"cut short": data[: len(data) // 2], "bit flipped": data, "emptied": b""}[how])
 
 
-def stop_in_training(folder: pathlib.Path, row: int, **options: object) -> Ended:
+def stop_in_training(folder: pathlib.Path, row: int) -> Ended:
     """Launches a run and stops it by SIGTERM once it has logged `row` rows."""
-    launch = Launch(folder, **options)
-    history = folder / "run" / "metrics.jsonl"
-    launch.wait_for(lambda: history.exists() and history.read_text().count("\n") >= row)
+    launch = Launch(folder)
+    launch.wait_for(lambda: logged(folder) >= row)
     launch.send(signal.SIGTERM)
     return launch.end()
 
 
-def problem_with(ended: Ended, pattern: str, codes: Sequence[int]) -> str:
-    """Returns what is wrong with how a launch ended, "" if it ended as promised.
+def logged(folder: pathlib.Path) -> int:
+    """Returns the number of rows in the history of a run."""
+    history = folder / "run" / "metrics.jsonl"
+    return history.read_text().count("\n") if history.exists() else 0
 
-    Args:
-        ended: the launch.
-        pattern: regular expression that its output must contain.
-        codes: the exit statuses allowed.
-    """
+
+def problem_with(ended: Ended, pattern: str, codes: Sequence[int]) -> str:
+    """Returns the problems of a launch that must end with one of `codes` and print `pattern`, a regular expression."""
     problems = ["hung"] * ended.hung
     problems += [f"exit status {ended.codes}"] * any(code not in codes for code in ended.codes)
     problems += ["a traceback"] * ("Traceback (most recent call last)" in ended.output)

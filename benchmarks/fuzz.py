@@ -2,13 +2,14 @@
 
     python -m benchmarks.fuzz --inputs=80000 --out=found
 
-Prints for each parser of `benchmarks.fuzz_targets` how many inputs gave data, the documented error, or something else,
-and the processor seconds. An input that gives something else, crashes, hangs or fills the memory is saved in --out,
-and the exit status is 1.
+Prints for each parser of `benchmarks.fuzz_targets` the number of inputs that gave data, the documented error, or
+something else, and the processor seconds. An input that gives something else, crashes, hangs or fills the memory is
+saved in --out, and the exit status is 1.
 """
 
 import argparse
 import atexit
+import copy
 import json
 import os
 import random
@@ -24,14 +25,14 @@ from typing import Any
 
 # Replacements for a JSON value.
 _ODD = [None, True, -1, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", "x", "\ud800", [], {}, [[]]]
-_INSTRUMENTED = ["blur_jax", "tfds_builders", "PIL"]
+_COLUMNS = ("inputs", "data", "error", "other", "seconds")
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
     """Fuzzes one parser and writes the counts to "<name>.json" in `out`; libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=_INSTRUMENTED):
+    with atheris.instrument_imports(include=["blur_jax", "tfds_builders", "PIL"]):
         from benchmarks import fuzz_targets
 
         scratch, corpus = folder / "scratch", folder / "corpus"
@@ -44,7 +45,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
     warnings.simplefilter("ignore")
     counts, known, start = {"data": 0, "error": 0, "other": 0}, set(), time.process_time()
 
-    def one(data: bytes) -> None:
+    def parse(data: bytes) -> None:
         try:
             counts[fuzz_targets.outcome(target, data)] += 1
         except Exception as error:
@@ -62,13 +63,12 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
 
     limits = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=4096", f"-artifact_prefix={out / _file_name(name)}-"]
     options = [f"-atheris_runs={inputs}", f"-seed={seed}", "-verbosity=0", *limits, str(corpus)]
-    mutator = {"custom_mutator": _mutate_json} if target.is_json else {}
-    atheris.Setup([name, *options], one, **mutator)
+    atheris.Setup([name, *options], parse, **({"custom_mutator": _mutate_json} if target.is_json else {}))
     atheris.Fuzz()
 
 
 def _mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
-    """Usually changes one value of a JSON text, since few changes of its bytes leave it JSON."""
+    """Usually changes one value of a JSON text, because few changes of its bytes leave it JSON."""
     rng = random.Random(seed)
     try:
         root = [json.loads(data)]
@@ -84,12 +84,12 @@ def _mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
         items = rng.choice(containers)
         return items, rng.choice(list(items) if isinstance(items, dict) else range(len(items)))
 
-    (items, key), other, odd = place(), place(), json.loads(json.dumps(rng.choice(_ODD)))
+    (items, key), (others, other), odd = place(), place(), copy.deepcopy(rng.choice(_ODD))
     change = rng.randrange(4)
     if change == 0 and items is not root:
         del items[key]
     elif change == 1:
-        items[key] = json.loads(json.dumps(other[0][other[1]]))
+        items[key] = copy.deepcopy(others[other])
     elif change == 2 and isinstance(items, dict):
         items[str(odd)] = items[key]
     else:
@@ -109,37 +109,26 @@ def _file_name(name: str) -> str:
 
 
 def run(names: list[str], inputs: int, seed: int, out: Path) -> bool:
-    """Fuzzes parsers one after the other, each in a process of its own; prints the table; returns whether all held."""
+    """Fuzzes each parser in its own process, and prints the table; returns whether all gave data or errors."""
     out.mkdir(parents=True, exist_ok=True)
-    columns = ("inputs", "data", "error", "other", "seconds")
-    print(f"{'parser':<30}" + "".join(f"{column:>10}" for column in columns), flush=True)
-    total, held = dict.fromkeys(columns, 0), True
+    print(f"{'parser':<30}" + "".join(f"{column:>10}" for column in _COLUMNS), flush=True)
+    total, held = dict.fromkeys(_COLUMNS, 0.0), True
     for name in names:
-        memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        with tempfile.TemporaryDirectory(dir=memory) as folder, tempfile.TemporaryFile() as output:
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.fuzz",
-                f"--only={name}",
-                f"--inputs={inputs}",
-                f"--seed={seed}",
-            ]
-            status = subprocess.run(
-                [*command, f"--out={out}", f"--folder={folder}"], stdout=output, stderr=output
-            ).returncode
-            output.seek(0)
-            tail = output.read()[-3000:].decode(errors="replace")
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+            options = [f"--only={name}", f"--inputs={inputs}", f"--seed={seed}", f"--out={out}", f"--folder={folder}"]
+            command = [sys.executable, "-m", "benchmarks.fuzz", *options]
+            ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         report = out / f"{_file_name(name)}.json"
         counts: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
         report.unlink(missing_ok=True)
         counts["inputs"] = sum(counts.get(kind, 0) for kind in ("data", "error", "other"))
-        print(f"{name:<30}" + "".join(f"{counts.get(column, 0):>10,.0f}" for column in columns), flush=True)
-        total = {column: total[column] + counts.get(column, 0) for column in columns}
-        if status or counts.get("other") or counts["inputs"] < inputs:
+        print(f"{name:<30}" + "".join(f"{counts.get(column, 0):>10,.0f}" for column in _COLUMNS), flush=True)
+        total = {column: total[column] + counts.get(column, 0) for column in _COLUMNS}
+        if ended.returncode or counts.get("other") or counts["inputs"] < inputs:
             held = False
-            print(f"  exit status {status}, {', '.join(counts.get('kinds', []))}; see {out}\n{tail if status else ''}")
-    print(f"{'all':<30}" + "".join(f"{total[column]:>10,.0f}" for column in columns))
+            tail = ended.stdout[-3000:].decode(errors="replace") if ended.returncode else ""
+            print(f"  exit status {ended.returncode}, {', '.join(counts.get('kinds', []))}; see {out}\n{tail}")
+    print(f"{'all':<30}" + "".join(f"{total[column]:>10,.0f}" for column in _COLUMNS))
     return held
 
 
@@ -148,11 +137,13 @@ def main() -> int:
     from benchmarks.fuzz_targets import TARGETS
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=80_000, help="for each parser")
+    parser.add_argument("--inputs", type=int, default=80_000, help="inputs per parser")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="where inputs that gave something else are saved")
-    parser.add_argument("--only", action="append", choices=list(TARGETS), help="a parser; may be repeated; else all")
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # Of the process that fuzzes one.
+    parser.add_argument("--out", type=Path, required=True, help="folder for inputs that give something else")
+    parser.add_argument(
+        "--only", action="append", choices=list(TARGETS), help="a parser; may be repeated; default: all"
+    )
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # For the process of one parser.
     arguments = parser.parse_args()
     if arguments.folder:
         fuzz(arguments.only[0], arguments.inputs, arguments.seed, arguments.folder, arguments.out)

@@ -2,12 +2,11 @@
 
     python -m benchmarks.scoring --checkpoint=RUN --pictures=10000
 
-Makes JPEGs. Measures how many per second the command's threads decode and prepare with nothing else to do, how many
-prepared images per second the network alone scores, before and after the command, and how many pictures per second the
-command scores. Both use all cores, so together they allow 1 / (1 / decode + 1 / forward). Prints the share of that; the
-same in processor time, which other programs on the machine disturb less; the memory on the way; and the reasons of the
-failures. Stops if a good file fails or a bad one does not. With --kills=N, kills the command N times on its way
-(SIGKILL) and compares the table with that of an undisturbed run.
+Makes JPEGs. Measures the time per picture of decoding alone and of the network alone, before and after the command, and
+of the command. All use all cores, so the command cannot be faster than decoding and network together. Prints the share
+of their sum in the command's time, on the clock and in processor time, which other programs disturb less; the memory of
+the command; and the reasons of failures. Stops if a good file fails or a bad one does not. With --kills=N, kills the
+command N times (SIGKILL) and compares the table with that of an undisturbed run.
 
 Root can read every file, so for root the command runs without that right (setpriv, of util-linux).
 """
@@ -31,12 +30,12 @@ from absl import flags
 from benchmarks import corrupted, timing
 from blur_jax.score import journal, pipeline, scorer
 
-_SAMPLE = 1024  # Pictures that are decoded, and images that are scored, alone.
+_SAMPLE = 1024  # Pictures for decoding alone and the network alone.
 _BATCH = 64
 
 
 class Cost(NamedTuple):
-    """What a picture costs, in seconds: on the clock, and summed over all processors."""
+    """Seconds per picture: on the clock, and summed over all processors."""
 
     clock: float
     processor: float
@@ -49,7 +48,7 @@ def _timed(function: Callable[[], Any], count: int) -> tuple[Any, Cost]:
 
 
 def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
-    """Returns what decoding alone and the network alone cost."""
+    """Returns the costs of decoding alone and of the network alone."""
     files = files[:_SAMPLE]
     with ThreadPoolExecutor(pipeline.available_cores()) as pool:
         images, decode = _timed(lambda: np.stack(list(pool.map(loaded.prepare, files))), len(files))
@@ -59,7 +58,7 @@ def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
 
 
 class Sample(NamedTuple):
-    """A command on its way: seconds on the clock and of the processors, rows written, megabytes of memory."""
+    """The state of a command: seconds on the clock and of the processors, rows written, megabytes of memory."""
 
     clock: float
     processor: float
@@ -68,40 +67,37 @@ class Sample(NamedTuple):
 
 
 class _Command:
-    """The scoring command in a process of its own."""
+    """The scoring command in its own process."""
 
     def __init__(self, folder: str, output: str) -> None:
         arguments = [f"--checkpoint={flags.FLAGS.checkpoint}", "pictures", f"--output={output}"]
         self._journal = journal.path_of(os.path.join(folder, output))
         prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "blur_jax.score", *arguments],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": root},
-        )
+        env = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
+        command = [*prefix, sys.executable, "-m", "blur_jax.score", *arguments]
+        self.process = subprocess.Popen(command, cwd=folder, env=env)
 
     def rows(self) -> int:
-        """Returns how many rows are in the journal."""
+        """Returns the number of rows in the journal."""
         try:
             with open(self._journal, "rb") as file:
                 return max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
         except FileNotFoundError:
             return 0
 
-    def watch(self, every: float = 0.25) -> Iterator[Sample]:
-        """Yields samples until the command ends."""
+    def watch(self) -> Iterator[Sample]:
+        """Yields four samples per second until the command ends."""
         while self.process.poll() is None:
             with open(f"/proc/{self.process.pid}/stat") as file:
                 fields = file.read().rpartition(")")[2].split()  # See proc(5): from the third on.
             processor = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
             memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 2**20
             yield Sample(time.perf_counter(), processor, self.rows(), memory)
-            time.sleep(every)
+            time.sleep(0.25)
 
 
 def _run(folder: str) -> Cost:
-    """Runs the command, prints its memory, and returns what a picture costs from the first batch to the last."""
+    """Runs the command, prints its memory, and returns its cost from the first batch to the last."""
     start = time.perf_counter()
     command = _Command(folder, "scores.csv")
     samples = [sample for sample in command.watch() if sample.rows]
@@ -109,18 +105,14 @@ def _run(folder: str) -> Cost:
         raise ValueError(f"the command ended with status {command.process.returncode} after {len(samples)} samples")
     points = {f"{share}%": samples[int(share / 100 * (len(samples) - 1))].memory for share in (5, 25, 50, 75, 100)}
     seconds = time.perf_counter() - start
-    print(f"command: {seconds:.1f} s with start and compilation; memory in MB on the way: {points}", flush=True)
+    print(f"command: {seconds:.1f} s with start and compilation; memory in MB over time: {points}", flush=True)
     first, last = samples[0], samples[-1]
     rows = last.rows - first.rows
     return Cost((last.clock - first.clock) / rows, (last.processor - first.processor) / rows)
 
 
 def _check(folder: str, bad: dict[str, str]) -> None:
-    """Prints the reasons of the failures.
-
-    Raises:
-        ValueError: a file outside `bad` failed, or one of `bad` did not.
-    """
+    """Prints the reasons of failures; raises ValueError if other files than those of `bad` failed."""
     with open(os.path.join(folder, "scores.csv"), newline="") as file:
         failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
     for kind, reason in sorted({(bad.get(name, "good"), reason) for name, reason in failed.items()}):
@@ -132,14 +124,14 @@ def _check(folder: str, bad: dict[str, str]) -> None:
 
 
 def _kill(folder: str, count: int, kills: int) -> None:
-    """Kills the command at `kills` places, and compares its table with that of the undisturbed run."""
+    """Kills the command `kills` times, and compares its table with that of the undisturbed run."""
     for index in range(kills):
         command, wanted = _Command(folder, "killed.csv"), (index + 1) * count // (kills + 2)
-        while command.rows() < wanted:
+        while command.rows() < wanted and command.process.poll() is None:
             time.sleep(0.005 * np.random.default_rng(index).random())
         command.process.send_signal(signal.SIGKILL)
         if command.process.wait() != -signal.SIGKILL:
-            raise ValueError("the command ended before it could be killed; make more --pictures")
+            raise ValueError("the command ended before it could be killed; give more --pictures")
     _Command(folder, "killed.csv").process.wait()
     tables = [open(os.path.join(folder, name), "rb").read() for name in ("scores.csv", "killed.csv")]
     if tables[0] != tables[1]:
@@ -173,6 +165,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("checkpoint", None, "Run directory.", required=True)
     flags.DEFINE_integer("pictures", 2000, "Files, a hundredth of them corrupted.", lower_bound=1000)
     flags.DEFINE_integer("side", 256, "Side of the pictures in pixels.", lower_bound=64)
-    flags.DEFINE_integer("kills", 0, "How often to kill the command.", lower_bound=0)
-    flags.DEFINE_string("scratch", None, "Folder for the pictures; none takes the system's.")
+    flags.DEFINE_integer("kills", 0, "Number of times to kill the command.", lower_bound=0)
+    flags.DEFINE_string("scratch", None, "Folder for the pictures; default: the system's.")
     timing.main(run)

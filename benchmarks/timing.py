@@ -1,30 +1,26 @@
-"""Times functions in turn, so that a busy machine slows all of them equally."""
+"""Times functions in turn, so that a busy machine slows all equally."""
 
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+import numpy.typing as npt
 from absl import app, flags, logging
 
 from blur_jax.runs import distributed
 from blur_jax.train import config_check
 
 
-def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, list[float]]:
-    """Times functions without arguments, round after round; the first round compiles and does not count.
+def rounds(calls: Mapping[Any, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[Any, list[float]]:
+    """Times functions, {name: function}, in rounds: returns {name: seconds of each round}.
 
-    Args:
-        calls: {name: function}; the clock stops once the arrays that a function returns are ready.
-        repeats: rounds that count.
-        cpu: counts the CPU seconds of all threads of this process, which other programs disturb less.
-
-    Returns:
-        {name: seconds of each round}.
+    The clock stops once the returned arrays are ready. The first round compiles and does not count. `cpu` counts the
+    CPU seconds of all threads of this process, which other programs disturb less.
     """
     clock = time.process_time if cpu else time.perf_counter
     times = {name: [] for name in calls}
@@ -37,33 +33,32 @@ def rounds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = 
     return times
 
 
-def seconds(calls: Mapping[str, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[str, float]:
+def seconds(calls: Mapping[Any, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[Any, float]:
     """Returns {name: median seconds} of `rounds`."""
-    times = rounds(calls, repeats=repeats, cpu=cpu)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: statistics.median(times) for name, times in rounds(calls, repeats=repeats, cpu=cpu).items()}
 
 
-def spread(values: Sequence[float], decimals: int = 2) -> str:
-    """Returns the median and the quartiles of values, as "2.00 [1.50, 3.00]"."""
-    low, middle, high = (f"{value:.{decimals}f}" for value in np.quantile(values, [0.25, 0.5, 0.75]))
+def spread(values: npt.ArrayLike, decimals: int = 2) -> str:
+    """Returns the median and quartiles of values, such as "2.00 [1.50, 3.00]"."""
+    low, middle, high = (f"{value:.{decimals}f}" for value in np.quantile(np.asarray(values), [0.25, 0.5, 0.75]))
     return f"{middle} [{low}, {high}]"
 
 
 def machine() -> str:
     """Returns the devices, the machine, its load and the versions, on one line."""
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
-    load = f"load {os.getloadavg()[0]:.1f}"
-    return f"{devices}, {load}; jax {jax.__version__}, Python {platform.python_version()}"
+    versions = f"jax {jax.__version__}, Python {platform.python_version()}"
+    return f"{devices}, load {os.getloadavg()[0]:.1f}; {versions}"
 
 
-def main(benchmark: Callable[[], None]) -> None:
-    """Parses the flags, prints the machine and runs a benchmark, on as many devices as launch.py would."""
+def main(benchmark: Callable[[], object]) -> None:
+    """Parses the flags, prints the machine and runs a benchmark, on the devices of launch.py."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets logs each folder that it reads.
+            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets logs each folder.
         if "config" in flags.FLAGS:
             distributed.divide_cpu(*config_check.divisible(flags.FLAGS.config))
         print(machine())
@@ -72,11 +67,7 @@ def main(benchmark: Callable[[], None]) -> None:
     app.run(call)
 
 
-def define_cpu() -> None:
-    """Defines --cpu."""
+def define_rounds(repeats: int) -> None:
+    """Defines --repeats, with a default, and --cpu."""
+    flags.DEFINE_integer("repeats", repeats, "Rounds; the median counts.", lower_bound=1)
     flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a busy machine.")
-
-
-def define_repeats(default: int) -> None:
-    """Defines --repeats."""
-    flags.DEFINE_integer("repeats", default, "Rounds; the median counts.", lower_bound=1)

@@ -1,13 +1,13 @@
-"""How fast the train step is, and how much of it augmentation and degradation take.
+"""Measures the time of the train step, and the shares of augmentation and degradation.
 
     python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 
-Prints images per second and milliseconds of the whole step, and of the step with the degradation, or the augmentation,
-or both, replaced by the identity, with the share of the step that this saves: median [quartiles] of the rounds.
+Prints images per second and milliseconds of the whole step, and of the step in which the identity replaces the
+degradation, the augmentation, or both, with the share of the step that this saves: median [quartiles] of the rounds.
 """
 
 import contextlib
-import os
+import pathlib
 import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,63 +26,42 @@ from blur_jax.models import network
 from blur_jax.runs import distributed
 from blur_jax.runs.config import uses_unlabeled
 from blur_jax.train import optimizer, start
-from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
 
-CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "configs", "default.py")
+CONFIG = str(pathlib.Path(__file__).resolve().parent.parent / "configs" / "default.py")
 WHOLE = "whole step"
-# {part: (module, its functions that the identity replaces)}
+# {part: (module, functions that the identity replaces)}
 _IDENTITY = {"degradation": (degradations, ("apply",)), "augmentation": (augmentation, ("apply", "add_noise"))}
-# {variant: the parts that it goes without}
+# {variant: the parts that it lacks}
 VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "without both": tuple(_IDENTITY)}
 
 
 def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence[str] = ()) -> tuple[Callable, tuple]:
-    """Returns the step, mapped over devices and compiled, and its arguments.
-
-    Args:
-        config: of a run.
-        batch: of uint8 pairs, as `draw_batch` gives it.
-        without: parts, "degradation" or "augmentation", that the identity replaces.
-    """
+    """Returns the compiled step and its arguments; the identity replaces the parts `without`, keys of `_IDENTITY`."""
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
-    params = start.initial_params(config, model)
-    state = train_state.create(
-        params,
-        tx,
-        frozen_blocks=config.model.frozen_blocks,
-        ema=config.ema_decay is not None,
-        teacher=config.consistency.distillation_weight > 0,
-    )
-    arguments = distributed.replicate(jax.device_get(state)), distributed.shard(batch)
+    state = start.initial_state(config, model, tx, None)
+    arguments = distributed.replicate(state), distributed.shard(batch)
     step = distributed.pmap(partial(train_step.train_step, model=model, tx=tx, config=config))
     with contextlib.ExitStack() as stack:
         for part in without:
             module, names = _IDENTITY[part]
-            stack.enter_context(mock.patch.multiple(module, **dict.fromkeys(names, lambda draw, image: image)))
-        jax.block_until_ready(step(*arguments))  # Traced and compiled here, with the replacements in place.
+            for name in names:
+                stack.enter_context(mock.patch.object(module, name, lambda draw, image: image))
+        jax.block_until_ready(step(*arguments))  # Compiles with the replacements.
     return step, arguments
 
 
 def draw_batch(config: ml_collections.ConfigDict) -> Batch:
-    """Draws a batch of the config's sizes: uint8 noise, each second image to be the blurrier."""
+    """Draws a batch of the config's sizes: uint8 noise, labeled as if every right image were the blurrier one."""
     rng, size = np.random.default_rng(0), config.data.image_size
     labeled, unlabeled = (
         rng.integers(0, 256, (config.batch[part], 2, size, size, 3), np.uint8) for part in ("labeled", "unlabeled")
     )
-    if not uses_unlabeled(config):
-        unlabeled = None
-    return Batch(labeled, np.ones(len(labeled), np.int8), unlabeled)
+    return Batch(labeled, np.ones(len(labeled), np.int8), unlabeled if uses_unlabeled(config) else None)
 
 
 def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
-    """Prints a line for each variant.
-
-    Args:
-        config: of a run.
-        repeats: rounds.
-        cpu: see `timing.rounds`.
-    """
+    """Prints a line for each variant; see `timing.rounds` for `repeats` and `cpu`."""
     batch = draw_batch(config)
     sizes = {"labeled": len(batch.labeled), "unlabeled": 0 if batch.unlabeled is None else len(batch.unlabeled)}
     steps = {name: make_step(config, batch, without) for name, without in VARIANTS.items()}
@@ -91,14 +70,15 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     times, unit = timing.rounds(calls, repeats=repeats, cpu=cpu), "CPU " if cpu else ""
     for name, seconds in times.items():
         median = statistics.median(seconds)
-        saved = 100 * (1 - np.divide(seconds, times[WHOLE]))  # Round by round: a machine slows down for a while.
+        saved = 100 * (
+            1 - np.divide(seconds, times[WHOLE])
+        )  # Round by round, since a machine may slow down for a while.
         share = "" if name == WHOLE else f"  {timing.spread(saved, 1)}% of the step less"
         images = 2 * sum(sizes.values()) / median
         print(f"{name:<22} {1e3 * median:8.1f} {unit}ms  {images:8.0f} images/{unit}s{share}")
 
 
 if __name__ == "__main__":
-    config_flags.DEFINE_config_file("config", CONFIG, "Config of the run.", lock_config=True)
-    timing.define_cpu()
-    timing.define_repeats(15)
+    config_flags.DEFINE_config_file("config", CONFIG, "Config of a run.", lock_config=True)
+    timing.define_rounds(15)
     timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

@@ -9,11 +9,11 @@ from PIL import Image, ImageOps
 
 
 def prepare(image: Image.Image, protocol: dict) -> np.ndarray:
-    """Returns the central square of a picture, as training saw it: uint8 [S, S, 3]."""
+    """Crops and resizes the central square of a picture as in training: uint8 [S, S, 3]."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # 16-bit gray keeps its high byte.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    rgb = Image.new("RGB", image.size, "white")  # Transparent parts lie over white.
+    rgb = Image.new("RGB", image.size, "white")  # The background of transparent parts.
     rgb.paste(image.convert("RGB"), mask=image.convert("RGBA").getchannel("A") if image.has_transparency_data else None)
     side = max(1, min(round(protocol["context"] * max(rgb.size)), *rgb.size))
     left, top = (round((length - side) / 2) for length in rgb.size)
@@ -25,5 +25,5 @@ session = onnxruntime.InferenceSession(sys.argv[1])
 crop_and_resize = json.loads(session.get_modelmeta().custom_metadata_map["blur_jax.preprocessing"])
 for path in sys.argv[2:]:
     images = prepare(Image.open(path), crop_and_resize)[None]
-    blur, sharpness = session.run(["blur", "sharpness"], {"images": images})
+    blur, sharpness = map(np.asarray, session.run(["blur", "sharpness"], {"images": images}))
     print(f"{path}\tblur {blur[0]:.6f}\tsharpness {sharpness[0]:.4f}")

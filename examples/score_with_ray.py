@@ -13,29 +13,29 @@ import blur_jax
 
 
 class Score:
-    """Loads the scorer once in each worker; then gets batches of files."""
+    """Loads the scorer once in each worker, and then gets batches of files."""
 
     def __init__(self, run: str) -> None:
         self._scorer = blur_jax.load_scorer(run)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray | list[str]]:
         """Maps {"path", "bytes"} of files to the columns of `python -m blur_jax.score`; larger blur is blurrier."""
         pairs = ((content, None) for content in batch["bytes"])
         scored = [result for _, result in self._scorer.score_each(pairs)]
-        blur = np.array([np.nan if one.blur is None else one.blur for one in scored], np.float32)
-        status = ["ok" if one.error is None else "failed" for one in scored]
-        reason = [one.error or "" for one in scored]
+        blur = np.array([np.nan if result.blur is None else result.blur for result in scored], np.float32)
+        status = ["ok" if result.error is None else "failed" for result in scored]
+        reason = [result.error or "" for result in scored]
         return {"name": batch["path"], "status": status, "reason": reason, **self._scorer.columns(blur)}
 
 
-def main(run: str, pictures: str, output: str, workers: int = 1) -> None:
-    """Scores all files of `pictures`; `workers` is the number of processes that hold a scorer."""
+def main(run: str, pictures: str, output: str, workers: str = "1") -> None:
+    """Scores all files of `pictures` in `workers` processes, each with a scorer."""
     files = ray.data.read_binary_files(pictures, include_paths=True)
-    scored = files.map_batches(Score, fn_constructor_args=[run], batch_size=64, concurrency=workers)
+    scored = files.map_batches(Score, fn_constructor_args=[run], batch_size=64, concurrency=int(workers))
     scored.write_parquet(output)
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(*sys.argv[1:4], *map(int, sys.argv[4:]))
+    main(*sys.argv[1:])

@@ -1,7 +1,6 @@
-"""Every parser of untrusted input as a function of bytes, which gives data or raises ValueError with a short message.
+"""All parsers of untrusted input, as functions of bytes that give data or raise ValueError with a short message.
 
-`benchmarks.fuzz` feeds them many inputs, tests/benchmarks/fuzz_parsers_test.py a few. Each target imports its own
-parser, so that fuzzing one does not load the libraries of all.
+Each target imports its own parser, so that fuzzing one does not load the libraries of all.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
-"""Targets that read records: of runs, checkpoints and interrupted commands; pictures."""
+"""Targets that read records of runs, checkpoints and interrupted commands, and pictures."""
 
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,6 @@ from benchmarks.fuzz_targets.target import Target, of_file
 
 
 def journal(root: Path) -> Target:
-    """The journal of an interrupted command."""
     from blur_jax.score.inputs import Input
     from blur_jax.score.journal import Journal, Row, path_of
 
@@ -27,7 +27,7 @@ def journal(root: Path) -> Target:
         with Journal(output, header) as journal:
             waiting = list(journal.resume(inputs, 1, kept.extend))
             assert list(journal) == kept
-        # What is kept of a damaged journal is of its inputs, and is a score or a reason.
+        # A row of a damaged journal is kept only if it belongs to an input and has a score or a reason.
         assert [Input(row.name, row.box) for row in kept] + waiting == inputs
         assert all((row.blur is None) != (row.error is None) for row in kept)
 
@@ -35,7 +35,6 @@ def journal(root: Path) -> Target:
 
 
 def threshold(root: Path) -> Target:
-    """The threshold of a run."""
     from blur_jax.runs.threshold import THRESHOLD_FILE, Threshold, read_threshold
 
     whole = Threshold(0.5, "to discard 0.1", "0123456789abcdef", 200, "discard", 0.1, 100, (0.05, 0.2), "2026-11-28")
@@ -49,9 +48,7 @@ def _whole_calibration() -> dict:
     return Calibration("9 faces", tuple(np.linspace(0, 1, PERCENTILES).tolist()), 2.0, (1.5, 2.5), 60).to_dict()
 
 
-def calibration(root: Path) -> Target:
-    """The calibration of scores."""
-    del root
+def calibration(_: Path) -> Target:
     from blur_jax.data.untrusted import read_json
     from blur_jax.metrics.calibration import Calibration, to_columns
 
@@ -61,30 +58,29 @@ def calibration(root: Path) -> Target:
     return Target(parse, [json.dumps(_whole_calibration()).encode()], True)
 
 
-def record(root: Path) -> Target:
-    """The record of a checkpoint."""
-    del root
+def record(_: Path) -> Target:
     from blur_jax.data.preprocessing import Preprocessing
     from blur_jax.data.untrusted import read_json
     from blur_jax.runs.checkpoints import parse_meta
 
-    meta = {"step": 7, "config": {"model": {"backbone": "small"}}, "preprocessing": Preprocessing().to_dict()}
+    meta: dict[str, Any] = {
+        "step": 7,
+        "config": {"model": {"backbone": "small"}},
+        "preprocessing": Preprocessing().to_dict(),
+    }
     meta |= {"validation_accuracy": 0.75, "validation_pairs": 60, "calibration": _whole_calibration(), "unlogged": []}
     meta |= {"checksums": {"params": "0123456789abcdef"}}
-    seeds = [json.dumps(record).encode() for record in (meta, meta | {"calibration": None})]
-    return Target(lambda data: parse_meta("run/checkpoints/7", read_json(data)) and None, seeds, True)
+    seeds = [json.dumps(fields).encode() for fields in (meta, meta | {"calibration": None})]
+    return Target(lambda data: parse_meta("run/checkpoints/7", read_json(data)), seeds, True)
 
 
 def history(root: Path) -> Target:
-    """The metrics of a run."""
     from blur_jax.runs.run_dir import HISTORY_FILE, read_history
 
     return Target(of_file(root / HISTORY_FILE, lambda _: read_history(root)), [b'{"step": 2, "loss": 0.5}\n{"step": 4'])
 
 
-def pictures(root: Path) -> Target:
-    """A picture of any format."""
-    del root
+def pictures(_: Path) -> Target:
     from blur_jax.data.pictures import decode
     from blur_jax.data.preprocessing import Preprocessing, prepare
 
@@ -94,7 +90,7 @@ def pictures(root: Path) -> Target:
     seeds = []
     for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF"):
         buffer = io.BytesIO()
-        image.save(buffer, name, **{"exif": exif} if name in ("JPEG", "PNG", "WEBP", "TIFF") else {})
+        image.save(buffer, name, **({"exif": exif} if name in ("JPEG", "PNG", "WEBP", "TIFF") else {}))
         seeds.append(buffer.getvalue())
 
     def parse(data: bytes) -> None:

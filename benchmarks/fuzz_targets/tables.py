@@ -1,4 +1,4 @@
-"""Targets that read lists and tables: of the builders, of the scorer, of thresholds and comparisons."""
+"""Targets that read lists and tables of the builders, the scorer, thresholds and comparisons."""
 
 import io
 import json
@@ -9,14 +9,13 @@ from pathlib import Path
 from benchmarks.fuzz_targets.target import Target, of_file, of_files
 
 
-def _tell(problems: Sequence) -> None:
-    """Raises the error that a builder raises if its lists have problems."""
+def _raise(problems: Sequence) -> None:
+    """Raises the error of a builder whose lists have problems."""
     if problems:
         raise ValueError(max(map(str, problems), key=len))
 
 
 def release(root: Path) -> Target:
-    """The paper's lists."""
     from tfds_builders.ssranking_face_blur import lists
     from tfds_builders.ssranking_face_blur.builder import held_out
 
@@ -35,13 +34,12 @@ def release(root: Path) -> Target:
         put(data)
         release = lists.read_release(root)
         held_out(name for pair in release.entries.get(lists.SUPERVISED_10K, []) for name in pair.names)
-        _tell(release.problems)
+        _raise(release.problems)
 
     return Target(parse, seeds)
 
 
 def tables(root: Path) -> Target:
-    """The tables of a folder of pictures."""
     from tfds_builders.folder_face_blur.layout import read_layout
     from tfds_builders.folder_face_blur.tables import BOXES, PAIRS, RANKED, read_tables
     from tfds_builders.folder_face_blur.votes import combine
@@ -56,14 +54,12 @@ def tables(root: Path) -> Target:
     def parse(data: bytes) -> None:
         put(data)
         tables = read_tables(layout)
-        combined = combine(tables.votes or [])
-        _tell(tables.problems + combined.problems)
+        _raise(tables.problems + combine(tables.votes or []).problems)
 
     return Target(parse, seeds)
 
 
 def answers(root: Path) -> Target:
-    """An export of Label Studio."""
     from tfds_builders.label_studio.answers import order_of, read_answers
     from tfds_builders.label_studio.interface import Interface
     from tfds_builders.label_studio.names import Names
@@ -88,19 +84,15 @@ def answers(root: Path) -> Target:
     return Target(parse, [json.dumps(tasks).encode() for tasks in ([full], [small | {"same": ""}], [resolved])], True)
 
 
-def interface(root: Path) -> Target:
-    """A labeling configuration."""
-    del root
+def interface(_: Path) -> Target:
     from tfds_builders.label_studio.interface import read_interface
 
     text = b"""<View><Pairwise name="pw" toName="one,two" leftClass="l" rightClass="r"/><Image name="one" value="$a"/>
     <Image name="two" value="$b"/><Choices name="same" toName="one"><Choice value="Tie"/></Choices></View>"""
-    return Target(lambda data: read_interface(data.decode()) and None, [text])
+    return Target(lambda data: read_interface(data.decode()), [text])
 
 
-def inputs(root: Path) -> Target:
-    """Standard input and lists of pictures to score."""
-    del root
+def inputs(_: Path) -> Target:
     from blur_jax.data import picture_lists
 
     def parse(data: bytes) -> None:
@@ -112,14 +104,12 @@ def inputs(root: Path) -> Target:
 
 
 def examples(root: Path) -> Target:
-    """Pictures that a person has judged."""
     from blur_jax.threshold.choose import read_examples
 
     return Target(of_file(root / "labels.csv", read_examples), [b"name,label\na.jpg,good\nb.jpg,Bad\n"])
 
 
 def comparisons(root: Path) -> Target:
-    """Comparisons of pictures, and their qualities."""
     from blur_jax.evaluate.comparisons import mated_qualities, parse_measure, read_comparisons, read_qualities
 
     put, seeds = of_files(

@@ -1,4 +1,4 @@
-"""A fuzz target, and what the targets share."""
+"""A fuzz target, and the helpers of all targets."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,25 +8,15 @@ _LONGEST_MESSAGE = 2000
 
 
 class Target(NamedTuple):
-    """A parser.
+    """A parser that raises ValueError for bad input, good inputs, and whether they are JSON, to be changed by value."""
 
-    Attributes:
-        parse: takes bytes; raises ValueError for input that it refuses.
-        seeds: inputs that it accepts.
-        is_json: whether inputs are JSON, so that values rather than bytes should change.
-    """
-
-    parse: Callable[[bytes], None]
+    parse: Callable[[bytes], object]
     seeds: Sequence[bytes]
     is_json: bool = False
 
 
 def outcome(target: Target, data: bytes) -> str:
-    """Returns "data", or "error" for a ValueError.
-
-    Raises:
-        Exception: the parser raised something else, or its message shows too much of the input.
-    """
+    """Returns "data", or "error" for a ValueError; raises other errors, and AssertionError for a long message."""
     try:
         target.parse(data)
     except ValueError as error:
@@ -37,7 +27,7 @@ def outcome(target: Target, data: bytes) -> str:
 
 
 def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None], list[bytes]]:
-    """Returns a function that writes an input into a folder, and seeds; the first byte selects the file to replace."""
+    """Returns a function that writes an input into a folder, and seeds; its first byte selects the file to replace."""
     names = sorted(good)
     for name, content in good.items():
         (root / name).write_bytes(content)
@@ -53,7 +43,7 @@ def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None
 
 
 def of_file(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], None]:
-    """Returns a function that writes bytes to a file, which `read` then reads."""
+    """Returns a function that writes bytes to a file and reads it by `read`."""
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)

@@ -1,15 +1,16 @@
-"""How fast the train step is beside the same step in PyTorch, as an expert would write it.
+"""Compares the speed of the train step with the same step in PyTorch, as an expert would write it.
 
     python -m benchmarks.peers.train_step --config=configs/default.py
 
-The step, the step without augmentation and degradation, and one forward pass of the same pictures are timed in turn in
-one process, on one device: a GPU if both libraries see one, where PyTorch compiles its networks. "JAX's rate" is over
-PyTorch's, round by round; above 1 JAX is the faster. Needs `pip install -e ".[peers]"`.
+Times the step, the step without augmentation and degradation, and a forward pass of the same images in turn, in one
+process on one device: a GPU if both libraries see one, where PyTorch compiles its networks. "JAX's rate" is over
+PyTorch's, round by round; above 1 JAX is faster. Needs `pip install -e ".[peers]"`.
 """
 
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -30,13 +31,7 @@ STEP, BARE, FORWARD = "step", "step without augmentation and degradation", "forw
 
 
 def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
-    """Prints a table in Markdown.
-
-    Args:
-        config: of a run.
-        repeats: rounds.
-        cpu: see `timing.rounds`.
-    """
+    """Prints a Markdown table; see `timing.rounds` for `repeats` and `cpu`."""
     device = _choose_device()
     batch = train_step.draw_batch(config)
     params = start.initial_params(config, network.from_config(config.model))
@@ -53,39 +48,39 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
 
 
 def table(times: dict) -> str:
-    """Returns a table in Markdown of {(who, what): seconds of each round}."""
+    """Returns a Markdown table of {(library, part): seconds of each round}."""
     lines = [f"| | {JAX} | {EXPERT} | JAX's rate |", "|---|---|---|---|"]
-    for what in (STEP, BARE, FORWARD):
-        own, other = np.asarray(times[JAX, what]), np.asarray(times[EXPERT, what])
-        cells = timing.spread(1e3 * own, 0), timing.spread(1e3 * other, 0), timing.spread(other / own)
-        lines.append(f"| {' | '.join([what, *cells])} |")
+    for part in (STEP, BARE, FORWARD):
+        ours, theirs = np.asarray(times[JAX, part]), np.asarray(times[EXPERT, part])
+        cells = timing.spread(1e3 * ours, 0), timing.spread(1e3 * theirs, 0), timing.spread(theirs / ours)
+        lines.append(f"| {' | '.join([part, *cells])} |")
     return "\n".join(lines)
 
 
 def _ours(config: ml_collections.ConfigDict, batch: Batch, params: network.Params) -> dict:
     calls = {}
-    for what, without in ((BARE, ("degradation", "augmentation")), (STEP, ())):
+    for part, without in ((BARE, ("degradation", "augmentation")), (STEP, ())):
         step, arguments = train_step.make_step(config, batch, without)
-        calls[JAX, what] = partial(step, *arguments)
-    model = network.from_config(config.model)
+        calls[JAX, part] = partial(step, *arguments)
+    model: Any = network.from_config(config.model)
     forward = distributed.pmap(lambda params, images: distributed.all_gather(model.apply({"params": params}, images)))
     calls[JAX, FORWARD] = partial(forward, distributed.replicate(params), distributed.shard(_all_images(batch)))
     return calls
 
 
 def _choose_device() -> torch.device:
-    """Returns the device that PyTorch computes on, a GPU where there is one, with PyTorch set up as JAX is."""
+    """Sets PyTorch up like JAX, and returns its device: a GPU if it sees one."""
     torch.set_num_threads(available_cores())
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    torch.set_float32_matmul_precision("high")  # As JAX has it there.
+    torch.set_float32_matmul_precision("high")  # As in JAX.
     return torch.device("cuda")
 
 
 def _faster_trainer(
     config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device, *, cpu: bool = False
 ) -> expert.Trainer:
-    """Returns a new trainer of the expert, in the memory format in which its step is the faster."""
+    """Returns the expert's trainer in the memory format of the faster step."""
 
     def build(memory_format: torch.memory_format) -> expert.Trainer:
         return expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
@@ -93,7 +88,7 @@ def _faster_trainer(
     formats = (torch.contiguous_format, torch.channels_last)
     tries = {name: _waited(partial(build(name).update, batch), device) for name in formats}
     seconds = timing.seconds(tries, repeats=3, cpu=cpu)
-    return build(min(seconds, key=seconds.get))
+    return build(min(seconds, key=lambda name: seconds[name]))
 
 
 def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
@@ -104,11 +99,11 @@ def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
         BARE: partial(trainer.update, batch, changes=False),
         FORWARD: partial(trainer.scores_without_gradient, trainer.score, images),
     }
-    return {(EXPERT, what): _waited(function, trainer.device) for what, function in functions.items()}
+    return {(EXPERT, part): _waited(function, trainer.device) for part, function in functions.items()}
 
 
 def _waited(function: Callable, device: torch.device) -> Callable:
-    """Returns a function that waits for what a GPU still has to do."""
+    """Returns the function, made to wait for the GPU."""
 
     def call() -> None:
         function()
@@ -119,15 +114,13 @@ def _waited(function: Callable, device: torch.device) -> Callable:
 
 
 def _all_images(batch: Batch) -> np.ndarray:
-    """float32 [n, S, S, 3] in [0, 1]."""
+    """Returns float32 [n, S, S, 3] in [0, 1]."""
     parts = [pairs for pairs in (batch.labeled, batch.unlabeled) if pairs is not None]
     return np.concatenate(parts).reshape(-1, *parts[0].shape[2:]).astype(np.float32) / 255
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch needs memory of a GPU, too.
-    config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config of the run.", lock_config=True)
-    timing.define_cpu()
-    timing.define_repeats(7)
-    options = flags.FLAGS
-    timing.main(lambda: run(options.config, repeats=options.repeats, cpu=options.cpu))
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Leaves GPU memory to PyTorch.
+    config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config of a run.", lock_config=True)
+    timing.define_rounds(7)
+    timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

@@ -1,8 +1,7 @@
 """Augmentation and degradation of a batch at once in PyTorch, in the families and ranges of a config.
 
-They do what augmentation.py and degradations.py of blur_jax/data do, as an expert would write it here, and need not
-draw the same.
-Images are float32 [n, 3, S, S] in [0, 1], of any memory format.
+They change images as augmentation.py and degradations.py of blur_jax/data do, with other random numbers. Images are
+float32 [n, 3, S, S] in [0, 1], of any memory format.
 """
 
 import math
@@ -16,7 +15,7 @@ _ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
 
 
 def expose(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[torch.Tensor]:
-    """Augments each image but for noise, all versions of an image alike; `options` is `config.augment`."""
+    """Augments images except for noise, all versions of an image equally; `options` is `config.augment`."""
     like = versions[0]
 
     def uniform(reach: float, channels: int = 1) -> torch.Tensor:
@@ -42,25 +41,18 @@ def add_noise(options: ml_collections.ConfigDict, images: torch.Tensor) -> torch
     return images
 
 
-def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, alike: int) -> torch.Tensor:
-    """Blurs images, each `alike` in a row by the same draw; only the work of the families drawn is done.
-
-    Args:
-        images: float32 [n, 3, S, S], n divisible by `alike`.
-        options: `config.degradation`.
-        alike: images that share a draw.
-
-    Raises:
-        ValueError: a family, noise or JPEG that has no counterpart here.
-    """
+def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, shared: int) -> torch.Tensor:
+    """Blurs images, `shared` in a row by the same draw; computes only the drawn families of `config.degradation`."""
     unknown = set(options.families) - {"gaussian", "anisotropic", "downup"}
     if unknown or options.noise_max or options.jpeg_min_quality is not None:
-        raise ValueError(f"no counterpart of {sorted(unknown)}, noise or JPEG; add it to benchmarks/peers/views.py")
-    draws, size, device = len(images) // alike, images.shape[-1], images.device
+        raise ValueError(
+            f"benchmarks/peers/views.py lacks {sorted(unknown)}, noise and JPEG; leave them out of the config"
+        )
+    draws, size, device = len(images) // shared, images.shape[-1], images.device
     rms = size * options.rms_min * (options.rms_max / options.rms_min) ** torch.rand(draws, device=device)
     border = math.ceil(3.5 * size * options.rms_max)
-    light = to_linear(images).unflatten(0, (draws, alike))
-    families = torch.randint(len(options.families), (draws,))  # On the host, so that a GPU need not be waited for.
+    light = to_linear(images).unflatten(0, (draws, shared))
+    families = torch.randint(len(options.families), (draws,))  # On the host, to avoid a wait for the GPU.
     for index, family in enumerate(options.families):
         rows = (families == index).nonzero()[:, 0].to(device)
         if family == "downup":
@@ -72,7 +64,7 @@ def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, alike: int
 
 
 def _gaussian(light: torch.Tensor, rms: torch.Tensor, aspect: torch.Tensor, border: int) -> torch.Tensor:
-    """Multiplies [draws, alike, 3, S, S] by the transfer functions of Gaussians; borders are mirrored."""
+    """Blurs [draws, shared, 3, S, S], with mirrored borders, by Gaussian transfer functions."""
     size = light.shape[-1]
     period = next_fast_len(size + 2 * border, real=True)
     after = period - size - border
@@ -92,9 +84,9 @@ def _gaussian(light: torch.Tensor, rms: torch.Tensor, aspect: torch.Tensor, bord
 
 
 def _downup(light: torch.Tensor, rms: torch.Tensor) -> torch.Tensor:
-    """Samples [draws, alike, 3, S, S] down by area average and up linearly, by matrix products along both axes."""
+    """Samples [draws, shared, 3, S, S] down by area and up linearly, by matrix products along both axes."""
     size = light.shape[-1]
-    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # At which the mean over phases has this width.
+    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # Gives this width, averaged over phases.
     rows, columns = (_downup_operator(factor, size)[:, None, None] for _ in range(2))
     return rows @ light @ columns.mT
 
@@ -117,10 +109,8 @@ def _downup_operator(factor: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def to_linear(images: torch.Tensor) -> torch.Tensor:
-    """Returns the linear light of sRGB values."""
     return torch.where(images <= 0.04045, images / 12.92, ((images + 0.055) / 1.055) ** 2.4)
 
 
 def to_srgb(light: torch.Tensor) -> torch.Tensor:
-    """Returns the sRGB values of linear light."""
     return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -12,20 +12,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from etils import epath
-
 from blur_jax.runs import command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses the arguments, exports, and returns the exit status."""
-    parser = argparse.ArgumentParser("python -m blur_jax.export", description=__doc__.splitlines()[0])
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser("python -m blur_jax.export", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one checkpoints/<step>")
     parser.add_argument("--format", required=True, choices=["onnx", "stablehlo", "safetensors"])
     parser.add_argument("--output", required=True, metavar="FILE", help="ends in .onnx, .stablehlo or .safetensors")
-    parser.add_argument("--license", default="other", metavar="ID", help="of the weights, for the card [other]")
-    parser.add_argument("--keep-below", type=float, metavar="T", help="threshold to state instead of the run's own")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--license", default="other", metavar="ID", help="license of the weights, for the card [other]")
+    parser.add_argument("--keep-below", type=float, metavar="T", help="threshold to record instead of the run's own")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return command_line.run(parser, _export, argv)
 
 
@@ -56,7 +54,7 @@ def _export(arguments: argparse.Namespace) -> int:
         functools.partial(inference.make_score(exported.network), distributed.replicate(params)),
         output=arguments.output,
         format=arguments.format,
-        metrics=_metrics(threshold_path(saved.path).parent, saved.step),
+        metrics=_metrics(threshold_path(saved.path).with_name("metrics.json"), saved.step),
     )
     print(f"{saved.path} -> {', '.join(map(str, writing.paths(arguments.output, arguments.format)))}")
     print(f"outputs {', '.join(exported.names)}; the file differs from the run by at most {difference:.1e}")
@@ -64,13 +62,12 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _metrics(run: epath.Path, step: int) -> dict[str, Any] | None:
-    """Returns metrics.json of a run where it is about the checkpoint of that step."""
-    path = run / "metrics.json"
+def _metrics(path: Any, step: int) -> dict[str, Any] | None:
+    """Returns a run's metrics.json if it describes the checkpoint of that step; damaged metrics count as missing."""
     try:
-        metrics = json.loads(path.read_text()) if path.exists() else {}
+        metrics = json.loads(path.read_text()) if path.exists() else None
     except ValueError:
-        return None  # Damaged; the card does without.
+        return None
     return metrics if isinstance(metrics, dict) and metrics.get("step") == step else None
 
 

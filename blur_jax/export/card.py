@@ -1,4 +1,4 @@
-"""The model card beside an exported file: YAML front matter and Markdown, as README.md on Hugging Face has it."""
+"""The model card beside an exported file: YAML front matter and Markdown, the README.md of Hugging Face."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import yaml
 
 from blur_jax.metrics.interval import Interval, interval_text
 
-# What a card quotes of metrics.json: its name there -> (its name on Hugging Face, in words).
+# Quoted entries of metrics.json: their name there -> (their name on Hugging Face, a description).
 _METRICS = {
     "spearman": ("spearmanr", "Spearman correlation with the true rank"),
     "pairwise_accuracy": ("accuracy", "share of pairs in the right order"),
     "auc": ("roc_auc", "AUC, clear against blurred"),
 }
-_TASK = {"type": "image-classification", "name": "ranking by blur"}  # Hugging Face has no task nearer to it.
+_TASK = {"type": "image-classification", "name": "ranking by blur"}  # The nearest task of Hugging Face.
 _LIBRARIES = {"onnx": "onnx", "stablehlo": "jax", "safetensors": "jax"}
 
 _PREPARE = """import numpy as np
@@ -81,9 +81,9 @@ on its image alone.
 
 ## Intended use and limits
 
-It puts pictures of one kind in the order of their blur, and finds the most blurred ones to leave out. It has learned
-from the pictures of `{data}`: on other cameras, subjects or crops a score may mean something else, so look at pictures
-on both sides of a threshold before relying on it. It judges blur alone, not pose, light or identity, and says nothing
+It orders pictures of one kind by their blur, and finds the most blurred ones to leave out. It has learned from the
+pictures of `{data}`: on other cameras, subjects or crops a score may mean something else, so look at pictures on both
+sides of a threshold before relying on it. It judges blur alone, not pose, light or identity, and says nothing
 about people. Scores of different checkpoints cannot be compared; percentiles in the same reference set can.
 
 ## Results
@@ -99,22 +99,13 @@ Results = list[tuple[str, str, str, Interval]]  # (split, " of matched size" or 
 
 
 def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
-    """Returns the card.
-
-    Args:
-        described: the metadata of the export, see metadata.py.
-        file: name of the exported file.
-        format: its format.
-        metrics: the run's metrics.json where it is about this checkpoint.
-    """
-    protocol, checkpoint, results = described["preprocessing"], described["checkpoint"], _results(metrics)
-    code = f"{_PREPARE}\n{_RUN[format]}"
+    """Returns the card of a file from its metadata and, if it describes this checkpoint, the run's metrics.json."""
+    protocol, results = described["preprocessing"], _results(metrics)
+    fields = {"file": file, "size": protocol["image_size"], "context": protocol["context"]}
     body = _BODY.format(
-        file=file,
-        size=protocol["image_size"],
+        **fields,
+        **described["checkpoint"],
         version=described["version"],
-        step=checkpoint["step"],
-        fingerprint=checkpoint["fingerprint"],
         data=described["data"],
         outputs="\n".join(
             f"| {name} | {row['range'][0]} to {row['range'][1]} | {row['larger_is']} |"
@@ -123,8 +114,8 @@ def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str
         protocol=protocol["description"],
         calibration=_calibration(described["calibration"]),
         threshold=_threshold(described["threshold"]),
-        run=code.format(file=file, size=protocol["image_size"], context=protocol["context"]),
-        results=_table(results) if results else "There are no test results of this checkpoint.",
+        run=f"{_PREPARE}\n{_RUN[format]}".format(**fields),
+        results=_table(results) if results else "This checkpoint has no test results.",
         license=described["license"]["note"],
     )
     front = yaml.safe_dump(_front(described, format, results), sort_keys=False, allow_unicode=True)
@@ -144,9 +135,9 @@ def _front(described: dict[str, Any], format: str, results: Results) -> dict[str
         {
             "task": _TASK,
             "dataset": {"name": f"{described['data']}{matched}", "type": described["data"], "split": split},
-            "metrics": [{"type": _METRICS[metric][0], "name": _METRICS[metric][1], "value": round(value["value"], 4)}],
+            "metrics": [dict(zip(("type", "name"), _METRICS[metric])) | {"value": round(interval["value"] or 0.0, 4)}],
         }
-        for split, matched, metric, value in results
+        for split, matched, metric, interval in results
     ]
     front["metrics"] = sorted({_METRICS[metric][0] for _, _, metric, _ in results})
     front["model-index"] = [{"name": f"blur_jax {described['checkpoint']['fingerprint']}", "results": entries}]
@@ -154,21 +145,22 @@ def _front(described: dict[str, Any], format: str, results: Results) -> dict[str
 
 
 def _results(metrics: dict[str, Any] | None) -> Results:
-    """Picks what a card quotes; the metrics within bins of face size where the run has them, which are fairer."""
-    found = []
+    """Returns the metrics that a card quotes, preferably the fairer ones within bins of face size."""
+    results = []
     for split, values in (metrics or {}).get("splits", {}).items():
         matched = " of matched size" if "size_matched" in values else ""
         values = values["size_matched"] if matched else values
         known = [name for name in _METRICS if isinstance(values.get(name), dict)]
-        found += [(split, matched, name, values[name]) for name in known if values[name]["value"] is not None]
-    return found
+        results += [(split, matched, name, values[name]) for name in known if values[name]["value"] is not None]
+    return results
 
 
 def _table(results: Results) -> str:
-    lines = ["| test faces | metric | value [95% interval] |", "|---|---|---|"]
-    for split, matched, name, value in results:
-        lines.append(f"| {split}{matched} | {_METRICS[name][1]} | {interval_text(value)} |")
-    return "\n".join(lines)
+    lines = [
+        f"| {split}{matched} | {_METRICS[name][1]} | {interval_text(value)} |"
+        for split, matched, name, value in results
+    ]
+    return "\n".join(["| test faces | metric | value [95% interval] |", "|---|---|---|", *lines])
 
 
 def _calibration(calibration: dict[str, Any] | None) -> str:
@@ -185,5 +177,5 @@ def _calibration(calibration: dict[str, Any] | None) -> str:
 
 def _threshold(threshold: dict[str, Any] | None) -> str:
     if threshold is None:
-        return "No threshold was chosen for it."
+        return "No threshold was chosen for this checkpoint."
     return f"Keep a picture where `blur < {threshold['keep_below']:.6g}`. This threshold: {threshold['source']}"

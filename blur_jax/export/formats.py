@@ -1,6 +1,6 @@
-"""The three formats: how a graph becomes the bytes of a file, and how such a file is run without the run it came from.
+"""The three formats: how to write a graph as a file, and how to run such a file without its training run.
 
-What a file says of itself is a dict of texts, {"blur_jax.<key>": JSON}, see metadata.py.
+Metadata is {"blur_jax.<key>": JSON}, see metadata.py.
 """
 
 import contextlib
@@ -29,28 +29,19 @@ Metadata = dict[str, str]
 Columns = dict[str, np.ndarray]
 Runner = Callable[[np.ndarray], Columns]  # From uint8 [n, S, S, 3] to {column: float32 [n]}.
 
-OPSET = 18  # Of ONNX; the oldest that the graph can be written in, since runtimes lag behind.
+OPSET = 18  # The oldest of ONNX in which the graph can be written, since runtimes lag behind.
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format of exports.
-
-    Attributes:
-        ending: of its files.
-        packages: what must be installed to write and run it, of the extra `export`.
-        build: from a graph and metadata to the bytes of a file.
-        open: from the path of a file to a function that runs it.
-        read_metadata: from the path of a file to its metadata; None where the format has no place for them, which
-            then stand beside the file.
-    """
+    """How to write and read a format of exports."""
 
     ending: str
-    packages: tuple[str, ...]
+    packages: tuple[str, ...]  # Of the extra `export`.
     build: Callable[[Graph, Metadata], bytes]
     open: Callable[[str | os.PathLike], Runner]
-    read_metadata: Callable[[str | os.PathLike], Metadata] | None
+    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None: it is in a file beside the export.
 
 
 def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
@@ -63,21 +54,16 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
         return tuple(graph.columns(images).values())
 
     shape = graph.input_shape("n")
-    # Its own layers rely on rank promotion.
+    # The layers of jax2onnx rely on rank promotion.
     with jax.numpy_rank_promotion("allow"), _quiet():
         if graph.has_group_norm:
-            # jax2onnx 0.13 writes Flax's GroupNorm wrongly where the batch size is free, and cannot read the jit of
-            # jax 0.12: let it see arithmetic alone.
+            # jax2onnx 0.13 writes Flax's GroupNorm wrongly for a free batch size, and cannot read the jit of jax
+            # 0.12, so it gets plain arithmetic.
             shape = graph.input_shape(*jax.export.symbolic_shape("n"))
             with jax.disable_jit():
                 function = jaxpr_as_fun(jax.make_jaxpr(function)(shape))
-        model = jax2onnx.to_onnx(
-            function,
-            inputs=[shape],
-            input_names=["images"],
-            output_names=graph.names,
-            model_name="blur_jax",
-            opset=OPSET,
+        model: Any = jax2onnx.to_onnx(
+            function, [shape], input_names=["images"], output_names=graph.names, model_name="blur_jax", opset=OPSET
         )
     del model.metadata_props[:]
     for key, value in metadata.items():
@@ -87,7 +73,7 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps jax2onnx from reporting layers of other libraries that it cannot load and the like."""
+    """Hides the reports of jax2onnx, such as of layers of other libraries that it cannot load."""
     loggers = [logging.getLogger(name) for name in ("jax2onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -102,24 +88,23 @@ def _quiet() -> Iterator[None]:
 
 
 def session(model: bytes) -> Any:
-    """Returns an onnxruntime session of the bytes of an ONNX file, on the CPU."""
+    """Returns an onnxruntime session for the bytes of an ONNX file, on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Threads that wait for work would take the cores from those that decode pictures.
+    # Spinning threads would take the cores from the threads that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def open_onnx(path: str | os.PathLike) -> Runner:
-    """Returns what runs an ONNX file in onnxruntime, on the CPU."""
+    """Returns a function that runs an ONNX file in onnxruntime, on the CPU."""
     loaded = session(pathlib.Path(path).read_bytes())
     names = [output.name for output in loaded.get_outputs()]
     return lambda images: dict(zip(names, loaded.run(names, {"images": images})))
 
 
 def read_onnx_metadata(path: str | os.PathLike) -> Metadata:
-    """Returns the metadata_props of an ONNX file."""
     import onnx
 
     return {entry.key: entry.value for entry in onnx.load(os.fspath(path)).metadata_props}
@@ -127,20 +112,24 @@ def read_onnx_metadata(path: str | os.PathLike) -> Metadata:
 
 def build_stablehlo(graph: Graph, metadata: Metadata) -> bytes:
     """Writes the graph with `jax.export`, for any batch size and for CPUs, GPUs and TPUs."""
-    del metadata  # It has no place for them.
+    del metadata  # The format has no place for it.
     (batch,) = jax.export.symbolic_shape("n")
     exported = jax.export.export(jax.jit(graph.columns), platforms=_PLATFORMS)(graph.input_shape(batch))
     return bytes(exported.serialize())
 
 
 def open_stablehlo(path: str | os.PathLike) -> Runner:
-    """Returns what runs a file of `build_stablehlo` in JAX, on its default device."""
-    call = jax.jit(jax.export.deserialize(pathlib.Path(path).read_bytes()).call)
+    """Returns a function that runs a file of `build_stablehlo` in JAX, on its default device."""
+    return _compiled(jax.export.deserialize(bytearray(pathlib.Path(path).read_bytes())).call)
+
+
+def _compiled(columns: Callable[..., dict[str, jax.Array]]) -> Runner:
+    call = jax.jit(columns)
     return lambda images: {name: np.asarray(column) for name, column in call(images).items()}
 
 
 def build_safetensors(graph: Graph, metadata: Metadata) -> bytes:
-    """Writes the parameters, named by their path: "backbone/stem/conv/kernel"."""
+    """Writes the parameters by path, such as "backbone/stem/conv/kernel"."""
     from safetensors.numpy import save
 
     flat = traverse_util.flatten_dict(graph.params, sep="/")
@@ -149,34 +138,23 @@ def build_safetensors(graph: Graph, metadata: Metadata) -> bytes:
 
 
 def load_safetensors(path: str | os.PathLike) -> tuple[Graph, Metadata]:
-    """Rebuilds the graph from a file of `build_safetensors`; returns it and the metadata.
-
-    The network is `models.from_config` of the metadata's `blur_jax.network`; parameters are nested at each "/" of
-    their names.
-    """
+    """Rebuilds the graph, and reads the metadata, from a file of `build_safetensors`."""
     from safetensors.numpy import load_file
 
-    arrays = load_file(os.fspath(path))
     metadata = read_safetensors_metadata(path)
-    calibration = json.loads(metadata["blur_jax.calibration"])
-    network = models.from_config(ml_collections.ConfigDict(json.loads(metadata["blur_jax.network"])))
-    graph = Graph(
-        network,
-        traverse_util.unflatten_dict(arrays, sep="/"),
-        json.loads(metadata["blur_jax.preprocessing"])["image_size"],
-        calibration and Calibration.from_dict(calibration),
-    )
-    return graph, metadata
+    values = {key: json.loads(metadata[f"blur_jax.{key}"]) for key in ("network", "preprocessing", "calibration")}
+    network = models.from_config(ml_collections.ConfigDict(values["network"]))
+    params = traverse_util.unflatten_dict(load_file(os.fspath(path)), sep="/")
+    calibration = values["calibration"] and Calibration.from_dict(values["calibration"])
+    return Graph(network, params, values["preprocessing"]["image_size"], calibration), metadata
 
 
 def open_safetensors(path: str | os.PathLike) -> Runner:
-    """Returns what runs a file of `build_safetensors` in JAX."""
-    call = jax.jit(load_safetensors(path)[0].columns)
-    return lambda images: {name: np.asarray(column) for name, column in call(images).items()}
+    """Returns a function that runs a file of `build_safetensors` in JAX."""
+    return _compiled(load_safetensors(path)[0].columns)
 
 
 def read_safetensors_metadata(path: str | os.PathLike) -> Metadata:
-    """Returns the metadata of a safetensors file."""
     from safetensors import safe_open
 
     with safe_open(os.fspath(path), framework="numpy") as file:
@@ -193,7 +171,7 @@ FORMATS = {
 
 
 def check_installed(name: str) -> None:
-    """Raises ImportError, saying what to install, where a package is missing that the format of that name needs."""
+    """Raises ImportError, which names the package to install, if a format lacks a package."""
     for package in FORMATS[name].packages:
         if importlib.util.find_spec(package) is None:
             raise ImportError(f'{name} needs the package {package}, which is not installed: pip install -e ".[export]"')

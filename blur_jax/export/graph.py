@@ -1,4 +1,4 @@
-"""The function that is exported: uint8 images in, the columns of blur_jax.calibration out, parameters inside."""
+"""The exported function: from uint8 images to the columns of `calibration.to_columns`, with the parameters inside."""
 
 import dataclasses
 import functools
@@ -17,19 +17,12 @@ from blur_jax.runs import inference
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """What a checkpoint computes, from images to columns, in float32 whatever the run computed in.
-
-    Attributes:
-        network: the network, computing in float32.
-        params: its parameters, float32 arrays.
-        image_size: side S of the images, in pixels.
-        calibration: what the scores mean; None leaves out the columns that need it.
-    """
+    """The function of a checkpoint from images to columns, in float32 whatever dtype the run computes in."""
 
     network: models.Network
     params: models.Params
-    image_size: int
-    calibration: Calibration | None = None
+    image_size: int  # The side S of the images in pixels.
+    calibration: Calibration | None = None  # None leaves out the columns that need it.
 
     def __post_init__(self) -> None:
         backbone = self.network.backbone.clone(dtype=jnp.float32)
@@ -42,18 +35,16 @@ class Graph:
 
     @property
     def names(self) -> list[str]:
-        """The columns, in order."""
         return list(to_columns(np.zeros(1, np.float32), self.calibration))
 
     @property
     def has_group_norm(self) -> bool:
-        """Whether the backbone normalizes groups of channels."""
         return not isinstance(self.network.backbone, backbones.EfficientNetLite0)
 
     def portable(self) -> "Graph":
-        """Returns the same function in operations that converters of ONNX know."""
-        backbone = self.network.backbone
-        backbone = backbone.clone(**_PORTABLE.get(type(backbone), {}))
+        """Returns the same function in operations that ONNX converters support."""
+        changes: dict[str, Any] = _PORTABLE.get(type(self.network.backbone), {})
+        backbone = self.network.backbone.clone(**changes)
         return dataclasses.replace(self, network=self.network.clone(backbone=backbone))
 
     def input_shape(self, batch: Any) -> jax.ShapeDtypeStruct:
@@ -62,9 +53,9 @@ class Graph:
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """Pools [b, h, w, c] as ResNet does, 3 x 3 with strides of 2 and SAME padding, as the largest of shifted maps.
+    """Pools [b, h, w, c] as ResNet does, 3 x 3 with strides of 2 and SAME padding, as the maximum of shifted maps.
 
-    Where a window leaves the map, a place at its edge is counted twice, which no maximum sees.
+    At the edge of the map a place counts twice, which does not change a maximum.
     """
     for axis in (1, 2):
         length = x.shape[axis]
@@ -75,7 +66,7 @@ def _max_pool(x: jax.Array) -> jax.Array:
     return x
 
 
-# What the backbones compute in other operations here than where they must be fast.
+# Operations of the backbones that portability replaces.
 _PORTABLE = {
     backbones.EfficientNetLite0: {"depthwise_conv": depthwise.by_convolution},
     backbones.ResNet: {"max_pool": _max_pool},

@@ -1,4 +1,4 @@
-"""What an exported file says of itself: JSON under the keys `blur_jax.*`, in every format (docs/export.md)."""
+"""The metadata of an exported file: JSON under the keys `blur_jax.*`, in every format (docs/export.md)."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from blur_jax.runs.checkpoints import Checkpoint
 from blur_jax.runs.threshold import Threshold
 
 PREFIX = "blur_jax."
-# Column -> its range, and what a larger value means.
+# Column -> its range, and the meaning of a larger value.
 COLUMNS = {
     "blur": ([0, 1], "blurrier"),
     "sharpness": ([0, 100], "sharper; 100 * (1 - blur), scaled as the quality components of ISO/IEC 29794-1"),
@@ -30,15 +30,7 @@ PROTOCOL = (
 def describe(
     saved: Checkpoint, *, outputs: list[str], fingerprint: str, threshold: Threshold | None, license_id: str
 ) -> dict[str, Any]:
-    """Returns the metadata of an export, {key: JSON-serializable value}.
-
-    Args:
-        saved: the checkpoint.
-        outputs: the columns that the file gives, in order.
-        fingerprint: `checkpoints.fingerprint` of its parameters.
-        threshold: of the run, where it has one.
-        license_id: of the weights, as Hugging Face writes licenses; "other" where nobody has said.
-    """
+    """Returns the metadata of an export, {key: JSON value}; `license_id` is one of Hugging Face, such as "other"."""
     protocol, calibration = saved.preprocessing, saved.calibration
     size = protocol.image_size
     return {
@@ -49,26 +41,15 @@ def describe(
             name: {"dtype": "float32", "shape": ["n"], "range": COLUMNS[name][0], "larger_is": COLUMNS[name][1]}
             for name in outputs
         },
-        "preprocessing": protocol.to_dict()
-        | {
-            "filter": "bicubic",
-            "least_side": MIN_SIDE,
-            "largest_aspect": MAX_ASPECT,
-            "description": PROTOCOL.format(
-                context=protocol.context,
-                size=size,
-                least=MIN_SIDE,
-                aspect=MAX_ASPECT,
-            ),
+        "preprocessing": {
+            **protocol.to_dict(),
+            **{"filter": "bicubic", "least_side": MIN_SIDE, "largest_aspect": MAX_ASPECT},
+            "description": PROTOCOL.format(context=protocol.context, size=size, least=MIN_SIDE, aspect=MAX_ASPECT),
         },
         "calibration": None if calibration is None else calibration.to_dict(),
         "anchor": None if calibration is None else calibration.median,
         "threshold": None if threshold is None else threshold.to_dict(),
-        "checkpoint": {
-            "fingerprint": fingerprint,
-            "step": saved.step,
-            "validation_accuracy": saved.validation_accuracy,
-        },
+        "checkpoint": dict(fingerprint=fingerprint, step=saved.step, validation_accuracy=saved.validation_accuracy),
         "data": saved.config.data.name,
         "network": saved.config.model.to_dict() | {"dtype": "float32"},
         "license": {"id": license_id, "note": _license_note(saved)},
@@ -76,20 +57,18 @@ def describe(
 
 
 def encode(described: dict[str, Any]) -> Metadata:
-    """Returns metadata as files hold it: {"blur_jax.<key>": JSON}."""
+    """Returns metadata in its form in files, {"blur_jax.<key>": JSON}."""
     return {PREFIX + key: json.dumps(value) for key, value in described.items()}
 
 
 def decode(metadata: Metadata) -> dict[str, Any]:
-    """Undoes `encode`; other entries are left out."""
+    """Reverses `encode`; drops the entries of other programs."""
     return {key[len(PREFIX) :]: json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
 
 
 def _license_note(saved: Checkpoint) -> str:
-    imagenet = saved.config.model.pretrained
-    started = (
-        ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from" if imagenet else ""
-    )
+    started = ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from"
+    started *= bool(saved.config.model.pretrained)
     return (
         f"The code of blur_jax is under Apache-2.0{started}. The pictures and labels that the scorer was trained on may"
         " restrict what its weights may be used for; blur_jax does not know their terms."

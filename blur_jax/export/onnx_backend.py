@@ -9,31 +9,22 @@ from blur_jax.export import formats
 from blur_jax.export.graph import Graph
 from blur_jax.models import network as models
 
-_FEW = 16  # Images at a time; more fall out of the caches.
+_FEW = 16  # Images at a time; the caches do not hold more.
 
 
 def make(network: models.Network, params: models.Params, image_size: int) -> Callable[..., np.ndarray]:
-    """Returns `forward(images, *, batch_size=256, progress=None)`, which gives the scores that the network gives.
+    """Returns `forward(images, *, batch_size=256, progress=None)`, which returns the scores of the network in float32.
 
-    `images` are uint8 [n, S, S, 3], n above 0; scores are float32 [n] in [0, 1]. It may be called by several threads
-    at a time. Making it takes seconds; no size of a batch has to be compiled.
-
-    Args:
-        network: computes in float32 here, whatever its dtype.
-        params: its parameters, host arrays.
-        image_size: side S of the images, in pixels.
-
-    Raises:
-        ImportError: a package of the extra `export` is not installed.
+    `images` are uint8 [n, S, S, 3], n above 0, S = `image_size`; scores are float32 [n] in [0, 1]. Several threads may
+    call it at a time. Raises ImportError if a package of the extra `export` is missing.
     """
     formats.check_installed("onnx")
     session = formats.session(formats.build_onnx(Graph(network, params, image_size), {}))
 
     def forward(images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
         size = min(batch_size, _FEW)
-        batches = tqdm(
-            range(0, len(images), size), desc=progress, unit="batch", disable=None if progress else True, leave=False
-        )
-        return np.concatenate([session.run(["blur"], {"images": images[start : start + size]})[0] for start in batches])
+        starts = range(0, len(images), size)
+        bar = tqdm(starts, desc=progress, unit="batch", disable=None if progress else True, leave=False)
+        return np.concatenate([session.run(["blur"], {"images": images[start : start + size]})[0] for start in bar])
 
     return forward

@@ -1,4 +1,4 @@
-"""An exported file and what stands beside it, written only once the file has been run and found right."""
+"""Writes an exported file, its model card and its metadata, once the file gives the scores of the run."""
 
 import json
 import os
@@ -7,15 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from blur_jax.data import files
-from blur_jax.export import card, formats, metadata, verification
+from blur_jax.export import card, formats, metadata
 from blur_jax.export.graph import Graph
+from blur_jax.metrics.calibration import Calibration, to_columns
 from blur_jax.runs import run_dir
+
+TOLERANCE = 1e-5  # The largest difference allowed, as a share of the range of a column.
+BATCHES = (1, 6)  # Batch sizes to try, because a graph may have a fixed batch size by mistake.
 
 
 def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
-    """Returns where an export goes: the file, its model card and, where the format has no place for them, metadata."""
+    """Returns the paths of the file, its model card and, if the format has no place for it, its metadata."""
     file = pathlib.Path(output)
     beside = [file.with_name(f"{file.name}.README.md")]
     if formats.FORMATS[format].read_metadata is None:
@@ -24,13 +29,13 @@ def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
 
 
 def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
-    """Raises ValueError or ImportError where an export cannot work, before anything is loaded."""
+    """Raises ValueError or ImportError for an export that cannot work, before anything is loaded."""
     ending = formats.FORMATS[format].ending
     file = pathlib.Path(output)
     if file.suffix != ending:
         raise ValueError(f"--output={output} must end in {ending} for --format={format}")
     if not file.parent.is_dir():
-        raise ValueError(f"--output={output}: there is no folder {file.parent}; make it first")
+        raise ValueError(f"--output={output}: the folder {file.parent} does not exist; make it first")
     existing = [path for path in paths(output, format) if path.exists()]
     if existing and not overwrite:
         raise ValueError(f"{existing[0]} exists already; give another --output, or --overwrite to replace it")
@@ -46,31 +51,30 @@ def write(
     format: str,
     metrics: dict[str, Any] | None = None,
 ) -> float:
-    """Writes an export: the file comes last, and appears as a whole.
+    """Writes an export, the file last and whole, and returns its difference: see `largest_difference`.
 
-    Args:
-        graph: what to export.
-        described: its metadata, see metadata.py.
-        score: the scores of the run itself, to compare with: from uint8 [n, S, S, 3] to float32 [n].
-        output: path of the file.
-        format: a key of `formats.FORMATS`.
-        metrics: see `card.text`.
-
-    Returns:
-        The largest difference from the run that was seen, as a part of a column's range.
-
-    Raises:
-        ValueError: the file does not give what the run gives; nothing is written.
+    `score`, from uint8 [n, S, S, 3] to float32 [n], gives the scores of the run, and `described` the metadata. See
+    `card.text` for `metrics`. Raises ValueError, and writes nothing, if the file differs from the run.
     """
     file, *beside = paths(output, format)
     chosen, texts = formats.FORMATS[format], metadata.encode(described)
     with files.replacing(file) as name:
         temporary = pathlib.Path(name)
-        difference = _build_and_run(graph, texts, score, chosen, temporary)
-        if not difference <= verification.TOLERANCE:
+        try:
+            temporary.write_bytes(chosen.build(graph, texts))
+            run, side = chosen.open(temporary), graph.image_size
+            difference = largest_difference(run, score, image_size=side, calibration=graph.calibration)
+        except (ValueError, OSError):
+            raise
+        except Exception as error:  # Converters and runtimes raise many types, with pages of text.
+            reason = (str(error).splitlines() or [""])[0][:300]
+            raise ValueError(
+                f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
+            ) from error
+        if not difference <= TOLERANCE:
             raise ValueError(
                 f"the {format} file differs from the run by {difference:.1e} of a column's range, more than"
-                f" {verification.TOLERANCE:g}; nothing was written"
+                f" {TOLERANCE:g}; nothing was written"
             )
         if chosen.read_metadata and chosen.read_metadata(temporary) != texts:
             raise ValueError(f"the {format} file does not give back its metadata; nothing was written")
@@ -81,22 +85,33 @@ def write(
     return difference
 
 
-def _build_and_run(
-    graph: Graph,
-    texts: formats.Metadata,
-    score: Callable[[np.ndarray], np.ndarray],
-    chosen: formats.Format,
-    path: pathlib.Path,
+def sample_images(size: int) -> np.ndarray:
+    """Returns random images from blurred to sharp, uint8 [6, size, size, 3], the same at every call."""
+    rng = np.random.default_rng(0)
+    images = []
+    for grid in np.geomspace(4, size, BATCHES[-1]).astype(int):
+        coarse = rng.integers(0, 256, (grid, grid, 3), dtype=np.uint8)
+        images.append(np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)))
+    return np.stack(images)
+
+
+def largest_difference(
+    run: formats.Runner, score: Callable[[np.ndarray], np.ndarray], *, image_size: int, calibration: Calibration | None
 ) -> float:
-    """Writes a file and returns by how much it differs from the run; see `verification.largest_difference`."""
-    try:
-        path.write_bytes(chosen.build(graph, texts))
-        run = chosen.open(path)
-        return verification.largest_difference(run, score, image_size=graph.image_size, calibration=graph.calibration)
-    except (ValueError, OSError):
-        raise
-    except Exception as error:  # Converters and runtimes raise many types, with pages of text.
-        reason = (str(error).splitlines() or [""])[0][:300]
-        raise ValueError(
-            f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
-        ) from error
+    """Runs a file on random images and returns its largest difference from `score`, as a share of a column's range.
+
+    `score` and `calibration` are those of the run. Raises ValueError for other columns, shapes or dtypes.
+    """
+    images, differences = sample_images(image_size), []
+    for count in BATCHES:
+        columns = run(images[:count])
+        # The other columns are compared at the file's own blur, because a percentile may be arbitrarily steep.
+        wanted = to_columns(np.asarray(columns["blur"]), calibration) | {"blur": score(images[:count])}
+        if set(columns) != set(wanted):
+            raise ValueError(f"the file gives the columns {list(columns)} instead of {list(wanted)}")
+        for name, column in columns.items():
+            if column.shape != (count,) or column.dtype != np.float32:
+                raise ValueError(f"the file gives {name} as {column.dtype} {list(column.shape)} for {count} images")
+            (low, high), _ = metadata.COLUMNS[name]
+            differences.append(np.abs(column - wanted[name]).max() / (high - low))
+    return float(np.max(differences))  # NaN if any difference is NaN.

@@ -13,24 +13,29 @@ from blur_jax.runs import command_line
 _DESCRIPTION = """\
 Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with everything below it), a glob, a
 list (.csv with a column name, and maybe x,y,width,height; names are relative to the list's folder), or - for paths on
-standard input. Every picture becomes a row; if it cannot be scored, the row says why. After an interruption the same
-command continues. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
+standard input. Every picture becomes a row; the row of a picture that cannot be scored gives the reason. The same
+command continues after an interruption. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m blur_jax.score", description=_DESCRIPTION)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="what to score")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures to score")
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
     parser.add_argument("--output", required=True, metavar="FILE", help="the table: .csv, .jsonl or .parquet")
     parser.add_argument("--sheet", metavar="FILE.html", help="a page with pictures sorted by score")
-    parser.add_argument("--keep-below", type=_unit, metavar="T", help="keep pictures below it; else RUN's threshold")
-    parser.add_argument("--anchor", type=_unit, metavar="B", help="blur to compare with; else the reference's median")
+    parser.add_argument("--keep-below", type=_unit, metavar="T", help="keep pictures below T; default: RUN's threshold")
+    parser.add_argument(
+        "--anchor", type=_unit, metavar="B", help="blur to compare with; default: the reference's median"
+    )
     parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="the I-th of N parts, I from 0")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="pictures scored at a time")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="threads that decode; else one for each core")
-    parser.add_argument("--backend", choices=["xla", "onnx"], default="xla", help="what computes: docs/export.md")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads that decode; default: one per core")
+    parser.add_argument(
+        "--backend", choices=["xla", "onnx"], default="xla", help="runtime of the network: docs/export.md"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a table of other scores")
-    return parser
+    return command_line.run(parser, _score, argv)
 
 
 def _unit(text: str) -> float:
@@ -42,7 +47,7 @@ def _unit(text: str) -> float:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text!r}")
     return int(text)
 
 
@@ -53,11 +58,6 @@ def _shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return command_line.run(_parser(), _score, argv)
-
-
 def _score(arguments: argparse.Namespace) -> int:
     from blur_jax.runs import distributed, program_cache
     from blur_jax.score import inputs, progress, session, tables
@@ -65,24 +65,20 @@ def _score(arguments: argparse.Namespace) -> int:
 
     tables.check_ending(arguments.output)
     if arguments.sheet and not arguments.sheet.lower().endswith((".html", ".htm")):
-        raise ValueError(f"{arguments.sheet}: --sheet is a page; its name ends in .html")
-    pictures = inputs.Inputs(arguments.paths, shard=arguments.shard, standard_input=sys.stdin.buffer)
-    # Rows say what is wrong with a picture; Pillow's own warnings would break the progress bar.
+        raise ValueError(f"--sheet={arguments.sheet} must end in .html")
+    pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)
+    # The rows report bad pictures; Pillow's own warnings would break the progress bar.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     program_cache.keep_programs()
     distributed.divide_cpu()
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
     if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
-        raise ValueError(f"{scorer.path} has no calibration for --anchor: it had too few validation pairs")
+        raise ValueError(f"--anchor: {scorer.path} had too few validation pairs to be calibrated; leave out --anchor")
     threshold = scorer.threshold if arguments.keep_below is None else None
+    source = {"checkpoint": scorer.fingerprint, "backend": arguments.backend, "folder": os.getcwd()}
     job = session.Job(
         output=arguments.output,
-        source={
-            "checkpoint": scorer.fingerprint,
-            "backend": arguments.backend,
-            "folder": os.getcwd(),
-            **pictures.identity(),
-        },
+        source=source | pictures.identity(),
         meaning={
             "checkpoint": {"path": scorer.path, "step": scorer.step, "fingerprint": scorer.fingerprint},
             "preprocessing": scorer.preprocessing.to_dict(),

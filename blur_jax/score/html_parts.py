@@ -1,4 +1,4 @@
-"""The skeleton and the parts of every HTML page: escaped texts, tables that scroll on a phone, one style."""
+"""The parts that all HTML pages share: a skeleton, one style, escaped text, tables that scroll on a phone."""
 
 import html
 from collections.abc import Iterable
@@ -32,13 +32,7 @@ code { overflow-wrap: break-word; }
 
 
 def page(title: str, body: str, style: str = "") -> str:
-    """Returns a whole page, which runs no scripts and loads nothing.
-
-    Args:
-        title: of the page, and its headline; a plain text.
-        body: what follows the headline, HTML.
-        style: CSS of this page, after that of all pages.
-    """
+    """Returns a page that runs no scripts and loads no files: `title` is plain text, `body` is HTML, `style` is CSS."""
     title = escape(title)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -53,44 +47,36 @@ def page(title: str, body: str, style: str = "") -> str:
 
 
 def escape(text: object) -> str:
-    """Returns a text that a user may have chosen, fit for HTML."""
     return html.escape(str(text))
 
 
 def path(text: object) -> str:
-    """Returns `escape` of a path or a command, which may be wrapped after each slash and nowhere inside its words."""
+    """Returns an escaped path or command that wraps only after slashes."""
     return escape(text).replace("/", "/<wbr>")
 
 
 def table(heads: Iterable[str], rows: Iterable[str], heading: str = "") -> str:
-    """Returns a table, in a container that scrolls where the screen is narrower.
-
-    Args:
-        heads: of the columns, HTML; none leave out the line of heads.
-        rows: from "<tr" on, HTML.
-        heading: above the table, HTML.
-    """
+    """Returns a table that scrolls on a narrow screen: HTML of column heads, rows (from "<tr") and a heading."""
     line = "".join(f"<th>{head}" for head in heads)
     title = f"<h3>{heading}</h3>" if heading else ""
     return f"<div>{title}<div class=wide><table>{line}{''.join(rows)}</table></div></div>"
 
 
 def row(cells: Iterable[object], kind: str = "") -> str:
-    """Returns a row of a table from its cells, HTML; the first is a name and may be wrapped."""
+    """Returns a table row from its cells, HTML; the first cell is a name and may wrap."""
     first, *others = map(str, cells)
     return f"<tr{f' class={kind}' * bool(kind)}><td class=name>{first}" + "".join(f"<td>{cell}" for cell in others)
 
 
 def fields(values: dict[str, object]) -> str:
-    """Returns a table of {name: value} for reading, both plain texts."""
+    """Returns a table of {name: value}, both plain text."""
     return table((), (f"<tr><th>{escape(name)}<td class=long>{path(value)}" for name, value in values.items()))
 
 
 def details(summary: str, content: str) -> str:
-    """Returns something that is shown at a click: `summary` and `content` are HTML."""
+    """Returns HTML that shows `content` when the reader clicks `summary`, both HTML."""
     return f"<details><summary>{summary}</summary>{content}</details>"
 
 
 def percent(share: float) -> str:
-    """Returns a share in [0, 1] as a percentage to one decimal."""
     return f"{100 * share:.1f}%"

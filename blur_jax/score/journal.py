@@ -1,4 +1,4 @@
-"""The rows that the scoring command has finished, so that the same command continues where it was interrupted."""
+"""A record of finished rows, with which an interrupted scoring command continues."""
 
 import itertools
 import json
@@ -26,19 +26,13 @@ class Row(NamedTuple):
 class Journal:
     """A hidden file beside the output: a header that describes the job, then a JSON line for each input, in order.
 
-    Rows are only appended. A kill loses what was not flushed, and at worst leaves half a line, which is ignored.
+    Rows are only appended. A kill may leave half a line, which is ignored.
     """
 
     def __init__(self, output: str, header: Mapping[str, Any]) -> None:
-        """Opens the journal of an output, or starts it.
+        """Opens or creates the journal of a table; `header` is everything that the rows depend on, as JSON values.
 
-        Args:
-            output: the path of the table.
-            header: everything that the rows depend on, JSON-serializable.
-
-        Raises:
-            ValueError: it belongs to another job, or another process is writing it.
-            OSError: it cannot be written.
+        Raises ValueError if the journal belongs to another job, or another process is writing it.
         """
         self.path = path_of(output)
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))
@@ -62,37 +56,32 @@ class Journal:
             header = read_json(line)
             different = [key for key in self._header if header.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: damaged; remove it to start again") from error
+            raise ValueError(f"{self.path}: the first line is damaged; remove it to start again") from error
         if different:
             differences = "; ".join(
                 f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with other options ({differences}). Run that command"
-                " again to finish it, remove the file to give it up, or give another --output"
+                " again to finish it, remove the file to discard its rows, or give another --output"
             )
 
     def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
-        """Keeps the rows of the first `inputs`, as far as both agree, and drops the others.
+        """Keeps the rows that agree with the first `inputs`, drops the others, and returns the remaining inputs.
 
-        Only full batches are kept, so the batches that follow, and their scores to the bit, are those of an
-        undisturbed run.
-
-        Args:
-            inputs: all inputs.
-            batch_size: inputs in a batch.
-            keep: called with the rows of each batch that is kept.
-
-        Returns:
-            the inputs that remain to be scored.
+        Only full batches are kept, so that the following batches have the same scores to the bit as without an
+        interruption. `keep` is called with the rows of each kept batch.
         """
         inputs = iter(inputs)
         self._file.seek(0)
         end = len(self._file.readline())
         while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
             lines = [self._file.readline() for _ in batch]
-            rows = [_parse(line) for line in lines]
-            if not all(row and row[:2] == picture for row, picture in zip(rows, batch)):
+            try:
+                rows = [_parse(line) for line in lines]
+            except ValueError:
+                break
+            if [row[:2] for row in rows] != batch:
                 break
             keep(rows)
             end += sum(map(len, lines))
@@ -101,18 +90,16 @@ class Journal:
         return itertools.chain(batch, inputs)
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Adds rows and hands them to the operating system, so a kill loses none of them."""
+        """Adds rows and flushes them, so that a kill loses none."""
         self._file.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
         self._file.flush()
 
     def __iter__(self) -> Iterator[Row]:
-        """Yields all rows."""
         with open(self.path, "rb") as file:
             file.readline()
             yield from map(_parse, file)
 
     def remove(self) -> None:
-        """Removes the file, whose rows are in the output now."""
         os.unlink(self.path)
 
     def __enter__(self) -> "Journal":
@@ -123,17 +110,15 @@ class Journal:
 
 
 def path_of(output: str) -> str:
-    """Returns the path of the journal of an output."""
     folder, name = os.path.split(output)
     return os.path.join(folder, f".{name}.partial")
 
 
-def _parse(line: bytes) -> Row | None:
-    """Returns a row; None for half a line, or one that a failing disk has damaged."""
-    try:
-        name, box, blur, error = read_json(line) if line.endswith(b"\n") else None
-        row = Row(name, None if box is None else tuple(box), blur, error)
-    except (ValueError, TypeError):
-        return None
-    scored = isinstance(blur, float) and error is None
-    return row if isinstance(name, str) and (scored or (blur is None and isinstance(error, str))) else None
+def _parse(line: bytes) -> Row:
+    """Returns a row; raises ValueError for half a line, or one that a failing disk has damaged."""
+    match read_json(line) if line.endswith(b"\n") else None:
+        case [str(name), None | [*_] as box, float(blur), None]:
+            return Row(name, box and tuple(box), blur, None)
+        case [str(name), None | [*_] as box, None, str(error)]:
+            return Row(name, box and tuple(box), None, error)
+    raise ValueError("the row is damaged")

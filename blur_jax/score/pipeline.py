@@ -1,4 +1,4 @@
-"""A stream of pictures through threads that decode and devices that score, in order and in bounded memory."""
+"""Scores a stream of pictures in order and in bounded memory: threads decode while devices score."""
 
 import collections
 import itertools
@@ -20,12 +20,7 @@ _AHEAD = 3  # Batches in progress at a time.
 
 
 class Scored(NamedTuple):
-    """The score of a picture, or why it has none: one of the two is None.
-
-    Attributes:
-        blur: in [0, 1], larger is blurrier.
-        error: a reason, for people, that does not name the picture.
-    """
+    """A blur score in [0, 1], larger is blurrier, or the reason why it is missing; one of the two is None."""
 
     blur: float | None
     error: str | None
@@ -39,20 +34,14 @@ def score_each(
     batch_size: int,
     threads: int | None = None,
 ) -> Iterator[tuple[Key, Scored]]:
-    """Scores a stream of pictures, reading at most three batches ahead.
+    """Scores a stream of (key, picture, box) in order, reading at most three batches ahead, and yields (key, result).
 
     Args:
-        pictures: (key, picture, box). The key comes back with the score; the picture is dropped once it is prepared.
-        prepare: from a picture and a box to uint8 [S, S, 3]; called in threads. What it raises becomes an error.
-        forward: from uint8 [n, S, S, 3] to float32 [n]; called in one thread, a batch at a time.
-        batch_size: images in a batch.
-        threads: how many prepare; None takes one for each core. Each holds a whole picture in memory.
-
-    Yields:
-        (key, result), in the order of `pictures`.
-
-    Raises:
-        ValueError: the batch size or the number of threads is not above 0.
+        pictures: the stream; a picture is dropped once it is prepared.
+        prepare: from a picture and a box to uint8 [S, S, 3]; called in threads. An exception becomes an error.
+        forward: from uint8 [n, S, S, 3] to float32 [n]; called in one thread.
+        batch_size: images per batch, 1 or more.
+        threads: number of threads that prepare, 1 or more; None takes one per core. Each holds one whole picture.
     """
     threads = available_cores() if threads is None else threads
     if batch_size < 1 or threads < 1:
@@ -63,7 +52,7 @@ def score_each(
 def _score_each(
     pictures: Iterator[tuple], prepare: Callable, forward: Callable, batch_size: int, threads: int
 ) -> Iterator[tuple[Any, Scored]]:
-    free = threading.Semaphore(2 * threads)  # Bounds the pictures that are taken but not cut down to S x S yet.
+    free = threading.Semaphore(2 * threads)  # Bounds the whole pictures in memory.
     running = collections.deque()
     pool, device = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
 
@@ -81,13 +70,12 @@ def _score_each(
         while running:
             yield from running.popleft().result()
     finally:
-        # The images first: a batch waits for its images.
+        # A batch waits for its images, so their pool ends first.
         pool.shutdown(cancel_futures=True)
         device.shutdown(cancel_futures=True)
 
 
 def _try(prepare: Callable, picture: Picture, box: Box | None) -> np.ndarray | str:
-    """Returns the image, or why there is none."""
     try:
         return prepare(picture, box)
     except FileNotFoundError:
@@ -104,7 +92,7 @@ def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list
     errors = [image if isinstance(image, str) else None for image in prepared]
     if all(errors):
         return [(key, Scored(None, error)) for key, error in zip(keys, errors)]
-    # Bad pictures keep their places, so an interrupted run has the same batches as an undisturbed one.
+    # Black images take the places of bad pictures, so that an interruption does not change the batches.
     black = np.zeros_like(prepared[errors.index(None)])
     blur = forward(np.stack([image if error is None else black for image, error in zip(prepared, errors)])).tolist()
     scored = [Scored(value, None) if error is None else Scored(None, error) for value, error in zip(blur, errors)]
@@ -112,5 +100,5 @@ def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list
 
 
 def available_cores() -> int:
-    """Returns how many cores this process may use, which a batch system may have limited."""
+    """Returns the number of cores that this process may use, which a batch system may limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

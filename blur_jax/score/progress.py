@@ -1,4 +1,4 @@
-"""The progress of scoring on a terminal: pictures done, rate and time left."""
+"""A progress bar for scoring: pictures done, rate and time left."""
 
 import contextlib
 import sys
@@ -11,12 +11,14 @@ from tqdm import tqdm
 class Progress:
     """A bar on standard error, if that is a terminal.
 
-    It appears with the first batch, so that compilation does not lower the rate. A thread counts the total.
+    It appears after the first batch, so that compilation does not lower the rate. A thread counts the total.
     """
 
     def __init__(self, inputs: Iterable) -> None:
-        """Starts counting the inputs."""
-        self._before, self._done, self._total, self._bar = None, 0, None, None
+        self._before: int | None = None
+        self._total: int | None = None
+        self._bar: tqdm | None = None
+        self._done = 0
         self._shown = sys.stderr.isatty()
         if self._shown:
             print("compiling ...", end="\r", file=sys.stderr, flush=True)
@@ -28,22 +30,21 @@ class Progress:
             self._total = sum(1 for _ in inputs)
 
     def __call__(self, done: int) -> None:
-        """Shows that `done` inputs are done; the first call says how many were done before."""
+        """Shows the number of inputs that are done; the first call gives the number done by an earlier command."""
         self._done = done
         if self._before is None:
             self._before = done
-        elif self._shown and self._bar is None:
-            self._bar = tqdm(initial=done, total=self._total, desc="scoring", unit="picture", smoothing=0.1)
-        elif self._shown:
+        elif self._bar is not None:
             self._bar.total = self._total
             self._bar.update(done - self._bar.n)
+        elif self._shown:
+            self._bar = tqdm(initial=done, total=self._total, desc="scoring", unit="picture", smoothing=0.1)
 
     @property
     def fresh(self) -> int:
-        """How many inputs are done that were not done before."""
+        """The number of inputs that this command has done."""
         return self._done - (self._before or 0)
 
     def close(self) -> None:
-        """Ends the bar."""
         if self._bar is not None:
             self._bar.close()

@@ -1,4 +1,4 @@
-"""Scoring pictures with a trained run: what a notebook or a program calls.
+"""Scores pictures with a trained run, from a notebook or a program.
 
 scorer = blur_jax.load_scorer("runs/demo")
 scores = scorer.score(["a.jpg", "b.jpg"])
@@ -8,7 +8,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -31,11 +31,11 @@ GivenPair = TypeVar("GivenPair", bound=Pair)
 class Scorer:
     """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
 
-    It uses all devices. In a program of several processes, all of them must make the same calls.
+    It uses all devices. In a program of several processes, all processes must make the same calls.
 
     Attributes:
-        preprocessing: the crop and resize protocol of the training data; applied to every picture.
-        calibration: what the scores mean; None where it was not fitted.
+        preprocessing: the crop and resize protocol of the training data, applied to every picture.
+        calibration: the meaning of the scores; None if the run was not calibrated.
         fingerprint: 16 hex digits that name the parameters.
         config: the config of the run.
         step: the number of updates behind the parameters.
@@ -43,15 +43,7 @@ class Scorer:
     """
 
     def __init__(self, saved: checkpoints.Checkpoint, forward: Forward | None = None) -> None:
-        """Reads the parameters.
-
-        Args:
-            saved: the checkpoint.
-            forward: what runs its network; None takes JAX, on all devices.
-
-        Raises:
-            checkpoints.CheckpointError: the parameters cannot be used.
-        """
+        """Reads the parameters, or raises `checkpoints.CheckpointError`; without `forward`, JAX runs the network."""
         model, params = distributed.everywhere(checkpoints.load_network, saved)
         self.preprocessing, self.calibration = saved.preprocessing, saved.calibration
         self.config, self.step, self.path = saved.config, saved.step, saved.path
@@ -60,7 +52,7 @@ class Scorer:
 
     @functools.cached_property
     def threshold(self) -> Threshold | None:
-        """The threshold of the run; None where it has none. Raises ValueError where it is of another checkpoint."""
+        """The threshold of the run, or None; raises ValueError if it belongs to another checkpoint."""
         return read_threshold(self.path, checkpoint=self.fingerprint)
 
     def score(
@@ -73,7 +65,7 @@ class Scorer:
                 shape [H, W], [H, W, 3] or [H, W, 4], of any sizes. A generator is read as scoring proceeds.
             boxes: (x, y, width, height) of the face in each picture, in pixels of the upright picture; None takes
                 whole pictures.
-            batch_size: pictures that are scored at a time; it does not change the scores.
+            batch_size: pictures scored at a time; it does not change the scores.
 
         Returns:
             float32 [n], in [0, 1], larger is blurrier.
@@ -95,21 +87,17 @@ class Scorer:
     def score_each(
         self, pictures: Iterable[GivenPair], *, batch_size: int = 64, threads: int | None = None
     ) -> Iterator[tuple[GivenPair, Scored]]:
-        """Scores a stream of pictures, however long, of which some may be bad.
+        """Scores a stream of any length; a bad picture yields a reason instead of a score.
 
-        Pictures are read at most three batches ahead, and decoded in threads while the devices compute. A score does
-        not depend on what else is in the stream.
+        Pictures are read at most three batches ahead, and decoded in threads while the devices compute.
 
         Args:
-            pictures: (picture, box) as of `score`. A picture in memory stays there until it is yielded.
-            batch_size: pictures that are scored at a time.
-            threads: how many decode; None takes one for each core. Each holds a whole picture in memory.
+            pictures: (picture, box) as in `score`. A picture in memory stays there until it is yielded.
+            batch_size: pictures scored at a time, 1 or more.
+            threads: number of threads that decode, 1 or more; None takes one per core. Each holds one whole picture.
 
         Yields:
-            ((picture, box) as given, result), in order.
-
-        Raises:
-            ValueError: the batch size or the number of threads is not above 0.
+            ((picture, box), result), in order.
         """
         return self._score_each(((pair, *pair) for pair in pictures), batch_size, threads)
 
@@ -118,28 +106,19 @@ class Scorer:
         return pipeline.score_each(pictures, self.prepare, forward, batch_size=batch_size, threads=threads)
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
-        """Does to a picture what was done to the training pictures; see `preprocessing.prepare`."""
+        """Crops and resizes a picture as in training; see `preprocessing.prepare`."""
         return preprocessing.prepare(picture, box, self.preprocessing)
 
     def score_images(self, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
-        """Scores images that are cropped and resized already.
+        """Scores images that `prepare` returns: uint8 [n, S, S, 3] -> float32 [n], in [0, 1], larger is blurrier.
 
-        Args:
-            images: uint8 [n, S, S, 3].
-            batch_size: images in a batch over all devices.
-            progress: label of a progress bar; None shows none.
-
-        Returns:
-            float32 [n], in [0, 1], larger is blurrier.
-
-        Raises:
-            ValueError: the images have another dtype or size.
+        `batch_size` images go to all devices together; `progress` labels a bar. Raises ValueError for other images.
         """
         side = self.preprocessing.image_size
         if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
             raise ValueError(
-                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; `prepare` makes"
-                " one from a picture"
+                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; make them with"
+                " Scorer.prepare"
             )
         if not len(images):
             return np.zeros(0, np.float32)
@@ -148,18 +127,13 @@ class Scorer:
     def columns(
         self, blur: np.ndarray, *, anchor: float | None = None, keep_below: float | None = None
     ) -> dict[str, np.ndarray]:
-        """Returns what is reported of scores; see `calibration.to_columns`.
+        """Returns the columns of a table of scores, {column: [n]}; see `calibration.to_columns`.
 
         Args:
-            blur: float32 [n], scores of this scorer; NaN where there is none.
+            blur: float32 [n], scores of this scorer; NaN for a missing score.
             anchor: a score to compare with; None takes the median of the calibration's reference.
-            keep_below: a threshold; None takes that of the run.
-
-        Returns:
-            {column: [n]}; with a threshold, "keep" last: "keep" where blur < keep_below, "discard", "" without a score.
-
-        Raises:
-            ValueError: the threshold of the run is of another checkpoint.
+            keep_below: a threshold; None takes that of the run. With a threshold the last column is "keep": "keep"
+                if blur < keep_below, else "discard"; "" for a missing score.
         """
         columns = calibration.to_columns(blur, self.calibration, anchor=anchor)
         if keep_below is None and self.threshold is not None:
@@ -170,7 +144,7 @@ class Scorer:
 
 
 def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None) -> Iterator[Pair]:
-    """Checks what `Scorer.score` was given, before anything is scored, and joins it."""
+    """Pairs the arguments of `Scorer.score`; checks them before anything is scored."""
     single = isinstance(pictures, (str, bytes, os.PathLike, Image.Image))
     if single or (isinstance(pictures, np.ndarray) and pictures.ndim < 4) or not isinstance(pictures, Iterable):
         raise ValueError(
@@ -180,15 +154,16 @@ def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None)
     if boxes is None:
         return zip(pictures, itertools.repeat(None))
     if isinstance(pictures, Sized) and isinstance(boxes, Sized) and len(pictures) != len(boxes):
-        raise ValueError(f"there are {len(boxes)} boxes for {len(pictures)} pictures")
+        raise ValueError(f"score got {len(boxes)} boxes for {len(pictures)} pictures; give one box or None for each")
     return _joined(pictures, boxes)
 
 
 def _joined(pictures: Iterable[Picture], boxes: Iterable[Box | None]) -> Iterator[Pair]:
-    nothing = object()
+    nothing: Any = object()
     for picture, box in itertools.zip_longest(pictures, boxes, fillvalue=nothing):
         if picture is nothing or box is nothing:
-            raise ValueError(f"there are more {'boxes than pictures' if picture is nothing else 'pictures than boxes'}")
+            more = "boxes than pictures" if picture is nothing else "pictures than boxes"
+            raise ValueError(f"score got more {more}; give one box or None for each picture")
         yield picture, box
 
 
@@ -196,14 +171,14 @@ def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
     """Loads a scorer on any machine, whatever devices trained it.
 
     Args:
-        path: a run directory (its best checkpoint by validation is taken) or one checkpoint, `checkpoints/<step>`.
-        backend: what computes: "xla", on all devices; or "onnx", onnxruntime on the CPU, which is faster for some
-            networks (docs/export.md) and gives the same scores to 1e-5.
+        path: a run directory, for its best checkpoint by validation, or one checkpoint, `checkpoints/<step>`.
+        backend: "xla", on all devices; or "onnx", onnxruntime on the CPU, which is faster for some networks
+            (docs/export.md) and gives the same scores to 1e-5.
 
     Raises:
-        checkpoints.CheckpointError: there is no usable checkpoint.
+        checkpoints.CheckpointError: no checkpoint is usable.
         ImportError: the backend needs a package of the extra `export`.
-        ValueError: there is no such backend.
+        ValueError: the backend is unknown.
     """
     if backend not in ("xla", "onnx"):
         raise ValueError(f"backend={backend!r} is unknown; use 'xla' or 'onnx'")

@@ -1,4 +1,4 @@
-"""Scoring into a table: continues where it was interrupted, and writes beside the table what it holds."""
+"""Scores pictures into a table, continues after an interruption, and describes the table in a file beside it."""
 
 import array
 import dataclasses
@@ -19,47 +19,30 @@ from blur_jax.score.inputs import Input
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
+_REPLACE = "give --overwrite to score again and replace it, or another --output"
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What to write, and what it depends on.
+    """The outputs of a command, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
 
-    Attributes:
-        output: the table, in the format of its ending.
-        source: what the scores depend on, {name: JSON value}; a job continues only what was interrupted with the same.
-        meaning: what else the statement says, {name: JSON value}.
-        anchor: a score to compare with; None takes the median of the calibration's reference.
-        keep_below: the threshold; None leaves out the column "keep".
-        sheet: a page to write, see `sheet.write`; None writes none.
-        batch_size: pictures that are scored, and journaled, at a time.
-        threads: how many decode; None takes one for each core.
-    """
-
-    output: str
-    source: Mapping[str, Any]
-    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    output: str  # The path of the table.
+    source: Mapping[str, Any]  # JSON values that the scores depend on; a job continues only one with the same source.
+    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Further JSON values for the statement.
     anchor: float | None = None
-    keep_below: float | None = None
-    sheet: str | None = None
+    keep_below: float | None = None  # None leaves out the column "keep".
+    sheet: str | None = None  # The path of the page of `sheet.write`.
     batch_size: int = 64
     threads: int | None = None
 
     def stated(self) -> dict[str, Any]:
-        """Returns what distinguishes the table of this job from that of another, as JSON gives it back."""
-        depends = {"source": self.source, "anchor": self.anchor, "keep_below": self.keep_below}
-        return json.loads(json.dumps(depends))
+        """Returns all options that the table depends on, after a round trip through JSON."""
+        return json.loads(json.dumps({"source": self.source, "anchor": self.anchor, "keep_below": self.keep_below}))
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The counts of a table.
-
-    Attributes:
-        rows: the number of inputs.
-        failed: how many of these have no score.
-        with_boxes: whether any has a box.
-        inputs: a hash of names and boxes, in order.
-    """
+    """The number of rows, of rows without a score, whether any row has a box, and a hash of names and boxes."""
 
     rows: int
     failed: int
@@ -67,60 +50,44 @@ class Summary:
     inputs: str
 
     def __str__(self) -> str:
-        reasons = "; the column reason says why" if self.failed else ""
+        reasons = "; the column reason says why" * (self.failed > 0)
         return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
 
 
 def statement_path(output: str) -> str:
-    """Returns the path of the statement of a table."""
     return f"{output}.json"
 
 
 def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
-    """Returns the summary of a job whose table is complete; None where there is something to do.
+    """Returns the summary of a complete table, or None if the table is missing or incomplete.
 
-    Raises:
-        ValueError: there is a table of another job or of other inputs, or one without the sheet of this job.
+    Raises ValueError if the table belongs to another job or other inputs, or its sheet is missing.
     """
     if not os.path.lexists(job.output) or os.path.exists(path_of(job.output)):
         return None
+    statement = statement_path(job.output)
     try:
-        with open(statement_path(job.output), encoding="utf-8") as file:
+        with open(statement, encoding="utf-8") as file:
             stated = read_json(file.read())
         different = [key for key, value in job.stated().items() if stated[key] != value]
         summary = Summary(**stated["summary"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{job.output} is there already, and {statement_path(job.output)} does not say what it holds; give"
-            " --overwrite to replace it, or another --output"
-        ) from error
+        raise ValueError(f"{job.output} exists, but {statement} is missing or damaged; {_REPLACE}") from error
     if different:
-        raise ValueError(
-            f"{job.output} is there already, with another {', '.join(different)} (see {statement_path(job.output)});"
-            " give --overwrite to replace it, or another --output"
-        )
+        raise ValueError(f"{job.output} exists with another {', '.join(different)} (see {statement}); {_REPLACE}")
     tally = _Tally()
     tally.add(Row(*picture, None, None) for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
-        raise ValueError(
-            f"{job.output} is there already, with {summary.rows:,} rows, and there are {now.rows:,} other inputs now;"
-            " give --overwrite to score them all again, or another --output"
-        )
+        counts = f"{summary.rows:,} rows of other inputs, and this command has {now.rows:,} inputs"
+        raise ValueError(f"{job.output} holds {counts}; {_REPLACE}")
     if job.sheet and not os.path.exists(job.sheet):
-        raise ValueError(
-            f"{job.output} is there already, and {job.sheet}, which is written with it, is not; give --overwrite"
-            " to score again, or another --output"
-        )
+        raise ValueError(f"{job.output} exists, but {job.sheet}, which is written with it, is missing; {_REPLACE}")
     return summary
 
 
 class _Tally:
-    """What the outputs need to know of all rows before they are written, gathered while the rows pass by.
-
-    Attributes:
-        blur: four bytes for each row; NaN where there is no score.
-    """
+    """Facts about all rows, gathered row by row; `blur` holds four bytes for each, NaN for a missing score."""
 
     def __init__(self) -> None:
         self.blur = array.array("f")
@@ -140,15 +107,8 @@ class _Tally:
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
     """Scores all inputs, or those that an interrupted run of the same job has left, and writes the outputs.
 
-    Args:
-        scorer: the scorer.
-        inputs: what to score.
-        job: what to write.
-        progress: called with the number of inputs that are done: once before the first batch, and after each batch.
-
-    Raises:
-        ValueError: the journal belongs to another job or is in use, or there is something wrong with the inputs.
-        OSError: something cannot be written.
+    `progress` is called with the number of inputs that are done, before the first batch and after each batch. Raises
+    ValueError if the journal belongs to another job or is in use.
     """
     with Journal(job.output, job.source) as journal:
         tally = _Tally()
@@ -165,7 +125,7 @@ def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable
 
 
 def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally) -> None:
-    """Writes the outputs from a single reading of the rows; the statement last, which makes them complete."""
+    """Writes the outputs while reading the rows once; the statement, which marks them complete, is last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
     names = tables.column_names(columns, with_boxes=summary.with_boxes)

@@ -1,4 +1,4 @@
-"""One HTML page with pictures sorted by score, to judge a scorer and a threshold by eye. It needs no other file."""
+"""An HTML page, in one file, of pictures sorted by score, to judge a scorer and a threshold by eye."""
 
 import base64
 import io
@@ -16,9 +16,8 @@ from blur_jax.score import html_parts
 from blur_jax.score.journal import Row
 from blur_jax.score.pipeline import available_cores
 
-_PICTURES = 200
-_FAILURES = 200
-_SIDE = 160  # Pixels of a thumbnail, at most.
+_PICTURES = _FAILURES = 200
+_SIDE = 160  # The longest side of a thumbnail in pixels.
 
 _STYLE = """
 main { max-width: 1280px; padding: 24px clamp(12px, 3vw, 40px) 48px; }
@@ -36,27 +35,18 @@ td { white-space: normal; overflow-wrap: anywhere; padding-right: 20px; } table 
 
 
 class Picks:
-    """The rows that the page shows, picked while all rows pass by.
-
-    These are at most 200 scored rows, from the lowest to the highest score, evenly spaced in their order, and the first
-    200 failures; so the same rows give the same page.
-
-    Attributes:
-        blur: float32 [scored rows].
-        failed: how many rows have no score.
-        failures: the first of these.
-    """
+    """The rows that the page shows: at most 200 scored rows, evenly spaced by rank, and the first 200 failures."""
 
     def __init__(self, blur: np.ndarray) -> None:
-        """Picks by the scores of all rows, float32 [n], NaN where there is none."""
+        """Picks by the scores of all rows, float32 [n], NaN for a missing score."""
         scored = np.flatnonzero(~np.isnan(blur))
-        self.blur, self.failed = blur[scored], len(blur) - len(scored)
+        self.blur, self.failed = blur[scored], len(blur) - len(scored)  # Scores; the number of other rows.
         self.failures: list[Row] = []
         self._indices = scored[ranked_split.sorted_sample(self.blur, _PICTURES)].tolist() if len(scored) else []
         self._rows: dict[int, Row] = {}
 
     def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Passes all rows on, in their order, and keeps those that the page shows."""
+        """Yields all rows, and keeps those that the page shows."""
         wanted = set(self._indices)
         for index, row in enumerate(rows):
             if index in wanted:
@@ -67,35 +57,31 @@ class Picks:
 
     @property
     def shown(self) -> list[Row]:
-        """The rows with pictures, by score."""
+        """The scored rows, by score."""
         return [self._rows[index] for index in self._indices]
 
 
 def write(path: str, picks: Picks, preprocessing: Preprocessing, *, keep_below: float | None, title: str) -> None:
-    """Writes the page, whole or not at all.
-
-    Args:
-        path: the file.
-        picks: what it shows; it has watched all rows.
-        preprocessing: the protocol; thumbnails show the crop that was scored.
-        keep_below: the threshold, drawn as a line; None draws none.
-        title: the headline.
-
-    Raises:
-        OSError: the page cannot be written.
-    """
+    """Writes the page, whole or not at all, with a line at the threshold; `picks.watch` has seen all rows."""
     shown = picks.shown
     with ThreadPoolExecutor(available_cores()) as pool:
         thumbnails = list(pool.map(lambda row: _thumbnail(row, preprocessing), shown))
-    line = "" if keep_below is None else _line(keep_below, picks.blur)
-    cells = "".join(_cells(shown, thumbnails, keep_below, line))
+    cells = [_cell(row, thumbnail) for row, thumbnail in zip(shown, thumbnails)]
+    if keep_below is not None:
+        kept = int(np.sum(picks.blur < keep_below))
+        counts = f"{kept:,} kept above, {len(picks.blur) - kept:,} discarded below"
+        first_discarded = sum(row.blur is not None and row.blur < keep_below for row in shown)
+        cells.insert(first_discarded, f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>")
     which = "All" if len(shown) == len(picks.blur) else f"{len(shown)} of {len(picks.blur):,}"
-    body = _body(which, cells, _failed(picks))
+    body = f"""<p>{which} pictures, row by row from the sharpest to the most blurred, evenly spaced in their order. The
+number is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
+<div class=grid>{"".join(cells)}</div>
+{_failed(picks)}"""
     run_dir.write_atomically(path, html_parts.page(title, body, _STYLE))
 
 
 def _thumbnail(row: Row, preprocessing: Preprocessing) -> str:
-    """Returns the crop that was scored as a data URI; "" where the picture can no longer be read."""
+    """Returns the crop that was scored as a data URI; "" if the picture can no longer be read."""
     try:
         image = pictures.read_image(row.name)
         left, top, side = crop_square(image.size, row.box, preprocessing.context)
@@ -108,29 +94,10 @@ def _thumbnail(row: Row, preprocessing: Preprocessing) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _body(which: str, cells: str, failed: str) -> str:
-    return f"""<p>{which} pictures, row by row from the sharpest to the most blurred, evenly spaced in their order. The
-number is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
-<div class=grid>{cells}</div>
-{failed}"""
-
-
-def _line(keep_below: float, blur: np.ndarray) -> str:
-    kept = int(np.sum(blur < keep_below))
-    counts = f"{kept:,} kept above, {len(blur) - kept:,} discarded below"
-    return f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>"
-
-
-def _cells(shown: list[Row], thumbnails: list[str], keep_below: float | None, line: str) -> Iterator[str]:
-    kept = len(shown) if keep_below is None else sum(row.blur < keep_below for row in shown)
-    for index, (row, thumbnail) in enumerate(zip(shown, thumbnails)):
-        if index == kept:
-            yield line
-        name = html_parts.escape(row.name)
-        image = f'<img src="{thumbnail}" alt="">' if thumbnail else "<p>no longer readable</p>"
-        yield f'<figure title="{name}">{image}<figcaption><b>{row.blur:.3f}</b><bdi>{name}</bdi></figcaption></figure>'
-    if kept == len(shown):
-        yield line
+def _cell(row: Row, thumbnail: str) -> str:
+    name = html_parts.escape(row.name)
+    image = f'<img src="{thumbnail}" alt="">' if thumbnail else "<p>no longer readable</p>"
+    return f'<figure title="{name}">{image}<figcaption><b>{row.blur:.3f}</b><bdi>{name}</bdi></figcaption></figure>'
 
 
 def _failed(picks: Picks) -> str:

@@ -1,10 +1,10 @@
-"""Chooses the threshold of a run, and says how certain it is.
+"""Chooses the threshold of a run, and reports how certain it is.
 
     python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
     python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv
 
-Pictures whose blur is below the threshold are kept. It is written to RUN/threshold.json, where scoring and export read
-it. See docs/thresholds.md.
+Pictures whose blur is below the threshold are kept. Scoring and export read it in RUN/threshold.json. See
+docs/thresholds.md.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists, as for scoring")
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
-    parser.add_argument("--examples", metavar="CSV", help="name,label of pictures that a person called good or bad")
+    parser.add_argument("--examples", metavar="CSV", help="table of name,label: good or bad")
     rule = parser.add_mutually_exclusive_group(required=True)
     rule.add_argument("--discard", type=float, metavar="SHARE", help="discard this share of pictures like PHOTOS")
     rule.add_argument("--lose-good", type=float, metavar="SHARE", help="discard at most this share of good pictures")
@@ -46,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
     rules.check_share(share)
     if rule == "discard":
         source = ", ".join(arguments.pictures[:3])
-        pictures = inputs.Inputs(arguments.pictures, standard_input=sys.stdin.buffer)
+        pictures = inputs.Inputs(arguments.pictures)
     else:
         source, examples = arguments.examples, choose.read_examples(arguments.examples)
     program_cache.keep_programs()
@@ -57,8 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         chosen = choose.for_examples(loaded, examples, rule, share, **options)
     print("\n".join(chosen.lines))
-    path = write_threshold(loaded.path, chosen.threshold)
-    print(f"wrote {path}, where scoring and export read it")
+    print(f"wrote {write_threshold(loaded.path, chosen.threshold)}, where scoring and export read it")
     return 0
 
 

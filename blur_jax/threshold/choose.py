@@ -1,4 +1,4 @@
-"""Choosing a threshold for a scorer on a user's pictures: scores these, applies a rule, and says what it does."""
+"""Chooses a threshold for a scorer on a user's pictures: scores them, applies a rule, and reports its effect."""
 
 import datetime
 import os
@@ -19,31 +19,23 @@ LOSE_GOOD, KEEP_BAD = "lose-good", "keep-bad"
 
 
 class Example(NamedTuple):
-    """A picture, and whether a person called it good."""
+    """A picture, and whether a person judged it good."""
 
     picture: Input
     good: bool
 
 
 class Chosen(NamedTuple):
-    """A threshold, and lines for people that say what it does."""
+    """A threshold, and lines that describe its effect."""
 
     threshold: Threshold
     lines: list[str]
 
 
 def for_discard(scorer: Scorer, pictures: Iterable[Input], rate: float, *, source: str, batch_size: int = 64) -> Chosen:
-    """Chooses the threshold that discards a share of pictures.
+    """Chooses the threshold that discards a share of pictures, `rate` in (0, 1), for the scorer that scores them.
 
-    Args:
-        scorer: whose threshold it is.
-        pictures: what to score.
-        rate: the share, in (0, 1).
-        source: where the pictures are from, for the record.
-        batch_size: pictures in memory at a time.
-
-    Raises:
-        ValueError: too few pictures can be scored.
+    The threshold records `source`. Raises ValueError if too few pictures can be scored.
     """
     scores, outcome = _scored(scorer, pictures, batch_size)
     blur = scores[~np.isnan(scores)]
@@ -59,17 +51,9 @@ def for_examples(
 ) -> Chosen:
     """Chooses the threshold that loses few good pictures, or keeps few bad ones.
 
-    Args:
-        scorer: whose threshold it is.
-        examples: pictures that a person has judged.
-        rule: `LOSE_GOOD` discards at most `rate` of the good pictures, and as many others as that allows; `KEEP_BAD`
-            keeps at most `rate` of the bad pictures, and as many others as that allows.
-        rate: the share, in (0, 1).
-        source: where the examples are from, for the record.
-        batch_size: pictures in memory at a time.
-
-    Raises:
-        ValueError: too few pictures can be scored.
+    `LOSE_GOOD` discards at most `rate`, in (0, 1), of the good pictures, and as many others as that allows; `KEEP_BAD`
+    keeps at most `rate` of the bad pictures, and as many others as that allows. The threshold records `source`. Raises
+    ValueError if too few pictures can be scored.
     """
     scores, outcome = _scored(scorer, (example.picture for example in examples), batch_size)
     good = np.array([example.good for example in examples])
@@ -94,20 +78,15 @@ def for_examples(
 
 
 def read_examples(path: str | os.PathLike) -> list[Example]:
-    """Reads pictures that a person has judged.
+    """Reads a CSV file of pictures that a person has judged.
 
-    Args:
-        path: a CSV file with the columns name (a path, from the folder of the file) and label (good or bad), and, for
-            faces in larger pictures, x, y, width and height of the face in pixels.
-
-    Raises:
-        ValueError: the file has other columns or values; the message names the line.
-        OSError: it cannot be read.
+    Its columns are name (a path from the folder of the file), label (good or bad) and, for faces in larger pictures,
+    x, y, width and height of the face in pixels. Raises ValueError, which names the line, for other contents.
     """
     path, examples, places = os.fspath(path), [], {}
     with open(path, "rb") as file:
         for place, fields in read_table(file, path, ("name", "label")):
-            row, label = picture_lists.parse_row(place, fields), fields["label"].strip().lower()
+            row, label = picture_lists.parse_row(place, fields), (fields["label"] or "").strip().lower()
             if label not in ("good", "bad"):
                 raise LineError(place, f"the label must be good or bad, found {excerpt(fields['label'])}")
             if row in places:
@@ -115,12 +94,12 @@ def read_examples(path: str | os.PathLike) -> list[Example]:
             places[row] = place
             examples.append(Example(Input(os.path.join(os.path.dirname(path), row.name), row.box), label == "good"))
     if not examples:
-        raise ValueError(f"{path}: holds no picture; give lines such as photo.jpg,good")
+        raise ValueError(f"{path}: holds no picture; add lines such as photo.jpg,good")
     return examples
 
 
 def _scored(scorer: Scorer, pictures: Iterable[Input], batch_size: int) -> tuple[np.ndarray, str]:
-    """Returns the scores, NaN for what cannot be scored, and a line that says how many could not."""
+    """Returns the scores, float64 [n], NaN for each failure, and a line that counts the failures."""
     scores, failed = [], []
     for picture, scored in scorer.score_each(pictures, batch_size=batch_size):
         scores.append(np.nan if scored.error else scored.blur)
@@ -134,14 +113,14 @@ def _scored(scorer: Scorer, pictures: Iterable[Input], batch_size: int) -> tuple
 def _apply(rule: Callable[[np.ndarray, float], float], scores: np.ndarray, rate: float, outcome: str) -> float:
     try:
         return rule(scores, rate)
-    except ValueError as error:  # There may be too few scores because scoring failed.
+    except ValueError as error:  # Failures of scoring may leave too few scores.
         raise ValueError(f"{outcome}: {error}") from error
 
 
 def _meaning(scorer: Scorer, keep_below: float) -> str:
     columns = calibration.to_columns(np.array([keep_below]), scorer.calibration)
     text = f"keep below blur {keep_below:.4f}, that is above sharpness {columns['sharpness'][0]:.2f}"
-    if "blur_percentile" in columns:
+    if scorer.calibration is not None:
         text += f" and below percentile {columns['blur_percentile'][0]:.1f} of {scorer.calibration.reference}"
     return text
 
@@ -149,14 +128,5 @@ def _meaning(scorer: Scorer, keep_below: float) -> str:
 def _threshold(
     scorer: Scorer, keep_below: float, source: str, rule: str, target: float, reached: rules.Share
 ) -> Threshold:
-    return Threshold(
-        keep_below=keep_below,
-        source=source,
-        checkpoint=scorer.fingerprint,
-        step=scorer.step,
-        rule=rule,
-        target=target,
-        pictures=reached.total,
-        interval=(reached.low, reached.high),
-        date=datetime.date.today().isoformat(),
-    )
+    interval, date = (reached.low, reached.high), datetime.date.today().isoformat()
+    return Threshold(keep_below, source, scorer.fingerprint, scorer.step, rule, target, reached.total, interval, date)

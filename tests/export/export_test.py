@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 
 import blur_jax
 from blur_jax.export import __main__ as export
-from blur_jax.export import formats, metadata, verification
+from blur_jax.export import formats, metadata, writing
 from blur_jax.runs import checkpoints
 from blur_jax.runs.threshold import Threshold, write_threshold
 from blur_jax.score import __main__ as score
@@ -59,7 +59,7 @@ def files(run, tmp_path_factory):
 def photographs(tmp_path_factory):
     """Files of every kind that the example promises to treat as scoring does."""
     folder = tmp_path_factory.mktemp("photographs")
-    image = Image.fromarray(np.tile(verification.sample_images(64)[3], (1, 2, 1))[:, :90])
+    image = Image.fromarray(np.tile(writing.sample_images(64)[3], (1, 2, 1))[:, :90])
     image.save(folder / "wide.png")
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
@@ -149,7 +149,7 @@ def test_a_scorer_on_onnxruntime_gives_the_same(run, scorer, photographs):
     [
         ("scorer.onnx", {}, r"scorer\.onnx exists already; give another --output, or --overwrite"),
         ("scorer.onnx", {"format": "stablehlo"}, r"scorer\.onnx must end in \.stablehlo for --format=stablehlo"),
-        ("nowhere/scorer.onnx", {}, "there is no folder .*nowhere"),
+        ("nowhere/scorer.onnx", {}, "the folder .*nowhere does not exist"),
         ("new.onnx", {"checkpoint": "nowhere"}, "nowhere: no checkpoint here"),
     ],
 )

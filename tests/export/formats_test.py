@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from blur_jax.data.preprocessing import Preprocessing
-from blur_jax.export import card, formats, metadata, onnx_backend, verification, writing
+from blur_jax.export import card, formats, metadata, onnx_backend, writing
 from blur_jax.export.graph import Graph
 from blur_jax.metrics.calibration import Calibration, to_columns
 from blur_jax.models import backbones
@@ -59,7 +59,7 @@ def exported(request, tmp_path_factory, lite0, described):
 
 
 def images_of(count):
-    return np.resize(verification.sample_images(SIZE), (count, SIZE, SIZE, 3))
+    return np.resize(writing.sample_images(SIZE), (count, SIZE, SIZE, 3))
 
 
 def test_any_batch_size_gives_what_the_network_gives(exported, lite0):

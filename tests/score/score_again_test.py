@@ -58,7 +58,7 @@ def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys,
 def test_a_file_of_unknown_source_is_replaced_only_when_told(run, photos, capsys):
     (photos.parent / "scores.csv").write_text("mine")
     assert command(run, "photos") == 2
-    assert "does not say what it holds; give --overwrite" in capsys.readouterr().err
+    assert "scores.csv.json is missing or damaged; give --overwrite" in capsys.readouterr().err
     assert open_text("scores.csv") == "mine"
     assert command(run, "photos", "--overwrite") == 0
 
@@ -67,20 +67,20 @@ def test_new_pictures_in_a_folder_are_not_passed_over(run, photos, capsys):
     command(run, "photos")
     Image.new("RGB", (40, 40)).save(photos / "new.png")
     assert command(run, "photos") == 2
-    assert "with 20 rows, and there are 21 other inputs now; give --overwrite" in capsys.readouterr().err
+    assert "holds 20 rows of other inputs, and this command has 21 inputs; give --overwrite" in capsys.readouterr().err
 
 
 def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsys):
     command(run, "photos")
     os.rename(photos / "00.png", photos / "renamed.png")
     assert command(run, "photos") == 2
-    assert "there are 20 other inputs now" in capsys.readouterr().err
+    assert "this command has 20 inputs" in capsys.readouterr().err
 
 
 def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):
     command(run, "photos")
     assert command(run, "photos", "--sheet=sheet.html") == 2
-    assert "sheet.html, which is written with it, is not; give --overwrite" in capsys.readouterr().err
+    assert "sheet.html, which is written with it, is missing; give --overwrite" in capsys.readouterr().err
     assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
     assert os.path.exists("sheet.html")
 

@@ -168,14 +168,14 @@ def test_a_sheet(run, photos):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photos", "--output=scores.txt"], "the ending of --output says the format"),
+        (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv, .jsonl or .parquet"),
         (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
         (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
-        (["photos", "--batch-size=0"], "must be 1 or more"),
+        (["photos", "--batch-size=0"], "must be a whole number, 1 or more"),
         (["photos", "--shard=3/3"], "must be I/N with I from 0 to N - 1"),
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
         (["photos/*.tif"], "matches no file"),
-        (["photos/empty"], "there are no pictures in photos/empty"),
+        (["photos/empty"], "found no pictures in photos/empty"),
         (["photos", "--output=no/such/folder/scores.csv"], "No such file or directory"),
         ([], "required: PATH"),
     ],

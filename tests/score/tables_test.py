@@ -134,7 +134,7 @@ def test_a_table_is_whole_or_not_there(tmp_path):
 
 @pytest.mark.parametrize("path", ["scores.txt", "scores", "scores.csv.gz"])
 def test_an_unknown_ending_is_refused(path):
-    with pytest.raises(ValueError, match=r"the ending of --output says the format: \.csv, \.jsonl, \.parquet"):
+    with pytest.raises(ValueError, match=r"--output=\S+ must end in \.csv, \.jsonl or \.parquet"):
         tables.check_ending(path)
 
 

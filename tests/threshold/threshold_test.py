@@ -76,7 +76,7 @@ def test_a_threshold_from_examples(run, photos, tmp_path, capsys):
         (["--lose-good=0.1", "PHOTOS"], "--lose-good takes --examples=CSV"),
         (["--discard=10", "PHOTOS"], "between 0 and 1, such as 0.1, not 10"),
         (["--discard=0.01", "PHOTOS"], "30 of 31 pictures; 1 could not be, such as"),
-        (["--discard=0.01", "PHOTOS"], "30 pictures are too few to say anything about a share of 0.01: that takes 200"),
+        (["--discard=0.01", "PHOTOS"], "30 pictures are too few for a share of 0.01; give 200"),
         (["--keep-bad=0.1", "--examples=nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
     ],
 )
