@@ -42,14 +42,11 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
 
 
 def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: int, trees: int = 200) -> np.ndarray:
-    """Scores of a random forest: the share of comparisons in which a face like this one is blurrier.
+    """Scores, in [0, 1], of a random forest: the share of comparisons in which a face like this one is blurrier.
 
-    Trees on feature differences would compare two faces and give neither a score of its own. Instead, each face is an
-    example in every pair it occurs in, labeled blurrier or sharper. That is a regression of the share of comparisons
-    "won", weighted by their number (squared error and Gini impurity choose the same splits).
-
-    Takes and returns the same as `logistic_scores`, with scores in [0, 1] and at least `min_samples_leaf` faces in each
-    leaf.
+    Trees on feature differences would compare two faces and give neither a score. Instead, each face is an example in
+    every pair it occurs in, labeled blurrier or sharper: a regression of the share of comparisons "won", weighted by
+    their number (squared error and Gini impurity choose the same splits). Arguments as `logistic_scores`.
     """
     wins = np.bincount(pairs[:, 1], minlength=len(features))
     count = np.bincount(pairs.ravel(), minlength=len(features))
@@ -60,7 +57,7 @@ def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: 
 
 
 def cross_validated(fit: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, groups: Sequence[str]) -> float:
-    """Pairwise accuracy on faces that a ranker was not fitted on, by 5-fold cross-validation over groups of faces.
+    """Pairwise accuracy on held-out faces, by 5-fold cross-validation over groups of faces.
 
     A pair is judged if both of its faces are held out and fitted on if neither is. Pairs with one held-out face would
     reward memory: a forest that has memorized its training faces knows half of such a pair.

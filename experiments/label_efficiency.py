@@ -28,7 +28,7 @@ from experiments import command, grid, label_efficiency_summary, linear_ranker, 
 from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
 from tfds_builders.prepare import prepare_configured
 
-COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all of them.
+COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all.
 
 
 def cells(scorers: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
@@ -65,8 +65,8 @@ def read(config: ml_collections.ConfigDict, folder: str, *, far: dict[str, Any] 
     if far is not None:
         configs["far"] = config.copy_and_resolve_references()
         configs["far"].data = ml_collections.ConfigDict(far)
-    for axis, of_axis in configs.items():
-        _, scored = evaluation.score_splits(of_axis, folder)
+    for axis, axis_config in configs.items():
+        _, scored = evaluation.score_splits(axis_config, folder)
         row[axis] = {name: scores.tolist() for name, (_, scores) in scored.items()}
     return row
 
@@ -82,31 +82,22 @@ def run(
 ) -> None:
     """Makes the missing runs, writes the results and prints the tables.
 
-    Args:
-        config: config of a cell; the grid sets the seed, the number of labels and which weights are 0.
-        workdir: folder of runs and results.
-        far: a folder of ranked pictures of another kind; None measures near faces alone.
-        scorers: some of `LOSSES`, including "none"; the linear ranker is always added.
-        seeds: number of seeds of each cell.
-        counts: numbers of labeled pairs.
-        workers: runs at a time.
-
     Raises:
         ValueError: the scorers cannot be compared; or as `grid.rows`.
-        OSError: something to prepare from is missing.
+        OSError: the data set cannot be prepared.
     """
     _check(config, scorers)
-    counts = sorted(map(int, counts))
+    sizes = sorted(map(int, counts))
     ranked.prepare(config.data)
-    data_of_axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
-    far_fields = data_of_axes["far"].to_dict() if far is not None else None
+    axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
+    far_fields = None if far is None else axes["far"].to_dict()
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split))
-    configs = {cell: cell_config(config, cell, available) for cell in cells(scorers, counts, seeds)}
+    configs = {cell: cell_config(config, cell, available) for cell in cells(scorers, sizes, seeds)}
     names = {cell: "{}_{}_{}".format(*cell) for cell in configs}
     runs = {name: grid.Run(configs[cell], partial(read, far=far_fields)) for cell, name in names.items()}
     rows = dict(zip(names, grid.rows(runs, workdir=workdir, workers=workers).values()))
 
-    tests = {axis: ranked.open_splits(axis_data) for axis, axis_data in data_of_axes.items()}
+    tests = {axis: ranked.open_splits(axis_data) for axis, axis_data in axes.items()}
     fits = {(count, seed): configs["none", count, seed].data for _, count, seed in configs}
     for (count, seed), scores in linear_ranker.score(fits, tests, config.model.linear_probe_strength).items():
         rows[LINEAR, count, seed] = scores | {"seconds": 0.0}
@@ -115,14 +106,14 @@ def run(
         axis: {cell: ranked.headlines(row[axis], splits, resamples=resamples) for cell, row in rows.items()}
         for axis, splits in tests.items()
     }
-    _publish(config, workdir, rows, metrics, counts, seeds)
+    _publish(config, workdir, rows, metrics, sizes, seeds)
 
 
 def _check(config: ml_collections.ConfigDict, scorers: Sequence[str]) -> None:
     if unknown := set(scorers) - set(LOSSES):
         raise ValueError(f"--scorers={','.join(sorted(unknown))}: choose from {', '.join(LOSSES)}")
     if "none" not in scorers:
-        raise ValueError("--scorers needs none, the labels alone that the others are compared with")
+        raise ValueError("--scorers must include none: the others are compared with labels alone")
     for name in set(LOSSES[1:]) & set(scorers):
         weight = config.consistency[f"{name}_weight"]
         if weight <= 0:
@@ -143,10 +134,8 @@ def _publish(
     run_dir.write_atomically(write("label_efficiency.json"), json.dumps(summary, indent=2) + "\n")
     label_efficiency_summary.draw(summary, counts).savefig(write("label_efficiency.webp"), dpi=110)
     minutes = sum(row["seconds"] for row in rows.values()) / 60
-    published = {
-        f"Size-matched AUC {axis}, by number of labeled pairs": label_efficiency_summary.table(values, counts)
-        for axis, values in summary.items()
-    }
+    title, table = "Size-matched AUC {}, by number of labeled pairs", label_efficiency_summary.table
+    published = {title.format(axis): table(values, counts) for axis, values in summary.items()}
     trained = sum(loss != LINEAR for loss, _, _ in rows)
     note = f"{trained} runs of {config.steps} steps, {minutes:.0f} minutes of training and scoring"
     tables.publish(workdir, "label_efficiency", published, note=note)

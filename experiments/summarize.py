@@ -41,20 +41,18 @@ def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str, str]]:
-    """Returns a row (split, metric, mean, spread, each run) for each metric.
-
-    Args:
-        runs: {name: what `read` returns}.
+    """Returns a row (split, metric, mean, spread, each run) for each metric of {name: `read` of a run}.
 
     Raises:
         ValueError: there are fewer than two runs, or they were not evaluated on the same data.
     """
     if len(runs) < 2:
-        raise ValueError("give two or more runs")
+        raise ValueError(f"{len(runs)} run was given; give two or more runs")
     metrics = [values(results) for results in runs.values()]
-    data = {run: f"{run} on {results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
-    if len({text.removeprefix(run) for run, text in data.items()}) > 1:
-        raise ValueError(f"the runs were evaluated on different data: {'; '.join(data.values())}")
+    data = {run: f"{results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
+    if len(set(data.values())) > 1:
+        different = "; ".join(f"{run} on {run_data}" for run, run_data in data.items())
+        raise ValueError(f"the runs were evaluated on different data: {different}")
     table = []
     for key in metrics[0]:
         column = [run_metrics[key] for run_metrics in metrics]

@@ -13,11 +13,7 @@ from blur_jax.runs import run_dir
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a Markdown table.
-
-    Raises:
-        ValueError: a row has more or fewer cells than the header.
-    """
+    """Returns a Markdown table; raises ValueError if a row has more or fewer cells than the header."""
     lines = [header, ["---"] * len(header)]
     for row in rows:
         if len(row) != len(header):

@@ -15,19 +15,13 @@ from experiments.configs import leave_event_out
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config."""
     config = leave_event_out.get_config()
     config.steps = config.checkpoint_every = 100
     config.model.linear_probe_strength = None
     config.ranking.weight = 0.0
-    config.consistency.quadruplet_weight = 0.0
-    config.consistency.pairwise_weight = 1.0
-    config.consistency.margin = 0.3
+    config.consistency.update(quadruplet_weight=0.0, pairwise_weight=1.0, margin=0.3)
     # A wide range of blur, since no label tells which blur matters.
-    config.degradation.rms_min = 0.01
-    config.degradation.rms_max = 0.06
-    config.degradation.noise_max = 0.05
-    config.degradation.jpeg_min_quality = 40
+    config.degradation.update(rms_min=0.01, rms_max=0.06, noise_max=0.05, jpeg_min_quality=40)
     config.augment.noise = 0.0
     config.ema_decay = 0.98
     return config
