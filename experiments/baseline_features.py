@@ -62,15 +62,8 @@ def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
 def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
     """Mean and standard deviation over positions of every block of EfficientNet-Lite0 with ImageNet weights.
 
-    Args:
-        images: uint8 [n, S, S, 3], S >= 32.
-        batch_size: images in memory at a time.
-
-    Returns:
-        float32 [n, 3616], twice the sum of the blocks' channels.
-
-    Raises:
-        FileNotFoundError, ValueError: the weights' package is missing or damaged; see `pretrained.load`.
+    Takes images uint8 [n, S, S, 3], S >= 32; returns float32 [n, 3616], twice the sum of the blocks' channels. Raises
+    FileNotFoundError or ValueError if the weights' package is missing or damaged; see `pretrained.load`.
     """
     backbone = backbones.EfficientNetLite0()
     template = jax.eval_shape(backbone.init, jax.random.key(0), jnp.zeros((1, *images.shape[1:])))

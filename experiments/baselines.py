@@ -15,6 +15,7 @@ import csv
 import dataclasses
 import json
 import os
+import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -117,8 +118,7 @@ def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], w
     """Returns {"data": metadata, "baselines": `score_baselines`}, from the workdir if it holds those of these data."""
     path, metadata = os.path.join(workdir, RESULTS_FILE), json.loads(json.dumps(labeled.metadata))
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            cached = json.load(file)
+        cached = json.loads(pathlib.Path(path).read_text("utf-8"))
         if cached["data"] == metadata:
             return {key: cached[key] for key in ("data", "baselines")}
     results = {"data": metadata, "baselines": score_baselines(read_faces(labeled, tests))}
@@ -135,21 +135,14 @@ def _names(split: splits.Split) -> list[str]:
 
 
 def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
-    """Returns a run's evaluated scores of the faces of `tests`, in their order.
-
-    Raises:
-        ValueError: the run is not evaluated, or on other faces.
-    """
+    """Returns a run's scores of the faces of `tests`, in their order; raises ValueError if it has others or none."""
     file = os.path.join(path, SCORES_FILE)
     if not os.path.exists(file):
         raise ValueError(f"{file} does not exist; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
     with open(file, encoding="utf-8", newline="") as stream:
         rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
-    ranks = {
-        (name, face): rank
-        for name, split in tests.items()
-        for face, rank in zip(_names(split), np.asarray(split.labels))
-    }
+    labels = {name: zip(_names(split), np.asarray(split.labels)) for name, split in tests.items()}
+    ranks = {(name, face): rank for name, ranked_faces in labels.items() for face, rank in ranked_faces}
     different = sorted(rows.keys() ^ ranks.keys())
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
     if different:
@@ -163,13 +156,7 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
 def compare(
     scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Computes the size-matched metrics of all scorers.
-
-    Args:
-        scores: {scorer: its scores}.
-        tests: the ranked splits, sorted by name.
-        first: the scorer from which the others are subtracted; None compares nothing.
-        resamples: resamples of the bootstrap.
+    """Computes the size-matched metrics of all scorers, and subtracts them from those of `first`.
 
     Returns:
         {scorer: {split: {metric: interval}, "mean": of the mean over headline splits, "by_faces": the same with splits
@@ -211,12 +198,6 @@ def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first:
     return tables.markdown(["scorer", *columns], rows)
 
 
-def _settings_table(results: Mapping[str, dict]) -> str:
-    chosen = {name: (result["setting"], result["accuracy"]) for name, result in results.items()}
-    rows = ([name, setting, f"{accuracy[setting]:.3f}"] for name, (setting, accuracy) in chosen.items())
-    return tables.markdown(["baseline", "chosen", "cross-validated accuracy on train pairs"], rows)
-
-
 def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str:
     rows = [
         (scorer, name, face, value)
@@ -236,28 +217,26 @@ def parse_runs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None:
-    """Scores, compares, writes the results and prints the tables.
-
-    Raises:
-        ValueError, FileNotFoundError: the data are not available, or a run is not evaluated on them.
-    """
     runs = parse_runs(run)
     ranked.prepare(config.data)
     tests = ranked.open_splits(config.data)
     scores = {name: read_run(path, tests) for name, path in runs.items()}
     results = cached_baselines(splits.open_split(config.data, "labeled", "train"), tests, workdir)
+    settings = []
     for name, baseline in results["baselines"].items():
         if name in runs:
             raise ValueError(f"--run={name}=... has the name of a baseline; choose another")
-        of_face = baseline["scores"]
-        scores[name] = {test: np.array([of_face[face] for face in _names(split)]) for test, split in tests.items()}
+        values, setting = baseline["scores"], baseline["setting"]
+        scores[name] = {test: np.array([values[face] for face in _names(split)]) for test, split in tests.items()}
+        settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
     scores[SIZE_ALONE] = {test: -ranked.sizes(split) for test, split in tests.items()}
     first = next(iter(runs), None)
     metrics = compare(scores, tests, first, config.evaluation.resamples)
     run_dir.write_atomically(os.path.join(workdir, SCORES_FILE), _csv(scores, tests))
     _write_json(os.path.join(workdir, RESULTS_FILE), results | {"runs": runs, "metrics": metrics})
-    title, settings = "Size-matched metrics of all scorers", _settings_table(results["baselines"])
-    tables.publish(workdir, "baselines", {title: table(metrics, tests, first), "Settings": settings})
+    published = {"Size-matched metrics of all scorers": table(metrics, tests, first)}
+    columns = ["baseline", "chosen", "cross-validated accuracy on train pairs"]
+    tables.publish(workdir, "baselines", published | {"Settings": tables.markdown(columns, settings)})
 
 
 if __name__ == "__main__":

@@ -69,12 +69,8 @@ def calibration_errors(
 ) -> tuple[np.ndarray, list[Bin]]:
     """Returns the expected calibration error, [1 + resamples] as in `bootstrap`, and the bins that hold pairs.
 
-    Args:
-        predicted: [m], probability that the first face of a pair is blurrier.
-        true: bool [m], whether it is.
-        pairs: int [m, 2], the faces; resamples of the faces give the intervals.
-        faces: number of faces.
-        resamples: resamples of the bootstrap.
+    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier, `true` [m] whether it is;
+    resamples of the faces give the intervals.
     """
     rng = np.random.default_rng(0)
     bin_of_pair = np.minimum((predicted * BINS).astype(int), BINS - 1)
@@ -196,11 +192,6 @@ def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) 
 
 
 def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: int, workdir: str) -> None:
-    """Measures, prints the tables and writes them with the figure.
-
-    Raises:
-        ValueError, OSError: a run, its data or the pictures cannot be used.
-    """
     runs = {name: score(path, data_dir) for name, path in parse_runs(run).items()}
     elsewhere = {name: score_pictures(scored.scorer, pictures) for name, scored in runs.items()} if pictures else {}
     rows, bins = [], {}

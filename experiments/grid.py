@@ -33,12 +33,9 @@ class Run(NamedTuple):
 
 
 def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str, dict[str, Any]]:
-    """Makes the missing runs, in order; returns {name: row}, the values of `Run.read` and the "seconds" of all work.
+    """Makes the missing runs in `workdir`, some `workers` at a time.
 
-    Args:
-        runs: {name of the run directory: run}.
-        workdir: folder of the run directories.
-        workers: runs at a time.
+    Returns {name: row} in the order of `runs`, the values of `Run.read` and the "seconds" of training and reading.
 
     Raises:
         ValueError: a run directory holds the run of another config.
@@ -79,8 +76,7 @@ def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> boo
 def _is_made(config: ml_collections.ConfigDict, folder: str) -> bool:
     if not os.path.exists(os.path.join(folder, ROW_FILE)):
         return False
-    with open(os.path.join(folder, run_dir.CONFIG_FILE), encoding="utf-8") as file:
-        different = run_dir.differences(json.load(file), json.loads(config.to_json()))
-    if different:
+    recorded = json.loads(pathlib.Path(folder, run_dir.CONFIG_FILE).read_text("utf-8"))
+    if different := run_dir.differences(recorded, json.loads(config.to_json())):
         raise ValueError(f"{folder} holds the run of another config ({different}); give another --workdir")
     return True

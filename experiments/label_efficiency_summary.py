@@ -86,12 +86,8 @@ def _share_closed(group: Mapping[str, Any]) -> str:
 
 def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:
     """Returns a row for each scorer: its cell, the monitored values, and its size-matched metrics on each axis."""
-    columns = [
-        (axis, split, name)
-        for axis, cells in metrics.items()
-        for split in sorted(next(iter(cells.values())))
-        for name in ("auc", "pairwise_accuracy", "spearman", "kendall")
-    ]
+    splits = [(axis, split) for axis, cells in metrics.items() for split in sorted(next(iter(cells.values())))]
+    columns = [(*part, name) for part in splits for name in ("auc", "pairwise_accuracy", "spearman", "kendall")]
     lines = [("scorer", "labeled_pairs", "seed", *MONITORED, "seconds", *map("_".join, columns))]
     for cell, row in rows.items():
         monitored = [f"{row[name]:.4f}" if name in row else "" for name in MONITORED]

@@ -55,11 +55,6 @@ def table(label: str, accuracy: dict[str, list[float]]) -> str:
 
 
 def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs: int, workers: int) -> None:
-    """Makes the missing runs and prints the table; the last part of `workdir` names its row.
-
-    Raises:
-        ValueError: no event has enough pairs; or as `grid.rows`.
-    """
     ranked.prepare(config.data)
     split = splits.open_split(config.data, "labeled", config.data.labeled_split)
     pairs = events(split.names, least_pairs)

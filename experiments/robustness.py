@@ -38,7 +38,7 @@ SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap: shifts below the first hardly mat
 _TINY = 1e-6
 _BATCH = 8  # Faces scored at a time; a batch that fits a CPU's caches takes half the time of 256.
 
-Names = Sequence[str]
+Name = str | None
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
 Aucs = dict[tuple[str, float | None], np.ndarray]  # (change, strength) -> AUC [1 + resamples].
 
@@ -66,12 +66,11 @@ def measure(
         (results, AUCs). The results are {"clear", "blurred", "all": mean reading, "auc": interval, both of the
         unchanged faces; "changes": {change: [row of each strength except the neutral one]}}. A row is {"strength";
         "clear", "blurred", "all": mean shift of these faces, "rms": r.m.s. shift of a single face, in shares of the
-        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs are
-        those of each change and strength, including the neutral one, on all faces and in each resample; all readings
-        of the same splits have the same resamples. AUCs are size-matched and means over splits.
+        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs, size-
+        matched means over splits, are those of each change and strength, including the neutral one, in each resample.
 
     Raises:
-        ValueError: there is nothing to compare, or blurred faces do not read blurrier than clear ones.
+        ValueError: the splits have nothing to compare, or blurred faces do not read blurrier than clear ones.
     """
     faces = np.concatenate([split.images(range(len(split))) for split in splits.values()])
     ends, judged_images = np.cumsum([len(split) for split in splits.values()])[:-1], {}
@@ -111,16 +110,14 @@ def measure(
 def difference(aucs: Aucs, against: Aucs) -> list[dict[str, Any]]:
     """Compares the AUCs of two scorers on the same splits, as `measure` returns them.
 
-    Returns:
-        a row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other's under
-        the same change; "auc_change": interval of the change of the AUC minus that of the other's}.
+    Returns a row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other's;
+    "auc_change": interval of the change of the AUC minus that of the other's}.
     """
     rows = []
     for (name, strength), auc in aucs.items():
         gain, neutral = auc - against[name, strength], (name, CHANGES[name].neutral)
-        change = gain - (aucs[neutral] - against[neutral])
-        row = {"change": name, "strength": strength, "auc": bootstrap.interval(gain)}
-        rows.append(row | {"auc_change": bootstrap.interval(change)})
+        change = bootstrap.interval(gain - (aucs[neutral] - against[neutral]))
+        rows.append({"change": name, "strength": strength, "auc": bootstrap.interval(gain), "auc_change": change})
     return rows
 
 
@@ -129,11 +126,10 @@ def table_of_difference(rows: Sequence[Mapping[str, Any]]) -> str:
         word = " better" if interval["low"] > 0 else " **worse**" if interval["high"] < 0 else ""
         return interval_text(interval, "+") + word
 
-    columns = ["change", "strength", "AUC, difference", "AUC, change, difference"]
-    cell_rows = (
-        [row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])] for row in rows
-    )
-    return tables.markdown(columns, cell_rows)
+    table = []
+    for row in rows:
+        table.append([row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])])
+    return tables.markdown(["change", "strength", "AUC, difference", "AUC, change, difference"], table)
 
 
 def _strength_text(strength: float | None) -> str:
@@ -164,8 +160,7 @@ def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
 def tables_of(results: Mapping[str, Any]) -> tuple[str, str]:
     text, verdicts, strengths = interval_text, [], []
     for name, rows in results["changes"].items():
-        worst = min(rows, key=lambda row: row["auc_change"]["value"])
-        words = verdict(rows, blurs=CHANGES[name].blurs)
+        worst, words = min(rows, key=lambda row: row["auc_change"]["value"]), verdict(rows, blurs=CHANGES[name].blurs)
         verdicts.append([name, words, f"{text(worst['auc_change'], '+')} at {worst['strength']:g}"])
         for row in rows:
             shifts = [f"{row['clear']:+.2f}", f"{row['blurred']:+.2f}", f"{row['rms']:.2f}"]
@@ -196,19 +191,8 @@ def draw(results: Mapping[str, Any]) -> Figure:
 
 
 def run(
-    run: str,
-    against: str | None,
-    data_dir: str | None,
-    baseline: Names,
-    splits: Names | None,
-    resamples: int,
-    workdir: str,
+    run: str, against: Name, data_dir: Name, baseline: list[str], splits: list[str] | None, resamples: int, workdir: str
 ) -> None:
-    """Measures a run and baselines, writes the results and prints the tables.
-
-    Raises:
-        ValueError, OSError: the run or its data cannot be used; or as `measure`.
-    """
     scorer = load_scorer(run)
     config = scorer.config.data
     if data_dir is not None:

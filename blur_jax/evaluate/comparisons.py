@@ -30,11 +30,7 @@ class Measure(NamedTuple):
 
 
 def parse_measure(text: str) -> Measure:
-    """Reads "sharpness", or "noise:lower" or "noise:higher" for a column of another system: which way is better.
-
-    Raises:
-        ValueError: it is not one of these.
-    """
+    """Reads "sharpness", or "noise:lower" or "noise:higher" for a column of another system; else raises ValueError."""
     column, _, better = text.partition(":")
     better = better or {True: "higher", False: "lower", None: ""}[LARGER_IS_BETTER.get(column)]
     if better not in ("lower", "higher"):
@@ -49,8 +45,7 @@ def read_comparisons(path: str) -> Comparisons:
     """Reads a CSV file with the columns left, right (names), similarity and mated (1 or 0, yes or no).
 
     Raises:
-        ValueError: a row holds something else; the message has the line.
-        OSError: the file cannot be read.
+        ValueError, OSError: a row holds something else, with its line; the file cannot be read.
     """
     left, right, similarity, mated = [], [], [], []
     for where, row in _rows(path, ("left", "right", "similarity", "mated")):
@@ -71,8 +66,7 @@ def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarr
         {name: [measures], larger is better; -inf where the row has no value, as for a picture that cannot be scored}.
 
     Raises:
-        ValueError: a row holds something else; the message has the line.
-        OSError: the file cannot be read.
+        ValueError, OSError: a row holds something else, with its line; the file cannot be read.
     """
     qualities = {}
     for where, row in _rows(path, ("name", *(measure.column for measure in measures))):
@@ -87,10 +81,7 @@ def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarr
 
 
 def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], path: str) -> np.ndarray:
-    """Looks up the pictures of mated comparisons in the qualities read from `path`.
-
-    Returns:
-        float64 [2, mated comparisons, measures], of the left and of the right pictures.
+    """Returns float64 [2, mated comparisons, measures]: the qualities, read from `path`, of left and right pictures.
 
     Raises:
         ValueError: a picture, mated or not, has no quality.

@@ -39,24 +39,18 @@ class DiscardCurve:
         return self.area(limit) - self.best_area(limit)
 
     def relative(self, limit: float) -> float:
-        """Returns `excess` over that of discarding at random: 0 is the theoretical best, 1 no use; nan without errors.
-
-        Discarding at random does not change the FNMR.
-        """
-        at_random = self.fnmr[0] * limit - self.best_area(limit)
+        """Returns `excess` over that of discarding at random: 0 is the best, 1 no use; nan without errors."""
+        at_random = self.fnmr[0] * limit - self.best_area(limit)  # It does not change the FNMR.
         return self.excess(limit) / at_random if at_random > 0 else math.nan
 
 
 def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> DiscardCurve:
-    """Computes a curve.
+    """Computes a curve of m mated comparisons; raises ValueError without any.
 
     Args:
-        left: [m] quality of the first picture of each mated comparison, larger is better; -inf is discarded first.
+        left: [m] quality of the first picture, larger is better; -inf is discarded first.
         right: [m] of the second.
         errors: bool [m], which comparisons do not match.
-
-    Raises:
-        ValueError: there is no mated comparison.
     """
     if not len(errors):
         raise ValueError("no mated comparison was found; give at least one")
@@ -70,8 +64,7 @@ def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> Di
 def match_threshold(non_mated: np.ndarray, fmr: float) -> float:
     """Returns the lowest threshold at or above which at most a share of `fmr` of similarities [n] lies.
 
-    Raises:
-        ValueError: there are too few non-mated comparisons to measure such a rate.
+    Raises ValueError if too few non-mated comparisons are given to measure such a rate.
     """
     if not 0 < fmr < 1:
         raise ValueError(f"fmr must lie between 0 and 1, not {fmr:g}")

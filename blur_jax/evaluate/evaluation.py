@@ -38,12 +38,7 @@ def score_splits(config: ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoi
 
 
 def score_data(config: ConfigDict, scorer: Scorer, kinds: Iterable[str] = ("ranked", "labeled")) -> Scored:
-    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, whichever it has.
-
-    Args:
-        config: see `evaluate`.
-        scorer: of the run.
-        kinds: leaves out the test faces or the validation pairs.
+    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, or one of the kinds.
 
     Returns:
         {split: (the opened split, float32 [n], scores of its ranked faces or of those of `splits.used_faces`)}.
@@ -95,15 +90,14 @@ def evaluate(
     `validation_pairs.csv` with a row for each labeled pair; the metrics can be computed again from these two.
 
     Args:
-        config: the config of the run; only `data`, `evaluation` and `seed` are used, its network is the checkpoint's.
+        config: the config of the run; only `data`, `evaluation` and `seed` are used.
         workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
         output: the folder to write to, created if missing; None takes the run directory.
         saved: the checkpoint; None finds it in `workdir`.
 
     Returns:
-        the content of `metrics.json`, numbers rounded to 6 decimals: step, checkpoint, validation accuracy, `sources`
-        of the data; "splits", `grouped_metrics` of each ranked split; and "validation", `labeled_pairs.pair_metrics`,
-        None without such pairs.
+        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy", "sources" of the data; "splits",
+        `grouped_metrics` of each; and "validation", `labeled_pairs.pair_metrics`, None without such pairs.
 
     Raises:
         checkpoints.CheckpointError: the run has no usable checkpoint.
@@ -189,14 +183,9 @@ def _evaluation(config: ConfigDict, name: str, split: splits.Split, scores: np.n
 def grouped_metrics(
     scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
 ) -> dict[str, Any]:
-    """Returns the metrics of a whole split and, under "groups", of each group of its faces.
+    """Returns the metrics of a split of n faces and, under "groups", of each group; "" belongs to no group.
 
-    Args:
-        scores: float [n], predicted blur.
-        ranks: float [n], true blur, larger is blurrier.
-        sizes: float [n], shorter sides of the original faces in pixels.
-        groups: n names; "" belongs to no group.
-        **options: of `bootstrap.rank_metrics`.
+    Arguments and `options` are those of `bootstrap.rank_metrics`.
     """
     summary = bootstrap.rank_metrics(scores, ranks, sizes, **options)
     names, summary["groups"] = sorted(set(groups) - {""}), {}

@@ -22,21 +22,13 @@ from blur_jax.threshold import rules
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoredPictures:
-    """The n pictures of a user that were scored.
+    """The n pictures of a user that were scored."""
 
-    Attributes:
-        names: n paths.
-        boxes: n of (x, y, width, height), None for a whole picture.
-        images: uint8 [n, S, S, 3], as the network sees them.
-        blur: float32 [n], in [0, 1], larger is blurrier.
-        failed: {path: the reason why it was not scored} of the others.
-    """
-
-    names: list[str]
-    boxes: list[Box | None]
-    images: np.ndarray
-    blur: np.ndarray
-    failed: dict[str, str]
+    names: list[str]  # Paths.
+    boxes: list[Box | None]  # (x, y, width, height), None for a whole picture.
+    images: np.ndarray  # uint8 [n, S, S, 3], as the network sees them.
+    blur: np.ndarray  # float32 [n], in [0, 1], larger is blurrier.
+    failed: dict[str, str]  # {path: the reason why it was not scored} of the others.
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
@@ -82,16 +74,12 @@ def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> Scored
 def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
     """Returns a table of pictures, sharpest first, with all columns of their scores, and the failures.
 
-    Args:
-        scorer: the scorer of the pictures; its calibration makes the columns.
-        pictures: the pictures.
-        keep_below: a threshold; None takes that of the run.
-        most: the largest number of rows of either kind.
+    `keep_below` is a threshold; None takes that of the run. `most` limits the rows of either kind.
     """
     if not pictures.names and not pictures.failed:
         return "No picture was given."
     columns = _columns(scorer, pictures.blur, keep_below)
-    lines = ["  ".join([*(f"{name:>{_width(name)}}" for name in columns), "name"])]
+    lines = ["  ".join([*(_cell(name, name) for name in columns), "name"])]
     for index in np.argsort(pictures.blur, kind="stable")[:most]:
         cells = [_cell(name, values[index]) for name, values in columns.items()]
         lines.append("  ".join([*cells, pictures.names[index]]))
@@ -128,17 +116,10 @@ def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = N
 def compare(
     first: Scorer, second: Scorer, names: tuple[str, str], pictures: ScoredPictures, splits: Sequence[Evaluation]
 ) -> tuple[str, list[figures.Figure]]:
-    """Compares two checkpoints on the same pictures: a user's, or else the test faces.
+    """Compares two checkpoints, `first` that of `pictures` and `splits`, on the same pictures.
 
-    Args:
-        first: the scorer of `pictures` and `splits`.
-        second: another.
-        names: of the two.
-        pictures: used if there are two or more.
-        splits: test splits, used otherwise if both scorers prepare pictures in the same way.
-
-    Returns:
-        (a text; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
+    They are the user's, if there are two or more, else the test faces, if both scorers prepare pictures in one way.
+    Returns (a text; a figure of the scores and, if both checkpoints are calibrated, one of the percentiles).
     """
     if len(pictures.names) > 1:
         others = [scored for _, scored in second.score_each(zip(pictures.names, pictures.boxes))]
@@ -159,11 +140,7 @@ def compare(
     return "\n".join(lines), drawn
 
 
-def _width(column: str) -> int:
-    return max(len(column), 7)
-
-
 def _cell(column: str, value: float | str) -> str:
     if not isinstance(value, str):
         value = f"{value:.{1 if column in ('sharpness', 'blur_percentile') else 3}f}"
-    return f"{value:>{_width(column)}}"
+    return f"{value:>{max(len(column), 7)}}"

@@ -14,7 +14,7 @@ from blur_jax.metrics.calibration import logit
 
 
 def occlusion_maps(score: Callable[[np.ndarray], np.ndarray], images: np.ndarray, *, cells: int = 8) -> np.ndarray:
-    """Returns by how much each part made its image be called blurred.
+    """Returns the blur that each part adds to its image: the logit of the score less that with the part sharpened.
 
     Args:
         score: from uint8 [m, S, S, 3] to float [m] in [0, 1], larger is blurrier, such as `Scorer.score_images`.
@@ -22,7 +22,7 @@ def occlusion_maps(score: Callable[[np.ndarray], np.ndarray], images: np.ndarray
         cells: parts along a side; fewer than 2 raise ValueError.
 
     Returns:
-        float32 [n, S, S]: the logit of the score less that with this part sharpened, smooth, as windows overlap.
+        float32 [n, S, S], smooth, as windows overlap.
     """
     if cells < 2:
         raise ValueError(f"cells must be 2 or more, not {cells}")

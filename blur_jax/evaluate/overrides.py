@@ -26,8 +26,7 @@ def merge(
         settings: the config of the command line.
         chosen: whether a config file was named; its data replace the run's where it names another data set.
 
-    Raises:
-        ValueError: a field of another group differs from the run's, or a number is out of its range.
+    Raises ValueError if a field of another group differs from the run's, or a number is out of its range.
     """
     fields, settings = run.to_dict(), settings.to_dict()
     recorded, name = fields["data"], settings["data"]["name"]
@@ -54,12 +53,9 @@ def merge(
 
 
 def check_output(run: ml_collections.ConfigDict, data: ml_collections.ConfigDict, output: str | None) -> None:
-    """Raises ValueError where results on other data would replace a run's own.
+    """Raises ValueError where results on other `data` would replace those of the `run`, whose `data` fields are given.
 
-    Args:
-        run: `data` of the run.
-        data: those to evaluate on; with `sources` None, only their name is known.
-        output: where the results go; None is the run directory.
+    With `sources` None, only the name of the data is known. `output` None is the run directory.
     """
     sources = {run.sources, data.sources} - {None}
     if output is None and (run.name != data.name or len(sources) > 1):

@@ -58,14 +58,10 @@ def headlines(
     size_bins: Bins = None,
     resamples: int = 1000,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns `headline` of every split and, under "mean", of the mean over splits.
+    """Returns `headline` of every split {split: (scores, ranks, sizes)} and, under "mean", of the mean over splits.
 
-    Args:
-        splits: {split: (scores, ranks, sizes)}. The seed of a split is its place: give scorers that are compared the
-            same splits in the same order.
-        mean_of: the splits to average; None or an empty list takes all.
-        size_bins: see `headline`.
-        resamples: see `headline`.
+    The seed of a split is its place: give scorers that are compared the same splits in the same order. `mean_of` are
+    the splits to average; None or an empty list takes all. Other arguments are those of `headline`.
     """
     resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)

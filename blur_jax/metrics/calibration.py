@@ -22,20 +22,15 @@ _LEAST_LOGIT = 1e-6  # Scores nearer to 0 or 1 count as this far away, so logits
 class Calibration:
     """The meaning of one checkpoint's scores.
 
-    Attributes:
-        reference: the name of the reference set, such as "400 validation faces of demo_face_blur (1a2b3c4d)".
-        quantiles: `PERCENTILES` scores of the reference, from the sharpest to the most blurred, not decreasing.
-        scale: k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))), a Bradley-Terry
-            model of the annotators; None where there were too few pairs to fit it to.
-        scale_interval: a 95% interval of the scale.
-        pairs: the number of labeled pairs that the scale was fitted to.
+    P(a is called blurrier than b) = sigmoid(scale * (logit(blur a) - logit(blur b))) is a Bradley-Terry model of the
+    annotators, fitted to labeled pairs; the scale is None where they were too few.
     """
 
-    reference: str
-    quantiles: tuple[float, ...]
+    reference: str  # Name of the reference set, such as "400 validation faces of demo_face_blur (1a2b3c4d)".
+    quantiles: tuple[float, ...]  # `PERCENTILES` scores of the reference, not decreasing.
     scale: float | None = None
-    scale_interval: tuple[float, float] | None = None
-    pairs: int = 0
+    scale_interval: tuple[float, float] | None = None  # 95%.
+    pairs: int = 0  # Number of labeled pairs.
 
     def __post_init__(self) -> None:
         if len(self.quantiles) != PERCENTILES or not all(0 <= value <= 1 for value in self.quantiles):
@@ -75,17 +70,11 @@ class Calibration:
 def to_columns(
     blur: Any, calibration: Calibration | None, *, anchor: float | None = None, xp: ModuleType = np
 ) -> dict[str, Any]:
-    """Returns the columns that every output reports of scores, in this order.
+    """Returns the columns that every output reports of scores, float [n] in [0, 1], in this order.
 
-    Args:
-        blur: float [n], scores in [0, 1].
-        calibration: of the checkpoint; None leaves out the columns that need it.
-        anchor: a score to compare with, in [0, 1]; None takes the median of the reference.
-        xp: `numpy` or `jax.numpy`.
-
-    Returns:
-        "blur", unchanged; "sharpness" in [0, 100]; "blur_percentile" in [0, 100], the share of the reference that is
-        sharper; "p_blurrier_than_anchor" in [0, 1]. The last two only where the calibration allows.
+    "blur", unchanged; "sharpness" in [0, 100]; "blur_percentile" in [0, 100], the share of the reference that is
+    sharper; "p_blurrier_than_anchor" in [0, 1]. The last two only where the calibration allows. `anchor` is a score;
+    None takes the median of the reference. `xp` is `numpy` or `jax.numpy`.
     """
     columns = {"blur": blur, "sharpness": sharpness(blur)}
     if calibration is not None:

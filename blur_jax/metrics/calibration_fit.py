@@ -19,7 +19,7 @@ _RESAMPLES = 200
 def fit(
     reference: str, reference_scores: np.ndarray, scores: np.ndarray, pairs: np.ndarray, order: np.ndarray
 ) -> Calibration:
-    """Fits a calibration.
+    """Fits a calibration, without a scale if under `LEAST_PAIRS` pairs have an order, or scores are no better than chance.
 
     Args:
         reference: name of the reference set.
@@ -27,10 +27,6 @@ def fit(
         scores: [faces] scores of the faces in the pairs.
         pairs: int [m, 2], places (left, right) in `scores`.
         order: [m], +1 the right one was called blurrier, -1 the left, 0 neither.
-
-    Returns:
-        a calibration; without a scale where fewer than `LEAST_PAIRS` pairs have an order, or where the scores order
-        them no better than chance.
     """
     quantiles = np.quantile(np.asarray(reference_scores, np.float64), np.linspace(0, 1, PERCENTILES))
     quantiles = tuple(np.maximum.accumulate(quantiles).tolist())  # Rounding may let equal quantiles decrease.
@@ -52,10 +48,8 @@ def face_weights(pairs: np.ndarray) -> np.ndarray:
 def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndarray | None = None) -> float | None:
     """Returns the most likely scale, below 0 where most pairs are in the wrong order; None if all differences are 0.
 
-    Args:
-        logit_differences: [m], logit of the right score less that of the left.
-        order: [m], +1 the right one was called blurrier, -1 the left, 0 neither, which counts as half of either.
-        weights: [m], how much each pair counts, 0 or more; None weights all equally.
+    `logit_differences` [m] are the logit of the right score less that of the left; `order` is that of `fit`, 0 counts
+    as half of either; `weights` [m] are 0 or more, None weights all pairs equally.
     """
     differences, count = np.asarray(logit_differences, np.float64), len(order)
     weights = np.ones(count) if weights is None else weights

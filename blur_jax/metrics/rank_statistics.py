@@ -96,12 +96,9 @@ def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None)
 
 
 def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
-    """Returns whether the scores of pairs agree with their order: float [m], 1 yes, 0 no, 0.5 equal scores.
+    """Returns whether scores [m] of left and right faces agree with `order`: float [m], 1 yes, 0 no, 0.5 equal scores.
 
-    Args:
-        left: [m] predicted blur of the left faces.
-        right: [m] predicted blur of the right faces.
-        order: +1 where the right face is truly the blurrier, -1 where the left is; [m], or one for all pairs.
+    The order is +1 where the right face is truly the blurrier, -1 where the left is; [m], or one for all pairs.
     """
     return 0.5 + 0.5 * np.sign((right - left) * order)
 
@@ -154,8 +151,7 @@ def size_matched(
 ) -> dict[str, Array]:
     """Returns {name: float64 [resamples]}: means of `by_size` over the bins where a metric is defined.
 
-    The weight of a bin is its number of blurred faces, those ranked above the clear level. Where all faces share one
-    bin these are the plain metrics.
+    The weight of a bin is its number of blurred faces, above the clear level. One bin gives the plain metrics.
     """
     _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear, size_bins).values())
     matched = {}

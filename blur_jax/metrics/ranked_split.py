@@ -11,28 +11,15 @@ from scipy.stats import rankdata
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A ranked test split of n faces, and their scores.
+    """A ranked test split of n faces, and their scores; raises ValueError if fields differ in length or are empty."""
 
-    Attributes:
-        split: name of the split, such as "test".
-        scores: float32 [n], predicted blur, 0 = sharp, 1 = blurred.
-        ranks: float32 [n], true blur, larger = blurrier, ties allowed.
-        names: n names.
-        groups: n names of groups (family of blur, event, folder); "" belongs to no group.
-        images: uint8 [n, S, S, 3] RGB.
-        metrics: `bootstrap.rank_metrics` of the split, and under "groups" of each group: {group: dict}.
-
-    Raises:
-        ValueError: the fields differ in length, or are empty.
-    """
-
-    split: str
-    scores: np.ndarray
-    ranks: np.ndarray
+    split: str  # Such as "test".
+    scores: np.ndarray  # float32 [n], predicted blur, 0 = sharp, 1 = blurred.
+    ranks: np.ndarray  # float32 [n], true blur, larger = blurrier, ties allowed.
     names: list[str]
-    groups: list[str]
-    images: np.ndarray
-    metrics: dict[str, Any]
+    groups: list[str]  # n families of blur, events or folders; "" belongs to no group.
+    images: np.ndarray  # uint8 [n, S, S, 3] RGB.
+    metrics: dict[str, Any]  # `bootstrap.rank_metrics`; under "groups" that of each group.
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("scores", "ranks", "names", "groups", "images")}

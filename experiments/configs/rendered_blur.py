@@ -1,7 +1,6 @@
 """A baseline without human labels: the network of the best recipe trained on rendered blur alone.
 
-A degraded copy must score higher than its original (the idea of RankIQA, Liu et al., ICCV 2017). Labels are used only
-for the validation accuracy.
+A degraded copy must score higher than its original (RankIQA, Liu et al., ICCV 2017). Labels serve validation only.
 
 Command:  python launch.py --config=experiments/configs/rendered_blur.py --config.data.manual_dir=DIR --workdir=WORKDIR
 Machine:  2 CPU cores, no accelerator

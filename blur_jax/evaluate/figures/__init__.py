@@ -13,18 +13,7 @@ from blur_jax.evaluate.figures.meaning import calibration_curves, two_scorers
 from blur_jax.evaluate.figures.style import to_webp
 
 __all__ = [
-    "Figure",
-    "blurred_parts",
-    "calibration_curves",
-    "discard_curves",
-    "mistaken_labels",
-    "reliability",
-    "score_against_rank",
-    "score_histogram",
-    "scored_faces",
-    "sorted_faces",
-    "to_webp",
-    "training_curves",
-    "two_scorers",
-    "worst_mistakes",
-]
+    "Figure", "blurred_parts", "calibration_curves", "discard_curves", "mistaken_labels", "reliability",
+    "score_against_rank", "score_histogram", "scored_faces", "sorted_faces", "to_webp", "training_curves",
+    "two_scorers", "worst_mistakes",
+]  # fmt: skip

@@ -15,8 +15,7 @@ _COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.INK)
 def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
     """Draws how often pairs come true against their probability, a panel for each name.
 
-    Args:
-        bins: {name: rows (mean probability, share that came true, low, high)}; low and high limit the share.
+    `bins` are {name: rows (mean probability, share that came true, low, high)}; low and high limit the share.
     """
     figure = Figure(figsize=(0.4 + 2.9 * len(bins), 3.5), layout="constrained")
     axes = figure.subplots(1, len(bins), sharex=True, sharey=True, squeeze=False)[0]
@@ -33,11 +32,9 @@ def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]])
 
 @style.drawn
 def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
-    """Draws error-versus-discard curves of the same comparisons, with the best and discarding at random.
+    """Draws error-versus-discard {measure of quality: curve}, with the best and discarding at random.
 
-    Args:
-        curves: {measure of quality: its curve}.
-        limit: the largest share of discarded comparisons shown, in (0, 1].
+    `limit` in (0, 1] is the largest share of discarded comparisons shown.
     """
     start = next(iter(curves.values())).fnmr[0]
     figure = Figure(figsize=(7, 3.8), layout="constrained")

@@ -21,9 +21,7 @@ _MAX_PANELS = 11  # Groups drawn, largest first: each of hundreds of persons may
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draws the terms of the loss, unweighted, and the validation accuracy against the step.
 
-    Args:
-        history: rows {"step": int, "ranking", "quadruplet", "pairwise", "distillation", "validation_accuracy"}; all but
-            the step are optional in each row, and a step logged twice (a resumed run) counts once.
+    All keys but "step" are optional in each row of `history`; a step logged twice (a resumed run) counts once.
     """
     losses = {key: _curve(history, key) for key in _LOSS_COLORS}
     losses = {key: points for key, points in losses.items() if points.size and points[1].any()}

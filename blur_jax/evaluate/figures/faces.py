@@ -22,8 +22,7 @@ Pairs = Sequence[tuple[int, int]]  # (sharper, blurrier)
 def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Figure:
     """Draws a contact sheet of the faces from the lowest score to the highest, sampled evenly.
 
-    Under each face are its score, its true rank, and a bar colored by the true rank's percentile: in a perfect ranking
-    the color runs evenly from dark to light.
+    Below each are its score, its true rank, and a bar colored by the true rank's percentile, dark to light if perfect.
     """
     notes = [f"true {text}" for text in ranked_split.rank_texts(evaluation.ranks)]
     figure, placed = _sorted_sheet(evaluation.scores, evaluation.images, notes, columns, rows)
@@ -38,14 +37,10 @@ def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Fi
 def scored_faces(
     scores: np.ndarray, images: np.ndarray, notes: Sequence[str] | None = None, columns: int = 10, rows: int = 5
 ) -> Figure:
-    """Draws a contact sheet of faces of unknown true blur, from the lowest score to the highest.
+    """Draws a contact sheet of faces of unknown true blur, from the lowest score [n] to the highest.
 
-    Args:
-        scores: [n] predicted blur.
-        images: uint8 [n, S, S, 3].
-        notes: n texts to write below the scores, such as "keep"; None writes none.
-        columns: faces in a row.
-        rows: the most rows; more faces than fit are sampled evenly.
+    Below each score of images, uint8 [n, S, S, 3], is its note, such as "keep". More faces than fit into the most
+    `rows` are sampled evenly.
     """
     if not len(scores):
         return style.message("No picture to show.")
@@ -114,12 +109,10 @@ def _pair_sheet(
 
 @style.drawn
 def blurred_parts(images: np.ndarray, scores: np.ndarray, maps: np.ndarray) -> Figure:
-    """Draws faces, and below each the parts that make its score, see `occlusion.occlusion_maps`.
+    """Draws faces, and below each the parts that make its score [n], see `occlusion.occlusion_maps`.
 
-    Args:
-        images: uint8 [n, S, S, 3]; a dozen fit.
-        scores: [n] predicted blur of the images.
-        maps: float [n, S, S]: above 0 (red) parts that make it blurred, below 0 (blue) sharp. All share one scale.
+    A dozen images, uint8 [n, S, S, 3], fit. Parts above 0 (red) in maps, float [n, S, S], make it blurred, parts below
+    0 (blue) sharp. All share one scale.
     """
     if not len(images):
         return style.message("No picture to show.")

@@ -12,7 +12,7 @@ from blur_jax.metrics.calibration import Calibration, percentile, probability_bl
 def calibration_curves(calibration: Calibration, threshold: float | None = None) -> Figure:
     """Draws the percentile of each score in the reference set and, where fitted, the probability of a pair.
 
-    A `threshold`, a score, is marked.
+    `threshold`, a score, is marked.
     """
     blur = np.linspace(0, 1, 501)
     figure = Figure(figsize=(7, 3.4), layout="constrained")
@@ -33,13 +33,9 @@ def calibration_curves(calibration: Calibration, threshold: float | None = None)
 
 @style.drawn
 def two_scorers(first: np.ndarray, second: np.ndarray, names: tuple[str, str], unit: str = "score") -> Figure:
-    """Draws the scores [n] of two checkpoints on the same pictures against each other, with their Spearman correlation.
+    """Draws scores [n] of two checkpoints (across, upwards) on the same pictures, with their Spearman correlation.
 
-    Args:
-        first: of one checkpoint, across.
-        second: of the other, upwards.
-        names: of the two.
-        unit: of the scores, such as "score" or "percentile".
+    `names` are those of the checkpoints, `unit` is that of the scores, such as "score" or "percentile".
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")

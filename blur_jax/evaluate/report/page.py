@@ -6,7 +6,6 @@ from typing import Any
 
 from blur_jax.evaluate import figures
 from blur_jax.evaluate.report import sections, tables, verdict
-from blur_jax.evaluate.report.html_parts import figure
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
@@ -50,9 +49,9 @@ def write_report(
     """Writes the page atomically: a reader finds either the old page or the new one, whole.
 
     Args:
-        path: file to write; its folder is created if missing.
+        path: file to write; its folder is created if missing. OSError leaves the old file unchanged.
         title: headline of the page.
-        history: rows of `run_dir.read_history`, see `figures.training_curves`; may be empty.
+        history: rows of `run_dir.read_history`; may be empty.
         evaluations: one for each test split; may be empty.
         facts: {name: value} that identify the run: checkpoint, data set, command, ...
         pairs: the labeled validation pairs.
@@ -60,10 +59,7 @@ def write_report(
         threshold: of this checkpoint.
         data: from `summary.describe_data`.
         config: of the run, JSON-serializable.
-        starts: from `provenance.read_starts`; may be empty.
-
-    Raises:
-        OSError: the file cannot be written; the old one, if any, stays unchanged.
+        starts: from `provenance.read_starts`.
     """
     headline = (data or {}).get("headline_splits", ())
     judgment, *evidence = map(escape, verdict.sentences(evaluations, pairs, headline))
@@ -72,7 +68,7 @@ def write_report(
     if threshold is not None:
         source = escape(threshold.source)
         verdict_html += f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({source}).</p>"
-    contents = [("Training", figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
+    contents = [("Training", sections.figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
         contents.append((f"Split: {escape(evaluation.split)}", content))

@@ -1,11 +1,11 @@
 """The sections of the page: training, each split, the validation pairs, the calibration, the data, the run."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from blur_jax.evaluate import figures
-from blur_jax.evaluate.report.html_parts import figure
 from blur_jax.evaluate.report.tables import breakdown, interval_cell
 from blur_jax.metrics import labeled_pairs, ranked_split
 from blur_jax.metrics.calibration import Calibration
@@ -23,46 +23,36 @@ _SHOWN_FIELDS = (
 )  # fmt: skip
 
 
-_SPLIT_FIGURES = (
-    (
-        figures.sorted_faces,
-        "Read row by row: the face scored sharpest comes first, the most blurred last; its score and true blur"
-        " are below. The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly.",
-        "Faces sorted by score",
-    ),
-    (
-        figures.score_against_rank,
-        "Each dot is a face. A good scorer gives a rising band; a group outside the gray band of all the others"
-        " is scored on a different scale.",
-        "Score against true blur",
-    ),
-    (
-        figures.score_histogram,
-        "How many faces get each score. Where the colors overlap, no threshold can separate them.",
-        "Scores",
-    ),
-    (
-        figures.worst_mistakes,
-        "The wrongly ordered pairs that lie furthest apart in true blur: the left face is truly sharper, but"
-        " scored more blurred. Each face is shown at most once.",
-        "Worst mistakes",
-    ),
+_SORTED = (
+    "Read row by row: the face scored sharpest comes first, the most blurred last; its score and true blur are below."
+    " The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly."
+)
+_CLOUD = (
+    "Each dot is a face. A good scorer gives a rising band; a group outside the gray band of all the others is scored"
+    " on a different scale."
+)
+_HISTOGRAM = "How many faces get each score. Where the colors overlap, no threshold can separate them."
+_MISTAKES = (
+    "The wrongly ordered pairs that lie furthest apart in true blur: the left face is truly sharper, but scored more"
+    " blurred. Each face is shown at most once."
 )
 
 
 def split(evaluation: Evaluation) -> str:
     true, names, groups = ranked_split.rank_texts(evaluation.ranks), evaluation.names, evaluation.groups
     pairs = ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, 8)
-    listing = _listing(
-        ("Pair", "Truly", "Name", "Group", "Score", "True blur"),
-        pairs,
-        lambda i: f"{path(names[i])}<td class=name>{escape(groups[i])}<td>{evaluation.scores[i]:.4f}<td>{true[i]}",
+
+    def cells(face: int) -> str:
+        group, score = escape(groups[face]), evaluation.scores[face]
+        return f"{path(names[face])}<td class=name>{group}<td>{score:.4f}<td>{true[face]}"
+
+    listing = _listing(("Pair", "Truly", "Name", "Group", "Score", "True blur"), pairs, cells)
+    drawn = (
+        figure(figures.sorted_faces(evaluation), _SORTED, shows_faces=True, heading="Faces sorted by score"),
+        figure(figures.score_against_rank(evaluation), _CLOUD, heading="Score against true blur"),
+        figure(figures.score_histogram(evaluation), _HISTOGRAM, heading="Scores"),
+        figure(figures.worst_mistakes(evaluation), _MISTAKES, shows_faces=True, heading="Worst mistakes"),
     )
-    sheets = (figures.sorted_faces, figures.worst_mistakes)
-    drawn = [
-        figure(draw(evaluation), caption, shows_faces=draw in sheets, heading=heading)
-        for draw, caption, heading in _SPLIT_FIGURES
-    ]
     return "".join([breakdown(evaluation.metrics), *drawn, listing])
 
 
@@ -158,11 +148,8 @@ def data(summary: Mapping[str, Any]) -> str:
 def starts(started: Sequence[Mapping[str, Any]]) -> str:
     """Returns the commands that trained the run, from `provenance.read_starts`; "" without any."""
     heads = ("After step", "Date", "Commit", "Command")
-    rows = [
-        f"<tr><td>{start['Step']}<td>{escape(start['Date'])}<td>{escape(start['Commit'])}"
-        f"<td class=long>{path(start['Command'])}"
-        for start in started
-    ]
+    short = ("".join(f"<td>{escape(start[field])}" for field in ("Step", "Date", "Commit")) for start in started)
+    rows = [f"<tr>{cells}<td class=long>{path(start['Command'])}" for cells, start in zip(short, started)]
     return table(heads, rows, "Trained by") if rows else ""
 
 
@@ -180,3 +167,13 @@ def _field(config: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
+
+
+def figure(drawn: figures.Figure, caption: str, *, shows_faces: bool = False, heading: str = "") -> str:
+    """Returns the figure as an image with its caption, a plain text, above."""
+    options = {"quality": 90} if shows_faces else {"lossless": True}  # A lossless sheet of faces takes a megabyte.
+    data = base64.b64encode(figures.to_webp(drawn, **options)).decode()
+    width, text = round(96 * drawn.get_figwidth()), escape(caption)
+    title = f"<h3>{heading}</h3>" if heading else ""
+    image = f'<img width={width} alt="{text}" src="data:image/webp;base64,{data}">'
+    return f"{title}<figure><figcaption>{text}</figcaption>{image}</figure>"

@@ -25,9 +25,7 @@ only pairs of faces whose sizes differ by at most a tenth.</p>"""
 def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
     """Returns the headline metrics as lines of text: of each split and its groups, size-matched where sizes differ.
 
-    Args:
-        splits: {split: `bootstrap.rank_metrics` of it, with "groups"}.
-        validation: `labeled_pairs.pair_metrics` of the validation pairs; None leaves it out.
+    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
     """
     lines = []
     for split, split_metrics in splits.items():
@@ -113,10 +111,7 @@ def breakdown(summary: Mapping[str, Any]) -> str:
 def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
     """Returns the table of the effects of thresholds on a split; "" if it is tiny or all faces have one rank.
 
-    Args:
-        evaluation: of the split.
-        meaning: the calibration of the checkpoint, for the percentiles of the thresholds; None leaves them out.
-        chosen: the threshold of the run, which gets a row of its own.
+    Percentiles of the thresholds need `meaning`, the calibration. `chosen`, that of the run, gets a row.
     """
     if len(evaluation.scores) < MIN_INTERVAL:
         return ""

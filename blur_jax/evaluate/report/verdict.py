@@ -14,22 +14,13 @@ from blur_jax.score.html_parts import percent
 
 _WIDE = 0.1  # Width of a 95% interval from which a metric is called uncertain.
 # The least pairwise accuracy of each judgment, the judgment, and the next step.
+_USE = "Choose a threshold (python -m blur_jax.threshold), and look at the pictures around it before discarding any."
+_SORT = "Sort by it and discard only the most blurred; more labeled pairs, of the kind shown under the mistakes, help."
+_MISTRUST = "Do not discard by it. Look at the mistakes for labels that are the wrong way round, and label more pairs."
 _JUDGMENTS = (
-    (
-        0.9,
-        "It sorts well.",
-        "Choose a threshold (python -m blur_jax.threshold), and look at the pictures around it before discarding any.",
-    ),
-    (
-        0.75,
-        "It sorts roughly: faces of clearly different blur come out right, near ties often do not.",
-        "Sort by it and discard only the most blurred; more labeled pairs, of the kind shown under the mistakes, help.",
-    ),
-    (
-        0.0,
-        "It sorts poorly.",
-        "Do not discard by it. Look at the mistakes for labels that are the wrong way round, and label more pairs.",
-    ),
+    (0.9, "It sorts well.", _USE),
+    (0.75, "It sorts roughly: faces of clearly different blur come out right, near ties often do not.", _SORT),
+    (0.0, "It sorts poorly.", _MISTRUST),
 )
 _CHANCE = "Its order cannot be told from chance, which is 50%."
 _FEW_FACES = ("Too few faces to tell.", f"Rank more test faces, at least {MIN_INTERVAL}, before relying on it.")
@@ -42,10 +33,7 @@ _FEW_PAIRS = (
 def sentences(evaluations: Sequence[Evaluation], pairs: LabeledPairs | None, headline: Sequence[str] = ()) -> list[str]:
     """Returns the verdict, plain texts: a judgment, its evidence and how sure that is, and the next step.
 
-    Args:
-        evaluations: of the test splits; without any, the labeled validation pairs are judged.
-        pairs: the labeled validation pairs.
-        headline: the splits that count; an empty one counts all.
+    Test splits in `headline` are judged, or all if it is empty; without any, the labeled validation pairs.
     """
     counted = [evaluation for evaluation in evaluations if evaluation.split in headline] or list(evaluations)
     judged = [evaluation for evaluation in counted if _accuracy(evaluation.metrics)["value"] is not None]
@@ -110,7 +98,7 @@ def _of_pairs(pairs: LabeledPairs) -> list[str]:
 
 def _judgment(accuracy: Mapping[str, Any]) -> tuple[str, str]:
     if accuracy["low"] is not None and accuracy["low"] <= 0.5:
-        return _CHANCE, _JUDGMENTS[-1][2]
+        return _CHANCE, _MISTRUST
     return next((judgment, to_do) for least, judgment, to_do in _JUDGMENTS if accuracy["value"] >= least)
 
 
