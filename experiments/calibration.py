@@ -69,8 +69,7 @@ def calibration_errors(
 ) -> tuple[np.ndarray, list[Bin]]:
     """Returns the expected calibration error, [1 + resamples] as in `bootstrap`, and the bins that hold pairs.
 
-    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier, `true` [m] whether it is;
-    resamples of the faces give the intervals.
+    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier, `true` [m] whether it is.
     """
     rng = np.random.default_rng(0)
     bin_of_pair = np.minimum((predicted * BINS).astype(int), BINS - 1)

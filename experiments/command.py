@@ -13,14 +13,13 @@ from blur_jax.runs import command_line
 
 flags.disclaim_key_flags()  # `--help` lists the flags defined here as those of the experiment.
 
-_CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 # config_flags raises these for a wrong field, type or file, also while it defines the flag.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
 
 
 def define_config(name: str) -> None:
     """Defines --config and --config.<field>; the default is the file of that name in experiments/configs."""
-    path = os.path.join(_CONFIGS, f"{name}.py")
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", f"{name}.py")
     try:
         config_flags.DEFINE_config_file("config", path, "Config file.", lock_config=True)
     except _CONFIG_ERRORS as error:

@@ -11,10 +11,7 @@ from tfds_builders.prepare import prepare_configured
 
 
 def prepare(config: ml_collections.ConfigDict) -> None:
-    """Prepares the data set of `config`, a run's `config.data`, and sets its `sources`.
-
-    Without `config.manual_dir` it must be prepared already. Raises as `prepare_configured` or `data.prepared_sources`.
-    """
+    """Prepares the data set of a run's `config.data` from `manual_dir`, if it is set, and sets its `sources`."""
     config.sources = prepare_configured(config) if config.manual_dir else data.prepared_sources(config)
 
 

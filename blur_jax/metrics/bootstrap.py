@@ -35,8 +35,7 @@ def headline(
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
         sizes: [n] shorter side of the original face in pixels; None takes all as equal.
-        size_bins: increasing edges of the bins of size in pixels, see `rank_statistics.by_size`; None or no edges make
-            one bin, and so plain metrics.
+        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges give plain metrics.
         resamples: number of bootstrap resamples, at least 1.
         seed: of the resampling: the same for scorers that are compared, another for another split.
 

@@ -19,7 +19,9 @@ _RESAMPLES = 200
 def fit(
     reference: str, reference_scores: np.ndarray, scores: np.ndarray, pairs: np.ndarray, order: np.ndarray
 ) -> Calibration:
-    """Fits a calibration, without a scale if under `LEAST_PAIRS` pairs have an order, or scores are no better than chance.
+    """Fits a calibration.
+
+    It has no scale if fewer than `LEAST_PAIRS` pairs have an order, or if the scores order them no better than chance.
 
     Args:
         reference: name of the reference set.
@@ -73,10 +75,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
 
 
 def scale_interval(logit_differences: np.ndarray, order: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns the 95% percentile interval of `fit_scale` over bootstrap resamples of faces.
-
-    A pair counts as often as its faces were drawn, multiplied.
-    """
+    """Returns the 95% percentile interval of `fit_scale` over resamples of faces, which multiply their pairs' weights."""
     rng, faces, weights = np.random.default_rng(0), pairs.max() + 1, face_weights(pairs)
     scales = []
     for _ in range(_RESAMPLES):

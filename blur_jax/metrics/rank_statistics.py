@@ -49,16 +49,13 @@ def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
 def auc(scores: ArrayLike, ranks: ArrayLike) -> float:
     """Returns the area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
 
-    It is `pairwise_accuracy`, with the same arguments, over the pairs of a clear face and a blurrier one.
+    It is `pairwise_accuracy` over the pairs of a clear face and a blurrier one.
     """
     return _once(scores, ranks)["auc"]
 
 
 def spearman(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Spearman's rank correlation (SRCC) of [n] scores and [n] ranks, ties at their mid-rank.
-
-    It lies in [-1, 1] and is nan where all scores or all ranks are equal. See `pairwise_accuracy` for the rest.
-    """
+    """Returns Spearman's correlation (SRCC) in [-1, 1], ties at mid-rank; nan if all scores or all ranks are equal."""
     return _once(scores, ranks)["spearman"]
 
 

@@ -58,7 +58,8 @@ def _of_splits(evaluations: Sequence[Evaluation]) -> list[str]:
     if len(parts) > 4:
         parts = [parts[0], f"more on {len(parts) - 2} other splits", parts[-1]]
     kind = "of similar size " if any("size_matched" in evaluation.metrics for evaluation in evaluations) else ""
-    evidence = [f"Of two faces {kind}that differ in true blur, the scorer finds the blurrier one in {_listed(parts)}."]
+    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    evidence = [f"Of two faces {kind}that differ in true blur, the scorer finds the blurrier one in {listed}."]
     groups = [
         (_accuracy(group)["value"], name, evaluation.split)
         for evaluation in evaluations
@@ -100,7 +101,3 @@ def _judgment(accuracy: Mapping[str, Any]) -> tuple[str, str]:
     if accuracy["low"] is not None and accuracy["low"] <= 0.5:
         return _CHANCE, _MISTRUST
     return next((judgment, to_do) for least, judgment, to_do in _JUDGMENTS if accuracy["value"] >= least)
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
