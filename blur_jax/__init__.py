@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
             try:
                 return importlib.metadata.version("blur_jax")
             except importlib.metadata.PackageNotFoundError:
-                return "0+checkout"  # Not installed.
+                return "0+checkout"  # It is not installed.
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -15,19 +15,12 @@ from skimage import measure
 from blur_jax.models import backbones, network, pretrained
 from blur_jax.runs import inference
 
-KERNEL_SIZES = (1, 3, 5, 7, 9)  # Kernel sizes of the Laplacian and Sobel filters of OFIQ's sharpness.
+KERNEL_SIZES = (1, 3, 5, 7, 9)  # Of the Laplacian and Sobel filters of OFIQ's sharpness.
 BOX_SIZES = (3, 5, 7)
 
 
 def laplacian_variance(image: np.ndarray) -> float:
-    """Variance of the 4-neighbor Laplacian of the gray image (Pech-Pacheco et al., ICPR 2000).
-
-    Args:
-        image: uint8 [H, W, 3].
-
-    Returns:
-        squared gray levels of 255, at least 0.
-    """
+    """Variance of the 4-neighbor Laplacian of uint8 [H, W, 3] in gray (Pech-Pacheco et al., ICPR 2000), at least 0."""
     return float(cv2.Laplacian(_gray(image), cv2.CV_64F, ksize=1).var())
 
 
@@ -38,10 +31,7 @@ def normalized_laplacian_variance(image: np.ndarray) -> float:
 
 
 def tenengrad(image: np.ndarray) -> float:
-    """Mean squared gradient by 3x3 Sobel filters of the gray image (Tenenbaum, 1970; Krotkov, IJCV 1988).
-
-    Takes and returns the same as `laplacian_variance`.
-    """
+    """Mean squared gradient by 3x3 Sobel filters of the gray image (Tenenbaum, 1970; Krotkov, IJCV 1988)."""
     gray = _gray(image)
     return float(sum(np.square(cv2.Sobel(gray, cv2.CV_64F, *axes, ksize=3)).mean() for axes in ((1, 0), (0, 1))))
 
@@ -52,20 +42,14 @@ def sharpness_of_blur_effect(image: np.ndarray) -> float:
 
 
 def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
-    """The 26 features of the sharpness of OFIQ and ISO/IEC 29794-5, of the whole image instead of a face mask.
+    """The 26 features, float64 at least 0, of the sharpness of OFIQ and ISO/IEC 29794-5, of uint8 [H, W, 3].
 
-    Mean and standard deviation over pixels, in turn, of
+    They cover the whole image instead of a face mask: mean and standard deviation over pixels, in turn, of
         |Laplacian| of the gray image after a 3x3 Gaussian, for kernel sizes 1, 3, 5, 7, 9   (10 features);
         |gray - box blur|, for boxes of 3, 5, 7, rounded to uint8 as in OFIQ                 (6);
         |Sobel dx dy| of the gray image, for kernel sizes 1, 3, 5, 7, 9                      (10).
     Kernels are not normalized, so features differ in scale by orders of magnitude. OpenCV's mixed Sobel derivatives of
     sizes 1 and 3 are equal.
-
-    Args:
-        image: uint8 [H, W, 3].
-
-    Returns:
-        float64 [26], at least 0.
     """
     gray = _gray(image)
     smooth = cv2.GaussianBlur(gray, (3, 3), 0)
@@ -78,26 +62,18 @@ def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
 def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
     """Mean and standard deviation over positions of every block of EfficientNet-Lite0 with ImageNet weights.
 
-    Args:
-        images: uint8 [n, S, S, 3], S >= 32.
-        batch_size: images in memory at a time.
-
-    Returns:
-        float32 [n, 3616], twice the sum of the blocks' channels.
-
-    Raises:
-        FileNotFoundError, ValueError: the weights' package is missing or damaged; see `pretrained.load`.
+    Takes images uint8 [n, S, S, 3], S >= 32; returns float32 [n, 3616], twice the sum of the blocks' channels. Raises
+    FileNotFoundError or ValueError if the weights' package is missing or damaged; see `pretrained.load`.
     """
     backbone = backbones.EfficientNetLite0()
     template = jax.eval_shape(backbone.init, jax.random.key(0), jnp.zeros((1, *images.shape[1:])))
     params = pretrained.load("efficientnet_lite0", {"backbone": template["params"]})["backbone"]
 
     def features(params: Any, images: jax.Array) -> jax.Array:
-        maps = backbone.apply({"params": params}, images)
+        maps: Any = backbone.apply({"params": params}, images)
         return jnp.concatenate([network.mean_and_std(block) for block in maps], axis=-1)
 
-    mapped = inference.make_map(features)
-    return mapped(params, images, batch_size=batch_size, progress="ImageNet features")
+    return inference.make_map(features)(params, images, batch_size=batch_size, progress="ImageNet features")
 
 
 def _gray(image: np.ndarray) -> np.ndarray:

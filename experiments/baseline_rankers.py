@@ -19,7 +19,7 @@ def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
 
 
 def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float) -> np.ndarray:
-    """Scores of a linear ranker, P(b is blurrier than a) = sigmoid(w (x_b - x_a)): RankNet with one layer.
+    """Scores [n] of a linear ranker, P(b is blurrier than a) = sigmoid(w (x_b - x_a)): RankNet with one layer.
 
     Features are standardized by the faces of the pairs. Without an intercept, a pair and its mirror image have the same
     loss, so each pair is used in one order; every other pair is mirrored to have both classes.
@@ -28,9 +28,6 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
         features: float [n, d] of all faces, including those of other splits.
         pairs: int [m, 2], (sharper face, blurrier face), m >= 2, to fit on.
         strength: scikit-learn's C, the inverse of the L2 penalty.
-
-    Returns:
-        float [n], the scores w x of all faces.
     """
     fitted_on = features[np.unique(pairs)]
     deviation = fitted_on.std(axis=0)
@@ -42,14 +39,11 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
 
 
 def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: int, trees: int = 200) -> np.ndarray:
-    """Scores of a random forest: the share of comparisons in which a face like this one is blurrier.
+    """Scores, in [0, 1], of a random forest: the share of comparisons in which a face like this one is blurrier.
 
-    Trees on feature differences would compare two faces and give neither a score of its own. Instead, each face is an
-    example in every pair it occurs in, labeled blurrier or sharper. That is a regression of the share of comparisons
-    "won", weighted by their number (squared error and Gini impurity choose the same splits).
-
-    Takes and returns the same as `logistic_scores`, with scores in [0, 1] and at least `min_samples_leaf` faces in each
-    leaf.
+    Trees on feature differences would compare two faces and give neither a score. Instead, each face is an example in
+    every pair it occurs in, labeled blurrier or sharper: a regression of the share of comparisons "won", weighted by
+    their number (squared error and Gini impurity choose the same splits). Arguments as `logistic_scores`.
     """
     wins = np.bincount(pairs[:, 1], minlength=len(features))
     count = np.bincount(pairs.ravel(), minlength=len(features))
@@ -60,15 +54,11 @@ def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: 
 
 
 def cross_validated(fit: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, groups: Sequence[str]) -> float:
-    """Pairwise accuracy on faces that a ranker was not fitted on, by 5-fold cross-validation over groups of faces.
+    """Pairwise accuracy on held-out faces, by 5-fold cross-validation over groups of faces, such as photographs.
 
-    A pair is judged if both of its faces are held out and fitted on if neither is. Pairs with one held-out face would
-    reward memory: a forest that has memorized its training faces knows half of such a pair.
-
-    Args:
-        fit: pairs int [m, 2] to fit on -> scores float [n] of all faces.
-        pairs: int [m, 2], (sharper face, blurrier face).
-        groups: n names; faces of one group, such as a photograph, are held out together.
+    A pair, int [m, 2], (sharper face, blurrier face), is judged if both of its faces are held out and fitted on if
+    neither is. Pairs with one held-out face would reward memory: a forest that has memorized its training faces knows
+    half of such a pair. `fit` takes pairs and returns the scores [n] of all faces.
     """
     faces = np.unique(pairs)
     folds = GroupKFold(5, shuffle=True, random_state=0).split(faces, groups=np.asarray(groups)[faces])

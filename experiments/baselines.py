@@ -13,9 +13,9 @@ The settings of a baseline (resolution, regularization) are chosen on the labele
 
 import csv
 import dataclasses
-import io
 import json
 import os
+import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from blur_jax.data import splits
 from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
-from blur_jax.evaluate.evaluation import SCORES_FILE
+from blur_jax.evaluate.evaluation import SCORES_FILE, csv_text
 from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
@@ -53,17 +53,11 @@ Scores = dict[str, np.ndarray]  # {split: float [n]}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """All n faces of the labeled training pairs and of the tests.
+    """All n faces of the labeled training pairs and of the tests."""
 
-    Attributes:
-        images: uint8 [n, S, S, 3].
-        names: n different names.
-        pairs: int [m, 2], indices (sharper face, blurrier face) of the `train` pairs without ties.
-    """
-
-    images: np.ndarray
-    names: list[str]
-    pairs: np.ndarray
+    images: np.ndarray  # uint8 [n, S, S, 3].
+    names: list[str]  # n different names.
+    pairs: np.ndarray  # int [m, 2], indices (sharper face, blurrier face) of the `train` pairs without ties.
 
     def resized(self, side: int) -> np.ndarray:
         """Returns the images resized with the filter of the crops, uint8 [n, side, side, 3]."""
@@ -72,16 +66,15 @@ class Faces:
 
 
 def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Faces:
-    """Reads the faces of labeled pairs and of ranked splits, each once."""
     rows, pairs = splits.used_faces(labeled)
     rows = list(dict.fromkeys([*rows.tolist(), *(row for split in tests.values() for row in split.rows.tolist())]))
     images = labeled.faces.stack(tqdm(rows, desc="reading faces", disable=None))
-    order = labeled.labels
+    order = np.asarray(labeled.labels)
     pairs = np.where(order[:, None] > 0, pairs, pairs[:, ::-1])[order != 0]
     return Faces(images, [labeled.faces.names[row] for row in rows], pairs)
 
 
-def baselines(faces: Faces) -> Iterator[tuple[str, dict[str, Fit]]]:
+def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
     """Yields (baseline, {setting: fit}); the caller chooses a setting."""
     size = faces.images.shape[1]
     crops = {f"{side} px": faces.resized(side) for side in (size // 2, size)}
@@ -93,19 +86,13 @@ def baselines(faces: Faces) -> Iterator[tuple[str, dict[str, Fit]]]:
     # Features spread over decades; their logarithms make the linear ranker 1% better on held-out pairs.
     ofiq = {crop: np.log(features + 1e-3) for crop, features in ofiq.items()}
     forest, logistic = baseline_rankers.forest_scores, baseline_rankers.logistic_scores
-    yield (
-        "OFIQ's 26 features, random forest",
-        {f"{c}, leaves of {n}": partial(forest, x, min_samples_leaf=n) for c, x in ofiq.items() for n in LEAVES},
-    )
-    yield (
-        "OFIQ's 26 features, logistic ranker",
-        {f"{c}, C {s:g}": partial(logistic, x, strength=s) for c, x in ofiq.items() for s in OFIQ_STRENGTHS},
-    )
+    fits = {f"{c}, leaves of {n}": partial(forest, x, min_samples_leaf=n) for c, x in ofiq.items() for n in LEAVES}
+    yield "OFIQ's 26 features, random forest", fits
+    fits = {f"{c}, C {s:g}": partial(logistic, x, strength=s) for c, x in ofiq.items() for s in OFIQ_STRENGTHS}
+    yield "OFIQ's 26 features, logistic ranker", fits
     features = baseline_features.imagenet_features(faces.images)
-    yield (
-        "ImageNet features, logistic ranker",
-        {f"{size} px, C {s:g}": partial(logistic, features, strength=s) for s in IMAGENET_STRENGTHS},
-    )
+    fits = {f"{size} px, C {s:g}": partial(logistic, features, strength=s) for s in IMAGENET_STRENGTHS}
+    yield "ImageNet features, logistic ranker", fits
 
 
 def _measured(measure: Callable, images: np.ndarray, name: str) -> np.ndarray:
@@ -113,32 +100,25 @@ def _measured(measure: Callable, images: np.ndarray, name: str) -> np.ndarray:
 
 
 def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
-    """Chooses the setting of each baseline and scores all faces with it.
+    """Returns {baseline: {"setting", "accuracy", "scores"}} with the best setting of each baseline.
 
-    Returns:
-        {baseline: {"setting": the chosen one, "accuracy": {setting: cross-validated pairwise accuracy on train pairs},
-        "scores": {name of a face: score}}}.
+    "accuracy" is {setting: cross-validated pairwise accuracy on train pairs}, "scores" {name of a face: score}.
     """
     results, groups = {}, [photograph(name) for name in faces.names]
     for name, fits in baselines(faces):
         bar = tqdm(fits.items(), desc=name, unit="setting", disable=None, leave=False)
         accuracy = {setting: baseline_rankers.cross_validated(fit, faces.pairs, groups) for setting, fit in bar}
-        setting = max(accuracy, key=accuracy.get)
+        setting = max(accuracy, key=lambda setting: accuracy[setting])
         scores = dict(zip(faces.names, fits[setting](faces.pairs).tolist()))
         results[name] = {"setting": setting, "accuracy": accuracy, "scores": scores}
     return results
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Reads the baselines of these data from the workdir, or makes them and writes them there.
-
-    Returns:
-        {"data": metadata of the prepared data, "baselines": what `score_baselines` returns}.
-    """
+    """Returns {"data": metadata, "baselines": `score_baselines`}, from the workdir if it holds those of these data."""
     path, metadata = os.path.join(workdir, RESULTS_FILE), json.loads(json.dumps(labeled.metadata))
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            cached = json.load(file)
+        cached = json.loads(pathlib.Path(path).read_text("utf-8"))
         if cached["data"] == metadata:
             return {key: cached[key] for key in ("data", "baselines")}
     results = {"data": metadata, "baselines": score_baselines(read_faces(labeled, tests))}
@@ -155,22 +135,19 @@ def _names(split: splits.Split) -> list[str]:
 
 
 def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
-    """Returns the scores that the evaluation of a run gave the faces of `tests`, in their order.
-
-    Raises:
-        ValueError: the run is not evaluated, or on other faces.
-    """
+    """Returns a run's scores of the faces of `tests`, in their order; raises ValueError if it has others or none."""
     file = os.path.join(path, SCORES_FILE)
     if not os.path.exists(file):
         raise ValueError(f"{file} does not exist; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
     with open(file, encoding="utf-8", newline="") as stream:
         rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
-    ranks = {(name, face): rank for name, split in tests.items() for face, rank in zip(_names(split), split.labels)}
+    labels = {name: zip(_names(split), np.asarray(split.labels)) for name, split in tests.items()}
+    ranks = {(name, face): rank for name, ranked_faces in labels.items() for face, rank in ranked_faces}
     different = sorted(rows.keys() ^ ranks.keys())
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
     if different:
         raise ValueError(
-            f"{file} was made on other lists: {len(different)} of {len(ranks)} test faces are missing in one of them or"
+            f"{file} was made on other lists: {len(different)} of {len(ranks)} test faces are missing in one file or"
             f" have another rank, such as {' '.join(different[0])}; evaluate the run on the data set of --config.data"
         )
     return {name: np.array([float(rows[name, f]["blur"]) for f in _names(split)]) for name, split in tests.items()}
@@ -179,21 +156,15 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
 def compare(
     scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Computes the size-matched metrics of all scorers.
-
-    Args:
-        scores: {scorer: its scores}.
-        tests: the ranked splits, sorted by name.
-        first: the scorer from which the others are subtracted; None compares nothing.
-        resamples: resamples of the bootstrap.
+    """Computes the size-matched metrics of all scorers, and subtracts them from those of `first`.
 
     Returns:
-        {scorer: {split: {metric: interval}, "mean": {metric: interval of the mean over headline splits},
-        "by_faces": the same with splits weighted by their number of faces, "first_minus_this" and
-        "first_minus_this_by_faces": {metric: interval of the paired difference of the means}}}; intervals as in
-        `bootstrap.interval`.
+        {scorer: {split: {metric: interval}, "mean": of the mean over headline splits, "by_faces": the same with splits
+        weighted by their number of faces, "first_minus_this" and "first_minus_this_by_faces": of the paired difference
+        of the means}}; intervals as in `bootstrap.interval`.
     """
     bar = tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False)
+    draws: dict[str, dict[str, dict[str, Any]]]
     draws = {scorer: ranked.headlines(values, tests, resamples=resamples) for scorer, values in bar}
     counts = {name: len(tests[name]) for name in ranked.headline_names(tests)}
     for parts in draws.values():
@@ -227,19 +198,14 @@ def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first:
     return tables.markdown(["scorer", *columns], rows)
 
 
-def _settings_table(results: Mapping[str, dict]) -> str:
-    rows = ([name, one["setting"], f"{one['accuracy'][one['setting']]:.3f}"] for name, one in results.items())
-    return tables.markdown(["baseline", "chosen", "cross-validated accuracy on train pairs"], rows)
-
-
 def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("scorer", "split", "name", "score"))
-    for scorer, split_scores in scores.items():
-        for name, values in split_scores.items():
-            writer.writerows((scorer, name, face, value) for face, value in zip(_names(tests[name]), values.tolist()))
-    return text.getvalue()
+    rows = [
+        (scorer, name, face, value)
+        for scorer, split_scores in scores.items()
+        for name, values in split_scores.items()
+        for face, value in zip(_names(tests[name]), values.tolist())
+    ]
+    return csv_text([("scorer", "split", "name", "score"), *rows])
 
 
 def parse_runs(texts: Sequence[str]) -> dict[str, str]:
@@ -251,36 +217,26 @@ def parse_runs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None:
-    """Scores, compares, writes the results and prints the tables.
-
-    Args:
-        config: `data` names the data set and the side of the baselines' crops (closed-form baselines may choose half
-            of it); `evaluation.resamples` is used too.
-        run: NAME=PATH of evaluated runs; the first one is compared with all others.
-        workdir: folder of the results and the baselines' scores.
-
-    Raises:
-        ValueError, FileNotFoundError: the data are not available, or a run is not evaluated on them.
-    """
     runs = parse_runs(run)
     ranked.prepare(config.data)
     tests = ranked.open_splits(config.data)
     scores = {name: read_run(path, tests) for name, path in runs.items()}
     results = cached_baselines(splits.open_split(config.data, "labeled", "train"), tests, workdir)
+    settings = []
     for name, baseline in results["baselines"].items():
         if name in runs:
             raise ValueError(f"--run={name}=... has the name of a baseline; choose another")
-        scores[name] = {
-            test: np.array([baseline["scores"][face] for face in _names(split)]) for test, split in tests.items()
-        }
+        values, setting = baseline["scores"], baseline["setting"]
+        scores[name] = {test: np.array([values[face] for face in _names(split)]) for test, split in tests.items()}
+        settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
     scores[SIZE_ALONE] = {test: -ranked.sizes(split) for test, split in tests.items()}
     first = next(iter(runs), None)
     metrics = compare(scores, tests, first, config.evaluation.resamples)
     run_dir.write_atomically(os.path.join(workdir, SCORES_FILE), _csv(scores, tests))
     _write_json(os.path.join(workdir, RESULTS_FILE), results | {"runs": runs, "metrics": metrics})
-    settings = _settings_table(results["baselines"])
-    published = {"Size-matched metrics of all scorers": table(metrics, tests, first), "Settings": settings}
-    tables.publish(workdir, "baselines", published)
+    published = {"Size-matched metrics of all scorers": table(metrics, tests, first)}
+    columns = ["baseline", "chosen", "cross-validated accuracy on train pairs"]
+    tables.publish(workdir, "baselines", published | {"Settings": tables.markdown(columns, settings)})
 
 
 if __name__ == "__main__":

@@ -43,18 +43,19 @@ class Bin(NamedTuple):
     """Pairs of similar predictions: their mean, the share that is true, and its 95% interval."""
 
     predicted: float
-    observed: float
-    low: float
-    high: float
+    observed: float | None
+    low: float | None
+    high: float | None
 
 
 def comparable_pairs(split: data.Split) -> np.ndarray:
     """Returns the pairs of faces of different rank in one bin of size, int [m, 2], indices (sharper, blurrier)."""
     size_bin = np.digitize(ranked.sizes(split), split.metadata["size_bins"])
     first, second = np.triu_indices(len(split), 1)
-    comparable = (size_bin[first] == size_bin[second]) & (split.labels[first] != split.labels[second])
+    ranks = np.asarray(split.labels)
+    comparable = (size_bin[first] == size_bin[second]) & (ranks[first] != ranks[second])
     pairs = np.stack([first, second], axis=1)[comparable]
-    return np.where((split.labels[pairs[:, 0]] > split.labels[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
+    return np.where((ranks[pairs[:, 0]] > ranks[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
 
 
 def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -66,17 +67,9 @@ def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def calibration_errors(
     predicted: np.ndarray, true: np.ndarray, pairs: np.ndarray, faces: int, resamples: int
 ) -> tuple[np.ndarray, list[Bin]]:
-    """Measures predictions.
+    """Returns the expected calibration error, [1 + resamples] as in `bootstrap`, and the bins that hold pairs.
 
-    Args:
-        predicted: [m], probability that the first face of a pair is blurrier.
-        true: bool [m], whether it is.
-        pairs: int [m, 2], the faces; resamples of the faces give the intervals.
-        faces: number of faces.
-        resamples: resamples of the bootstrap.
-
-    Returns:
-        the expected calibration error, [1 + resamples] as in `bootstrap`, and the bins that hold pairs.
+    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier, `true` [m] whether it is.
     """
     rng = np.random.default_rng(0)
     bin_of_pair = np.minimum((predicted * BINS).astype(int), BINS - 1)
@@ -100,50 +93,49 @@ class Scored(NamedTuple):
     """A run, its test splits and their scores."""
 
     scorer: Scorer
+    calibration: Calibration
+    scale: float
     splits: dict[str, data.Split]
     scores: dict[str, np.ndarray]
 
 
 def score(path: str, data_dir: str | None) -> Scored:
-    """Scores all test faces of a run; raises ValueError if the run has no calibrated scale."""
+    """Scores all test faces of a run; raises ValueError if it has no calibrated scale."""
     scorer = load_scorer(path)
-    if scorer.calibration is None or scorer.calibration.scale is None:
+    fitted = scorer.calibration
+    if fitted is None or fitted.scale is None:
         raise ValueError(f"{path}: its checkpoint has no calibrated scale; train it again")
     if data_dir is not None:
         scorer.config.data.dir = data_dir
     splits = ranked.open_splits(scorer.config.data)
     images = {name: split.images(range(len(split))) for name, split in splits.items()}
     scores = {name: scorer.score_images(faces, progress=name) for name, faces in images.items()}
-    return Scored(scorer, splits, scores)
+    return Scored(scorer, fitted, fitted.scale, splits, scores)
 
 
 def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[str]], list[Bin]]:
-    """Returns the rows of a run in the table of probabilities and the bins of all its splits together."""
-    fitted, parts, start = run.scorer.calibration, {}, 0
+    """Returns a run's rows in the table of probabilities, and the bins of all its splits together."""
+    parts, start = {}, 0
     for split_name, split in run.splits.items():
         pairs, true = on_random_sides(comparable_pairs(split))
         left, right = run.scores[split_name].astype(np.float64)[pairs].T
-        predicted = calibration.probability_blurrier(left, right, fitted.scale)
+        predicted = calibration.probability_blurrier(left, right, run.scale)
         parts[split_name] = (predicted, true, pairs + start)
         start += len(split)
     if len(parts) > 1:
         parts["all"] = tuple(map(np.concatenate, zip(*parts.values())))
-    rows = []
+    low, high = run.calibration.scale_interval or (np.nan, np.nan)
+    rows, bins = [], []
     for part, (predicted, true, pairs) in parts.items():
         error, bins = calibration_errors(predicted, true, pairs, start, resamples)
         in_order, confidence = np.mean((predicted > 0.5) == true), np.mean(np.maximum(predicted, 1 - predicted))
-        ece = interval_text(bootstrap.interval(error))
-        scale = "{:.2f} [{:.2f}, {:.2f}]".format(fitted.scale, *fitted.scale_interval)
-        rows.append([name, part, f"{len(pairs):,}", f"{in_order:.3f}", f"{confidence:.3f}", ece, scale])
+        row = [name, part, f"{len(pairs):,}", f"{in_order:.3f}", f"{confidence:.3f}"]
+        rows.append([*row, interval_text(bootstrap.interval(error)), f"{run.scale:.2f} [{low:.2f}, {high:.2f}]"])
     return rows, bins
 
 
 def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
-    """Chooses a threshold on random halves of scores [n], to discard `RATE`.
-
-    Returns:
-        `HALVES` of (stated share that the threshold discards, share of the other half that it discards).
-    """
+    """Returns `HALVES` of (stated share, share of the other half) that a threshold to discard `RATE` discards."""
     rng, shares = np.random.default_rng(0), []
     for _ in range(HALVES):
         mixed = rng.permutation(scores)
@@ -154,27 +146,20 @@ def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
 
 
 def threshold_row(name: str, run: Scored, pictures: np.ndarray | None) -> list[str]:
-    """Returns the row of a run in the table of thresholds."""
     scores = np.concatenate(list(run.scores.values()))
     shares = half_discards(scores)
     stated, other = shares[0]
     within = np.mean([share.low <= share_of_other <= share.high for share, share_of_other in shares])
     elsewhere = "" if pictures is None else f"{np.mean(pictures >= rules.for_discard(scores, RATE)):.1%}"
-    return [
-        name,
-        f"{stated.total:,}",
-        f"{stated.low:.1%} to {stated.high:.1%}",
-        f"{other:.1%}",
-        f"{np.mean([share_of_other for _, share_of_other in shares]):.1%}",
-        f"{within:.1%}",
-        elsewhere,
-    ]
+    mean = np.mean([share_of_other for _, share_of_other in shares])
+    interval = f"{stated.low:.1%} to {stated.high:.1%}"
+    return [name, f"{stated.total:,}", interval, f"{other:.1%}", f"{mean:.1%}", f"{within:.1%}", elsewhere]
 
 
-def retraining_row(what: str, calibrations: Sequence[Calibration], blur: Sequence[np.ndarray]) -> list[str]:
+def retraining_row(label: str, calibrations: Sequence[Calibration], blur: Sequence[np.ndarray]) -> list[str]:
     """Returns a row in the table of percentiles, from the calibrations and scores [n] of two runs on the same faces."""
     percentiles = [calibration.percentile(scores, fitted.quantiles) for scores, fitted in zip(blur, calibrations)]
-    row = [what, f"{len(blur[0]):,}", f"{stats.spearmanr(*blur).statistic:.3f}"]
+    row = [label, f"{len(blur[0]):,}", f"{stats.spearmanr(*blur).statistic:.3f}"]
     for first, second in (100 * np.asarray(blur), percentiles):
         row += [f"{np.mean(np.abs(second - first)):.1f}", f"{np.mean(second - first):+.1f}"]
     return row
@@ -190,35 +175,22 @@ def score_pictures(scorer: Scorer, path: str) -> np.ndarray:
 
 
 def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) -> str:
-    """Compares each run with the first run of the same reference set."""
     rows, firsts = [], {}
     for name, scored in runs.items():
-        first = firsts.setdefault(scored.scorer.calibration.reference, name)
+        first = firsts.setdefault(scored.calibration.reference, name)
         if first == name:
             continue
-        calibrations = [runs[which].scorer.calibration for which in (first, name)]
-        blur = [np.concatenate(list(runs[which].scores.values())) for which in (first, name)]
+        calibrations = [runs[first].calibration, scored.calibration]
+        blur = [np.concatenate(list(run.scores.values())) for run in (runs[first], scored)]
         rows.append(retraining_row(f"{first}, {name}: test faces", calibrations, blur))
         if pictures:
-            blur = [pictures[which] for which in (first, name)]
+            blur = [pictures[first], pictures[name]]
             rows.append(retraining_row(f"{first}, {name}: pictures", calibrations, blur))
     columns = ("runs", "faces", "spearman", "100 blur: apart", "shift", "percentile: apart", "shift")
     return tables.markdown(columns, rows)
 
 
 def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: int, workdir: str) -> None:
-    """Measures, prints the tables and writes them with the figure.
-
-    Args:
-        run: NAME=PATH of trained runs.
-        data_dir: folder of their prepared data; None takes that of the runs.
-        pictures: a folder of pictures of another kind, to test what carries over; None tests nothing.
-        resamples: resamples of the bootstrap.
-        workdir: folder of the results.
-
-    Raises:
-        ValueError, OSError: a run, its data or the pictures cannot be used.
-    """
     runs = {name: score(path, data_dir) for name, path in parse_runs(run).items()}
     elsewhere = {name: score_pictures(scored.scorer, pictures) for name, scored in runs.items()} if pictures else {}
     rows, bins = [], {}
@@ -228,9 +200,8 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
     columns = ("run", "test faces", "pairs", "in order", "mean confidence", "ECE", "scale")
     published = {"Probability that a face is blurrier, on held-out faces": tables.markdown(columns, rows)}
     columns = ("run", "faces of a half", "stated, one half", "other half", "mean of 1,000 other halves", "within")
-    columns = (*columns, "of --pictures")
     rows = [threshold_row(name, scored, elsewhere.get(name)) for name, scored in runs.items()]
-    published["Threshold to discard 10%"] = tables.markdown(columns, rows)
+    published["Threshold to discard 10%"] = tables.markdown([*columns, "of --pictures"], rows)
     published["Two runs on the same faces: mean distance and shift of the second"] = _retraining(runs, elsewhere)
     tables.publish(workdir, "calibration", published)
     folder = run_dir.resolve(workdir)

@@ -1,4 +1,4 @@
-"""The command line of an experiment: its flags are named after the arguments of the function that it calls."""
+"""The command line of an experiment: the flags have the names of its function's arguments."""
 
 import inspect
 import os
@@ -13,14 +13,13 @@ from blur_jax.runs import command_line
 
 flags.disclaim_key_flags()  # `--help` lists the flags defined here as those of the experiment.
 
-_CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
-# config_flags raises these for a wrong field, type or file, also when it defines a flag with a default config.
+# config_flags raises these for a wrong field, type or file, also while it defines the flag.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
 
 
 def define_config(name: str) -> None:
     """Defines --config and --config.<field>; the default is the file of that name in experiments/configs."""
-    path = os.path.join(_CONFIGS, f"{name}.py")
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", f"{name}.py")
     try:
         config_flags.DEFINE_config_file("config", path, "Config file.", lock_config=True)
     except _CONFIG_ERRORS as error:
@@ -28,22 +27,16 @@ def define_config(name: str) -> None:
 
 
 def define_workdir(default: str) -> None:
-    """Defines --workdir."""
     flags.DEFINE_string("workdir", default, "Folder of results and runs.")
 
 
 def define_grid(*, seeds: int) -> None:
-    """Defines --seeds and --workers for experiments that train."""
     flags.DEFINE_integer("seeds", seeds, "Runs of each kind, with seeds 0, 1, ...", lower_bound=1)
     flags.DEFINE_integer("workers", 1, "Runs at a time; 2 are faster on a CPU.", lower_bound=1)
 
 
 def main(experiment: Callable[..., None]) -> None:
-    """Parses the flags and calls an experiment with them; prints errors that a user can cause without a traceback.
-
-    Args:
-        experiment: a function of flag values; each argument is named after its flag.
-    """
+    """Calls an experiment with the flags named as its arguments; prints a user's errors without a traceback."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:

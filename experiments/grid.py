@@ -5,6 +5,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import pathlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,10 +24,8 @@ ROW_FILE = "row.json"
 class Run(NamedTuple):
     """One run of an experiment.
 
-    Attributes:
-        config: config of the run.
-        read: returns a JSON-serializable row, given the config and the run directory after training. It is sent to
-            another process, so it is a module's function or a `functools.partial` of one.
+    `read` returns a JSON-serializable row, given the config and the run directory after training. It is sent to another
+    process, so it is a module's function or a `functools.partial` of one.
     """
 
     config: ml_collections.ConfigDict
@@ -34,16 +33,9 @@ class Run(NamedTuple):
 
 
 def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str, dict[str, Any]]:
-    """Makes the missing runs.
+    """Makes the missing runs in `workdir`, some `workers` at a time.
 
-    Args:
-        runs: {name of the run directory: run}, made in this order.
-        workdir: folder of the run directories.
-        workers: runs at a time.
-
-    Returns:
-        {name: row}, in the order of `runs`; a row has the values of `Run.read` and the "seconds" of training and
-        reading.
+    Returns {name: row} in the order of `runs`, the values of `Run.read` and the "seconds" of training and reading.
 
     Raises:
         ValueError: a run directory holds the run of another config.
@@ -64,20 +56,19 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
                     sys.exit("stopped; rerun the same command to resume")
         finally:
             pool.shutdown(cancel_futures=True)
-    return {name: _read(folder) for name, folder in folders.items()}
+    return {name: json.loads(pathlib.Path(folder, ROW_FILE).read_text("utf-8")) for name, folder in folders.items()}
 
 
 def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> bool:
     """Makes one run and writes its row; returns whether it finished."""
     begin = time.monotonic()
     distributed.divide_cpu(*config_check.divisible(config))
-    # Standard output is reserved for the tables.
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr):  # Standard output is for the tables.
         config_check.check_config(config, folder)
         if not train(config, folder):
             return False
-        row = read(config, folder)
-    row = {"seconds": time.monotonic() - begin} | row
+        values = read(config, folder)
+    row = {"seconds": time.monotonic() - begin} | values
     run_dir.write_atomically(os.path.join(folder, ROW_FILE), json.dumps(row) + "\n")
     return True
 
@@ -85,13 +76,7 @@ def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> boo
 def _is_made(config: ml_collections.ConfigDict, folder: str) -> bool:
     if not os.path.exists(os.path.join(folder, ROW_FILE)):
         return False
-    with open(os.path.join(folder, run_dir.CONFIG_FILE), encoding="utf-8") as file:
-        different = run_dir.differences(json.load(file), json.loads(config.to_json()))
-    if different:
+    recorded = json.loads(pathlib.Path(folder, run_dir.CONFIG_FILE).read_text("utf-8"))
+    if different := run_dir.differences(recorded, json.loads(config.to_json())):
         raise ValueError(f"{folder} holds the run of another config ({different}); give another --workdir")
     return True
-
-
-def _read(folder: str) -> dict[str, Any]:
-    with open(os.path.join(folder, ROW_FILE), encoding="utf-8") as file:
-        return json.load(file)

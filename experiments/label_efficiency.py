@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import ml_collections
 from absl import flags
+from ml_collections import ConfigDict
 
 from blur_jax.data import splits as data
 from blur_jax.evaluate import evaluation
@@ -28,7 +28,8 @@ from experiments import command, grid, label_efficiency_summary, linear_ranker, 
 from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
 from tfds_builders.prepare import prepare_configured
 
-COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all of them.
+Rows = Mapping[Cell, dict]
+COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all.
 
 
 def cells(scorers: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
@@ -36,7 +37,7 @@ def cells(scorers: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cel
     return [(scorer, count, seed) for seed in range(seeds) for count in counts for scorer in scorers]
 
 
-def cell_config(config: ml_collections.ConfigDict, cell: Cell, available: int) -> ml_collections.ConfigDict:
+def cell_config(config: ConfigDict, cell: Cell, available: int) -> ConfigDict:
     """Returns the config of one cell; `available` is the number of labeled pairs in the data set."""
     loss, count, seed = cell
     config = config.copy_and_resolve_references()
@@ -48,7 +49,7 @@ def cell_config(config: ml_collections.ConfigDict, cell: Cell, available: int) -
     return config
 
 
-def far_data(config: ml_collections.ConfigDict, far: str) -> ml_collections.ConfigDict:
+def far_data(config: ConfigDict, far: str) -> ConfigDict:
     """Prepares the pictures of `far` with the protocol of `config.data` and returns their `config.data`."""
     far_config = config.data.copy_and_resolve_references()
     far_config.update(name="folder_face_blur", manual_dir=far, sources=None, allow_missing=False)
@@ -56,7 +57,7 @@ def far_data(config: ml_collections.ConfigDict, far: str) -> ml_collections.Conf
     return far_config
 
 
-def read(config: ml_collections.ConfigDict, folder: str, *, far: dict[str, Any] | None) -> dict[str, Any]:
+def read(config: ConfigDict, folder: str, *, far: dict[str, Any] | None) -> dict[str, Any]:
     """Returns the last monitored values of a run and the scores of its checkpoint, {axis: {split: [n]}}."""
     row = {}
     for record in run_dir.read_history(folder):
@@ -64,49 +65,28 @@ def read(config: ml_collections.ConfigDict, folder: str, *, far: dict[str, Any] 
     configs = {"near": config}
     if far is not None:
         configs["far"] = config.copy_and_resolve_references()
-        configs["far"].data = ml_collections.ConfigDict(far)
-    for axis, of_axis in configs.items():
-        _, scored = evaluation.score_splits(of_axis, folder)
+        configs["far"].data = ConfigDict(far)
+    for axis, axis_config in configs.items():
+        _, scored = evaluation.score_splits(axis_config, folder)
         row[axis] = {name: scores.tolist() for name, (_, scores) in scored.items()}
     return row
 
 
 def run(
-    config: ml_collections.ConfigDict,
-    workdir: str,
-    far: str | None,
-    scorers: Sequence[str],
-    seeds: int,
-    counts: Sequence[str],
-    workers: int,
+    config: ConfigDict, workdir: str, far: str | None, scorers: list[str], seeds: int, counts: list[str], workers: int
 ) -> None:
-    """Makes the missing runs, writes the results and prints the tables.
-
-    Args:
-        config: config of a cell; the grid sets the seed, the number of labels and which weights are 0.
-        workdir: folder of runs and results.
-        far: a folder of ranked pictures of another kind; None measures near faces alone.
-        scorers: some of `LOSSES`, including "none"; the linear ranker is always added.
-        seeds: number of seeds of each cell.
-        counts: numbers of labeled pairs.
-        workers: runs at a time.
-
-    Raises:
-        ValueError: the scorers cannot be compared; or as `grid.rows`.
-        OSError: something to prepare from is missing.
-    """
     _check(config, scorers)
-    counts = sorted(map(int, counts))
+    sizes = sorted(map(int, counts))
     ranked.prepare(config.data)
-    data_of_axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
-    far_fields = data_of_axes["far"].to_dict() if far is not None else None
+    axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
+    far_fields = None if far is None else axes["far"].to_dict()
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split))
-    configs = {cell: cell_config(config, cell, available) for cell in cells(scorers, counts, seeds)}
+    configs = {cell: cell_config(config, cell, available) for cell in cells(scorers, sizes, seeds)}
     names = {cell: "{}_{}_{}".format(*cell) for cell in configs}
     runs = {name: grid.Run(configs[cell], partial(read, far=far_fields)) for cell, name in names.items()}
     rows = dict(zip(names, grid.rows(runs, workdir=workdir, workers=workers).values()))
 
-    tests = {axis: ranked.open_splits(axis_data) for axis, axis_data in data_of_axes.items()}
+    tests = {axis: ranked.open_splits(axis_data) for axis, axis_data in axes.items()}
     fits = {(count, seed): configs["none", count, seed].data for _, count, seed in configs}
     for (count, seed), scores in linear_ranker.score(fits, tests, config.model.linear_probe_strength).items():
         rows[LINEAR, count, seed] = scores | {"seconds": 0.0}
@@ -115,40 +95,31 @@ def run(
         axis: {cell: ranked.headlines(row[axis], splits, resamples=resamples) for cell, row in rows.items()}
         for axis, splits in tests.items()
     }
-    _publish(config, workdir, rows, metrics, counts, seeds)
+    _publish(config.steps, workdir, rows, metrics, sizes, seeds)
 
 
-def _check(config: ml_collections.ConfigDict, scorers: Sequence[str]) -> None:
+def _check(config: ConfigDict, scorers: Sequence[str]) -> None:
     if unknown := set(scorers) - set(LOSSES):
         raise ValueError(f"--scorers={','.join(sorted(unknown))}: choose from {', '.join(LOSSES)}")
     if "none" not in scorers:
-        raise ValueError("--scorers needs none, the labels alone that the others are compared with")
+        raise ValueError("--scorers must include none: the others are compared with labels alone")
     for name in set(LOSSES[1:]) & set(scorers):
         weight = config.consistency[f"{name}_weight"]
         if weight <= 0:
             raise ValueError(f"config.consistency.{name}_weight={weight} must be above 0 to be compared")
 
 
-def _publish(
-    config: ml_collections.ConfigDict,
-    workdir: str,
-    rows: Mapping[Cell, dict],
-    metrics: Mapping[str, Mapping[Cell, dict]],
-    counts: Sequence[int],
-    seeds: int,
-) -> None:
+def _publish(steps: int, workdir: str, rows: Rows, metrics: Mapping[str, Rows], counts: list[int], seeds: int) -> None:
     summary = {axis: label_efficiency_summary.summarize(values, counts, seeds) for axis, values in metrics.items()}
-    write = partial(os.path.join, workdir)
-    run_dir.write_atomically(write("rows.csv"), label_efficiency_summary.rows_csv(rows, metrics))
-    run_dir.write_atomically(write("label_efficiency.json"), json.dumps(summary, indent=2) + "\n")
-    label_efficiency_summary.draw(summary, counts).savefig(write("label_efficiency.webp"), dpi=110)
+    path = partial(os.path.join, workdir)
+    run_dir.write_atomically(path("rows.csv"), label_efficiency_summary.rows_csv(rows, metrics))
+    run_dir.write_atomically(path("label_efficiency.json"), json.dumps(summary, indent=2) + "\n")
+    label_efficiency_summary.draw(summary, counts).savefig(path("label_efficiency.webp"), dpi=110)
     minutes = sum(row["seconds"] for row in rows.values()) / 60
-    published = {
-        f"Size-matched AUC {axis}, by number of labeled pairs": label_efficiency_summary.table(values, counts)
-        for axis, values in summary.items()
-    }
+    title, table = "Size-matched AUC {}, by number of labeled pairs", label_efficiency_summary.table
+    published = {title.format(axis): table(values, counts) for axis, values in summary.items()}
     trained = sum(loss != LINEAR for loss, _, _ in rows)
-    note = f"{trained} runs of {config.steps} steps, {minutes:.0f} minutes of training and scoring"
+    note = f"{trained} runs of {steps} steps, {minutes:.0f} minutes of training and scoring"
     tables.publish(workdir, "label_efficiency", published, note=note)
 
 

@@ -1,12 +1,12 @@
 """Summarizes the runs of experiments/label_efficiency.py: intervals over runs and faces, tables, the figure."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from blur_jax.evaluate.evaluation import csv_text
 from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import Interval, interval_text
 from experiments import tables
@@ -23,12 +23,11 @@ Cell = tuple[str, int, int]  # One of LOSSES or LINEAR, number of labeled pairs,
 Summary = dict[str, dict[str, dict[str, Interval]]]
 
 
-def over_seeds(values: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+def over_seeds(values: np.ndarray, seed: int = 0) -> np.ndarray:
     """Averages runs [seeds, 1 + resamples] and resamples the runs too: [1 + resamples].
 
     Its interval covers other faces, labels and draws; with three seeds, the latter two are rough guesses.
     """
-    values = np.asarray(values)
     seeds, columns = values.shape
     drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, columns))
     drawn[:, 0] = np.arange(seeds)
@@ -36,7 +35,7 @@ def over_seeds(values: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
 
 
 def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -> Summary:
-    """Returns size-matched AUC over seeds and what it is compared with, paired by faces and seeds.
+    """Returns size-matched AUC over seeds and its differences, paired by faces and seeds.
 
     "gain" is over labels alone with as many pairs; "to_all" over labels alone with the most pairs; "to_half" over the
     mean of the two: above 0, more than half of the gap between them is closed. The share itself has no useful interval,
@@ -47,13 +46,11 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
         return np.array([metrics[scorer, count, seed]["mean"]["auc"] for seed in range(seeds)])
 
     summary, most = {}, max(counts)
-    measured = {scorer for scorer, _, _ in metrics}
-    for scorer in (name for name in ("none", LINEAR, *LOSSES[1:]) if name in measured):
+    for scorer in (name for name in ("none", LINEAR, *LOSSES[1:]) if name in {cell[0] for cell in metrics}):
         summary[scorer] = {}
         for count in counts:
-            ours, alone, all_labels = (
-                over_seeds(auc(*cell)) for cell in ((scorer, count), ("none", count), ("none", most))
-            )
+            parts = ((scorer, count), ("none", count), ("none", most))
+            ours, alone, all_labels = (over_seeds(auc(*part)) for part in parts)
             values = {"auc": ours, "gain": ours - alone, "to_all": ours - all_labels}
             if count < most:
                 values["to_half"] = ours - (alone + all_labels) / 2
@@ -81,7 +78,7 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
     return tables.markdown(["scorer", *(f"{count:,} pairs" for count in counts)], rows)
 
 
-def _share_closed(group: Mapping[str, Interval]) -> str:
+def _share_closed(group: Mapping[str, Any]) -> str:
     """Returns the gain as a share of the gap to all labels; nothing if the gap is below 0.01, which may be noise."""
     gap = group["gain"]["value"] - group["to_all"]["value"]
     return f"{group['gain']['value'] / gap:.0%}" if gap >= 0.01 else ""
@@ -89,20 +86,14 @@ def _share_closed(group: Mapping[str, Interval]) -> str:
 
 def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:
     """Returns a row for each scorer: its cell, the monitored values, and its size-matched metrics on each axis."""
-    columns = [
-        (axis, split, name)
-        for axis, cells in metrics.items()
-        for split in sorted(next(iter(cells.values())))
-        for name in ("auc", "pairwise_accuracy", "spearman", "kendall")
-    ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["scorer", "labeled_pairs", "seed", *MONITORED, "seconds", *map("_".join, columns)])
+    splits = [(axis, split) for axis, cells in metrics.items() for split in sorted(next(iter(cells.values())))]
+    columns = [(*part, name) for part in splits for name in ("auc", "pairwise_accuracy", "spearman", "kendall")]
+    lines = [("scorer", "labeled_pairs", "seed", *MONITORED, "seconds", *map("_".join, columns))]
     for cell, row in rows.items():
         monitored = [f"{row[name]:.4f}" if name in row else "" for name in MONITORED]
         values = [f"{metrics[axis][cell][split][name][0]:.4f}" for axis, split, name in columns]
-        writer.writerow([*cell, *monitored, f"{row['seconds']:.0f}", *values])
-    return text.getvalue()
+        lines.append((*cell, *monitored, f"{row['seconds']:.0f}", *values))
+    return csv_text(lines)
 
 
 def draw(summaries: Mapping[str, Summary], counts: Sequence[int]) -> Figure:
@@ -113,23 +104,14 @@ def draw(summaries: Mapping[str, Summary], counts: Sequence[int]) -> Figure:
         for place, (scorer, groups) in enumerate(summary.items()):
             intervals = [groups[str(count)]["auc"] for count in counts]
             value, low, high = (np.array([auc[key] for auc in intervals]) for key in ("value", "low", "high"))
-            axes.errorbar(
-                np.array(counts) * 1.05 ** (place - 2),
-                value,
-                (value - low, high - value),
-                marker="o",
-                markersize=4,
-                capsize=2,
-                elinewidth=0.7,
-                linestyle="--" if scorer == LINEAR else "-",
-                label=LABELS.get(scorer, f"and unlabeled: {scorer}"),
-                color=_COLORS[scorer],
-            )
+            looks = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 0.7, "color": _COLORS[scorer]}
+            looks |= {"label": LABELS.get(scorer, f"and unlabeled: {scorer}")}
+            looks |= {"linestyle": "--" if scorer == LINEAR else "-"}
+            axes.errorbar(np.array(counts) * 1.05 ** (place - 2), value, (value - low, high - value), **looks)
         axes.set_title(axis, loc="left")
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlabel="labeled pairs")
         axes.set_xticks(counts, [f"{count:,}" for count in counts])
         axes.minorticks_off()
-        axes.set_xlabel("labeled pairs")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("size-matched AUC")
     handles, labels = panels[0].get_legend_handles_labels()

@@ -23,21 +23,12 @@ from blur_jax.score import scorer
 from experiments import command, grid, ranked, tables
 
 
-def event(name: str) -> str:
-    """Returns the folder of a face: the event of a WIDER photograph, the person of another."""
+def event(name: str) -> str:  # The event of a WIDER photograph, the person of another.
     return os.path.dirname(name)
 
 
-def events(names: Sequence[Sequence[str]], least_pairs: int) -> dict[str, list[int]]:
-    """Finds the events that have enough pairs within them.
-
-    Args:
-        names: [m][2], names of the left and the right face of each pair.
-        least_pairs: the smallest number of pairs of an event.
-
-    Returns:
-        {event: indices of the pairs within it}, sorted by event.
-    """
+def events(names: np.ndarray | Sequence[Sequence[str]], least_pairs: int) -> dict[str, list[int]]:
+    """Returns {event: indices of the pairs within it}, sorted, of the events with `least_pairs`; names are [m][2]."""
     pairs = {}
     for index, (left, right) in enumerate(names):
         if event(left) == event(right):
@@ -49,9 +40,8 @@ def read(config: ml_collections.ConfigDict, folder: str, *, indices: Sequence[in
     """Returns the share of the labeled pairs at `indices`, without ties, that a run's scorer puts in their order."""
     split = splits.open_split(config.data, "labeled", config.data.labeled_split)
     rows, pairs = np.unique(split.rows[indices], return_inverse=True)
-    images = split.faces.stack(rows)
+    images, order = split.faces.stack(rows), np.asarray(split.labels)[indices]
     scores = scorer.load_scorer(folder).score_images(images, batch_size=config.evaluation.batch_size)
-    order = split.labels[indices]
     in_order = rank_statistics.in_order(*scores[pairs.reshape(-1, 2)].T, order)
     return {"accuracy": float(np.mean(in_order[order != 0])), "pairs": len(indices)}
 
@@ -65,18 +55,6 @@ def table(label: str, accuracy: dict[str, list[float]]) -> str:
 
 
 def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs: int, workers: int) -> None:
-    """Makes the missing runs and prints the table.
-
-    Args:
-        config: the config to measure.
-        workdir: folder of the runs; its last part names the row.
-        seeds: runs for each event.
-        least_pairs: the smallest number of labeled pairs within an event that is left out.
-        workers: runs at a time.
-
-    Raises:
-        ValueError: no event has enough pairs; or as `grid.rows`.
-    """
     ranked.prepare(config.data)
     split = splits.open_split(config.data, "labeled", config.data.labeled_split)
     pairs = events(split.names, least_pairs)
@@ -90,8 +68,10 @@ def run(config: ml_collections.ConfigDict, workdir: str, seeds: int, least_pairs
             runs[f"{name.replace('/', '_')}_{seed}"] = grid.Run(cell, partial(read, indices=indices))
     rows = iter(grid.rows(runs, workdir=workdir, workers=workers).values())
     accuracy = {name: [next(rows)["accuracy"] for _ in range(seeds)] for name in pairs}
-    label = os.path.basename(os.path.abspath(workdir))
-    title = "Share of labeled pairs in order, of events left out of training"
+    title, label = (
+        "Share of labeled pairs in order, of events left out of training",
+        os.path.basename(os.path.abspath(workdir)),
+    )
     tables.publish(workdir, "leave_event_out", {title: table(label, accuracy)})
 
 

@@ -1,6 +1,6 @@
-"""The baseline to beat: a linear ranker on frozen ImageNet features of all 16 blocks, fitted to labeled pairs."""
+"""The baseline: a linear ranker on frozen ImageNet features of all 16 blocks, fitted to labeled pairs."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -10,22 +10,16 @@ from blur_jax.data import splits as data
 from blur_jax.models import linear_probe
 from experiments import baseline_features
 
+Draw = tuple[int, int]  # Number of labeled pairs, seed.
+
 
 def score(
-    fits: Mapping[Hashable, ml_collections.ConfigDict],
-    tests: Mapping[str, Mapping[str, data.Split]],
-    strength: float,
-) -> dict[Hashable, dict[str, dict[str, Any]]]:
-    """Fits a ranker to the labeled pairs of each of `fits` and scores the test faces.
+    fits: Mapping[Draw, ml_collections.ConfigDict], tests: Mapping[str, Mapping[str, data.Split]], strength: float
+) -> dict[Draw, dict[str, dict[str, Any]]]:
+    """Fits a ranker to the labeled pairs of each of `fits`; returns {draw: {axis: {split: [n]}}}, larger = blurrier.
 
-    Args:
-        fits: {name: `config.data` of a run}, of one data set; the last part of a name is the seed that draws the
-            `labeled_count` pairs.
-        tests: {axis: {ranked split: opened}}.
-        strength: see `linear_probe.logistic_ranking`; cross-validation on all pairs chooses 1e-4.
-
-    Returns:
-        {name: {axis: {split: [n]}}}, larger = blurrier.
+    `fits` are {draw: `config.data` of a run}, of one data set; `tests` are {axis: {ranked split: opened}}. The strength
+    is that of `linear_probe.logistic_ranking`; cross-validation on all pairs chooses 1e-4.
     """
     labeled = {
         name: data.open_split(config, "labeled", config.labeled_split, count=config.labeled_count, seed=name[-1])
@@ -33,20 +27,17 @@ def score(
     }
     rows = np.unique(np.concatenate([split.rows.ravel() for split in labeled.values()]))
     faces = next(iter(labeled.values())).faces
-    features = baseline_features.imagenet_features(faces.stack(rows))
+    extract = baseline_features.imagenet_features
+    features = extract(faces.stack(rows))
     test_features = {
-        axis: {
-            name: baseline_features.imagenet_features(split.faces.stack(split.rows)) for name, split in splits.items()
-        }
+        axis: {name: extract(split.faces.stack(split.rows)) for name, split in splits.items()}
         for axis, splits in tests.items()
     }
     scores = {}
     for name, split in labeled.items():
-        places = np.searchsorted(rows, split.rows)
-        used, pairs = np.unique(places, return_inverse=True)
-        kernel, bias = linear_probe.logistic_ranking(
-            features[used], pairs.reshape(-1, 2), split.labels.astype(np.int64), strength=strength
-        )
+        used, pairs = np.unique(np.searchsorted(rows, split.rows), return_inverse=True)
+        pairs, order = pairs.reshape(-1, 2), np.asarray(split.labels, np.int64)
+        kernel, bias = linear_probe.logistic_ranking(features[used], pairs, order, strength=strength)
         scores[name] = {
             axis: {test: (face_features @ kernel + bias).tolist() for test, face_features in splits.items()}
             for axis, splits in test_features.items()

@@ -11,28 +11,18 @@ from tfds_builders.prepare import prepare_configured
 
 
 def prepare(config: ml_collections.ConfigDict) -> None:
-    """Prepares the data set of `config`, a run's `config.data`, and sets its `sources`.
-
-    Without `config.manual_dir` it must be prepared already.
-
-    Raises:
-        ValueError, OSError: as `prepare_configured` or `data.prepared_sources`.
-    """
+    """Prepares the data set of a run's `config.data` from `manual_dir`, if it is set, and sets its `sources`."""
     config.sources = prepare_configured(config) if config.manual_dir else data.prepared_sources(config)
 
 
 def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None = None) -> dict[str, data.Split]:
-    """Opens the ranked splits `names` in their order; None opens all, sorted by name.
-
-    Raises:
-        ValueError, FileNotFoundError: as `data.open_split`.
-    """
+    """Opens the ranked splits `names` in their order; None opens all, sorted by name. Raises as `data.open_split`."""
     names = data.split_names(config, "ranked") if names is None else names
     return {name: data.open_split(config, "ranked", name) for name in names}
 
 
 def headline_names(splits: Mapping[str, data.Split]) -> list[str]:
-    """Returns the splits whose mean is the headline of their data set; all splits if there are none."""
+    """Returns the splits whose mean is the headline of their data set; all splits if it names none."""
     (*_, last) = splits.values()
     return [name for name in last.metadata["headline_splits"] if name in splits] or list(splits)
 
@@ -45,15 +35,11 @@ def sizes(split: data.Split) -> np.ndarray:
 def headlines(
     scores: Mapping[str, np.ndarray], splits: Mapping[str, data.Split], *, resamples: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns `bootstrap.headlines` of every split and, as "mean", of the mean over headline splits.
+    """Returns `bootstrap.headlines` of the scores {split: [n]}, "mean" over headline splits.
 
-    Args:
-        scores: {split: [n]}.
-        splits: {split: opened}; the same splits in the same order for all scores that are compared.
-        resamples: resamples of the bootstrap.
+    Scores that are compared need the same splits in the same order.
     """
     (*_, last) = splits.values()
-    columns = {name: (scores[name], split.labels, sizes(split)) for name, split in splits.items()}
-    return bootstrap.headlines(
-        columns, headline_names(splits), size_bins=last.metadata["size_bins"], resamples=resamples
-    )
+    columns = {name: (scores[name], np.asarray(split.labels), sizes(split)) for name, split in splits.items()}
+    edges, names = last.metadata["size_bins"], headline_names(splits)
+    return bootstrap.headlines(columns, names, size_bins=edges, resamples=resamples)

@@ -1,8 +1,9 @@
 """Draws the README's picture from a finished demo run.
 
-Command: python -m experiments.readme_picture --run=runs/demo
+python -m experiments.readme_picture --run=runs/demo
 """
 
+import numpy as np
 from absl import flags
 
 from blur_jax.evaluate import evaluation as evaluate
@@ -13,19 +14,11 @@ from experiments import command
 
 
 def run(run: str, output: str) -> None:
-    """Draws faces of the test split, sorted by score.
-
-    Args:
-        run: a run directory.
-        output: WebP file to write.
-
-    Raises:
-        ValueError, OSError: the run or its data cannot be used.
-    """
     _, scored = evaluate.score_splits(checkpoints.find(run).config, run)
     split, scores = scored["test"]
     images, groups = split.images(range(len(split))), [split.faces.groups[row] for row in split.rows]
-    evaluation = ranked_split.Evaluation("test", scores, split.labels, list(split.names), groups, images, {})
+    ranks, names = np.asarray(split.labels), list(split.names)
+    evaluation = ranked_split.Evaluation("test", scores, ranks, names, groups, images, {})
     picture = figures.to_webp(figures.sorted_faces(evaluation, columns=10, rows=3), quality=85)
     run_dir.resolve(output).write_bytes(picture)
 

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from blur_jax.data import splits as data
 from blur_jax.metrics import bootstrap
+from blur_jax.metrics.calibration import logit
 from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
 from blur_jax.score.scorer import Scorer, load_scorer
@@ -37,55 +38,46 @@ SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap: shifts below the first hardly mat
 _TINY = 1e-6
 _BATCH = 8  # Faces scored at a time; a batch that fits a CPU's caches takes half the time of 256.
 
+Name = str | None
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
 Aucs = dict[tuple[str, float | None], np.ndarray]  # (change, strength) -> AUC [1 + resamples].
 
 
 def read_by_run(scorer: Scorer, images: np.ndarray) -> np.ndarray:
-    """Returns the logits [n] of the scores of uint8 [n, S, S, 3]."""
-    scores = scorer.score_images(images, batch_size=_BATCH).astype(np.float64)
-    scores = np.clip(scores, _TINY, 1 - _TINY)
-    return np.log(scores / (1 - scores))
+    return logit(scorer.score_images(images, batch_size=_BATCH).astype(np.float64))
 
 
 def read_by_baseline(sharpness: Callable[[Face], float], images: np.ndarray) -> np.ndarray:
-    """Returns minus the logarithms [n] of the sharpness, at least 0, of uint8 [n, S, S, 3]."""
     return -np.log(np.maximum([sharpness(image) for image in images], _TINY))
 
 
 def clear_faces(splits: Mapping[str, data.Split]) -> np.ndarray:
     """Returns whether each face of the concatenated splits has the lowest rank of its split, bool [n]."""
-    return np.concatenate([split.labels == split.labels.min() for split in splits.values()])
+    ranks = [np.asarray(split.labels) for split in splits.values()]
+    return np.concatenate([split_ranks == split_ranks.min() for split_ranks in ranks])
 
 
 def measure(
     read: Reading, splits: Mapping[str, data.Split], *, resamples: int, label: str = ""
 ) -> tuple[dict[str, Any], Aucs]:
-    """Reads the faces under every change at every strength.
-
-    Args:
-        read: a run's or a baseline's readings.
-        splits: ranked splits.
-        resamples: resamples of the bootstrap.
-        label: name of the run or baseline.
+    """Reads the faces of ranked splits under every change at every strength.
 
     Returns:
         (results, AUCs). The results are {"clear", "blurred", "all": mean reading, "auc": interval, both of the
         unchanged faces; "changes": {change: [row of each strength except the neutral one]}}. A row is {"strength";
         "clear", "blurred", "all": mean shift of these faces, "rms": r.m.s. shift of a single face, in shares of the
-        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs are
-        those of each change and strength, including the neutral one, on all faces and in each resample; all readings
-        of the same splits have the same resamples. AUCs are size-matched and means over splits.
+        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs, size-
+        matched means over splits, are those of each change and strength, including the neutral one, in each resample.
 
     Raises:
-        ValueError: there is nothing to compare, or blurred faces do not read blurrier than clear ones.
+        ValueError: the splits have nothing to compare, or blurred faces do not read blurrier than clear ones.
     """
     faces = np.concatenate([split.images(range(len(split))) for split in splits.values()])
     ends, judged_images = np.cumsum([len(split) for split in splits.values()])[:-1], {}
 
     def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns readings [n] and AUC [1 + resamples]; reads equal images, as of most neutral strengths, once."""
-        key = hashlib.sha256(images).digest()
+        key = hashlib.sha256(images.data).digest()
         if key not in judged_images:
             readings = read(images)
             scores = dict(zip(splits, np.split(readings, ends)))
@@ -100,10 +92,8 @@ def measure(
     means = {name: float(unchanged[group].mean()) for name, group in groups.items()}
     gap = means["blurred"] - means["clear"]
     if gap <= 0:
-        raise ValueError(
-            f"{label}: blurred faces read {means['blurred']:.3f} on average, clear ones {means['clear']:.3f}, but"
-            " shifts are shares of this gap, which must be above 0: train for longer, or look at the data"
-        )
+        readings = f"blurred faces read {means['blurred']:.3f} on average, clear ones {means['clear']:.3f}"
+        raise ValueError(f"{label}: {readings}; this gap must be above 0: train for longer, or look at the data")
     changes, aucs = {}, {}
     for name, change in tqdm(CHANGES.items(), desc=label, unit="change", disable=None, leave=False):
         judged = {s: judge(np.stack([change.apply(face, s) for face in faces])) for s in change.strengths}
@@ -120,30 +110,26 @@ def measure(
 def difference(aucs: Aucs, against: Aucs) -> list[dict[str, Any]]:
     """Compares the AUCs of two scorers on the same splits, as `measure` returns them.
 
-    Returns:
-        A row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other's under
-        the same change; "auc_change": interval of the change of the AUC minus that of the other's}.
+    Returns a row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other's;
+    "auc_change": interval of the change of the AUC minus that of the other's}.
     """
     rows = []
     for (name, strength), auc in aucs.items():
         gain, neutral = auc - against[name, strength], (name, CHANGES[name].neutral)
-        change = gain - (aucs[neutral] - against[neutral])
-        row = {"change": name, "strength": strength, "auc": bootstrap.interval(gain)}
-        rows.append(row | {"auc_change": bootstrap.interval(change)})
+        change = bootstrap.interval(gain - (aucs[neutral] - against[neutral]))
+        rows.append({"change": name, "strength": strength, "auc": bootstrap.interval(gain), "auc_change": change})
     return rows
 
 
 def table_of_difference(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the rows of `difference` as a table."""
-
-    def cells(interval: Mapping[str, float]) -> str:
+    def cells(interval: Any) -> str:
         word = " better" if interval["low"] > 0 else " **worse**" if interval["high"] < 0 else ""
         return interval_text(interval, "+") + word
 
-    return tables.markdown(
-        ["change", "strength", "AUC, difference", "AUC, change, difference"],
-        ([row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])] for row in rows),
-    )
+    table = []
+    for row in rows:
+        table.append([row["change"], _strength_text(row["strength"]), cells(row["auc"]), cells(row["auc_change"])])
+    return tables.markdown(["change", "strength", "AUC, difference", "AUC, change, difference"], table)
 
 
 def _strength_text(strength: float | None) -> str:
@@ -151,7 +137,7 @@ def _strength_text(strength: float | None) -> str:
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
-    """Returns in words what the rows of one change (of `measure`) mean; a flaw to act on begins with FINDING.
+    """Returns in words the meaning of a change's rows (of `measure`); a flaw to act on begins with FINDING.
 
     A change that blurs must raise the mean reading of all faces at every step. Any other change can mislead in two
     ways: blurred faces look sharper, or clear faces look blurrier.
@@ -164,7 +150,7 @@ def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
         return f"blurrier at every step, {steps[1]:+.2f} to {steps[-1]:+.2f}"
     lowest, highest = min(rows, key=lambda row: row["blurred"]), max(rows, key=lambda row: row["clear"])
     mistakes = {"sharpness": -lowest["blurred"], "blur": highest["clear"]}
-    mistaken = " and ".join(what for what, size in mistakes.items() if size > SLIGHT)
+    mistaken = " and ".join(mistake for mistake, size in mistakes.items() if size > SLIGHT)
     degree = "FINDING:" if max(mistakes.values()) > LARGE else "partly"
     words = f"{degree} taken for {mistaken}" if mistaken else "hardly matters"
     blurred = f"blurred faces at least {lowest['blurred']:+.2f} (at {lowest['strength']:g})"
@@ -172,11 +158,9 @@ def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
 
 
 def tables_of(results: Mapping[str, Any]) -> tuple[str, str]:
-    """Returns two tables of the results of `measure`: a verdict on each change, and every strength."""
     text, verdicts, strengths = interval_text, [], []
     for name, rows in results["changes"].items():
-        worst = min(rows, key=lambda row: row["auc_change"]["value"])
-        words = verdict(rows, blurs=CHANGES[name].blurs)
+        worst, words = min(rows, key=lambda row: row["auc_change"]["value"]), verdict(rows, blurs=CHANGES[name].blurs)
         verdicts.append([name, words, f"{text(worst['auc_change'], '+')} at {worst['strength']:g}"])
         for row in rows:
             shifts = [f"{row['clear']:+.2f}", f"{row['blurred']:+.2f}", f"{row['rms']:.2f}"]
@@ -187,7 +171,7 @@ def tables_of(results: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def draw(results: Mapping[str, Any]) -> Figure:
-    """Draws a panel for each change: the mean shifts of clear and of blurred faces by strength, on one scale."""
+    """Draws a panel for each change: the mean shifts of clear and blurred faces by strength, on one scale."""
     figure, lines = Figure(figsize=(10, 7), layout="constrained", dpi=110), -(-len(results["changes"]) // 3)
     for index, (name, rows) in enumerate(results["changes"].items()):
         change = CHANGES[name]
@@ -207,28 +191,8 @@ def draw(results: Mapping[str, Any]) -> Figure:
 
 
 def run(
-    run: str,
-    against: str | None,
-    data_dir: str | None,
-    baseline: Sequence[str],
-    splits: Sequence[str] | None,
-    resamples: int,
-    workdir: str,
+    run: str, against: Name, data_dir: Name, baseline: list[str], splits: list[str] | None, resamples: int, workdir: str
 ) -> None:
-    """Measures a run and baselines, writes the results and prints the tables.
-
-    Args:
-        run: a trained run, or one of its checkpoints.
-        against: another run or checkpoint for faces of the same size, to compare with; None compares nothing.
-        data_dir: folder of the run's prepared data; None takes that of the run.
-        baseline: names in `baselines.CLOSED_FORM`, to compare with.
-        splits: ranked splits; None takes the headline splits of the data set.
-        resamples: resamples of the bootstrap.
-        workdir: folder of the results.
-
-    Raises:
-        ValueError, OSError: the run or its data cannot be used; or as `measure`.
-    """
     scorer = load_scorer(run)
     config = scorer.config.data
     if data_dir is not None:
@@ -236,10 +200,11 @@ def run(
     opened = ranked.open_splits(config, splits)
     if splits is None:
         opened = {name: opened[name] for name in ranked.headline_names(opened)}
-    reads = {run: partial(read_by_run, scorer)}
+    reads: dict[str, Reading] = {run: partial(read_by_run, scorer)}
     if against is not None:
         reads[against] = partial(read_by_run, load_scorer(against))
-    reads |= {name: partial(read_by_baseline, CLOSED_FORM[name]) for name in baseline}
+    for name in baseline:
+        reads[name] = partial(read_by_baseline, CLOSED_FORM[name])
     scorers, published, aucs = {}, {}, {}
     for name, read in reads.items():
         scorers[name], aucs[name] = measure(read, opened, resamples=resamples, label=name)

@@ -6,6 +6,7 @@ import io
 import zlib
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,9 +30,9 @@ def jpeg(face: Face, quality: int | None) -> Face:
     return np.asarray(Image.open(file))
 
 
-def enhanced(face: Face, factor: float, *, what: type) -> Face:
+def enhanced(face: Face, factor: float, *, enhancer: type) -> Face:
     """Multiplies sRGB values (ImageEnhance.Brightness), or their distances from the mean gray (Contrast)."""
-    return np.asarray(what(Image.fromarray(face)).enhance(factor))
+    return np.asarray(enhancer(Image.fromarray(face)).enhance(factor))
 
 
 def noise(face: Face, sigma: float) -> Face:
@@ -47,12 +48,13 @@ def sharpening(face: Face, percent: int) -> Face:
 
 def upscaling(face: Face, factor: float) -> Face:
     """Shrinks a face to 1 / `factor` of the side and enlarges it again, both bicubic, as for a small face."""
-    small = Image.fromarray(face).resize((round(len(face) / factor),) * 2, Image.Resampling.BICUBIC)
-    return np.asarray(small.resize(face.shape[:2], Image.Resampling.BICUBIC))
+    side, shrunk = len(face), round(len(face) / factor)
+    small = Image.fromarray(face).resize((shrunk, shrunk), Image.Resampling.BICUBIC)
+    return np.asarray(small.resize((side, side), Image.Resampling.BICUBIC))
 
 
 def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
-    """Cuts 10% off each side; the crop is moved by `percent` of the side down (axis 0) or right (axis 1)."""
+    """Cuts 10% off each side, moved by `percent` of the side down (axis 0) or right (axis 1)."""
     side = len(face)
     margin = -(-_SHIFTS[-1] * side // 100)
     corner = [margin, margin]
@@ -82,7 +84,7 @@ def _to_uint8(values: np.ndarray) -> Face:
 class Change:
     """A pure `apply(face, strength)`; `strengths` are compared with `neutral`; scores rise if it `blurs`."""
 
-    apply: Callable[[Face, float | None], Face]
+    apply: Callable[[Face, Any], Face]
     strengths: tuple
     neutral: float | None
     blurs: bool = False
@@ -94,8 +96,8 @@ CHANGES = {
     "noise (sigma of 255)": Change(noise, (0, 2, 5, 10, 20), 0),
     "over-sharpening (unsharp mask, %)": Change(sharpening, (0, 100, 200, 400), 0),
     "JPEG (quality)": Change(jpeg, (None, 90, 70, 50, 30), None),
-    "brightness (factor)": Change(partial(enhanced, what=ImageEnhance.Brightness), (0.5, 0.7, 1, 1.4, 2), 1),
-    "contrast (factor)": Change(partial(enhanced, what=ImageEnhance.Contrast), (0.5, 0.7, 1, 1.4), 1),
+    "brightness (factor)": Change(partial(enhanced, enhancer=ImageEnhance.Brightness), (0.5, 0.7, 1, 1.4, 2), 1),
+    "contrast (factor)": Change(partial(enhanced, enhancer=ImageEnhance.Contrast), (0.5, 0.7, 1, 1.4), 1),
     "crop shifted right (% of the side)": Change(partial(crop_shift, axis=1), _SHIFTS, 0),
     "crop shifted down (% of the side)": Change(partial(crop_shift, axis=0), _SHIFTS, 0),
 }

@@ -9,7 +9,7 @@ runs (n - 1), a rough guess with few runs; it covers other draws and starts, not
 
 import argparse
 import json
-import os
+import pathlib
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,10 @@ METRICS = ("auc", "pairwise_accuracy", "spearman")
 
 def read(run: str) -> dict[str, Any]:
     """Returns the evaluation of a run; raises FileNotFoundError if the run is not evaluated."""
-    path = os.path.join(run, "metrics.json")
-    if not os.path.exists(path):
+    path = pathlib.Path(run, "metrics.json")
+    if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; first run launch.py --mode=evaluate --workdir={run}")
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(path.read_text("utf-8"))
 
 
 def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
@@ -40,34 +39,30 @@ def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     return metrics if pairs is None else metrics | {("validation", "pairwise_accuracy"): pairs}
 
 
-def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str, str]]:
-    """Returns a row (split, metric, mean, spread, each run) for each metric.
+def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Returns a row (split, metric, mean, spread, each run) for each metric of {name: `read` of a run}.
 
-    Args:
-        runs: {name: what `read` returns}.
-
-    Raises:
-        ValueError: there are fewer than two runs, or they were not evaluated on the same data.
+    Raises ValueError if fewer than two runs are given, or they were evaluated on different data.
     """
     if len(runs) < 2:
-        raise ValueError("give two or more runs")
+        raise ValueError(f"{len(runs)} run was given; give two or more runs")
     metrics = [values(results) for results in runs.values()]
-    data = {run: f"{run} on {results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
-    if len({text.removeprefix(run) for run, text in data.items()}) > 1:
-        raise ValueError(f"the runs were evaluated on different data: {'; '.join(data.values())}")
+    data = {run: f"{results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
+    if len(set(data.values())) > 1:
+        different = "; ".join(f"{run} on {run_data}" for run, run_data in data.items())
+        raise ValueError(f"the runs were evaluated on different data: {different}")
     table = []
     for key in metrics[0]:
         column = [run_metrics[key] for run_metrics in metrics]
-        by_run = ", ".join(f"{value:.3f}" for value in column)
-        table.append((*key, f"{statistics.mean(column):.3f}", f"{statistics.stdev(column):.3f}", by_run))
+        cells = [f"{value:.3f}" for value in (statistics.mean(column), statistics.stdev(column), *column)]
+        table.append((*key, *cells[:2], ", ".join(cells[2:])))
     return table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.summarize", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    lines, name = argparse.RawTextHelpFormatter, "python -m experiments.summarize"
+    parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=lines)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run directory that launch.py has evaluated")
 
     def command(arguments: argparse.Namespace) -> int:

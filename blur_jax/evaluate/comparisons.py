@@ -6,36 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from blur_jax.data.untrusted import excerpt, read_table
+from blur_jax.data.untrusted import Place, excerpt, read_table
 
-# Columns of our own score tables: whether larger is better.
+# Columns that `blur_jax.score` writes: whether larger is better.
 LARGER_IS_BETTER = {"sharpness": True, "blur": False, "blur_percentile": False, "p_blurrier_than_anchor": False}
-_MATED = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "mated": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "non-mated": False,
-}
+_MATED = dict.fromkeys(("1", "true", "yes", "mated"), True) | dict.fromkeys(("0", "false", "no", "non-mated"), False)
 
 
 class Comparisons(NamedTuple):
-    """n comparisons.
+    """n comparisons of two pictures."""
 
-    Attributes:
-        left: names of the first pictures.
-        right: names of the second pictures.
-        similarity: float64 [n], larger is more alike.
-        mated: bool [n], whether both show the same person or thing.
-    """
-
-    left: list[str]
-    right: list[str]
-    similarity: np.ndarray
-    mated: np.ndarray
+    left: list[str]  # Names of the first pictures.
+    right: list[str]  # Names of the second pictures.
+    similarity: np.ndarray  # float64 [n], larger is more similar.
+    mated: np.ndarray  # bool [n], whether both show the same person or thing.
 
 
 class Measure(NamedTuple):
@@ -46,34 +30,30 @@ class Measure(NamedTuple):
 
 
 def parse_measure(text: str) -> Measure:
-    """Reads "sharpness", or "noise:lower" or "noise:higher" for a column that is not ours: which way is better.
-
-    Raises:
-        ValueError: it is not one of these.
-    """
+    """Reads "sharpness", or "noise:lower" or "noise:higher" for a column of another system; else raises ValueError."""
     column, _, better = text.partition(":")
-    known = LARGER_IS_BETTER.get(column)
-    if (known is None and not better) or better not in ("", "lower", "higher"):
+    better = better or {True: "higher", False: "lower", None: ""}[LARGER_IS_BETTER.get(column)]
+    if better not in ("lower", "higher"):
         raise ValueError(f"--column={text}: say which way is better, --column={column}:higher or {column}:lower")
-    if known is not None and better and (better == "higher") != known:
-        raise ValueError(f"--column={text}: of {column}, {'higher' if known else 'lower'} is better")
-    return Measure(column, better == "higher" if better else known)
+    measure = Measure(column, better == "higher")
+    if LARGER_IS_BETTER.get(column, measure.larger_is_better) != measure.larger_is_better:
+        raise ValueError(f"--column={text}: of {column}, {'lower' if better == 'higher' else 'higher'} is better")
+    return measure
 
 
 def read_comparisons(path: str) -> Comparisons:
     """Reads a CSV file with the columns left, right (names), similarity and mated (1 or 0, yes or no).
 
     Raises:
-        ValueError: it holds something else; the message has the line.
-        OSError: it cannot be read.
+        ValueError, OSError: a row holds something else, with its line; the file cannot be read.
     """
     left, right, similarity, mated = [], [], [], []
     for where, row in _rows(path, ("left", "right", "similarity", "mated")):
         text = (row["mated"] or "").strip().lower()
         if text not in _MATED:
             raise ValueError(f"{where}: mated must be 1 or 0, found {excerpt(row['mated'])}")
-        left.append(row["left"])
-        right.append(row["right"])
+        left.append(row["left"] or "")
+        right.append(row["right"] or "")
         similarity.append(_number(where, "similarity", row["similarity"]))
         mated.append(_MATED[text])
     return Comparisons(left, right, np.array(similarity), np.array(mated, bool))
@@ -86,48 +66,42 @@ def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarr
         {name: [measures], larger is better; -inf where the row has no value, as for a picture that cannot be scored}.
 
     Raises:
-        ValueError: it holds something else; the message has the line.
-        OSError: it cannot be read.
+        ValueError, OSError: a row holds something else, with its line; the file cannot be read.
     """
     qualities = {}
     for where, row in _rows(path, ("name", *(measure.column for measure in measures))):
-        if row["name"] in qualities:
-            raise ValueError(f"{where}: {excerpt(row['name'])} has two rows; give each picture one row")
-        values = []
-        for column, larger_is_better in measures:
-            value = -math.inf
+        name, values = row["name"] or "", np.full(len(measures), -math.inf)
+        if name in qualities:
+            raise ValueError(f"{where}: {excerpt(name)} has two rows; give each picture one row")
+        for index, (column, larger_is_better) in enumerate(measures):
             if (row[column] or "").strip():
-                value = _number(where, column, row[column]) * (1 if larger_is_better else -1)
-            values.append(value)
-        qualities[row["name"]] = np.array(values)
+                values[index] = _number(where, column, row[column]) * (1 if larger_is_better else -1)
+        qualities[name] = values
     return qualities
 
 
 def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], path: str) -> np.ndarray:
-    """Looks up the pictures of mated comparisons in what `read_qualities` read from `path`.
-
-    Returns:
-        float64 [2, mated comparisons, measures], of the left and of the right pictures.
+    """Returns float64 [2, mated comparisons, measures]: the qualities, read from `path`, of left and right pictures.
 
     Raises:
-        ValueError: a picture is not there, mated or not.
+        ValueError: a picture, mated or not, has no quality.
     """
     missing = sorted({*compared.left, *compared.right} - qualities.keys())
     if missing:
-        raise ValueError(f"{path}: has no row for {missing[0]} ({len(missing)} of the pictures compared have none)")
+        count = f"{len(missing)} of the compared pictures have none"
+        raise ValueError(f"{path}: has no row for {excerpt(missing[0])} ({count}); score these pictures too")
     if not compared.mated.any():
-        raise ValueError("there is no mated comparison")
+        raise ValueError("no mated comparison was found; mark at least one comparison with mated = 1")
     rows = np.flatnonzero(compared.mated)
     return np.array([[qualities[names[row]] for row in rows] for names in (compared.left, compared.right)])
 
 
-def _rows(path: str, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, str | None]]]:
-    """Yields where each row is, for errors, and its fields."""
+def _rows(path: str, required: Sequence[str]) -> Iterator[tuple[Place, dict[str, str | None]]]:
     with open(path, "rb") as file:
-        yield from read_table(file, path, wanted)
+        yield from read_table(file, path, required)
 
 
-def _number(where: str, column: str, text: str | None) -> float:
+def _number(where: Place, column: str, text: str | None) -> float:
     try:
         value = float(text or "")
     except ValueError:

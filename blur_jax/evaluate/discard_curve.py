@@ -1,4 +1,4 @@
-"""Error versus discard: does discarding the pictures of the worst quality lower the error of a comparison system?
+"""Error versus discard: the error of a comparison system without the pictures of the worst quality.
 
 As in Schlett et al., "Considerations on the Evaluation of Biometric Quality Assessment Algorithms" (arXiv 2303.13294):
 the quality of a comparison is the worse of its two pictures', comparisons are discarded from the worst quality on,
@@ -15,15 +15,10 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DiscardCurve:
-    """The curve of one measure of quality.
+    """The curve of one measure of quality."""
 
-    Attributes:
-        discarded: float64 [k], shares of the mated comparisons, increasing from 0, below 1.
-        fnmr: float64 [k], the FNMR of the rest from there up to the next share.
-    """
-
-    discarded: np.ndarray
-    fnmr: np.ndarray
+    discarded: np.ndarray  # float64 [k], shares of the mated comparisons, increasing from 0, below 1.
+    fnmr: np.ndarray  # float64 [k], the FNMR of the rest from there up to the next share.
 
     def at(self, share: float) -> float:
         """Returns the FNMR after the last step at or below a share of discarded comparisons, in [0, 1]."""
@@ -35,57 +30,47 @@ class DiscardCurve:
         return float(np.sum(self.fnmr * np.maximum(ends - self.discarded, 0.0)))
 
     def best_area(self, limit: float) -> float:
-        """Returns the area of the theoretical best: FNMR falls by one for one with the share, to 0."""
+        """Returns the area of the theoretical best: the FNMR falls as fast as the share rises, down to 0."""
         start, end = self.fnmr[0], min(self.fnmr[0], limit)
         return float(start * end - end**2 / 2)
 
     def excess(self, limit: float) -> float:
-        """Returns the partial area: that under the curve less that of the theoretical best; smaller is better."""
+        """Returns the partial area: `area` less `best_area`; smaller is better."""
         return self.area(limit) - self.best_area(limit)
 
     def relative(self, limit: float) -> float:
-        """Returns `excess` over that of discarding at random: 0 is the theoretical best, 1 no use; nan without errors.
-
-        Discarding at random does not change the FNMR.
-        """
-        at_random = self.fnmr[0] * limit - self.best_area(limit)
+        """Returns `excess` over that of discarding at random: 0 is the best, 1 no use; nan without errors."""
+        at_random = self.fnmr[0] * limit - self.best_area(limit)  # It does not change the FNMR.
         return self.excess(limit) / at_random if at_random > 0 else math.nan
 
 
 def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> DiscardCurve:
-    """Computes a curve.
+    """Computes a curve of m mated comparisons; raises ValueError without any.
 
     Args:
-        left: [m] quality of the first picture of each mated comparison, larger is better; -inf is discarded first.
+        left: [m] quality of the first picture, larger is better; -inf is discarded first.
         right: [m] of the second.
         errors: bool [m], which comparisons do not match.
-
-    Raises:
-        ValueError: there is no mated comparison.
     """
     if not len(errors):
-        raise ValueError("there is no mated comparison")
+        raise ValueError("no mated comparison was found; give at least one")
     quality, level = np.unique(np.minimum(left, right), return_inverse=True)
     count = np.bincount(level, minlength=len(quality))
     wrong = np.bincount(level, weights=errors, minlength=len(quality))
-    left_over = np.cumsum(count[::-1])[::-1]  # At each level of quality: it and all better ones.
+    left_over = np.cumsum(count[::-1])[::-1]  # Those of each level of quality or better.
     return DiscardCurve(1.0 - left_over / len(errors), np.cumsum(wrong[::-1])[::-1] / left_over)
 
 
 def match_threshold(non_mated: np.ndarray, fmr: float) -> float:
     """Returns the lowest threshold at or above which at most a share of `fmr` of similarities [n] lies.
 
-    Raises:
-        ValueError: there are too few non-mated comparisons to measure such a rate.
+    Raises ValueError if too few non-mated comparisons are given to measure such a rate.
     """
     if not 0 < fmr < 1:
         raise ValueError(f"fmr must lie between 0 and 1, not {fmr:g}")
     needed = math.ceil(round(1 / fmr, 6))
     if len(non_mated) < needed:
-        raise ValueError(
-            f"{len(non_mated):,} non-mated comparisons cannot show an FMR of {fmr:g}: that takes {needed:,} or more, or"
-            " a higher --fmr"
-        )
+        few = f"{len(non_mated):,} non-mated comparisons cannot show an FMR of {fmr:g}"
+        raise ValueError(f"{few}: that takes {needed:,} or more, or a higher --fmr")
     descending = np.sort(np.asarray(non_mated, np.float64))[::-1]
-    allowed = math.floor(round(fmr * len(descending), 6))
-    return float(np.nextafter(descending[allowed], np.inf))
+    return float(np.nextafter(descending[math.floor(round(fmr * len(descending), 6))], np.inf))

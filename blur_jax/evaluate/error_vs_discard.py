@@ -8,31 +8,20 @@ The first has left,right,similarity,mated; the second name and the columns to ju
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from blur_jax.runs import command_line
-
-if TYPE_CHECKING:
-    from blur_jax.evaluate.discard_curve import DiscardCurve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    lines = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        "python -m blur_jax.evaluate.error_vs_discard", description=__doc__, formatter_class=lines
-    )
+    name, lines = "python -m blur_jax.evaluate.error_vs_discard", argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=lines)
     parser.add_argument("--comparisons", required=True, metavar="CSV", help="left,right,similarity,mated (1 or 0)")
     parser.add_argument("--scores", required=True, metavar="CSV", help="name and scores, as blur_jax.score writes them")
     parser.add_argument("--fmr", type=float, default=0.001, help="false match rate that fixes the threshold [0.001]")
-    parser.add_argument(
-        "--column",
-        action="append",
-        metavar="NAME",
-        help="column to judge by; repeatable; of columns that are not ours say NAME:higher or NAME:lower, which is"
-        " better [sharpness]",
-    )
-    parser.add_argument("--limit", type=float, default=0.2, help="largest share discarded of the partial area [0.2]")
+    column = "column to judge by, repeatable; for another system's, NAME:higher or NAME:lower is better [sharpness]"
+    parser.add_argument("--column", action="append", metavar="NAME", help=column)
+    parser.add_argument("--limit", type=float, default=0.2, help="largest share that the area covers [0.2]")
     parser.add_argument("--output", metavar="CSV", help="write the curves here: column,discarded,fnmr")
     parser.add_argument("--figure", metavar="WEBP", help="draw the curves here")
     return command_line.run(parser, _run, argv)
@@ -40,22 +29,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from blur_jax.evaluate import comparisons, discard_curve
+    from blur_jax.runs import run_dir
 
     limit = arguments.limit
     if not 0 < limit <= 1:
         raise ValueError(f"--limit must lie in (0, 1], not {limit:g}")
     if arguments.figure and not arguments.figure.endswith(".webp"):
-        raise ValueError(f"--figure={arguments.figure}: must end in .webp")
+        raise ValueError(f"--figure={arguments.figure} must end in .webp")
     measures = [comparisons.parse_measure(text) for text in arguments.column or ["sharpness"]]
     compared = comparisons.read_comparisons(arguments.comparisons)
     qualities = comparisons.read_qualities(arguments.scores, measures)
     left, right = comparisons.mated_qualities(compared, qualities, arguments.scores)
     threshold = discard_curve.match_threshold(compared.similarity[~compared.mated], arguments.fmr)
     errors = compared.similarity[compared.mated] < threshold
-    curves = {
-        measure.column: discard_curve.discard_curve(left[:, k], right[:, k], errors)
-        for k, measure in enumerate(measures)
-    }
+    columns = [measure.column for measure in measures]
+    curves = {column: discard_curve.discard_curve(left[:, k], right[:, k], errors) for k, column in enumerate(columns)}
     print(
         f"{len(errors):,} mated and {len(compared.mated) - len(errors):,} non-mated comparisons; at an FMR of"
         f" {arguments.fmr:g} (similarity above {threshold:.6g}) the FNMR is {errors.mean():.4f}"
@@ -65,13 +53,6 @@ def _run(arguments: argparse.Namespace) -> int:
             f"{column}: partial area {curve.excess(limit):.6f} up to {limit:g} discarded, {curve.relative(limit):.3f}"
             f" times that of discarding at random (0 is best); FNMR {curve.at(limit):.4f} with {limit:g} discarded"
         )
-    _write(arguments, curves)
-    return 0
-
-
-def _write(arguments: argparse.Namespace, curves: dict[str, "DiscardCurve"]) -> None:
-    from blur_jax.runs import run_dir
-
     if arguments.output:
         rows = [
             f"{column},{discarded:.6f},{fnmr:.6f}\n"
@@ -83,7 +64,8 @@ def _write(arguments: argparse.Namespace, curves: dict[str, "DiscardCurve"]) -> 
         from blur_jax.evaluate import figures
 
         with open(arguments.figure, "wb") as file:
-            file.write(figures.to_webp(figures.discard_curves(curves, arguments.limit), quality=90))
+            file.write(figures.to_webp(figures.discard_curves(curves, limit), quality=90))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Evaluation of a run: its test faces, each counted once, and its validation pairs, on any devices and processes."""
+"""Evaluates a run on its test faces, each counted once, and its validation pairs, on any devices and processes."""
 
 import csv
 import dataclasses
@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import ml_collections
 import numpy as np
 from etils import epath
+from ml_collections import ConfigDict
 
 from blur_jax.data import splits, user_cache
 from blur_jax.data.summary import describe_data
@@ -28,29 +28,17 @@ PAIRS_FILE = "validation_pairs.csv"
 REPORT_FILE = "report.html"
 _VALIDATION = "validation"
 _DECIMALS = 6  # Of the metrics, more than their intervals support.
-
 Scored = dict[str, tuple[splits.Split, np.ndarray]]
 
 
-def score_splits(config: ml_collections.ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
-    """Scores every ranked split with the best checkpoint of a run; arguments and errors are those of `evaluate`.
-
-    Returns:
-        the checkpoint, and for each ranked split the opened split and its scores, float32 [n].
-    """
+def score_splits(config: ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
+    """Returns the best checkpoint of a run and the scores of every ranked split; arguments and errors as `evaluate`."""
     saved = distributed.everywhere(checkpoints.find, workdir)
     return saved, score_data(config, Scorer(saved), ("ranked",))
 
 
-def score_data(
-    config: ml_collections.ConfigDict, scorer: Scorer, kinds: Iterable[str] = ("ranked", "labeled")
-) -> Scored:
-    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, whichever it has.
-
-    Args:
-        config: see `evaluate`.
-        scorer: of the run.
-        kinds: leaves out the test faces or the validation pairs.
+def score_data(config: ConfigDict, scorer: Scorer, kinds: Iterable[str] = ("ranked", "labeled")) -> Scored:
+    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, or one of the kinds.
 
     Returns:
         {split: (the opened split, float32 [n], scores of its ranked faces or of those of `splits.used_faces`)}.
@@ -68,11 +56,13 @@ def score_data(
     return scored
 
 
-def _open_splits(config: ml_collections.ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> dict[str, splits.Split]:
-    """Opens the ranked splits, and of the labeled ones that of validation."""
-    names = [(kind, name) for kind in kinds for name in splits.split_names(config.data, kind)]
-    names = [(kind, name) for kind, name in names if kind == "ranked" or name == _VALIDATION]
-    opened = {name: splits.open_split(config.data, kind, name) for kind, name in names}
+def _open_splits(config: ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> dict[str, splits.Split]:
+    opened = {
+        name: splits.open_split(config.data, kind, name)
+        for kind in kinds
+        for name in splits.split_names(config.data, kind)
+        if kind == "ranked" or name == _VALIDATION
+    }
     for field in ("image_size", "context"):
         for split in opened.values():
             trained, prepared = getattr(scorer.preprocessing, field), getattr(split.preprocessing, field)
@@ -84,75 +74,62 @@ def _open_splits(config: ml_collections.ConfigDict, scorer: Scorer, kinds: Itera
     return opened
 
 
-def evaluations(config: ml_collections.ConfigDict, scored: Scored) -> tuple[list[Evaluation], LabeledPairs | None]:
+def evaluations(config: ConfigDict, scored: Scored) -> tuple[list[Evaluation], LabeledPairs | None]:
     """Returns the scores of `score_data` as plain data with metrics, for each test split and the validation pairs."""
     pairs = _labeled_pairs(*scored[_VALIDATION]) if _VALIDATION in scored else None
-    ranked = [
-        _evaluation(config, name, split, scores) for name, (split, scores) in scored.items() if name != _VALIDATION
-    ]
-    return ranked, pairs
+    tests = {name: columns for name, columns in scored.items() if name != _VALIDATION}
+    return [_evaluation(config, name, *columns) for name, columns in tests.items()], pairs
 
 
 def evaluate(
-    config: ml_collections.ConfigDict,
-    workdir: str,
-    output: str | None = None,
-    saved: checkpoints.Checkpoint | None = None,
+    config: ConfigDict, workdir: str, output: str | None = None, saved: checkpoints.Checkpoint | None = None
 ) -> dict[str, Any]:
     """Measures how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
 
-    Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (not where no face is ranked), and
-    `validation_pairs.csv` with a row for each labeled pair; from these two anyone can compute the metrics again.
+    Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (only if a face is ranked), and
+    `validation_pairs.csv` with a row for each labeled pair; the metrics can be computed again from these two.
 
     Args:
-        config: the config of the run; its `data` and `evaluation` fields are read here, its network from the
-            checkpoint.
+        config: the config of the run; only `data`, `evaluation` and `seed` are used.
         workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
-        output: the folder to write to, created where needed; None takes the run directory.
+        output: the folder to write to, created if missing; None takes the run directory.
         saved: the checkpoint; None finds it in `workdir`.
 
     Returns:
-        what `metrics.json` holds, numbers rounded to 6 decimals: step, checkpoint, validation accuracy, `sources` of
-        the data; "splits", for each ranked split what `grouped_metrics` returns; and "validation", what
-        `labeled_pairs.pair_metrics` returns, None without such pairs.
+        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy", "sources" of the data; "splits",
+        `grouped_metrics` of each; and "validation", `labeled_pairs.pair_metrics`, None without such pairs.
 
     Raises:
-        checkpoints.CheckpointError: there is no usable checkpoint.
+        checkpoints.CheckpointError: the run has no usable checkpoint.
         FileNotFoundError: the data are not prepared.
-        ValueError: the data do not fit the checkpoint, or there is nothing to evaluate on.
+        ValueError: the data do not fit the checkpoint, or have nothing to evaluate on.
     """
     saved = saved or distributed.everywhere(checkpoints.find, workdir)
     scorer = Scorer(saved)
     scored = score_data(config, scorer)
-    return distributed.on_process_zero(_write_results, config, workdir, output, scorer.fingerprint, saved, scored)
+    return distributed.on_process_zero(_write_results, config, workdir, output, scorer, saved, scored)
 
 
 def results_folder(workdir: str, output: str | None = None) -> epath.Path:
-    """Returns where the results go: `output`, or the run directory, which is above the folder of a checkpoint."""
+    """Returns the folder of the results: `output`, or the run directory, which is above the folder of a checkpoint."""
     return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
 
 
 def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:
-    """Returns where the results of `evaluate` are, and its headline metrics; arguments are those of `evaluate`."""
+    """Returns the paths of the results of `evaluate`, and its headline metrics; arguments are those of `evaluate`."""
     folder = results_folder(workdir, output)
-    files = {"report": REPORT_FILE, "scores": SCORES_FILE, "pairs": PAIRS_FILE}
-    files = {name: file for name, file in files.items() if name != "scores" or results["splits"]}
+    files = {"report": REPORT_FILE} | ({"scores": SCORES_FILE} if results["splits"] else {}) | {"pairs": PAIRS_FILE}
     lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
     lines += [f"{name:<10}  {folder / file}" for name, file in files.items()]
     return "\n".join([*lines, *report.summary_lines(results["splits"], results["validation"])])
 
 
 def _write_results(
-    config: ml_collections.ConfigDict,
-    workdir: str,
-    output: str | None,
-    fingerprint: str,
-    saved: checkpoints.Checkpoint,
-    scored: Scored,
+    config: ConfigDict, workdir: str, output: str | None, scorer: Scorer, saved: checkpoints.Checkpoint, scored: Scored
 ) -> dict[str, Any]:
     run, folder = results_folder(workdir), results_folder(workdir, output)
     ranked, pairs = evaluations(config, scored)
-    results = {
+    results: dict[str, Any] = {
         "checkpoint": os.path.relpath(saved.path, run) if run_dir.is_local(run) else saved.path,
         "step": saved.step,
         "validation_accuracy": saved.validation_accuracy,
@@ -163,8 +140,7 @@ def _write_results(
     results = _rounded(results)
     run_dir.write_atomically(folder / METRICS_FILE, json.dumps(results, indent=2) + "\n")
     if ranked:
-        faces = {evaluation.split: scored[evaluation.split] for evaluation in ranked}
-        run_dir.write_atomically(folder / SCORES_FILE, _csv(faces))
+        run_dir.write_atomically(folder / SCORES_FILE, _csv({name: scored[name] for name in results["splits"]}))
     if pairs:
         run_dir.write_atomically(folder / PAIRS_FILE, _pairs_csv(pairs))
     threshold = read_threshold(run)
@@ -175,7 +151,7 @@ def _write_results(
         evaluations=ranked,
         pairs=pairs,
         calibration=saved.calibration,
-        threshold=threshold if threshold and threshold.checkpoint == fingerprint else None,
+        threshold=threshold if threshold and threshold.checkpoint == scorer.fingerprint else None,
         data=describe_data(config.data),
         config=json.loads(saved.config.to_json()),
         starts=provenance.read_starts(run),
@@ -185,54 +161,34 @@ def _write_results(
 
 
 def _rounded(values: Any) -> Any:
-    """Rounds every number in nested dicts and lists."""
     if isinstance(values, dict):
         return {name: _rounded(value) for name, value in values.items()}
     return round(values, _DECIMALS) if isinstance(values, float) else values
 
 
 def _labeled_pairs(split: splits.Split, scores: np.ndarray) -> LabeledPairs:
-    rows, pairs = splits.used_faces(split)
-    return LabeledPairs(
-        split=_VALIDATION,
-        scores=scores,
-        names=[split.faces.names[row] for row in rows],
-        images=split.faces.stack(rows),
-        pairs=pairs,
-        order=split.labels.astype(np.int64),
-        metrics=labeled_pairs.pair_metrics(scores, pairs, split.labels),
-    )
+    (rows, pairs), order = splits.used_faces(split), np.asarray(split.labels, np.int64)
+    names, metrics = [split.faces.names[row] for row in rows], labeled_pairs.pair_metrics(scores, pairs, order)
+    return LabeledPairs(_VALIDATION, scores, names, split.faces.stack(rows), pairs, order, metrics)
 
 
-def _evaluation(config: ml_collections.ConfigDict, name: str, split: splits.Split, scores: np.ndarray) -> Evaluation:
-    sizes, groups = split.faces.sizes[split.rows], [split.faces.groups[row] for row in split.rows]
+def _evaluation(config: ConfigDict, name: str, split: splits.Split, scores: np.ndarray) -> Evaluation:
+    ranks, sizes = np.asarray(split.labels), split.faces.sizes[split.rows]
+    groups, images = [split.faces.groups[row] for row in split.rows], split.images(range(len(split)))
     options = {"size_bins": split.metadata["size_bins"], "resamples": config.evaluation.resamples, "seed": config.seed}
-    return Evaluation(
-        split=name,
-        scores=scores,
-        ranks=split.labels,
-        names=list(split.names),
-        groups=groups,
-        images=split.images(range(len(split))),
-        metrics=grouped_metrics(scores, split.labels, sizes, groups, **options),
-    )
+    metrics = grouped_metrics(scores, ranks, sizes, groups, **options)
+    return Evaluation(name, scores, ranks, list(split.names), groups, images, metrics)
 
 
 def grouped_metrics(
     scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
 ) -> dict[str, Any]:
-    """Returns the metrics of a whole split and, below "groups", of each group of its faces.
+    """Returns the metrics of a split of n faces and, under "groups", of each group; "" belongs to no group.
 
-    Args:
-        scores: float [n], predicted blur.
-        ranks: float [n], true blur, larger is blurrier.
-        sizes: float [n], shorter sides of the original faces in pixels.
-        groups: n names; "" belongs to no group.
-        **options: of `bootstrap.rank_metrics`.
+    Arguments and `options` are those of `bootstrap.rank_metrics`.
     """
     summary = bootstrap.rank_metrics(scores, ranks, sizes, **options)
-    names = sorted(set(groups) - {""})
-    summary["groups"] = {}
+    names, summary["groups"] = sorted(set(groups) - {""}), {}
     for name in names if len(names) > 1 else []:
         members = np.asarray(groups) == name
         if members.sum() > 1:
@@ -243,37 +199,37 @@ def grouped_metrics(
 
 
 def _csv(scored: Scored) -> str:
-    """Writes float32 in the fewest digits that are read back as the same number."""
+    """Returns a row for each face; float32 in the fewest digits that are read back as the same number."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():
-        for row, rank, score in zip(split.rows, split.labels, scores):
-            faces = split.faces
-            rows.append((name, faces.names[row], faces.groups[row], faces.sizes[row], rank, score))
-    return _csv_text(rows)
+        for row, rank, score in zip(split.rows, np.asarray(split.labels), scores):
+            face = split.faces.names[row], split.faces.groups[row], split.faces.sizes[row]
+            rows.append((name, *face, rank, score))
+    return csv_text(rows)
 
 
 def _pairs_csv(labeled: LabeledPairs) -> str:
-    """Each labeled pair as it stands in pairs.csv, with the blur of both sides."""
-    rows = [("left", "right", "order", "left_blur", "right_blur")]
+    names, scores, rows = labeled.names, labeled.scores, [("left", "right", "order", "left_blur", "right_blur")]
     for (left, right), order in zip(labeled.pairs, labeled.order):
-        rows.append((labeled.names[left], labeled.names[right], order, labeled.scores[left], labeled.scores[right]))
-    return _csv_text(rows)
+        rows.append((names[left], names[right], order, scores[left], scores[right]))
+    return csv_text(rows)
 
 
-def _csv_text(rows: Iterable[tuple]) -> str:
+def csv_text(rows: Iterable[tuple]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
-def _facts(config: ml_collections.ConfigDict, saved: checkpoints.Checkpoint) -> dict[str, str]:
+def _facts(config: ConfigDict, saved: checkpoints.Checkpoint) -> dict[str, str]:
     accuracy = saved.validation_accuracy
     measured = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
     folder = os.path.expanduser(config.data.dir or user_cache.default_dir())
     lists = f", lists in {config.data.manual_dir}" if config.data.manual_dir else ""
+    protocol = dataclasses.asdict(saved.preprocessing)
     return {
         "Checkpoint": f"step {saved.step}{measured}, {saved.path}",
         "Data": f"{config.data.name} ({config.data.sources}), prepared in {folder}{lists}",
-        "Crop and resize": ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(saved.preprocessing).items()),
+        "Crop and resize": ", ".join(f"{name} {value}" for name, value in protocol.items()),
         **provenance.describe(),
     }

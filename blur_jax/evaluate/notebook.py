@@ -1,4 +1,4 @@
-"""What the cells of notebooks/analyze_checkpoint.ipynb call, so that they stay short and this is tested."""
+"""The functions behind the cells of notebooks/analyze_checkpoint.ipynb, which stay short."""
 
 import dataclasses
 import itertools
@@ -22,54 +22,35 @@ from blur_jax.threshold import rules
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoredPictures:
-    """The pictures of a user that could be scored, n of them.
+    """The n pictures of a user that were scored."""
 
-    Attributes:
-        names: n paths.
-        boxes: n of (x, y, width, height), None for a whole picture.
-        images: uint8 [n, S, S, 3], as the network saw them.
-        blur: float32 [n], in [0, 1], larger is blurrier.
-        failed: {path: why it could not be scored} of the others.
-    """
-
-    names: list[str]
-    boxes: list[Box | None]
-    images: np.ndarray
-    blur: np.ndarray
-    failed: dict[str, str]
+    names: list[str]  # Paths.
+    boxes: list[Box | None]  # (x, y, width, height), None for a whole picture.
+    images: np.ndarray  # uint8 [n, S, S, 3], as the network sees them.
+    blur: np.ndarray  # float32 [n], in [0, 1], larger is blurrier.
+    failed: dict[str, str]  # {path: the reason why it was not scored} of the others.
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
-    """Returns why the data of a run cannot be read here, in one sentence; None if they can.
-
-    Args:
-        config: `config.data` of the run.
-    """
+    """Returns in one sentence why the data of `config.data` of a run cannot be read here; None if they can."""
     try:
         data.split_names(config, "labeled")
     except (FileNotFoundError, ValueError) as error:
         return f"The data of this run are not on this machine, so this part is skipped ({error})."
-    return None
 
 
 def metrics_text(splits: Sequence[Evaluation], pairs: LabeledPairs | None) -> str:
-    """Returns the headline metrics of test splits and validation pairs, a line for each."""
     metrics = {split.split: split.metrics for split in splits}
     return "\n".join(report.summary_lines(metrics, None if pairs is None else pairs.metrics))
 
 
 def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | None:
-    """Returns a folder of pictures to score; None if there is none.
-
-    Args:
-        folder: the folder, or one picture; without it, Colab asks for an upload.
-        upload_to: folder for uploaded pictures.
-    """
+    """Returns `folder` (or one picture); without it, Colab asks for an upload to `upload_to`. None: no pictures."""
     if folder:
         return folder
     if "google.colab" not in sys.modules:
         return None
-    from google.colab import files
+    from google.colab import files  # ty: ignore[import-not-found]
 
     uploaded = files.upload()
     os.makedirs(upload_to, exist_ok=True)
@@ -81,32 +62,24 @@ def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | No
 
 def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> ScoredPictures:
     """Scores the first `most` pictures of a folder (or any PATH of `python -m blur_jax.score`); None has none."""
-    inputs = itertools.islice(Inputs([path]), most) if path else []
-    good, failed = [], {}
-    for picture, scored in scorer.score_each(inputs):
-        if scored.error is None:
-            good.append((*picture, scorer.prepare(*picture), scored.blur))
-        else:
-            failed[picture.name] = scored.error
+    results = list(scorer.score_each(itertools.islice(Inputs([path]), most) if path else []))
+    failed = {picture.name: scored.error for picture, scored in results if scored.error is not None}
+    good = [(*picture, scorer.prepare(*picture), scored.blur) for picture, scored in results if scored.error is None]
     names, boxes, images, blur = map(list, zip(*good)) if good else ([], [], [], [])
     side = scorer.preprocessing.image_size
-    images = np.stack(images) if images else np.zeros((0, side, side, 3), np.uint8)
+    images = np.array(images, np.uint8).reshape(-1, side, side, 3)
     return ScoredPictures(names, boxes, images, np.array(blur, np.float32), failed)
 
 
 def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
-    """Returns a table of pictures, sharpest first, with all columns of their scores, and what failed.
+    """Returns a table of pictures, sharpest first, with all columns of their scores, and the failures.
 
-    Args:
-        scorer: whose scores they are; its calibration makes the columns.
-        pictures: the pictures.
-        keep_below: a threshold; None takes that of the run.
-        most: the largest number of rows of either kind.
+    `keep_below` is a threshold; None takes that of the run. `most` limits the rows of either kind.
     """
     if not pictures.names and not pictures.failed:
         return "No picture was given."
     columns = _columns(scorer, pictures.blur, keep_below)
-    lines = ["  ".join([*(f"{name:>{_width(name)}}" for name in columns), "name"])]
+    lines = ["  ".join([*(_cell(name, name) for name in columns), "name"])]
     for index in np.argsort(pictures.blur, kind="stable")[:most]:
         cells = [_cell(name, values[index]) for name, values in columns.items()]
         lines.append("  ".join([*cells, pictures.names[index]]))
@@ -117,7 +90,7 @@ def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | Non
 
 
 def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict[str, np.ndarray]:
-    """As `Scorer.columns`, but without "keep" if the threshold of the run is for another of its checkpoints."""
+    """Returns `Scorer.columns`, without "keep" if the threshold of the run is for another of its checkpoints."""
     try:
         return scorer.columns(blur, keep_below=keep_below)
     except ValueError:
@@ -125,7 +98,7 @@ def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict
 
 
 def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, str]:
-    """Returns (the threshold that discards about a share of scores [n], or None; a sentence about it)."""
+    """Returns (the threshold that discards a share of scores [n], or None; a sentence about it)."""
     try:
         keep_below = rules.for_discard(blur, discard)
     except ValueError as error:
@@ -135,7 +108,7 @@ def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, st
 
 
 def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None) -> Sequence[str]:
-    """Returns the text below each picture: "keep" or "discard" if there is a threshold, else its file name."""
+    """Returns the text below each picture: "keep" or "discard" if the run has a threshold, else its file name."""
     columns = _columns(scorer, pictures.blur, keep_below)
     return list(columns["keep"]) if "keep" in columns else [os.path.basename(name) for name in pictures.names]
 
@@ -143,44 +116,31 @@ def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = N
 def compare(
     first: Scorer, second: Scorer, names: tuple[str, str], pictures: ScoredPictures, splits: Sequence[Evaluation]
 ) -> tuple[str, list[figures.Figure]]:
-    """Compares two checkpoints on the same pictures: a user's, or else the test faces.
+    """Compares two checkpoints, `first` that of `pictures` and `splits`, on the same pictures.
 
-    Args:
-        first: the scorer of `pictures` and `splits`.
-        second: another.
-        names: of the two.
-        pictures: used if there are at least two.
-        splits: test splits, used otherwise if both scorers prepare pictures in the same way.
-
-    Returns:
-        (a text; a figure of the scores and, where both checkpoints are calibrated, one of the percentiles).
+    They are the user's, if there are two or more, else the test faces, if both scorers prepare pictures in one way.
+    Returns (a text; a figure of the scores and, if both checkpoints are calibrated, one of the percentiles).
     """
     if len(pictures.names) > 1:
         others = [scored for _, scored in second.score_each(zip(pictures.names, pictures.boxes))]
         both = np.array([other.error is None for other in others])  # Another protocol may refuse a picture.
         blur = pictures.blur[both], np.array([other.blur for other in others if other.error is None], np.float32)
     elif splits and first.preprocessing == second.preprocessing:
-        blur = (
-            np.concatenate([split.scores for split in splits]),
-            np.concatenate([second.score_images(split.images) for split in splits]),
-        )
+        scores = [(split.scores, second.score_images(split.images)) for split in splits]
+        blur = tuple(map(np.concatenate, zip(*scores)))
     else:
-        return "There is nothing to compare on: give two pictures, or prepare the data of the first run.", []
+        return "Nothing to compare on was found: give two pictures, or prepare the data of the first run.", []
     columns = [calibration.to_columns(scores, scorer.calibration) for scores, scorer in zip(blur, (first, second))]
     lines, drawn = [], []
     for column in ("blur", "blur_percentile"):
-        if all(column in scorer_columns for scorer_columns in columns):
-            values = [scorer_columns[column] for scorer_columns in columns]
+        if all(column in values for values in columns):
+            values = [values[column] for values in columns]
             lines.append(f"{column}: they differ by {np.abs(values[0] - values[1]).mean():.3f} on average")
             drawn.append(figures.two_scorers(*values, names, column))
     return "\n".join(lines), drawn
 
 
-def _width(column: str) -> int:
-    return max(len(column), 7)
-
-
 def _cell(column: str, value: float | str) -> str:
     if not isinstance(value, str):
         value = f"{value:.{1 if column in ('sharpness', 'blur_percentile') else 3}f}"
-    return f"{value:>{_width(column)}}"
+    return f"{value:>{max(len(column), 7)}}"

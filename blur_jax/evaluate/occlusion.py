@@ -1,8 +1,8 @@
-"""Which parts of a picture made its score: each part is sharpened in turn, and the picture scored again.
+"""Maps of the parts of a picture that make its score: each part is sharpened in turn, and the picture scored again.
 
 The usual gray patch would bring edges of its own, which a scorer of blur takes for detail. So a part is sharpened under
-a soft window and the rest left alone: where that lowers the score most, the scorer saw blur; where it raises it, what
-is there already was sharp, or sharpening it looks like a fault.
+a soft window and the rest left alone: where that lowers the score most, the scorer saw blur; where it raises it, the
+part was sharp already, or the sharpened part looks like a fault.
 """
 
 from collections.abc import Callable
@@ -14,34 +14,27 @@ from blur_jax.metrics.calibration import logit
 
 
 def occlusion_maps(score: Callable[[np.ndarray], np.ndarray], images: np.ndarray, *, cells: int = 8) -> np.ndarray:
-    """Returns by how much each part made its image be called blurred.
+    """Returns the blur that each part adds to its image: the logit of the score less that with the part sharpened.
 
     Args:
         score: from uint8 [m, S, S, 3] to float [m] in [0, 1], larger is blurrier, such as `Scorer.score_images`.
         images: uint8 [n, S, S, 3]; each is scored `cells`^2 times more.
-        cells: parts along a side, 2 or more.
+        cells: parts along a side; fewer than 2 raise ValueError.
 
     Returns:
-        float32 [n, S, S], in logits, in which scores near 0 or 1 count like those between: the logit of the score less
-        that with this part sharpened. Smooth, as the windows of neighboring parts overlap.
-
-    Raises:
-        ValueError: fewer cells.
+        float32 [n, S, S], smooth, as windows overlap.
     """
     if cells < 2:
         raise ValueError(f"cells must be 2 or more, not {cells}")
     windows = _windows(images.shape[1], cells)
     maps = []
     for image, before in zip(images, logit(np.asarray(score(images), np.float32))):
-        sharpened = np.asarray(Image.fromarray(image).filter(_sharpen(len(image))), np.float32)
+        sharpen = ImageFilter.UnsharpMask(radius=len(image) / 32, percent=300, threshold=0)
+        sharpened = np.asarray(Image.fromarray(image).filter(sharpen), np.float32)
         mixed = image + windows[..., None] * (sharpened - image)
         after = logit(np.asarray(score(np.round(mixed).astype(np.uint8)), np.float32))
         maps.append(np.tensordot(before - after, windows, axes=1))
     return np.stack(maps) if maps else np.zeros(images.shape[:3], np.float32)
-
-
-def _sharpen(side: int) -> ImageFilter.Filter:
-    return ImageFilter.UnsharpMask(radius=side / 32, percent=300, threshold=0)
 
 
 def _windows(side: int, cells: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How well scores put faces, or labeled pairs, in their true order of blur, and how sure that is."""
+"""Measures how well scores put faces, or labeled pairs, in their true order of blur, with intervals."""
 
 from blur_jax.metrics.rank_statistics import auc, kendall, pairwise_accuracy, spearman
 

@@ -1,14 +1,12 @@
-"""How sure are the metrics? 95% bootstrap intervals that resample faces; paired differences; means over splits.
+"""95% bootstrap intervals of the metrics: resampled faces, paired differences, means over splits.
 
-Every metric is an array [1 + resamples]: first its value on the faces themselves, then on each resample of them.
-Resamples depend only on the seed and the number of faces, so those of two scorers on the same faces are paired, and
-comparing is arithmetic:
+Every metric is an array [1 + resamples]: its value on the faces themselves, then on each resample of them. Resamples
+depend only on the seed and the number of faces, so two scorers of the same faces are paired by subtraction:
 
     ours = headline(our_scores, ranks, sizes, size_bins=bins)  # {"auc": [1 + resamples], ...}, size-matched
     baseline = headline(baseline_scores, ranks, sizes, size_bins=bins)
     interval(ours["auc"])                                      # {"value": ..., "low": ..., "high": ...}
     interval(ours["auc"] - baseline["auc"])                    # paired: better than the baseline where low > 0
-    headlines({"test1": (scores, ranks, sizes), ...})          # of each split and, under "mean", of their mean
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from blur_jax.metrics import rank_statistics
 from blur_jax.metrics.interval import Interval
+from blur_jax.metrics.rank_statistics import Bins
 
 
 def headline(
@@ -26,7 +25,7 @@ def headline(
     ranks: ArrayLike,
     sizes: ArrayLike | None = None,
     *,
-    size_bins: Sequence[float] | None = None,
+    size_bins: Bins = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
@@ -36,41 +35,32 @@ def headline(
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
         sizes: [n] shorter side of the original face in pixels; None takes all as equal.
-        size_bins: increasing edges of the bins of size in pixels, see `rank_statistics.by_size`; None or no edges make
-            one bin, and so plain metrics.
+        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges give plain metrics.
         resamples: number of bootstrap resamples, at least 1.
-        seed: seed of the resampling: the same for scorers that are compared, another for another split.
+        seed: of the resampling: the same for scorers that are compared, another for another split.
 
     Returns:
-        {"auc", "pairwise_accuracy", "spearman", "kendall": float64 [1 + resamples], see `rank_statistics.size_matched`,
-        "auc_matched_size": float64 [1 + resamples], the stricter match of `rank_statistics.auc_matched_size`}, nan
-        where undefined.
+        {"auc", "pairwise_accuracy", "spearman", "kendall", "auc_matched_size": float64 [1 + resamples]}, see
+        `rank_statistics.size_matched` and `auc_matched_size`; nan where undefined.
 
     Raises:
-        ValueError: as `rank_statistics.pairwise_accuracy`, or `resamples` is below 1, or `size_bins` do not increase.
+        ValueError: as `rank_statistics.checked`, or `resamples` is below 1, or `size_bins` do not increase.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     return _headline(scores, ranks, sizes, size_bins, _draws(len(scores), resamples, seed), None)
 
 
 def headlines(
-    splits: Mapping[str, Sequence[ArrayLike | None]],
+    splits: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike | None]],
     mean_of: Sequence[str] | None = None,
     *,
-    size_bins: Sequence[float] | None = None,
+    size_bins: Bins = None,
     resamples: int = 1000,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Computes `headline` of every split and of the mean over splits.
+    """Returns `headline` of every split {split: (scores, ranks, sizes)} and, under "mean", of the mean over splits.
 
-    Args:
-        splits: {split: (scores, ranks, sizes)}. The seed of a split is its place: give scorers that are compared the
-            same splits in the same order.
-        mean_of: the splits to average; None or an empty list takes all.
-        size_bins: see `headline`.
-        resamples: see `headline`.
-
-    Returns:
-        {split: {name: [1 + resamples]}, "mean": {name: [1 + resamples]}}.
+    The seed of a split is its place: give scorers that are compared the same splits in the same order. `mean_of` are
+    the splits to average; None or an empty list takes all. Other arguments are those of `headline`.
     """
     resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
@@ -81,14 +71,13 @@ def headlines(
 
 
 def interval(values: np.ndarray) -> Interval:
-    """Returns a metric [1 + resamples] with its 95% percentile interval, ready for JSON.
+    """Returns a metric [1 + resamples] with its 95% percentile interval, None where undefined, ready for JSON.
 
     Resamples in which the metric is undefined (for instance all of one rank) are left out of the interval.
-    What is undefined is None, not nan, as JSON has none.
     """
     defined = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
-    value, low, high = (float(number) if np.isfinite(number) else None for number in (values[0], low, high))
+    value, low, high = (float(end) if np.isfinite(end) else None for end in (values[0], low, high))
     return Interval(value=value, low=low, high=high)
 
 
@@ -97,7 +86,7 @@ def rank_metrics(
     ranks: ArrayLike,
     sizes: ArrayLike | None = None,
     *,
-    size_bins: Sequence[float] | None = None,
+    size_bins: Bins = None,
     clear: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -106,40 +95,28 @@ def rank_metrics(
 
     The percentile bootstrap draws examples (faces), not pairs, with replacement: pairs that share a face are not
     independent. A face drawn twice ties with its own copy, which is not a pair. Memory is of order n * (n + resamples).
-
-    Args:
-        scores: see `headline`.
-        ranks: see `headline`.
-        sizes: see `headline`.
-        size_bins: see `headline`.
-        clear: rank of the clear level; None is the lowest of `ranks`. For a part of a split, give the split's lowest.
-        resamples: see `headline`.
-        seed: see `headline`.
+    Arguments and errors are those of `headline`, and `clear`, the rank of the clear level; None is the lowest of
+    `ranks`. For a part of a split, give the split's lowest.
 
     Returns:
         {"examples": n, "pairs": number of pairs that differ in rank,
-        "auc", "pairwise_accuracy", "spearman", "kendall": interval,
-        "auc_between": {"0-1": interval, ...}, of every two levels of rank; empty where there are more than 5,
-        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **interval}, ...}, see `rank_statistics.by_gap`},
-        where an interval is an `Interval`; and where the faces fall into more than one bin of size
-        {"size_matched": {name: interval}, of all that `headline` returns,
-        "size_alone": {name: interval}, the same of a scorer that knows nothing but size: what the match leaves over,
-        "by_size": {"32-40": {"examples": faces, "blurred": those above the clear level, **{name: interval}}, ...}}.
-
-    Raises:
-        ValueError: see `headline`.
+        "auc", "pairwise_accuracy", "spearman", "kendall": `Interval`,
+        "auc_between": {"0-1": `Interval`, ...}, of every two levels of rank; empty where there are more than 5,
+        "pairwise_accuracy_by_gap": {"1": {"pairs": number, **`Interval`}, ...}, see `rank_statistics.by_gap`};
+        and where the faces fall into more than one bin of size
+        {"size_matched": {name: `Interval`}, of all that `headline` returns,
+        "size_alone": the same of a scorer that knows nothing but size: the match leaves this much over,
+        "by_size": {"32-40": {"examples": faces, "blurred": those above the clear level, **{name: `Interval`}}, ...}}.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     counts = _draws(len(scores), resamples, seed)
-    gaps = {
-        gap: {"pairs": int(pairs[0]), **interval(accuracy)}
-        for gap, (pairs, accuracy) in rank_statistics.by_gap(scores, ranks, counts).items()
-    }
-    summary = {"examples": len(scores), "pairs": sum(gap["pairs"] for gap in gaps.values())}
+    by_gap = rank_statistics.by_gap(scores, ranks, counts)
+    gaps = {gap: {"pairs": int(pairs[0]), **interval(accuracy)} for gap, (pairs, accuracy) in by_gap.items()}
+    summary: dict[str, Any] = {"examples": len(scores), "pairs": sum(gap["pairs"] for gap in gaps.values())}
     summary |= _intervals(rank_statistics.plain(scores, ranks, counts, clear))
     summary["auc_between"] = _intervals(rank_statistics.between_levels(scores, ranks, counts))
     summary["pairwise_accuracy_by_gap"] = gaps
-    bins = rank_statistics.by_size(scores, ranks, sizes, counts, clear, size_bins=size_bins)
+    bins = rank_statistics.by_size(scores, ranks, sizes, counts, clear, size_bins)
     if len(bins) > 1:
         summary["size_matched"] = _intervals(_headline(scores, ranks, sizes, size_bins, counts, clear))
         summary["size_alone"] = _intervals(_headline(0.0 - sizes, ranks, sizes, size_bins, counts, clear))
@@ -151,15 +128,10 @@ def rank_metrics(
 
 
 def _headline(
-    scores: np.ndarray,
-    ranks: np.ndarray,
-    sizes: np.ndarray,
-    size_bins: Sequence[float] | None,
-    counts: np.ndarray,
-    clear: float | None,
+    scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, size_bins: Bins, counts: np.ndarray, clear: float | None
 ) -> dict[str, np.ndarray]:
-    matched = rank_statistics.size_matched(scores, ranks, sizes, counts, clear, size_bins=size_bins)
-    return matched | {"auc_matched_size": rank_statistics.auc_matched_size(scores, ranks, sizes, counts, clear)}
+    auc = rank_statistics.auc_matched_size(scores, ranks, sizes, counts, clear)
+    return rank_statistics.size_matched(scores, ranks, sizes, counts, clear, size_bins) | {"auc_matched_size": auc}
 
 
 def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
@@ -167,7 +139,7 @@ def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
 
 
 def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
-    """Returns how often each of n examples counts, float64 [1 + resamples, n]: once, then as drawn with replacement."""
+    """Returns how often each example counts, float64 [1 + resamples, n]: once, then as drawn with replacement."""
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; it must be at least 1")
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))

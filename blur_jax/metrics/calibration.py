@@ -1,8 +1,8 @@
-"""What the scores of a run mean: percentiles in a reference set, and the probability of being called blurrier.
+"""The meaning of a run's scores: percentiles in a reference set, and the probability of being called blurrier.
 
 A checkpoint carries a `Calibration`, fitted to the run's validation data. Blur is in [0, 1], larger is blurrier;
-sharpness is in [0, 100], larger is better, as ISO/IEC 29794-1 reports the components of quality. Nothing here looks at
-an image, and `to_columns` is plain arithmetic on arrays, so an exported graph holds the same formulas.
+sharpness is in [0, 100], larger is better, as ISO/IEC 29794-1 reports the components of quality. `to_columns` is plain
+arithmetic on arrays, so an exported graph holds the same formulas.
 """
 
 import dataclasses
@@ -15,27 +15,22 @@ import numpy as np
 from blur_jax.data.untrusted import excerpt
 
 PERCENTILES = 101  # Quantiles kept of the reference: the 0th to the 100th percentile.
-_LEAST_LOGIT = 1e-6  # Scores nearer to 0 or 1 count as this far from it.
+_LEAST_LOGIT = 1e-6  # Scores nearer to 0 or 1 count as this far away, so logits are finite.
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What the scores of one checkpoint mean.
+    """The meaning of one checkpoint's scores.
 
-    Attributes:
-        reference: the name of the reference set, such as "400 validation faces of demo_face_blur (1a2b3c4d)".
-        quantiles: `PERCENTILES` scores of the reference, from the sharpest to the most blurred, not decreasing.
-        scale: k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))), a Bradley-Terry
-            model of the annotators; None where there were too few pairs to fit it to.
-        scale_interval: a 95% interval of the scale; None without one.
-        pairs: the number of labeled pairs that the scale was fitted to.
+    P(a is called blurrier than b) = sigmoid(scale * (logit(blur a) - logit(blur b))) is a Bradley-Terry model of the
+    annotators, fitted to labeled pairs; the scale is None where they were too few.
     """
 
-    reference: str
-    quantiles: tuple[float, ...]
+    reference: str  # Name of the reference set, such as "400 validation faces of demo_face_blur (1a2b3c4d)".
+    quantiles: tuple[float, ...]  # `PERCENTILES` scores of the reference, not decreasing.
     scale: float | None = None
-    scale_interval: tuple[float, float] | None = None
-    pairs: int = 0
+    scale_interval: tuple[float, float] | None = None  # 95%.
+    pairs: int = 0  # Number of labeled pairs.
 
     def __post_init__(self) -> None:
         if len(self.quantiles) != PERCENTILES or not all(0 <= value <= 1 for value in self.quantiles):
@@ -48,17 +43,14 @@ class Calibration:
             raise ValueError("a calibration needs the name of its reference and a number of pairs")
         interval = self.scale_interval
         if interval is not None and not (len(interval) == 2 and interval[0] <= interval[1]):
-            raise ValueError(
-                f"the scale_interval of a calibration must be two numbers, low and high, not {excerpt(interval)}"
-            )
+            raise ValueError(f"the scale_interval of a calibration must be (low, high), not {excerpt(interval)}")
 
     @property
     def median(self) -> float:
-        """The score of the middle of the reference: the anchor where none is chosen."""
+        """The score of the middle of the reference: the default anchor."""
         return self.quantiles[PERCENTILES // 2]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as a JSON-serializable dict."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -69,26 +61,20 @@ class Calibration:
             raise ValueError(f"a calibration must have the fields {sorted(known)}, found {excerpt(fields)}")
         interval = fields["scale_interval"]
         try:
-            tuples = {"quantiles": tuple(fields["quantiles"]), "scale_interval": interval and tuple(interval)}
-            return cls(**fields | tuples)
+            quantiles, interval = tuple(fields["quantiles"]), interval and tuple(interval)
+            return cls(fields["reference"], quantiles, fields["scale"], interval, fields["pairs"])
         except TypeError as error:
-            raise ValueError(f"a calibration holds something else than numbers ({error})") from error
+            raise ValueError(f"a calibration must hold numbers ({error})") from error
 
 
 def to_columns(
     blur: Any, calibration: Calibration | None, *, anchor: float | None = None, xp: ModuleType = np
 ) -> dict[str, Any]:
-    """Returns what is reported of scores, column by column; the order of the columns is that of every output.
+    """Returns the columns that every output reports of scores, float [n] in [0, 1], in this order.
 
-    Args:
-        blur: float [n], scores in [0, 1].
-        calibration: of the checkpoint; None leaves out what needs it.
-        anchor: a score to compare with, in [0, 1]; None takes the median of the reference.
-        xp: `numpy` or `jax.numpy`.
-
-    Returns:
-        "blur" as it came; "sharpness" in [0, 100], 100 * (1 - blur); "blur_percentile" in [0, 100], the share of the
-        reference that is sharper; "p_blurrier_than_anchor" in [0, 1]. The last two only where the calibration allows.
+    "blur", unchanged; "sharpness" in [0, 100]; "blur_percentile" in [0, 100], the share of the reference that is
+    sharper; "p_blurrier_than_anchor" in [0, 1]. The last two only where the calibration allows. `anchor` is a score;
+    None takes the median of the reference. `xp` is `numpy` or `jax.numpy`.
     """
     columns = {"blur": blur, "sharpness": sharpness(blur)}
     if calibration is not None:
@@ -100,7 +86,6 @@ def to_columns(
 
 
 def sharpness(blur: Any) -> Any:
-    """Returns 100 * (1 - blur): [0, 100], larger is better."""
     return 100.0 * (1.0 - blur)
 
 
@@ -110,7 +95,7 @@ def percentile(blur: Any, quantiles: tuple[float, ...], *, xp: ModuleType = np) 
     Each step between two quantiles adds the part of it that a score has covered.
     """
     low, high = np.asarray([quantiles[:-1], quantiles[1:]], np.float32)[:, None]
-    width = np.maximum(high - low, np.float32(1e-9))  # Quantiles that are equal are stepped over as a whole.
+    width = np.maximum(high - low, np.float32(1e-9))  # Equal quantiles make one step.
     covered = xp.clip((blur[..., None] - xp.asarray(low)) / xp.asarray(width), 0.0, 1.0)
     return covered.sum(axis=-1) * (100.0 / low.shape[-1])
 
@@ -121,6 +106,5 @@ def probability_blurrier(blur: Any, anchor: Any, scale: float, *, xp: ModuleType
 
 
 def logit(blur: Any, *, xp: ModuleType = np) -> Any:
-    """Returns log(blur / (1 - blur)), finite also for scores of 0 and 1."""
     clipped = xp.clip(blur, _LEAST_LOGIT, 1.0 - _LEAST_LOGIT)
     return xp.log(clipped / (1.0 - clipped))

@@ -1,10 +1,10 @@
-"""Fitting a `Calibration` to the scores of a reference set and of labeled pairs.
+"""Fits a `Calibration` to the scores of a reference set and of labeled pairs.
 
 The scale k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) is that of Bradley and
-Terry (1952), fitted by maximum likelihood. As in Platt (1999), the targets are drawn in a little from 0 and 1, so
-that pairs which are all in order do not ask for an infinite scale. Pairs that share a face err together (one wrong
-label, twenty wrong pairs), and the scale is for new faces: so pairs are weighed such that no face counts more than
-once, and the interval resamples faces.
+Terry (1952), fitted by maximum likelihood. As in Platt (1999), the targets are moved a little away from 0 and 1, so
+that pairs which are all in order do not fit an infinite scale. Pairs that share a face err together (one wrong label,
+twenty wrong pairs), and the scale is for new faces: so pairs are weighted such that no face counts more than once, and
+the interval resamples faces.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy import optimize, special
 
 from blur_jax.metrics.calibration import PERCENTILES, Calibration, logit
 
-LEAST_PAIRS = 30  # Pairs with an order below which no scale is fitted.
+LEAST_PAIRS = 30  # Fewer pairs with an order fit no scale.
 _RESAMPLES = 200
 
 
@@ -21,16 +21,14 @@ def fit(
 ) -> Calibration:
     """Fits a calibration.
 
+    It has no scale if fewer than `LEAST_PAIRS` pairs have an order, or if the scores order them no better than chance.
+
     Args:
         reference: name of the reference set.
         reference_scores: [n] scores of it, in [0, 1], n above 0.
-        scores: [faces] scores of the faces that pairs are made of.
+        scores: [faces] scores of the faces in the pairs.
         pairs: int [m, 2], places (left, right) in `scores`.
         order: [m], +1 the right one was called blurrier, -1 the left, 0 neither.
-
-    Returns:
-        a calibration; without a scale where fewer than `LEAST_PAIRS` pairs have an order, or where the scores order
-        them no better than chance.
     """
     quantiles = np.quantile(np.asarray(reference_scores, np.float64), np.linspace(0, 1, PERCENTILES))
     quantiles = tuple(np.maximum.accumulate(quantiles).tolist())  # Rounding may let equal quantiles decrease.
@@ -45,20 +43,15 @@ def fit(
 
 
 def face_weights(pairs: np.ndarray) -> np.ndarray:
-    """Returns the weights [m] of pairs, int [m, 2] of faces: one over the pairs that the busier face of each is in."""
+    """Returns weights [m] of pairs, int [m, 2] of faces: one over the number of pairs of the pair's busier face."""
     return 1.0 / np.bincount(pairs.ravel())[pairs].max(axis=1)
 
 
 def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndarray | None = None) -> float | None:
-    """Returns the scale that makes the order of labeled pairs most likely.
+    """Returns the most likely scale, below 0 where most pairs are in the wrong order; None if all differences are 0.
 
-    Args:
-        logit_differences: [m], logit of the right score less that of the left.
-        order: [m], +1 the right one was called blurrier, -1 the left, 0 neither, which counts as half of either.
-        weights: [m], how much each pair counts, 0 or more; None weighs all equally.
-
-    Returns:
-        the scale, below 0 where most pairs are in the wrong order; None where no difference says anything.
+    `logit_differences` [m] are the logit of the right score less that of the left; `order` is that of `fit`, 0 counts
+    as half of either; `weights` [m] are 0 or more, None weights all pairs equally.
     """
     differences, count = np.asarray(logit_differences, np.float64), len(order)
     weights = np.ones(count) if weights is None else weights
@@ -69,8 +62,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
     if not len(differences):
         return None
 
-    def slope(scale: float) -> float:
-        """The derivative of the log-likelihood, which decreases."""
+    def slope(scale: float) -> float:  # Of the log-likelihood; it decreases.
         return float(np.sum(weights * differences * (targets - special.expit(scale * differences))))
 
     sign = np.sign(slope(0.0))
@@ -83,10 +75,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
 
 
 def scale_interval(logit_differences: np.ndarray, order: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns the 95% percentile interval of `fit_scale` over bootstrap resamples of faces.
-
-    Pairs that share a face are not independent: a pair counts as often as its faces were drawn, multiplied.
-    """
+    """Returns the 95% percentile interval of `fit_scale` over resamples of faces, which multiply their pairs' weights."""
     rng, faces, weights = np.random.default_rng(0), pairs.max() + 1, face_weights(pairs)
     scales = []
     for _ in range(_RESAMPLES):

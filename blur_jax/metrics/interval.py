@@ -12,7 +12,6 @@ class Interval(TypedDict):
 
 
 def number(value: float | None) -> str:
-    """Returns a metric to three decimals, or a dash where it is undefined."""
     return "–" if value is None else f"{value:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Labeled pairs as the scorer saw them: how many it orders as labeled, how sure that is, and which it gets wrong."""
+"""Labeled pairs with their scores: the share in the labeled order, its interval, and the mistakes."""
 
 import dataclasses
 from typing import Any
@@ -10,49 +10,34 @@ from blur_jax.metrics import rank_statistics
 from blur_jax.metrics.calibration import probability_blurrier
 from blur_jax.metrics.interval import Interval
 
-_LEAST_IN_BIN = 10  # Pairs in a group of `reliability`: fewer say nothing.
+_LEAST_IN_BIN = 10  # Pairs in a group of `reliability`.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabeledPairs:
-    """A split of labeled pairs as the scorer saw it.
+    """A split of m labeled pairs of n faces, and their scores.
 
-    Attributes:
-        split: name of the split, such as "validation".
-        scores: float32 [n], predicted blur of the faces that the pairs are made of, 0 = sharp, 1 = blurred.
-        names: n names of the faces.
-        images: uint8 [n, S, S, 3] RGB.
-        pairs: int [m, 2], places (left, right) among the faces.
-        order: int [m], +1 the right face is the blurrier, -1 the left is, 0 the annotators could not tell.
-        metrics: `pair_metrics` of them.
-
-    Raises:
-        ValueError: the fields differ in length, or a pair names no face.
+    Raises ValueError if the fields differ in length, or a pair names a face that does not exist.
     """
 
-    split: str
-    scores: np.ndarray
+    split: str  # Such as "validation".
+    scores: np.ndarray  # float32 [n], predicted blur, 0 = sharp, 1 = blurred.
     names: list[str]
-    images: np.ndarray
-    pairs: np.ndarray
-    order: np.ndarray
-    metrics: dict[str, Any]
+    images: np.ndarray  # uint8 [n, S, S, 3] RGB.
+    pairs: np.ndarray  # int [m, 2], places (left, right) among the faces.
+    order: np.ndarray  # int [m], +1 the right face is the blurrier, -1 the left is, 0 the annotators could not tell.
+    metrics: dict[str, Any]  # `pair_metrics` of them.
 
     def __post_init__(self) -> None:
         faces = {field: len(getattr(self, field)) for field in ("scores", "names", "images")}
         if len(set(faces.values())) != 1 or self.pairs.shape != (len(self.order), 2):
             raise ValueError(f"pairs of {self.split!r}: {faces}, pairs {self.pairs.shape}, order {len(self.order)}")
         if len(self.pairs) and not 0 <= self.pairs.min() <= self.pairs.max() < len(self.scores):
-            raise ValueError(f"pairs of {self.split!r} name faces past the {len(self.scores)} there are")
+            raise ValueError(f"pairs of {self.split!r} name a face that is not one of {len(self.scores)} faces")
 
 
 def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:
-    """Computes how well scores order labeled pairs, ready for JSON.
-
-    Args:
-        scores: float [n], predicted blur of the faces.
-        pairs: int [m, 2], places (left, right) among the faces.
-        order: int [m], see `LabeledPairs`.
+    """Computes how well scores order labeled pairs, ready for JSON; for the arguments see `LabeledPairs`.
 
     Returns:
         {"pairs": those with an order, "ties": those without, "faces": different faces in them, "pairwise_accuracy":
@@ -61,29 +46,21 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
     ordered = order != 0
-    metrics = {
-        "pairs": int(ordered.sum()),
-        "ties": int((~ordered).sum()),
-        "faces": len(np.unique(pairs)),
-        "pairwise_accuracy": Interval(value=None, low=None, high=None),
-    }
+    accuracy = Interval(value=None, low=None, high=None)
     if ordered.any():
         right = rank_statistics.in_order(*np.asarray(scores, np.float64)[pairs[ordered]].T, order[ordered])
         low, high = share_interval(right, pairs[ordered])
-        metrics["pairwise_accuracy"] = Interval(value=float(right.mean()), low=low, high=high)
-    return metrics
+        accuracy = Interval(value=float(right.mean()), low=low, high=high)
+    counts = {"pairs": int(ordered.sum()), "ties": int((~ordered).sum()), "faces": len(np.unique(pairs))}
+    return counts | {"pairwise_accuracy": accuracy}
 
 
 def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns a 95% interval of the share of pairs that are right: Jeffreys' interval, which is honest for few pairs.
+    """Returns a 95% interval of the share of `right`, float [m] in [0, 1]: Jeffreys' interval, honest for few pairs.
 
-    Pairs that share a face go wrong together, so they count as fewer: as many independent pairs as would have a share
-    of the variance found by adding up the errors face by face (Aronow, Samii and Assenova, 2015). A bootstrap of few
-    pairs that are all right would claim to be certain.
-
-    Args:
-        right: float [m], m above 0, in [0, 1].
-        pairs: int [m, 2], places of their faces.
+    Pairs int [m, 2] that share a face go wrong together, so they count as fewer: as many independent pairs as would
+    have a share of the variance found by adding up the errors face by face (Aronow, Samii and Assenova, 2015). A
+    bootstrap of few pairs that are all right would claim to be certain.
     """
     errors = right - right.mean()
     apart = np.sum(errors**2)
@@ -96,12 +73,9 @@ def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
 
 
 def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tuple[float, float, float, float]]:
-    """Compares how probable the scores make their own order of the labeled pairs with how often people agree.
+    """Compares the probability of the scores' own order of labeled pairs, without ties, with how often people agree.
 
-    Args:
-        labeled: the pairs; ties are left out.
-        scale: of the calibration.
-        bins: as many groups of about equally many pairs, in the order of their probability; fewer of few pairs.
+    Makes at most `bins` groups of about equally many pairs by their probability under the `scale` of a calibration.
 
     Returns:
         for each group, from the least probable to the most: (mean probability, in [0.5, 1], that people call the face
@@ -121,12 +95,8 @@ def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tupl
 
 
 def mistaken(labeled: LabeledPairs, count: int) -> list[tuple[int, int]]:
-    """Returns the pairs in the wrong order with the largest difference of scores: [(sharper, blurrier)] faces.
-
-    At most `count`, and each face in at most one of them.
-    """
+    """Returns up to `count` pairs (sharper, blurrier) in the wrong order, farthest apart first, each face once."""
     ordered = labeled.order != 0
-    # As labeled, the sharper face first.
     pairs = np.where(labeled.order[ordered, None] > 0, labeled.pairs[ordered], labeled.pairs[ordered, ::-1])
     gaps = labeled.scores[pairs[:, 0]] - labeled.scores[pairs[:, 1]]
     mistakes, used = [], set()

@@ -1,4 +1,4 @@
-"""How well do scores put faces in their true order of blur? Rank statistics, plain and matched by face size.
+"""Rank statistics of scores against true blur, plain and matched by face size.
 
 All metrics depend on the order of the scores alone, never on their values. They come from two quantities, for
 examples that count `counts` times (once each for the metric itself, as drawn for a bootstrap resample):
@@ -11,9 +11,8 @@ examples that count `counts` times (once each for the metric itself, as drawn fo
 Everything is an integer until the last division, so the metrics are exact and repeatable.
 
 Small faces are blurrier, so a scorer could do well by face size alone. The size-matched metrics therefore compare
-only faces that lie in one bin of size. What size reveals within a bin stays in them, which can be much where bins are
-wide: `auc_matched_size` compares only faces of nearly the same size, at the price of fewer pairs, and the metrics of
-`-sizes` as scores show how far size alone gets.
+only faces in one bin of size. Size still tells something within a wide bin: `auc_matched_size` compares only faces of
+nearly the same size, at the price of fewer pairs, and the metrics of `-sizes` as scores show how far size alone gets.
 """
 
 import math
@@ -22,10 +21,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+Array = np.ndarray
+Bins = Sequence[float] | None
+
 NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
-
 MATCHED_SIZE_RATIO = 1.1  # sizes match where the larger is at most this many times the smaller
-
 _FEW = 5  # up to this many levels, or gaps between them, are reported one by one
 _BLOCK = 1024  # columns of an n x n matrix of pairs held at a time
 
@@ -38,7 +38,7 @@ def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
         ranks: [n] finite true blur, larger = blurrier; pairs of equal rank are left out.
 
     Returns:
-        a number in [0, 1], 0.5 = chance; nan where all ranks are equal (there is no pair).
+        a number in [0, 1], 0.5 = chance; nan where all ranks are equal.
 
     Raises:
         ValueError: the inputs are empty, not finite, not 1-D, or of different lengths.
@@ -49,25 +49,18 @@ def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
 def auc(scores: ArrayLike, ranks: ArrayLike) -> float:
     """Returns the area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
 
-    It is the share of (clear, blurrier) pairs in the right order, where equal scores count one half: in [0, 1],
-    0.5 = chance. See `pairwise_accuracy` for the rest.
+    It is `pairwise_accuracy` over the pairs of a clear face and a blurrier one.
     """
     return _once(scores, ranks)["auc"]
 
 
 def spearman(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Spearman's rank correlation (SRCC) of [n] scores and [n] ranks, ties at their mid-rank.
-
-    It lies in [-1, 1] and is nan where all scores or all ranks are equal. See `pairwise_accuracy` for the rest.
-    """
+    """Returns Spearman's correlation (SRCC) in [-1, 1], ties at mid-rank; nan if all scores or all ranks are equal."""
     return _once(scores, ranks)["spearman"]
 
 
 def kendall(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Kendall's rank correlation (KRCC) of [n] scores and [n] ranks: tau-b, which allows for ties.
-
-    It lies in [-1, 1] and is nan where all scores or all ranks are equal. See `pairwise_accuracy` for the rest.
-    """
+    """Returns Kendall's rank correlation (KRCC): tau-b, which allows for ties. Otherwise as `spearman`."""
     return _once(scores, ranks)["kendall"]
 
 
@@ -76,10 +69,8 @@ def _once(scores: ArrayLike, ranks: ArrayLike) -> dict[str, float]:
     return {name: float(value[0]) for name, value in plain(scores, ranks, np.ones((1, len(scores)))).items()}
 
 
-def checked(
-    scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the inputs as arrays [n], sizes all 0 where None; raises ValueError saying what is wrong."""
+def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None) -> tuple[Array, Array, Array]:
+    """Returns the inputs as arrays [n], sizes all 0 where None; raises ValueError if one is not finite numbers [n]."""
     scores, ranks = np.asarray(scores), np.asarray(ranks)
     sizes = np.zeros(len(np.atleast_1d(scores))) if sizes is None else np.asarray(sizes)
     for name, array in (("scores", scores), ("ranks", ranks), ("sizes", sizes)):
@@ -89,10 +80,8 @@ def checked(
             raise ValueError(f"{name} has dtype {array.dtype}; expected real numbers")
         bad = np.flatnonzero(~np.isfinite(array))
         if len(bad):
-            raise ValueError(
-                f"{name}[{bad[0]}] is {array[bad[0]]} ({len(bad)} of {len(array)} are not finite);"
-                " expected finite numbers"
-            )
+            count = f"{len(bad)} of {len(array)} are not finite"
+            raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]} ({count}); expected finite numbers")
     for name, array in (("ranks", ranks), ("sizes", sizes)):
         if len(array) != len(scores):
             raise ValueError(f"{len(scores)} scores but {len(array)} {name}; expected one of each")
@@ -103,34 +92,25 @@ def checked(
     return scores, ranks, sizes
 
 
-def in_order(left: np.ndarray, right: np.ndarray, order: np.ndarray | int = 1) -> np.ndarray:
-    """Says whether the scores of pairs agree with their order: float [m], 1 yes, 0 no, 0.5 equal scores.
+def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
+    """Returns whether scores [m] of left and right faces agree with `order`: float [m], 1 yes, 0 no, 0.5 equal scores.
 
-    Args:
-        left: [m] predicted blur of the left faces.
-        right: [m] predicted blur of the right faces.
-        order: +1 where the right face is truly the blurrier, -1 where the left is; [m], or one for all pairs.
+    The order is +1 where the right face is truly the blurrier, -1 where the left is; [m], or one for all pairs.
     """
     return 0.5 + 0.5 * np.sign((right - left) * order)
 
 
-# --- metrics of scores [n], ranks [n] and sizes [n] that count `counts` [resamples, n] times ---
-
-
-def plain(
-    scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray, clear: float | None = None
-) -> dict[str, np.ndarray]:
+def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None) -> dict[str, Array]:
     """Returns {name: float64 [resamples]} of `NAMES`, nan where undefined.
 
-    `clear` is the rank of the clear level, None the lowest, here and below.
+    Here and below, `counts` [resamples, n] is how often each of n faces counts; `clear` is the rank of the clear level,
+    None the lowest.
     """
     blurred = ranks > (ranks.min() if clear is None else clear)
     concordance, pairs = _compare(scores, lambda columns: _signs(ranks, columns), counts)
-    score_midranks, score_pairs = _midranks(scores, counts)
-    rank_midranks, _ = _midranks(ranks, counts)
+    (score_midranks, score_pairs), (rank_midranks, _) = _midranks(scores, counts), _midranks(ranks, counts)
     covariance = (counts * score_midranks * rank_midranks).sum(axis=1)
-    score_variance = (counts * score_midranks**2).sum(axis=1)
-    rank_variance = (counts * rank_midranks**2).sum(axis=1)
+    score_variance, rank_variance = ((counts * midranks**2).sum(axis=1) for midranks in (score_midranks, rank_midranks))
     with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
         return {
             "auc": _accuracy(*_compare(scores, lambda columns: _signs(blurred, columns), counts)),
@@ -141,14 +121,8 @@ def plain(
 
 
 def by_size(
-    scores: np.ndarray,
-    ranks: np.ndarray,
-    sizes: np.ndarray,
-    counts: np.ndarray,
-    clear: float | None = None,
-    *,
-    size_bins: Sequence[float] | None = None,
-) -> dict[str, tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+    scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None, size_bins: Bins = None
+) -> dict[str, tuple[Array, Array, dict[str, Array]]]:
     """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} of the bins that hold any face.
 
     `size_bins` are increasing edges in pixels: a bin below the first, one from each edge up to but without the next,
@@ -157,49 +131,40 @@ def by_size(
     clear = ranks.min() if clear is None else clear
     edges = (0, *(size_bins or ()), math.inf)
     if any(low >= high for low, high in zip(edges, edges[1:])):
-        raise ValueError(f"size_bins is {list(size_bins)}; expected increasing edges in pixels, above 0")
-    found = {}
+        raise ValueError(f"size_bins is {list(edges[1:-1])}; expected increasing edges in pixels, above 0")
+    bins = {}
     for low, high in zip(edges, edges[1:]):
         members = (sizes >= low) & (sizes < high)
         if members.any():
             blurred = counts[:, members & (ranks > clear)].sum(axis=1)
             values = plain(scores[members], ranks[members], counts[:, members], clear)
             name = f"{low:g}-{high:g}" if math.isfinite(high) else f"{low:g}+"
-            found[name] = counts[:, members].sum(axis=1), blurred, values
-    return found
+            bins[name] = counts[:, members].sum(axis=1), blurred, values
+    return bins
 
 
 def size_matched(
-    scores: np.ndarray,
-    ranks: np.ndarray,
-    sizes: np.ndarray,
-    counts: np.ndarray,
-    clear: float | None = None,
-    *,
-    size_bins: Sequence[float] | None = None,
-) -> dict[str, np.ndarray]:
+    scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None, size_bins: Bins = None
+) -> dict[str, Array]:
     """Returns {name: float64 [resamples]}: means of `by_size` over the bins where a metric is defined.
 
-    The weight of a bin is its number of blurred faces, those ranked above the clear level. Where all faces share one
-    bin these are the plain metrics.
+    The weight of a bin is its number of blurred faces, above the clear level. One bin gives the plain metrics.
     """
-    _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear, size_bins=size_bins).values())
+    _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear, size_bins).values())
     matched = {}
     for name in NAMES:
-        values = np.stack([of_bin[name] for of_bin in bins])
+        values = np.stack([metrics[name] for metrics in bins])
         shares = np.where(np.isnan(values), 0, np.stack(weights))
         with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
             matched[name] = (shares / shares.sum(axis=0) * np.nan_to_num(values)).sum(axis=0)
     return matched
 
 
-def auc_matched_size(
-    scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, counts: np.ndarray, clear: float | None = None
-) -> np.ndarray:
+def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None) -> Array:
     """Returns the AUC [resamples] over the pairs of matched size: the faces differ by at most a tenth in size."""
     blurred = ranks > (ranks.min() if clear is None else clear)
 
-    def order(columns: slice) -> np.ndarray:
+    def order(columns: slice) -> Array:
         left, right = sizes[:, None], sizes[None, columns]
         matched = (left <= MATCHED_SIZE_RATIO * right) & (right <= MATCHED_SIZE_RATIO * left)
         return _signs(blurred, columns) * matched
@@ -207,23 +172,22 @@ def auc_matched_size(
     return _accuracy(*_compare(scores, order, counts))
 
 
-def between_levels(scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Array]:
     """Returns {"0-1": AUC [resamples]} of every two levels of rank; empty where there are more than 5."""
     levels = np.unique(ranks)
-    found = {}
+    aucs = {}
     for j, high in enumerate(levels if len(levels) <= _FEW else []):
         for low in levels[:j]:
             members = (ranks == low) | (ranks == high)
-            of_both = plain(scores[members], ranks[members], counts[:, members])
-            found[f"{low:g}-{high:g}"] = of_both["auc"]
-    return found
+            aucs[f"{low:g}-{high:g}"] = plain(scores[members], ranks[members], counts[:, members])["auc"]
+    return aucs
 
 
-def by_gap(scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def by_gap(scores: Array, ranks: Array, counts: Array) -> dict[str, tuple[Array, Array]]:
     """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank of pairs that differ in it.
 
-    Each gap by itself where at most 5 differ ("1"), else the quarters of all such pairs ("0.1 to 0.25": smallest and
-    largest gap). Gaps count as equal where they are to four digits of the largest.
+    At most 5 different gaps are kept apart ("1"), more make quarters of all such pairs ("0.1 to 0.25": smallest and
+    largest gap). Gaps that agree to four digits of the largest are equal.
     """
     levels, level, members = np.unique(ranks.astype(np.float64), return_inverse=True, return_counts=True)
     if len(levels) < 2:
@@ -239,28 +203,26 @@ def by_gap(scores: np.ndarray, ranks: np.ndarray, counts: np.ndarray) -> dict[st
     gap_class = np.searchsorted(distinct[last], gaps)
     np.fill_diagonal(gap_class, -1)  # no pairs
 
-    found, first = {}, 0
+    gap_metrics, first = {}, 0
     for k, end in enumerate(last):
 
-        def order(columns: slice, k: int = k) -> np.ndarray:
+        def order(columns: slice, k: int = k) -> Array:
             return _signs(ranks, columns) * (gap_class[level[:, None], level[None, columns]] == k)
 
         name = f"{distinct[first]:g}" if first == end else f"{distinct[first]:g} to {distinct[end]:g}"
         concordance, pairs = _compare(scores, order, counts)
-        found[name] = pairs, _accuracy(concordance, pairs)
+        gap_metrics[name] = pairs, _accuracy(concordance, pairs)
         first = end + 1
-    return found
+    return gap_metrics
 
 
-def _signs(values: np.ndarray, columns: slice) -> np.ndarray:
+def _signs(values: Array, columns: slice) -> Array:
     """Returns the order of each pair, int8 [n, columns]: 1 where the first is the larger, -1 the second, 0 a tie."""
     left, right = values[:, None], values[None, columns]
     return (left > right).astype(np.int8) - (left < right)
 
 
-def _compare(
-    scores: np.ndarray, order: Callable[[slice], np.ndarray], counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _compare(scores: Array, order: Callable[[slice], Array], counts: Array) -> tuple[Array, Array]:
     """Returns concordant less discordant pairs [resamples], and their number with the ties in score.
 
     `order(columns)` gives the true order of the pairs of a block, as `_signs` does, 0 where a pair is left out.
@@ -275,12 +237,12 @@ def _compare(
     return concordance / 2, pairs / 2  # each pair was met twice
 
 
-def _accuracy(concordance: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def _accuracy(concordance: Array, pairs: Array) -> Array:
     with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
         return (1 + concordance / pairs) / 2
 
 
-def _midranks(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _midranks(values: Array, counts: Array) -> tuple[Array, Array]:
     """Returns twice the centered mid-rank of each example [resamples, n], and the number of untied pairs [resamples].
 
     The factor of two keeps the mid-ranks integers.

@@ -1,4 +1,4 @@
-"""A test split as the scorer saw it, and the choice of faces to show of it: plain data, no drawing."""
+"""A ranked test split with its scores, and the choice of its faces to show: plain data, no drawing."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,32 +11,18 @@ from scipy.stats import rankdata
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A test split as the scorer saw it.
+    """A ranked test split of n faces, and their scores; raises ValueError if fields differ in length or are empty."""
 
-    Attributes:
-        split: name of the split, such as "test".
-        scores: float32 [n], predicted blur, 0 = sharp, 1 = blurred.
-        ranks: float32 [n], true blur, larger = blurrier, ties allowed.
-        names: n names of the faces.
-        groups: n names of groups (family of blur, event, folder); "" belongs to no group.
-        images: uint8 [n, S, S, 3] RGB.
-        metrics: `bootstrap.rank_metrics` of the split, and under "groups" of each group: {group: dict}.
-
-    Raises:
-        ValueError: the fields differ in length, or there is no face.
-    """
-
-    split: str
-    scores: np.ndarray
-    ranks: np.ndarray
+    split: str  # Such as "test".
+    scores: np.ndarray  # float32 [n], predicted blur, 0 = sharp, 1 = blurred.
+    ranks: np.ndarray  # float32 [n], true blur, larger = blurrier, ties allowed.
     names: list[str]
-    groups: list[str]
-    images: np.ndarray
-    metrics: dict[str, Any]
+    groups: list[str]  # n families of blur, events or folders; "" belongs to no group.
+    images: np.ndarray  # uint8 [n, S, S, 3] RGB.
+    metrics: dict[str, Any]  # `bootstrap.rank_metrics`; under "groups" that of each group.
 
     def __post_init__(self) -> None:
-        fields = ("scores", "ranks", "names", "groups", "images")
-        lengths = {field: len(getattr(self, field)) for field in fields}
+        lengths = {name: len(getattr(self, name)) for name in ("scores", "ranks", "names", "groups", "images")}
         if len(set(lengths.values())) != 1 or not len(self.scores):
             raise ValueError(f"evaluation of {self.split!r} has {lengths}; expected n >= 1 of each")
 
@@ -57,8 +43,7 @@ def mistaken_pairs(scores: ArrayLike, ranks: ArrayLike, count: int) -> list[tupl
     order, pairs = np.argsort(scores, kind="stable"), []
     while len(pairs) < count and len(order) > 1:
         score, rank = scores[order], ranks[order]
-        # The worst partner of a face is the blurriest of those with lower scores, a running
-        # maximum; the first face to reach it has the lowest score.
+        # A running maximum finds the blurriest face with a lower score; the first to reach it has the lowest score.
         rises = np.diff(np.maximum.accumulate(rank), prepend=0) > 0
         blurriest = np.maximum.accumulate(np.where(rises, np.arange(len(rank)), 0))
         lower = np.searchsorted(score, score)  # how many have a lower score
@@ -74,26 +59,18 @@ def mistaken_pairs(scores: ArrayLike, ranks: ArrayLike, count: int) -> list[tupl
 
 
 class AtThreshold(NamedTuple):
-    """What a threshold does to a split: a face is kept where its score is below it.
-
-    Attributes:
-        keep_below: the threshold, a score.
-        discarded: share of all faces that are discarded.
-        caught: share of the blurred faces that are discarded.
-        lost: share of the clear faces that are discarded.
-    """
+    """The effect of a threshold, below which a face is kept, on a split: shares of its faces in [0, 1]."""
 
     keep_below: float
-    discarded: float
-    caught: float
-    lost: float
+    discarded: float  # Of all faces.
+    caught: float  # Of the blurred faces: discarded.
+    lost: float  # Of the clear faces: discarded.
 
 
 def clear_and_blurred(ranks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Returns which of [n] true ranks stand for clear faces and which for blurred ones: two bool [n].
 
-    Clear is the lowest rank, blurred every other, unless `has_clear_level` says no: then clear is the sharpest third
-    and blurred the blurriest.
+    Clear is the lowest rank, blurred every other; without `has_clear_level` they are the sharpest and blurriest thirds.
     """
     ranks = np.asarray(ranks)
     if has_clear_level(ranks):
@@ -109,7 +86,7 @@ def has_clear_level(ranks: ArrayLike) -> bool:
 
 
 def at_thresholds(scores: ArrayLike, ranks: ArrayLike, thresholds: Sequence[float]) -> list[AtThreshold]:
-    """Returns what each threshold does to faces of [n] scores and true ranks; nothing where all have one rank."""
+    """Returns the effect of each threshold on faces of [n] scores and true ranks; [] where all have one rank."""
     scores, (clear, blurred) = np.asarray(scores), clear_and_blurred(ranks)
     if not clear.any() or not blurred.any():
         return []
@@ -125,12 +102,13 @@ def round_thresholds(scores: ArrayLike) -> list[float]:
 
 def percentiles(ranks: ArrayLike) -> np.ndarray:
     """Returns the place of each of [n] ranks among all, float64 [n] in (0, 1); equal ranks share their mean place."""
-    return (rankdata(ranks) - 0.5) / len(ranks)
+    places = rankdata(ranks)
+    return (places - 0.5) / len(places)
 
 
 def ordered_groups(evaluation: Evaluation) -> list[str]:
-    """Returns the names of the groups, the largest group first; none where no face belongs to a group."""
-    names, sizes = np.unique([g for g in evaluation.groups if g] or [""], return_counts=True)
+    """Returns the names of the groups, the largest first; [] where no face belongs to a group."""
+    names, sizes = np.unique([group for group in evaluation.groups if group] or [""], return_counts=True)
     return [str(name) for name in names[np.argsort(-sizes, kind="stable")] if name]
 
 

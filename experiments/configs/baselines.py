@@ -12,7 +12,6 @@ from configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config."""
     config = default.get_config()
     config.data.name = "ssranking_face_blur"
     config.data.image_size = 128

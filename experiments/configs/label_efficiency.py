@@ -14,19 +14,13 @@ from experiments.configs import leave_event_out
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config."""
     config = leave_event_out.get_config()
     config.steps = config.checkpoint_every = 100
     config.model.frozen_blocks = 11
     # The experiment sets the weights that a run does not use to 0.
-    config.consistency.pairwise_weight = 1.0
-    config.consistency.distillation_weight = 16.0
-    config.consistency.warmup_steps = 50
-    config.consistency.pairs_per_degradation = 4
+    config.consistency.update(pairwise_weight=1.0, distillation_weight=16.0, warmup_steps=50, pairs_per_degradation=4)
     config.degradation.families = ("downup",)
-    config.degradation.rms_min = 0.01
-    config.degradation.noise_max = 0.0
-    config.degradation.jpeg_min_quality = None
+    config.degradation.update(rms_min=0.01, noise_max=0.0, jpeg_min_quality=None)
     config.augment.noise = 0.0
     config.optimizer.learning_rate = 1e-3
     config.ema_decay = 0.98

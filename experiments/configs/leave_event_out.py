@@ -18,53 +18,18 @@ def get_config() -> ml_collections.ConfigDict:
     """Returns the config; it sets every field that a result depends on."""
     config = default.get_config()
     config.steps = config.checkpoint_every = 200
-
-    config.data.name = "ssranking_face_blur"
-    config.data.image_size = 128
-    config.data.context = 1.0
-    config.data.labeled_split = "train"
-
-    config.batch.labeled = 16
-    config.batch.unlabeled = 16
-
-    config.model.backbone = "efficientnet_lite0"
-    config.model.blocks = 11
-    config.model.pool_center = True
-    config.model.pretrained = True
-    config.model.frozen_blocks = 5
-    config.model.linear_probe_strength = 1e-4
-    config.model.dtype = "float32"
-
-    config.ranking.weight = 1.0
-    config.ranking.margin = 0.3
-    config.ranking.tie_margin = 0.05
-
-    config.consistency.quadruplet_weight = 4.0
-    config.consistency.pairwise_weight = 0.0
-    config.consistency.distillation_weight = 0.0
-    config.consistency.margin = 0.05
-    config.consistency.warmup_steps = 100
-    config.consistency.confidence_threshold = 0.0
-    config.consistency.temperature = 0.2
-    config.consistency.pairs_per_degradation = 1
-    config.consistency.share_degradation = True
-
+    config.data.update(name="ssranking_face_blur", image_size=128, context=1.0, labeled_split="train")
+    config.batch.update(labeled=16, unlabeled=16)
+    config.model.update(backbone="efficientnet_lite0", blocks=11, frozen_blocks=5, pool_center=True)
+    config.model.update(pretrained=True, linear_probe_strength=1e-4, dtype="float32")
+    config.ranking.update(weight=1.0, margin=0.3, tie_margin=0.05)
+    config.consistency.update(quadruplet_weight=4.0, pairwise_weight=0.0, distillation_weight=0.0)
+    config.consistency.update(margin=0.05, warmup_steps=100, confidence_threshold=0.0, temperature=0.2)
+    config.consistency.update(pairs_per_degradation=1, share_degradation=True)
     config.degradation.families = ("defocus", "motion", "gaussian", "anisotropic", "downup")
-    config.degradation.rms_min = 0.005
-    config.degradation.rms_max = 0.02
-    config.degradation.noise_max = 0.02
-    config.degradation.jpeg_min_quality = 70
-
-    config.augment.flip = True
-    config.augment.exposure = 1.0
-    config.augment.contrast = 0.6
-    config.augment.color = 0.1
-    config.augment.noise = 0.05
-
-    config.optimizer.learning_rate = 1e-4
-    config.optimizer.warmup_steps = 20
-    config.optimizer.weight_decay = 0.0
-    config.optimizer.clip_norm = 1.0
+    config.degradation.update(rms_min=0.005, rms_max=0.02, noise_max=0.02, jpeg_min_quality=70)
+    config.augment.update(flip=True, exposure=1.0, contrast=0.6, color=0.1, noise=0.05)
+    config.optimizer.update(learning_rate=1e-4, warmup_steps=20, weight_decay=0.0, clip_norm=1.0)
     config.optimizer.max_skipped_updates = 0
     config.ema_decay = 0.99
     return config

@@ -1,7 +1,6 @@
 """A baseline without human labels: the network of the best recipe trained on rendered blur alone.
 
-A degraded copy must score higher than its original (the idea of RankIQA, Liu et al., ICCV 2017). Labels are used only
-for the validation accuracy.
+A degraded copy must score higher than its original (RankIQA, Liu et al., ICCV 2017). Labels serve validation only.
 
 Command:  python launch.py --config=experiments/configs/rendered_blur.py --config.data.manual_dir=DIR --workdir=WORKDIR
 Machine:  2 CPU cores, no accelerator
@@ -15,19 +14,13 @@ from experiments.configs import leave_event_out
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config."""
     config = leave_event_out.get_config()
     config.steps = config.checkpoint_every = 100
     config.model.linear_probe_strength = None
     config.ranking.weight = 0.0
-    config.consistency.quadruplet_weight = 0.0
-    config.consistency.pairwise_weight = 1.0
-    config.consistency.margin = 0.3
+    config.consistency.update(quadruplet_weight=0.0, pairwise_weight=1.0, margin=0.3)
     # A wide range of blur, since no label tells which blur matters.
-    config.degradation.rms_min = 0.01
-    config.degradation.rms_max = 0.06
-    config.degradation.noise_max = 0.05
-    config.degradation.jpeg_min_quality = 40
+    config.degradation.update(rms_min=0.01, rms_max=0.06, noise_max=0.05, jpeg_min_quality=40)
     config.augment.noise = 0.0
     config.ema_decay = 0.98
     return config

@@ -91,5 +91,5 @@ def test_the_pictures_of_mated_comparisons_are_looked_up():
     qualities = {name: np.array([value]) for name, value in {"a": 1.0, "b": 2.0, "c": 3.0}.items()}
     np.testing.assert_array_equal(comparisons.mated_qualities(compared, qualities, "x.csv"), [[[2.0]], [[3.0]]])
     del qualities["a"]
-    with pytest.raises(ValueError, match=r"x\.csv: has no row for a \(1 of the pictures compared have none\)"):
+    with pytest.raises(ValueError, match=r"x\.csv: has no row for 'a' \(1 of the compared pictures have none\)"):
         comparisons.mated_qualities(compared, qualities, "x.csv")

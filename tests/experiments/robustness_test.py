@@ -154,7 +154,7 @@ def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
 @pytest.mark.parametrize(
     ("grays", "ranks", "message"),
     [
-        ([140, 100], [0.0, 1.0], "me: blurred faces read 100.000 on average, clear ones 140.000, .* above 0"),
+        ([140, 100], [0.0, 1.0], "me: blurred faces read 100.000 on average, clear ones 140.000; .* above 0"),
         ([100, 100], [0.0, 1.0], "must be above 0"),
         ([100, 140], [1.0, 1.0], "test has no clear and blurred faces of matched size; see --splits"),
     ],

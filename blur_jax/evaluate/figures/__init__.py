@@ -1,4 +1,4 @@
-"""Figures of a run: the only package that knows matplotlib.
+"""Figures of a run: the only package that imports matplotlib.
 
 Each figure is a function from plain data to a `matplotlib.figure.Figure` (no pyplot, no global state), so that the
 report and a notebook draw the same.
@@ -13,18 +13,7 @@ from blur_jax.evaluate.figures.meaning import calibration_curves, two_scorers
 from blur_jax.evaluate.figures.style import to_webp
 
 __all__ = [
-    "Figure",
-    "blurred_parts",
-    "calibration_curves",
-    "discard_curves",
-    "mistaken_labels",
-    "reliability",
-    "score_against_rank",
-    "score_histogram",
-    "scored_faces",
-    "sorted_faces",
-    "to_webp",
-    "training_curves",
-    "two_scorers",
-    "worst_mistakes",
-]
+    "Figure", "blurred_parts", "calibration_curves", "discard_curves", "mistaken_labels", "reliability",
+    "score_against_rank", "score_histogram", "scored_faces", "sorted_faces", "to_webp", "training_curves",
+    "two_scorers", "worst_mistakes",
+]  # fmt: skip

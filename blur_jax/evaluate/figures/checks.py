@@ -1,4 +1,4 @@
-"""Do numbers mean what they say? Reliability of probabilities, and error versus discard."""
+"""Figures that check numbers: the reliability of probabilities, and error versus discard."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,10 +13,9 @@ _COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.INK)
 
 @style.drawn
 def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
-    """Draws how often what was given a probability came true, a panel for each name.
+    """Draws how often pairs come true against their probability, a panel for each name.
 
-    Args:
-        bins: {name: rows (mean probability, share that came true, low, high)}; low and high limit the share.
+    `bins` are {name: rows (mean probability, share that came true, low, high)}; low and high limit the share.
     """
     figure = Figure(figsize=(0.4 + 2.9 * len(bins), 3.5), layout="constrained")
     axes = figure.subplots(1, len(bins), sharex=True, sharey=True, squeeze=False)[0]
@@ -33,11 +32,9 @@ def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]])
 
 @style.drawn
 def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
-    """Draws error-versus-discard curves of the same comparisons, with the best and discarding at random.
+    """Draws error-versus-discard {measure of quality: curve}, with the best and discarding at random.
 
-    Args:
-        curves: {measure of quality: its curve}.
-        limit: the largest share of discarded comparisons shown, in (0, 1].
+    `limit` in (0, 1] is the largest share of discarded comparisons shown.
     """
     start = next(iter(curves.values())).fnmr[0]
     figure = Figure(figsize=(7, 3.8), layout="constrained")
@@ -46,12 +43,9 @@ def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
     ends = (0, min(start, limit), limit)
     ax.plot(ends, np.maximum(start - np.array(ends), 0), ":", color=style.INK, linewidth=1.2, label="theoretical best")
     for index, (name, curve) in enumerate(curves.items()):
-        shares = np.append(curve.discarded, 1.0)
-        color = _COLORS[index % len(_COLORS)]
-        line = "-" if index < len(_COLORS) else "--"
-        ax.step(
-            shares, np.append(curve.fnmr, curve.fnmr[-1]), line, where="post", color=color, label=style.short(name, 30)
-        )
+        shares, fnmr = np.append(curve.discarded, 1.0), np.append(curve.fnmr, curve.fnmr[-1])
+        color, line = _COLORS[index % len(_COLORS)], "-" if index < len(_COLORS) else "--"
+        ax.step(shares, fnmr, line, where="post", color=color, label=style.short(name, 30))
     ax.set(xlim=(0, limit), ylim=(0, None), xlabel="mated comparisons discarded (share)", ylabel="FNMR of the rest")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

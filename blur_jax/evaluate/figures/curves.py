@@ -1,6 +1,7 @@
-"""Curves and clouds: how training went, and how scores go with true blur."""
+"""Curves and clouds: the course of training, and scores against true blur."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,23 +11,17 @@ from blur_jax.evaluate.figures import style
 from blur_jax.metrics import ranked_split
 from blur_jax.metrics.ranked_split import Evaluation
 
-# Not "loss", their weighted sum: it rises while the weights of the consistency terms ramp up.
-_LOSS_COLORS = {
-    "ranking": style.BLUE,
-    "quadruplet": style.ORANGE,
-    "pairwise": style.GREEN,
-    "distillation": style.PURPLE,
-}
-_MAX_PANELS = 11  # groups drawn, largest first; there are hundreds where each person has a folder
+# "loss", their weighted sum, is not drawn: it rises while the weights of the consistency terms ramp up.
+_LOSSES = ("ranking", "quadruplet", "pairwise", "distillation")
+_LOSS_COLORS = dict(zip(_LOSSES, (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)))
+_MAX_PANELS = 11  # Groups drawn, largest first: each of hundreds of persons may have a folder.
 
 
 @style.drawn
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draws the terms of the loss, unweighted, and the validation accuracy against the step.
 
-    Args:
-        history: rows {"step": int, "ranking", "quadruplet", "pairwise", "distillation", "validation_accuracy"}, others
-            are ignored; all but the step are optional in each row, and a step logged twice (a resumed run) counts once.
+    All keys but "step" are optional in each row of `history`; a step logged twice (a resumed run) counts once.
     """
     losses = {key: _curve(history, key) for key in _LOSS_COLORS}
     losses = {key: points for key, points in losses.items() if points.size and points[1].any()}
@@ -46,7 +41,8 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
             middle = steps[(window - 1) // 2 :][: len(smooth)]
             if window > 1:
                 ax.plot(steps, values, color=color, alpha=0.18, linewidth=0.8)
-            ax.plot(middle, smooth, color=color, linewidth=1.8, label=key, marker=_dot(smooth))
+            marker = "o" if len(smooth) == 1 else None  # A line of one point is invisible.
+            ax.plot(middle, smooth, color=color, linewidth=1.8, label=key, marker=marker)
         ax.set(title="Training loss, unweighted terms", xlabel="step", ylim=(0, None))
         _step_axis(ax, last)
         ax.legend()
@@ -56,7 +52,9 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         ax.set(title="Validation pairwise accuracy", xlabel="step")
         _step_axis(ax, last)
         if np.isfinite(values).any():
-            ax.set_ylim(_accuracy_limits(values[np.isfinite(values)]))
+            low, high = np.nanmin(values), np.nanmax(values)
+            padding = max(0.05, 0.1 * (high - low))
+            ax.set_ylim(max(0.0, low - padding), min(1.0, high + padding))
             best = np.nanargmax(values)
             ax.plot(steps[best], values[best], "o", color=style.ORANGE, markersize=7, clip_on=False)
             ax.set_xlabel(f"step (best: {values[best]:.3f} at step {steps[best]:.0f})")
@@ -64,14 +62,8 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def _step_axis(ax: Axes, last: float) -> None:
-    """From the start of training on, as one point alone has no range of its own."""
-    ax.set_xlim(0, 1.05 * max(last, 1))
-    ax.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _accuracy_limits(values: np.ndarray) -> tuple[float, float]:
-    padding = max(0.05, 0.1 * np.ptp(values))
-    return max(0.0, values.min() - padding), min(1.0, values.max() + padding)
+    ax.set_xlim(0, 1.05 * max(last, 1))  # From 0 on, as one point alone has no range of its own.
+    ax.xaxis.get_major_locator().set_params(integer=True)  # ty: ignore[unknown-argument]
 
 
 def _curve(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
@@ -85,32 +77,27 @@ def score_against_rank(evaluation: Evaluation) -> Figure:
     """Draws the predicted score against true blur: all faces, then each group over all of them in gray."""
     scores, ranks = np.asarray(evaluation.scores), np.asarray(evaluation.ranks)
     levels, level = np.unique(ranks, return_inverse=True)
-    few = len(levels) <= 8 and len(levels) < len(ranks)  # human grades: strips, not a cloud
+    few = len(levels) <= 8 and len(levels) < len(ranks)  # Human grades make strips, not a cloud.
     x = level + np.random.default_rng(0).uniform(-0.27, 0.27, len(ranks)) if few else ranks
     groups = ranked_split.ordered_groups(evaluation)
     drawn = groups[:_MAX_PANELS] if len(groups) > 1 else []
     rows = -(-(1 + len(drawn)) // 4)
     columns = -(-(1 + len(drawn)) // rows)
-    size = (style.WIDTH, 0.6 + 2.7 * rows) if drawn else (7, 4.2)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(style.WIDTH, 0.6 + 2.7 * rows) if drawn else (7, 4.2), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     members = np.array(evaluation.groups)
     for ax, group in zip(axes, [None, *drawn]):
-        of_group = np.full(len(ranks), True) if group is None else members == group
-        summary = evaluation.metrics
-        if group is not None:
-            summary = summary.get("groups", {}).get(group, {})
-        dots = dict(s=11, linewidths=0, rasterized=True)
-        ax.scatter(x[~of_group], scores[~of_group], color=style.FAINT, alpha=0.5, **dots)
-        ax.scatter(x[of_group], scores[of_group], color=style.BLUE, alpha=0.65, **dots)
+        shown = np.full(len(ranks), True) if group is None else members == group
+        summary = evaluation.metrics if group is None else evaluation.metrics.get("groups", {}).get(group, {})
+        for dots, color, alpha in ((~shown, style.FAINT, 0.5), (shown, style.BLUE, 0.65)):
+            ax.scatter(x[dots], scores[dots], s=11, linewidths=0, rasterized=True, color=color, alpha=alpha)
         if few:
-            _boxes(ax, {one: scores[of_group & (level == one)] for one in np.unique(level[of_group])})
+            _boxes(ax, {place: scores[shown & (level == place)] for place in np.unique(level[shown])})
             ax.set_xticks(range(len(levels)), ranked_split.rank_texts(levels))
         ax.set_title(style.short(group or "all faces", 24), pad=17)
         value = summary.get("spearman", {}).get("value")
-        # Faces of one rank have no order to agree with.
         order = "" if value is None else f"Spearman {value:.3f}, "
-        ax.text(0, 1.03, f"{order}n = {of_group.sum()}", transform=ax.transAxes)
+        ax.text(0, 1.03, f"{order}n = {shown.sum()}", transform=ax.transAxes)
     for ax in axes[1 + len(drawn) :]:
         ax.set_axis_off()
     if scores.min() >= 0 and scores.max() <= 1:
@@ -121,11 +108,10 @@ def score_against_rank(evaluation: Evaluation) -> Figure:
 
 
 def _boxes(ax: Axes, scores: dict[int, np.ndarray]) -> None:
-    """Draws a box plot of the scores at each position."""
     line, bold = dict(color=style.INK, linewidth=1.1), dict(color=style.ORANGE, linewidth=2)
-    lines = dict(boxprops=line, whiskerprops=line, medianprops=bold)
-    looks = dict(widths=0.62, showfliers=False, showcaps=False, manage_ticks=False)
-    ax.boxplot(list(scores.values()), positions=list(scores), **looks, **lines)
+    hidden: dict[str, Any] = dict(widths=0.62, showfliers=False, showcaps=False, manage_ticks=False)
+    boxes, places = list(scores.values()), list(scores)
+    ax.boxplot(boxes, positions=places, boxprops=line, whiskerprops=line, medianprops=bold, **hidden)
 
 
 @style.drawn
@@ -134,27 +120,21 @@ def score_histogram(evaluation: Evaluation) -> Figure:
     scores, ranks = np.asarray(evaluation.scores, np.float64), np.asarray(evaluation.ranks)
     levels = np.unique(ranks)
     if len(levels) <= 5:
-        parts = {
-            f"true blur {text}": scores[ranks == one] for one, text in zip(levels, ranked_split.rank_texts(levels))
-        }
+        texts = ranked_split.rank_texts(levels)
+        parts = {f"true blur {text}": scores[ranks == level] for level, text in zip(levels, texts)}
     else:
         third = np.minimum(3 * ranked_split.percentiles(ranks), 2).astype(int)
         names = ("sharpest third", "middle third", "blurriest third")
         parts = {name: scores[third == k] for k, name in enumerate(names)}
     inside = scores.min() >= 0 and scores.max() <= 1
-    bins = np.histogram_bin_edges(scores, bins=40, range=(0, 1) if inside else None)
+    bins = np.histogram_bin_edges(scores, bins=40, range=(0, 1) if inside else None).tolist()
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     ax = figure.subplots()
     colors = style.BLUR_COLORS(np.linspace(0.05, 0.92, len(parts)))
     for (name, part), color in zip(parts.items(), colors):
-        label = f"{name} (n = {len(part)})"
-        ax.hist(part, bins, color=color, alpha=0.45, histtype="stepfilled", label=label)
+        ax.hist(part, bins, color=color, alpha=0.45, histtype="stepfilled", label=f"{name} (n = {len(part)})")
         ax.hist(part, bins, color=color, histtype="step", linewidth=1.2)
     ax.set(xlabel="predicted score (0 = sharp, 1 = blurred)", ylabel="faces")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.get_major_locator().set_params(integer=True)  # ty: ignore[unknown-argument]
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
-
-
-def _dot(values: np.ndarray) -> str | None:
-    return "o" if len(values) == 1 else None  # a line of one point cannot be seen

@@ -1,6 +1,7 @@
-"""Sheets of faces: sorted by score, the mistakes, and which parts made a score."""
+"""Sheets of faces: sorted by score, the mistakes, and the parts that make a score."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,13 +15,14 @@ from blur_jax.metrics.ranked_split import Evaluation
 
 _PITCH = 1.75  # Height of a row of pairs, in faces.
 
+Pairs = Sequence[tuple[int, int]]  # (sharper, blurrier)
+
 
 @style.drawn
 def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Figure:
     """Draws a contact sheet of the faces from the lowest score to the highest, sampled evenly.
 
-    Under each face are its score, its true rank, and a bar colored by the true rank's percentile: in a perfect ranking
-    the color runs evenly from dark to light.
+    Below each are its score, its true rank, and a bar colored by the true rank's percentile, dark to light if perfect.
     """
     notes = [f"true {text}" for text in ranked_split.rank_texts(evaluation.ranks)]
     figure, placed = _sorted_sheet(evaluation.scores, evaluation.images, notes, columns, rows)
@@ -33,20 +35,12 @@ def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Fi
 
 @style.drawn
 def scored_faces(
-    scores: Sequence[float],
-    images: Sequence[np.ndarray],
-    notes: Sequence[str] | None = None,
-    columns: int = 10,
-    rows: int = 5,
+    scores: np.ndarray, images: np.ndarray, notes: Sequence[str] | None = None, columns: int = 10, rows: int = 5
 ) -> Figure:
-    """Draws a contact sheet of faces of unknown true blur, from the lowest score to the highest.
+    """Draws a contact sheet of faces of unknown true blur, from the lowest score [n] to the highest.
 
-    Args:
-        scores: [n] predicted blur.
-        images: n of uint8 [S, S, 3].
-        notes: n texts to write below the scores, such as "keep"; None writes none.
-        columns: faces in a row.
-        rows: the most rows; where more faces are given, they are sampled evenly.
+    Below each score of images, uint8 [n, S, S, 3], is its note, such as "keep". More faces than fit into the most
+    `rows` are sampled evenly.
     """
     if not len(scores):
         return style.message("No picture to show.")
@@ -54,9 +48,9 @@ def scored_faces(
 
 
 def _sorted_sheet(
-    scores: Sequence[float], images: Sequence[np.ndarray], notes: Sequence[str], columns: int, rows: int
-) -> tuple[Figure, list[tuple[int, float, float]]]:
-    """Returns the sheet, and of each face on it (index, x, y)."""
+    scores: np.ndarray, images: np.ndarray, notes: Sequence[str], columns: int, rows: int
+) -> tuple[Figure, list[tuple[int, int, float]]]:
+    """Returns the sheet and the place of each of its faces, (index, x, y)."""
     shown = ranked_split.sorted_sample(scores, columns * rows)
     columns = min(columns, len(shown))
     figure, ax = _sheet(columns, -(-len(shown) // columns), 1.5, style.WIDTH / 10)
@@ -71,11 +65,11 @@ def _sorted_sheet(
 
 @style.drawn
 def worst_mistakes(evaluation: Evaluation, count: int = 8) -> Figure:
-    """Draws the worst wrongly ordered pairs (see `ranking.mistaken_pairs`) side by side, truly sharper left."""
+    """Draws the worst pairs of `ranked_split.mistaken_pairs` side by side, truly sharper left."""
     pairs = ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, count)
     percentiles, true = ranked_split.percentiles(evaluation.ranks), ranked_split.rank_texts(evaluation.ranks)
-    gaps = [100 * (percentiles[blurrier] - percentiles[sharper]) for sharper, blurrier in pairs]
-    titles = [f"{gap:.0f} percentiles apart" for gap in gaps]
+    gaps = [percentiles[blurrier] - percentiles[sharper] for sharper, blurrier in pairs]
+    titles = [f"{100 * gap:.0f} percentiles apart" for gap in gaps]
 
     def lines(face: int, word: str) -> tuple[str, ...]:
         return f"truly {word}", f"score {evaluation.scores[face]:.3f}", f"true {true[face]}", evaluation.names[face]
@@ -96,12 +90,8 @@ def mistaken_labels(labeled: LabeledPairs, count: int = 8) -> Figure:
 
 
 def _pair_sheet(
-    images: Sequence[np.ndarray],
-    pairs: Sequence[tuple[int, int]],
-    titles: Sequence[str],
-    lines: Callable[[int, str], Iterable[str]],
+    images: np.ndarray, pairs: Pairs, titles: Sequence[str], lines: Callable[[int, str], Iterable[str]]
 ) -> Figure:
-    """Draws pairs (sharper, blurrier) in a grid; `lines` says what to write below a face and its side."""
     if not pairs:
         return style.message("No pair is in the wrong order.")
     columns = min(4, len(pairs))
@@ -118,26 +108,22 @@ def _pair_sheet(
 
 
 @style.drawn
-def blurred_parts(images: Sequence[np.ndarray], scores: Sequence[float], maps: Sequence[np.ndarray]) -> Figure:
-    """Draws faces, and below each which parts made its score, see `occlusion.occlusion_maps`.
+def blurred_parts(images: np.ndarray, scores: np.ndarray, maps: np.ndarray) -> Figure:
+    """Draws faces, and below each the parts that make its score [n], see `occlusion.occlusion_maps`.
 
-    Args:
-        images: n of uint8 [S, S, 3], n from 1 up; a dozen fit.
-        scores: [n] predicted blur of the images.
-        maps: n of float [S, S]: above 0 (red) parts that made it blurred, below 0 (blue) that made it sharp. All share
-            one scale.
+    A dozen images, uint8 [n, S, S, 3], fit. Parts above 0 (red) in maps, float [n, S, S], make it blurred, parts below
+    0 (blue) sharp. All share one scale.
     """
     if not len(images):
         return style.message("No picture to show.")
-    largest = max(float(np.abs(each).max()) for each in maps) or 1.0
+    largest = float(np.abs(maps).max()) or 1.0
     figure, ax = _sheet(max(len(images), 4), 1, 2.3, style.WIDTH / max(len(images), 6))
-    for x, (image, score, each) in enumerate(zip(images, scores, maps)):
+    for x, (image, score, parts) in enumerate(zip(images, scores, maps)):
         ax.text(x, 0.07, f"{score:.3f}", va="center", weight="bold")
         _face(ax, image, x, 0.15)
-        _face(ax, np.repeat(np.asarray(image).mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8), x, 1.13)
-        place = dict(extent=(x, x + 0.94, 2.07, 1.13), aspect="auto")
-        ax.imshow(each, cmap="RdBu_r", norm=Normalize(-largest, largest), alpha=0.55, **place)
-    ax.text(0, 2.19, f"red made it blurred, blue made it sharp; up to {largest:.2f} logits", va="center", fontsize=8)
+        _face(ax, np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8), x, 1.13)
+        _face(ax, parts, x, 1.13, cmap="RdBu_r", norm=Normalize(-largest, largest), alpha=0.55)
+    ax.text(0, 2.19, f"red makes it blurred, blue makes it sharp; up to {largest:.2f} logits", va="center", fontsize=8)
     return figure
 
 
@@ -150,5 +136,5 @@ def _sheet(width: float, height: int, pitch: float, inches: float) -> tuple[Figu
     return figure, ax
 
 
-def _face(ax: Axes, image: np.ndarray, x: float, y: float) -> None:
-    ax.imshow(image, extent=(x, x + 0.94, y + 0.94, y), aspect="auto")
+def _face(ax: Axes, image: np.ndarray, x: float, y: float, **options: Any) -> None:
+    ax.imshow(image, extent=(x, x + 0.94, y + 0.94, y), aspect="auto", **options)

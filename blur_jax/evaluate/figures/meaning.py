@@ -1,6 +1,4 @@
-"""What scores mean: the calibration of a run, and the scores of two runs side by side."""
-
-from collections.abc import Sequence
+"""The meaning of scores: the calibration of a run, and the scores of two runs side by side."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,11 +10,9 @@ from blur_jax.metrics.calibration import Calibration, percentile, probability_bl
 
 @style.drawn
 def calibration_curves(calibration: Calibration, threshold: float | None = None) -> Figure:
-    """Draws what each score means: its percentile in the reference set and, where fitted, the probability of a pair.
+    """Draws the percentile of each score in the reference set and, where fitted, the probability of a pair.
 
-    Args:
-        calibration: of a checkpoint.
-        threshold: a score to mark; None marks none.
+    `threshold`, a score, is marked.
     """
     blur = np.linspace(0, 1, 501)
     figure = Figure(figsize=(7, 3.4), layout="constrained")
@@ -36,14 +32,10 @@ def calibration_curves(calibration: Calibration, threshold: float | None = None)
 
 
 @style.drawn
-def two_scorers(first: Sequence[float], second: Sequence[float], names: tuple[str, str], unit: str = "score") -> Figure:
-    """Draws the scores [n] of two checkpoints on the same pictures against each other, with their Spearman correlation.
+def two_scorers(first: np.ndarray, second: np.ndarray, names: tuple[str, str], unit: str = "score") -> Figure:
+    """Draws scores [n] of two checkpoints (across, upwards) on the same pictures, with their Spearman correlation.
 
-    Args:
-        first: of one checkpoint, across.
-        second: of the other, upwards.
-        names: of the two.
-        unit: what is compared, such as "score" or "percentile".
+    `names` are those of the checkpoints, `unit` is that of the scores, such as "score" or "percentile".
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")
@@ -52,7 +44,7 @@ def two_scorers(first: Sequence[float], second: Sequence[float], names: tuple[st
     ax.plot([low, high], [low, high], color=style.FAINT, linewidth=1.2)
     ax.scatter(first, second, s=13, linewidths=0, color=style.BLUE, alpha=0.6)
     ax.set(xlabel=f"{unit}: {style.short(names[0], 40)}", ylabel=f"{unit}: {style.short(names[1], 40)}")
-    varied = np.ptp(first) > 0 and np.ptp(second) > 0  # Where one never varies there is no correlation.
+    varied = np.ptp(first) > 0 and np.ptp(second) > 0  # Constant scores have no correlation.
     order = f"Spearman {spearmanr(first, second).statistic:.3f}, " if varied else ""
     ax.set_title(f"{order}n = {len(first)}")
     return figure

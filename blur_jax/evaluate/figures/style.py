@@ -1,4 +1,4 @@
-"""What all figures share: colors, fonts, text, and the bytes of a finished figure."""
+"""Shared by all figures: colors, fonts, text, and the bytes of a finished figure."""
 
 import io
 import warnings
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, PURPLE = "#2563a8", "#d9662b", "#3b8a5a", "#7a4fa3"
 INK, FAINT = "#22262b", "#c9ced6"
 BLUR_COLORS = matplotlib.colormaps["cividis"]  # true blur as a color: dark = sharp, light = blurred
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -26,12 +26,11 @@ _STYLE = {
     "xtick.color": "#5b636e",
     "ytick.color": "#5b636e",
     "legend.frameon": False,
-    "text.parse_math": False,  # file and folder names may hold dollar signs
+    "text.parse_math": False,  # File and folder names may hold dollar signs.
 }
 WIDTH = 10  # inches
 
-
-drawn = matplotlib.rc_context(_STYLE)  # Decorates a function that draws: no global state is left changed.
+drawn = matplotlib.rc_context(_STYLE)  # Decorates a function that draws; global state does not change.
 
 
 def message(text: str) -> Figure:
@@ -50,15 +49,10 @@ def short(name: str, width: int) -> str:
 
 
 def to_webp(figure: Figure, **options: Any) -> bytes:
-    """Draws a figure at twice its size on the page, for sharp screens; returns the bytes of a WebP file.
-
-    Args:
-        figure: the figure.
-        **options: of Pillow's WebP encoder, such as `quality` or `lossless`.
-    """
+    """Returns a figure as a WebP file, at twice its size for sharp screens; `options` are those of Pillow's encoder."""
     data = io.BytesIO()
     with warnings.catch_warnings():
-        # A name in a script that the font lacks shows as boxes here, but correctly in the report's listing.
+        # A name in a script that the font lacks shows as boxes here; the report also lists it as text.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(data, format="webp", dpi=200, pil_kwargs=options)
     return data.getvalue()

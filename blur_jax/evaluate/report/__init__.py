@@ -1,4 +1,4 @@
-"""One HTML page that shows what a run can do. It needs no network and no scripts: its figures are data URIs."""
+"""One HTML page of a run. It needs no network and no scripts: its figures are data URIs."""
 
 from blur_jax.evaluate.report.page import write_report
 from blur_jax.evaluate.report.tables import summary_lines

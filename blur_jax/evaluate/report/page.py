@@ -6,7 +6,6 @@ from typing import Any
 
 from blur_jax.evaluate import figures
 from blur_jax.evaluate.report import sections, tables, verdict
-from blur_jax.evaluate.report.html_parts import figure
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
@@ -20,8 +19,6 @@ _TRAINING = (
     " average. Validation accuracy is the share of held-out labeled pairs that the model orders as labeled (0.5 ="
     " chance)."
 )
-
-
 _STYLE = """
 .verdict { border-left: 4px solid #2563a8; padding: 2px 0 2px 16px; margin: 18px 0; }
 .verdict p { color: #22262b; margin: 4px 0; }
@@ -52,30 +49,26 @@ def write_report(
     """Writes the page atomically: a reader finds either the old page or the new one, whole.
 
     Args:
-        path: file to write; its folder is created if missing.
+        path: file to write; its folder is created if missing. OSError leaves the old file unchanged.
         title: headline of the page.
-        history: rows of `run_dir.read_history`, see `figures.training_curves`; may be empty.
+        history: rows of `run_dir.read_history`; may be empty.
         evaluations: one for each test split; may be empty.
-        facts: {name: value}, what a reader needs to identify the run: checkpoint, data set, command, ...
-        pairs: the labeled validation pairs; None where there are none.
-        calibration: of the checkpoint; None where it has none.
-        threshold: of this checkpoint; None where it has none.
-        data: what `summary.describe_data` returns; None leaves out the section.
-        config: of the run, JSON-serializable; None leaves it out.
-        starts: what `provenance.read_starts` returns of the run; may be empty.
-
-    Raises:
-        OSError: the file cannot be written; the old one, if any, stays unchanged.
+        facts: {name: value} that identify the run: checkpoint, data set, command, ...
+        pairs: the labeled validation pairs.
+        calibration: of the checkpoint.
+        threshold: of this checkpoint.
+        data: from `summary.describe_data`.
+        config: of the run, JSON-serializable.
+        starts: from `provenance.read_starts`.
     """
     headline = (data or {}).get("headline_splits", ())
     judgment, *evidence = map(escape, verdict.sentences(evaluations, pairs, headline))
     verdict_html = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
     keep_below = None if threshold is None else threshold.keep_below
     if threshold is not None:
-        verdict_html += (
-            f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({escape(threshold.source)}).</p>"
-        )
-    contents = [("Training", figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
+        source = escape(threshold.source)
+        verdict_html += f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({source}).</p>"
+    contents = [("Training", sections.figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
         contents.append((f"Split: {escape(evaluation.split)}", content))
@@ -86,16 +79,11 @@ def write_report(
     if data is not None:
         contents.append(("Data", sections.data(data)))
     contents.append(("Facts", sections.run(facts, config)))
-    table = tables.headline(evaluations) if evaluations else ""
-    run_dir.write_atomically(path, page(title, _body(verdict_html, table, contents), _STYLE))
-
-
-def _body(verdict_html: str, headline: str, contents: Sequence[tuple[str, str]]) -> str:
-    """Returns what is below the headline of the page, from HTML: its sections are (heading, content)."""
     links = "".join(f"<a href=#s{k}>{heading}</a>" for k, (heading, _) in enumerate(contents))
     content = "".join(f"<h2 id=s{k}>{heading}</h2>{text}" for k, (heading, text) in enumerate(contents))
-    return f"""<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
+    body = f"""<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
 <div class=verdict>{verdict_html}</div>
 <nav>{links}</nav>
-{headline}
+{tables.headline(evaluations) if evaluations else ""}
 {content}"""
+    run_dir.write_atomically(path, page(title, body, _STYLE))

@@ -1,11 +1,11 @@
-"""The sections of the page: training, each split, the labeled validation pairs, the calibration, the data, the run."""
+"""The sections of the page: training, each split, the validation pairs, the calibration, the data, the run."""
 
+import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from blur_jax.evaluate import figures
-from blur_jax.evaluate.report.html_parts import figure
 from blur_jax.evaluate.report.tables import breakdown, interval_cell
 from blur_jax.metrics import labeled_pairs, ranked_split
 from blur_jax.metrics.calibration import Calibration
@@ -15,7 +15,7 @@ from blur_jax.runs.checkpoints import ENOUGH_PAIRS
 from blur_jax.score.html_parts import details, escape, fields, path, row, table
 
 _SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
-# Fields of the config that say most about what was trained.
+# The fields of the config that tell most about the training.
 _SHOWN_FIELDS = (
     "model.backbone", "model.pretrained", "start_from", "steps", "batch.labeled", "batch.unlabeled", "ranking.weight",
     "ranking.margin", "ranking.tie_margin", "consistency.quadruplet_weight", "consistency.pairwise_weight",
@@ -23,66 +23,59 @@ _SHOWN_FIELDS = (
 )  # fmt: skip
 
 
+_SORTED = (
+    "Read row by row: the face scored sharpest comes first, the most blurred last; its score and true blur are below."
+    " The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly."
+)
+_CLOUD = (
+    "Each dot is a face. A good scorer gives a rising band; a group outside the gray band of all the others is scored"
+    " on a different scale."
+)
+_HISTOGRAM = "How many faces get each score. Where the colors overlap, no threshold can separate them."
+_MISTAKES = (
+    "The wrongly ordered pairs that lie furthest apart in true blur: the left face is truly sharper, but scored more"
+    " blurred. Each face is shown at most once."
+)
+
+
 def split(evaluation: Evaluation) -> str:
-    """Returns the breakdown and the figures of a test split."""
-    return "".join(
-        (
-            breakdown(evaluation.metrics),
-            figure(
-                figures.sorted_faces(evaluation),
-                "Read row by row: the face scored sharpest comes first, the most blurred last; its score and true blur"
-                " are below. The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly.",
-                shows_faces=True,
-                heading="Faces sorted by score",
-            ),
-            figure(
-                figures.score_against_rank(evaluation),
-                "Each dot is a face. A good scorer gives a rising band; a group outside the gray band of all the others"
-                " is scored on a different scale.",
-                heading="Score against true blur",
-            ),
-            figure(
-                figures.score_histogram(evaluation),
-                "How many faces get each score. Where the colors overlap, no threshold can separate them.",
-                heading="Scores",
-            ),
-            figure(
-                figures.worst_mistakes(evaluation),
-                "The wrongly ordered pairs that lie furthest apart in true blur: the left face is truly sharper, but"
-                " scored more blurred. Each face is shown at most once.",
-                shows_faces=True,
-                heading="Worst mistakes",
-            ),
-            _mistakes(evaluation),
-        )
+    true, names, groups = ranked_split.rank_texts(evaluation.ranks), evaluation.names, evaluation.groups
+    pairs = ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, 8)
+
+    def cells(face: int) -> str:
+        group, score = escape(groups[face]), evaluation.scores[face]
+        return f"{path(names[face])}<td class=name>{group}<td>{score:.4f}<td>{true[face]}"
+
+    listing = _listing(("Pair", "Truly", "Name", "Group", "Score", "True blur"), pairs, cells)
+    drawn = (
+        figure(figures.sorted_faces(evaluation), _SORTED, shows_faces=True, heading="Faces sorted by score"),
+        figure(figures.score_against_rank(evaluation), _CLOUD, heading="Score against true blur"),
+        figure(figures.score_histogram(evaluation), _HISTOGRAM, heading="Scores"),
+        figure(figures.worst_mistakes(evaluation), _MISTAKES, shows_faces=True, heading="Worst mistakes"),
     )
+    return "".join([breakdown(evaluation.metrics), *drawn, listing])
 
 
-def _mistakes(evaluation: Evaluation) -> str:
-    true = ranked_split.rank_texts(evaluation.ranks)
+def _listing(heads: Sequence[str], pairs: Sequence[tuple[int, int]], cells: Callable[[int], str]) -> str:
     rows = [
-        f"<tr><td>{k}<td>{side}<td class=long>{path(evaluation.names[i])}"
-        f"<td class=name>{escape(evaluation.groups[i])}<td>{evaluation.scores[i]:.4f}<td>{true[i]}"
-        for k, pair in enumerate(ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, 8), start=1)
-        for side, i in zip(("sharper", "blurrier"), pair)
+        f"<tr><td>{place}<td>{side}<td class=long>{cells(face)}"
+        for place, pair in enumerate(pairs, start=1)
+        for side, face in zip(("sharper", "blurrier"), pair)
     ]
-    heads = ("Pair", "Truly", "Name", "Group", "Score", "True blur")
     return details("Names in full", table(heads, rows)) if rows else ""
 
 
 def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
     """Returns the metrics and the mistakes of the validation pairs; `show_faces` adds a sheet of all their faces."""
     metrics = pairs.metrics
-    value = interval_cell(metrics["pairwise_accuracy"])
-    heads = ("Pairwise accuracy", "Pairs with an order", "Ties", "Faces")
+    counts = "".join(f"<td>{metrics[count]}" for count in ("pairs", "ties", "faces"))
+    accuracy = f"<tr class=split><td>{interval_cell(metrics['pairwise_accuracy'])}{counts}"
     parts = [
-        table(heads, [f"<tr class=split><td>{value}<td>{metrics['pairs']}<td>{metrics['ties']}<td>{metrics['faces']}"])
-    ]
-    parts.append(
+        table(("Pairwise accuracy", "Pairs with an order", "Ties", "Faces"), [accuracy]),
         "<p>The share of the labeled pairs that the scores put in the labeled order; 0.5 is chance. The brackets hold a"
         " 95% interval; pairs that share a face count as fewer. These pairs were not trained on, but the checkpoint and"
-        " the calibration were chosen by them, so new pictures may come out a little worse.</p>"
-    )
+        " the calibration were chosen by them, so new pictures may come out a little worse.</p>",
+    ]
     if metrics["pairs"] < ENOUGH_PAIRS:
         parts.append(
             f"<p><b>{metrics['pairs']} pairs are few:</b> below {ENOUGH_PAIRS} they do not choose the checkpoint, and"
@@ -96,35 +89,21 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
         "The pairs that the scores most clearly order against their label, the face labeled as sharper left. Some are"
         " mistakes of the scorer, others are wrong labels: correct those and train again."
     )
-    sheet = figures.mistaken_labels(pairs)
-    parts.append(figure(sheet, caption, shows_faces=True, heading="Worst mistakes"))
-    rows = [
-        f"<tr><td>{k}<td>{side}<td class=long>{path(pairs.names[i])}<td>{pairs.scores[i]:.4f}"
-        for k, pair in enumerate(labeled_pairs.mistaken(pairs, 8), start=1)
-        for side, i in zip(("sharper", "blurrier"), pair)
-    ]
-    listing = details("Names in full", table(("Pair", "Labeled", "Name", "Score"), rows)) if rows else ""
-    return "".join(parts) + listing
+    parts.append(figure(figures.mistaken_labels(pairs), caption, shows_faces=True, heading="Worst mistakes"))
+    heads, mistakes = ("Pair", "Labeled", "Name", "Score"), labeled_pairs.mistaken(pairs, 8)
+    return "".join(parts) + _listing(heads, mistakes, lambda i: f"{path(pairs.names[i])}<td>{pairs.scores[i]:.4f}")
 
 
 def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPairs | None) -> str:
-    """Returns what the scores of the checkpoint mean, and how well that fits the validation pairs."""
-    rows = [
-        row(
-            (
-                f"{percentile}%",
-                f"{meaning.quantiles[percentile]:.3f}",
-                f"{100 * (1 - meaning.quantiles[percentile]):.1f}",
-            )
-        )
-        for percentile in _SHOWN_QUANTILES
-    ]
+    """Returns the meaning of the checkpoint's scores, and how well it fits the validation pairs."""
+    shown = [(percentile, meaning.quantiles[percentile]) for percentile in _SHOWN_QUANTILES]
+    rows = [row((f"{percentile}%", f"{blur:.3f}", f"{100 * (1 - blur):.1f}")) for percentile, blur in shown]
     parts = [
         f"<p>The <b>percentile</b> of a picture is the share of the reference, {escape(meaning.reference)}, that is"
         " sharper. It keeps its meaning when the scorer is trained again, which a score need not.</p>"
     ]
     if meaning.scale is None:
-        parts.append("<p>There were too few labeled pairs to say how probably people call a picture blurrier.</p>")
+        parts.append("<p>The run has too few labeled pairs to tell how probably people call a picture blurrier.</p>")
     else:
         low, high = meaning.scale_interval or (meaning.scale, meaning.scale)
         parts.append(
@@ -147,20 +126,18 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
 
 
 def data(summary: Mapping[str, Any]) -> str:
-    """Returns the counts of the data, see `summary.describe_data`."""
+    """Returns the counts of the data, from `summary.describe_data`."""
     rows = [
         row((f"{part['kind']}: {escape(part['split'])}", part["pairs"] or "", part["ties"] or "", part["faces"]))
         for part in summary["parts"]
     ]
     parts = [table(("Part: split", "Pairs", "Ties", "Faces"), rows)]
-    agreement = summary.get("agreement")
-    if agreement:
+    if agreement := summary.get("agreement"):
         parts.append(
             f"<p>{agreement['annotators']} annotators compared {agreement['pairs']} pairs more than once;"
             f" Krippendorff's alpha is {agreement['alpha']:.2f} (1 = they always agree, 0 = chance).</p>"
         )
-    lists = summary.get("lists")
-    if lists:
+    if lists := summary.get("lists"):
         names = sorted({name for counts in lists.values() for name in counts} - {"lines", "resolved"})
         names = ["lines", "resolved", *(name for name in names if any(counts.get(name) for counts in lists.values()))]
         rows = [row((escape(file), *(counts.get(name, "") for name in names))) for file, counts in lists.items()]
@@ -169,31 +146,34 @@ def data(summary: Mapping[str, Any]) -> str:
 
 
 def starts(started: Sequence[Mapping[str, Any]]) -> str:
-    """Returns which commands trained the run, see `provenance.read_starts`; "" where that is not known."""
+    """Returns the commands that trained the run, from `provenance.read_starts`; "" without any."""
     heads = ("After step", "Date", "Commit", "Command")
-    rows = [
-        f"<tr><td>{start['Step']}<td>{escape(start['Date'])}<td>{escape(start['Commit'])}"
-        f"<td class=long>{path(start['Command'])}"
-        for start in started
-    ]
+    short = ("".join(f"<td>{escape(start[field])}" for field in ("Step", "Date", "Commit")) for start in started)
+    rows = [f"<tr>{cells}<td class=long>{path(start['Command'])}" for cells, start in zip(short, started)]
     return table(heads, rows, "Trained by") if rows else ""
 
 
 def run(facts: Mapping[str, Any], config: Mapping[str, Any] | None) -> str:
-    """Returns what made the run: facts, the fields of the config that say most, and all of it."""
-    parts = [fields(facts)]
+    parts = [fields(dict(facts))]
     if config is not None:
-        shown = {name: _field(config, name) for name in _SHOWN_FIELDS}
-        shown = {name: value for name, value in shown.items() if value is not None}
-        parts.append(f"<h3>Config of the run</h3>{fields(shown)}")
+        shown = {name: value for name in _SHOWN_FIELDS if (value := _field(config, name)) is not None}
         text = escape(json.dumps(config, indent=2, sort_keys=True))
-        parts.append(details("All fields", f"<pre>{text}</pre>"))
+        parts += [f"<h3>Config of the run</h3>{fields(shown)}", details("All fields", f"<pre>{text}</pre>")]
     return "".join(parts)
 
 
 def _field(config: Mapping[str, Any], name: str) -> Any:
-    """Returns a field such as "ranking.margin"; None where it is not set."""
-    value = config
+    value: Any = config
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
+
+
+def figure(drawn: figures.Figure, caption: str, *, shows_faces: bool = False, heading: str = "") -> str:
+    """Returns the figure as an image with its caption, a plain text, above."""
+    options = {"quality": 90} if shows_faces else {"lossless": True}  # A lossless sheet of faces takes a megabyte.
+    data = base64.b64encode(figures.to_webp(drawn, **options)).decode()
+    width, text = round(96 * drawn.get_figwidth()), escape(caption)
+    title = f"<h3>{heading}</h3>" if heading else ""
+    image = f'<img width={width} alt="{text}" src="data:image/webp;base64,{data}">'
+    return f"{title}<figure><figcaption>{text}</figcaption>{image}</figure>"

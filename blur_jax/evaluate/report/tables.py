@@ -1,4 +1,4 @@
-"""The tables of metrics: the headline, what a split breaks down into, what thresholds do."""
+"""The tables of metrics: the headline, the breakdown of a split, the effects of thresholds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.score.html_parts import escape, percent, row, table
 
 _COLUMNS = {"auc": "AUC", "pairwise_accuracy": "Pairwise accuracy", "spearman": "Spearman", "kendall": "Kendall"}
-_MAX_GROUP_ROWS = 30  # groups in the table
-MIN_INTERVAL = 10  # faces; a bootstrap of fewer looks surer than it is
+_MAX_GROUP_ROWS = 30
+MIN_INTERVAL = 10  # Faces; a bootstrap of fewer looks surer than it is.
 
 _MATCHED = """<p>Small faces tend to be blurrier, so face size alone puts many pairs in the right order. The metrics in
 large type are therefore <b>size-matched</b>: each is computed within bins of face size and then averaged, weighted by
@@ -25,30 +25,24 @@ only pairs of faces whose sizes differ by at most a tenth.</p>"""
 def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
     """Returns the headline metrics as lines of text: of each split and its groups, size-matched where sizes differ.
 
-    Args:
-        splits: {split: what `bootstrap.rank_metrics` returns, with "groups"}.
-        validation: what `labeled_pairs.pair_metrics` returns of the validation pairs; None leaves it out.
+    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
     """
     lines = []
     for split, split_metrics in splits.items():
         groups = {f"{split}, {name}": group for name, group in split_metrics["groups"].items()}
         for name, summary in {split: split_metrics, **groups}.items():
             shown = summary.get("size_matched", summary)
-            values = "  ".join(
-                f"{key.replace('_', ' ')} {number(shown[key]['value'])}"
-                for key in ("auc", "pairwise_accuracy", "spearman")
-            )
+            keys = ("auc", "pairwise_accuracy", "spearman")
+            values = "  ".join(f"{key.replace('_', ' ')} {number(shown[key]['value'])}" for key in keys)
             matched = "size-matched " if "size_matched" in summary else ""
             lines.append(f"{name:<24}  {matched}{values}  ({summary['examples']} faces)")
     if validation is not None:
-        accuracy = validation["pairwise_accuracy"]
-        value = interval_text(accuracy) or number(None)
+        value = interval_text(validation["pairwise_accuracy"]) or number(None)
         lines.append(f"{'validation':<24}  pairwise accuracy {value}  ({validation['pairs']} pairs)")
     return lines
 
 
 def headline(evaluations: Sequence[Evaluation]) -> str:
-    """Returns the table of the headline metrics: a row for each split and each of its groups."""
     columns, rows = dict(_COLUMNS), []
     matched = any("size_matched" in evaluation.metrics for evaluation in evaluations)
     if matched:
@@ -65,8 +59,7 @@ def headline(evaluations: Sequence[Evaluation]) -> str:
         for group in listed[:_MAX_GROUP_ROWS]:
             part = groups[group]
             rows.append(_row("group", group, part.get("size_matched", part), columns, part["examples"]))
-        if len(listed) > _MAX_GROUP_ROWS:
-            more = len(listed) - _MAX_GROUP_ROWS
+        if more := len(listed[_MAX_GROUP_ROWS:]):
             rows.append(f"<tr class=group><td colspan={len(columns) + 2}>… {more} more, smaller")
     return f"""{table(("Test split", *columns.values(), "Faces"), rows)}
 {_MATCHED if matched else ""}
@@ -78,9 +71,8 @@ faces, given from {MIN_INTERVAL} faces up.</p>"""
 
 
 def _row(kind: str, name: str, summary: Mapping[str, Any], columns: Iterable[str], *counts: int) -> str:
-    """Returns a row of metrics between its name and its counts, the last of which is the number of faces."""
     matched = "<small>size-matched</small>" if kind == "split" and "auc_matched_size" in summary else ""
-    values = [_cell(summary.get(column), counts[-1]) for column in columns]
+    values = [_cell(summary.get(column), counts[-1]) for column in columns]  # The last count is that of the faces.
     return row([escape(name) + matched, *values, *counts], kind)
 
 
@@ -91,7 +83,7 @@ def _cell(interval: Interval | None, faces: int) -> str:
 
 
 def interval_cell(interval: Interval) -> str:
-    """Returns the HTML of a metric with its interval below, where it has one."""
+    """Returns the HTML of a metric with its interval below."""
     bounds = bounds_text(interval)
     return number(interval["value"]) + (f" <small>{bounds}</small>" if bounds else "")
 
@@ -100,11 +92,9 @@ def breakdown(summary: Mapping[str, Any]) -> str:
     """Returns the tables of a split: by face size where sizes differ; by gap in true blur and between levels."""
     tables, count = [], summary["examples"]
     if "by_size" in summary:
-        rows = [
-            _row("bin", f"{size} px", part, _COLUMNS, part["blurred"], part["examples"])
-            for size, part in summary["by_size"].items()
-        ]
-        blurred = sum(part["blurred"] for part in summary["by_size"].values())
+        bins = {f"{size} px": part for size, part in summary["by_size"].items()}
+        rows = [_row("bin", size, part, _COLUMNS, part["blurred"], part["examples"]) for size, part in bins.items()]
+        blurred = sum(part["blurred"] for part in bins.values())
         rows.append(_row("total", "size-matched", summary["size_matched"], _COLUMNS, blurred, count))
         tables.append(table(("Shorter side", *_COLUMNS.values(), "Blurred", "Faces"), rows, "By face size"))
     gaps, levels = summary["pairwise_accuracy_by_gap"], summary["auc_between"]
@@ -119,12 +109,9 @@ def breakdown(summary: Mapping[str, Any]) -> str:
 
 
 def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
-    """Returns the table of what thresholds would do to a split; "" where it is tiny or all faces have one rank.
+    """Returns the table of the effects of thresholds on a split; "" if it is tiny or all faces have one rank.
 
-    Args:
-        evaluation: of the split.
-        meaning: the calibration of the checkpoint, for the percentiles of the thresholds; None leaves them out.
-        chosen: the threshold of the run, which gets a row of its own; None where there is none.
+    Percentiles of the thresholds need `meaning`, the calibration. `chosen`, that of the run, gets a row.
     """
     if len(evaluation.scores) < MIN_INTERVAL:
         return ""
@@ -143,7 +130,7 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
     levels = (
         "Clear faces are those of the lowest true blur, blurred faces all others, however little blurred."
         if ranked_split.has_clear_level(evaluation.ranks)
-        else "Nearly every face has a true blur of its own, so clear means the sharpest third, blurred the blurriest."
+        else "Nearly all faces differ in true blur, so clear means the sharpest third, blurred the blurriest."
     )
     percentiles = " The percentile is the threshold's place in the reference set of the calibration."
     return f"""{table(heads + ["Percentile"] * (meaning is not None), rows, "What a threshold does")}
