@@ -145,7 +145,7 @@ def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, 
     assert "inputs: ['photos'] there, ['photos/00.png'] here" in error and "give another --output" in error
 
 
-def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subprocess_env):
+def test_killed_while_scoring_the_same_command_gives_the_same(run, photos):
     """SIGKILL, which nothing can catch. Pictures take a tenth of a second here, so that it strikes in the middle."""
     program = (
         "import sys, time\n"
@@ -158,7 +158,7 @@ def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subpr
     arguments = [f"--checkpoint={run}", "photos", "--output=scores.csv", "--batch-size=2", "--threads=1"]
     command(run, "photos", "--batch-size=2", output="undisturbed.csv")
     for lines in (4, 12):  # Kill once so many rows are down.
-        process = subprocess.Popen([sys.executable, "-c", program, *arguments], env=subprocess_env)
+        process = subprocess.Popen([sys.executable, "-c", program, *arguments])
         deadline = time.monotonic() + 60
         while journal_lines() < lines and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -42,7 +42,7 @@ def test_the_same_alone_in_a_batch_of_7_and_in_a_padded_batch_of_256(loaded, ima
     np.testing.assert_allclose(of_256, alone, atol=1e-6)
 
 
-def test_the_same_after_load_on_eight_devices(run, loaded, images, subprocess_env, tmp_path):
+def test_the_same_after_load_on_eight_devices(run, loaded, images, tmp_path):
     for index, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / f"{index:02}.png")
     program = (
@@ -52,7 +52,7 @@ def test_the_same_after_load_on_eight_devices(run, loaded, images, subprocess_en
         "print(json.dumps([scorer.score(files, batch_size=size).tolist() for size in (1, 7, 256)]))\n"
     )
     command = [sys.executable, "-c", program, str(run), str(tmp_path)]
-    output = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for scores in json.loads(output):
         np.testing.assert_allclose(scores, loaded.score_images(images), atol=1e-6)
 
