@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from blur_jax.train import dry_run
+from blur_jax.train import dry_run, loop
 from blur_jax.train import start as run_start
 from blur_jax.train.run import open_run
 from tests.helpers import runs
