@@ -109,7 +109,7 @@ def kills(campaign: Campaign, count: int, processes: int) -> None:
                     break
                 hits.append(moment)
                 bar.update(1)
-                problem = _survivors(ended)
+                problem = survivors(ended)
             for index, moment in enumerate(hits):
                 last = index == len(hits) - 1
                 campaign.count(f"{name}, {moment}", problem * last, slowest, folder if last else None)
@@ -133,7 +133,7 @@ def _kill(campaign: Campaign, launch: Launch, folder: pathlib.Path, moment: str)
     return running
 
 
-def _survivors(ended: Ended) -> str:
+def survivors(ended: Ended) -> str:
     """Returns what is wrong with how the other processes of a killed one ended; "" if nothing is."""
     problems = ["hung"] * ended.hung
     for code in ended.codes:

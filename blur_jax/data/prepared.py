@@ -64,7 +64,10 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
 
 def _is_whole(parts: dict[str, str]) -> bool:
     """Whether all parts of a data set are there: its preparation may have been cut short."""
-    return set(parts) == set(read_metadata(next(iter(parts.values())))["parts"])
+    folder = next(iter(parts.values()))
+    metadata = read_metadata(folder)
+    with reading(folder, "its metadata"):
+        return set(parts) == set(metadata["parts"])
 
 
 def open_part(folder: str) -> tfds.core.DatasetBuilder:

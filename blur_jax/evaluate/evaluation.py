@@ -164,7 +164,7 @@ def _write_results(
     run_dir.write_atomically(folder / METRICS_FILE, json.dumps(results, indent=2) + "\n")
     if ranked:
         faces = {evaluation.split: scored[evaluation.split] for evaluation in ranked}
-        run_dir.write_atomically(folder / SCORES_FILE, _csv(faces))
+        run_dir.write_atomically(folder / SCORES_FILE, scores_csv(faces))
     if pairs:
         run_dir.write_atomically(folder / PAIRS_FILE, _pairs_csv(pairs))
     threshold = read_threshold(run)
@@ -242,7 +242,7 @@ def grouped_metrics(
     return summary
 
 
-def _csv(scored: Scored) -> str:
+def scores_csv(scored: Scored) -> str:
     """Writes float32 in the fewest digits that are read back as the same number."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():

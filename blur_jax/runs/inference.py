@@ -44,7 +44,7 @@ def make_map(function: Function) -> Mapped:
     step = distributed.pmap(replica)
 
     def mapped(params: Any, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
-        plan = _plan(len(images), batch_size)
+        plan = plan_batches(len(images), batch_size)
         hidden = None if progress and distributed.is_process_zero() else True
         batches = tqdm(plan, desc=progress, unit="batch", disable=hidden, leave=False)
         # Each batch is dispatched before the one ahead of it is read, so that devices do not wait for the host.
@@ -68,7 +68,7 @@ def make_features(model: nn.Module) -> Mapped:
     return make_map(lambda params, images: model.apply({"params": params}, images, method="features"))
 
 
-def _plan(count: int, batch_size: int) -> list[tuple[int, int]]:
+def plan_batches(count: int, batch_size: int) -> list[tuple[int, int]]:
     """Returns (start, size) of global batches that cover `count` images; sizes are multiples of the devices."""
     devices = jax.device_count()
     full, few = (-(-size // devices) * devices for size in (batch_size, min(batch_size, _FEW * devices)))

@@ -59,7 +59,7 @@ def test_the_table_of_scores_gives_the_metrics_again(evaluated):
 def test_names_in_the_table_may_hold_anything_and_scores_keep_every_bit():
     faces = splits.Faces([], ["unused", 'a, "b"\nc.png'], np.array([0, 40], np.float32), ["", ""])
     split = splits.Split(faces, np.array([1]), np.array([0.1], np.float32), Preprocessing(), {})
-    text = evaluation._csv({"test": (split, np.array([1 / 3], np.float32))})
+    text = evaluation.scores_csv({"test": (split, np.array([1 / 3], np.float32))})
     header, found = csv.reader(text.splitlines(keepends=True))
     assert header == ["split", "name", "group", "size", "rank", "blur"]
     assert found[:5] == ["test", 'a, "b"\nc.png', "", "40.0", "0.1"]

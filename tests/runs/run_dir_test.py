@@ -190,10 +190,9 @@ def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a file that is always full")
-def test_a_full_disk_names_the_file(tmp_path):
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_dir, "open", lambda *_, **__: open("/dev/full", "a"), raising=False)
     history = run_dir.History(tmp_path, "metrics.jsonl", first_step=0)
-    history._file.close()
-    history._file = open("/dev/full", "a")
     with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
         history.write({"step": 1})
     with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
