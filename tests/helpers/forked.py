@@ -24,11 +24,11 @@ CONTEXT.set_forkserver_preload(["tests.helpers.preloaded"])
 
 
 class Program:
-    """`python *command` in the repository, to the extent of `subprocess.Popen` that tests need."""
+    """`python *command`, to the extent of `subprocess.Popen` that tests need."""
 
-    def __init__(self, *command):
+    def __init__(self, *command, cwd=ROOT):
         self.folder = pathlib.Path(tempfile.mkdtemp())
-        self._process = CONTEXT.Process(target=_run, args=(command, str(self.folder)), daemon=True)
+        self._process = CONTEXT.Process(target=_run, args=(command, str(self.folder), cwd), daemon=True)
         self._process.start()
         self.pid = self._process.pid
 
@@ -43,20 +43,20 @@ class Program:
     def send_signal(self, number):
         os.kill(self.pid, number)
 
-    def wait(self, timeout=240):
+    def wait(self, timeout=600):
         self._process.join(timeout)
         if self.returncode is None:
             raise subprocess.TimeoutExpired(self._process.name, timeout)
         return self.returncode
 
-    def wait_until(self, happened, timeout=120):
+    def wait_until(self, happened, timeout=300):
         """Waits until `happened()`; fails where the program ends before, or that takes too long."""
         deadline = time.monotonic() + timeout
         while not happened():
             assert self.poll() is None and time.monotonic() < deadline, self.text("out") + self.text("err")
             time.sleep(0.01)
 
-    def communicate(self, timeout=240):
+    def communicate(self, timeout=600):
         """Waits for the end; returns what was written to standard output and standard error."""
         self.wait(timeout)
         written = self.text("out"), self.text("err")
@@ -70,7 +70,14 @@ class Program:
         return ""
 
 
-def run(*command, timeout=240):
+def script(folder, text, *arguments):
+    """Starts a program with this text, kept in `folder`, where the test is."""
+    path = folder / "program.py"
+    path.write_text(text)
+    return Program(path, *arguments, cwd=os.getcwd())
+
+
+def run(*command, timeout=600):
     """Runs a program; returns (exit status, standard output, standard error)."""
     program = Program(*command)
     try:
@@ -80,15 +87,15 @@ def run(*command, timeout=240):
     return program.returncode, out, err
 
 
-def _run(command, folder):
+def _run(command, folder, cwd):
     for number, name in ((1, "out"), (2, "err")):
         with open(os.path.join(folder, name), "w") as file:
             os.dup2(file.fileno(), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background start with Ctrl-C turned off.
-    os.chdir(ROOT)
+    os.chdir(cwd)
     module = command[0] == "-m"
     sys.argv = [str(argument) for argument in command[module:]]
-    sys.path[0] = str(ROOT)
+    sys.path.insert(0, str(cwd))
     try:
         if module:
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

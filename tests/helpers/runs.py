@@ -23,7 +23,7 @@ def start(config, workdir, *, devices=1, processes=1, do=("train",)):
     return [forked.Program(_WORKER, json.dumps(task | {"index": index})) for index in range(processes)]
 
 
-def outputs(processes, *, timeout=180):
+def outputs(processes, *, timeout=600):
     """Waits for a run; returns what each process printed."""
     return ["".join(process.communicate(timeout)) for process in processes]
 

@@ -32,17 +32,15 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("doing", TASKS)
-def test_ctrl_c_ends_a_process(tmp_path, doing):
+def test_ctrl_c_ends_a_process(tmp_path, monkeypatch, doing):
     # As extension modules do whose own imports are interrupted, if they do not crash.
     (tmp_path / "slow.py").write_text(
         "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise ImportError('initializing')\n"
     )
     own = doing in ("its own instructions", "a destructor")  # By KeyboardInterrupt, after which files are cleaned up.
-    program = tmp_path / "program.py"
-    program.write_text(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n")
-    with program.open("a") as file:
-        file.write(PROGRAM.format(task=TASKS[doing].replace("\n", "\n    ")))
-    process = forked.Program(program, *(["patient"] if own else []))
+    monkeypatch.chdir(tmp_path)
+    program = PROGRAM.format(task=TASKS[doing].replace("\n", "\n    "))
+    process = forked.script(tmp_path, program, *(["patient"] if own else []))
     process.wait_until(lambda: process.text("out") == "ready\n")
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)

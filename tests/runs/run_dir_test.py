@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
 
 from blur_jax.runs import run_dir
+from tests.helpers import forked
 
 
 def claim(config, folder, recorded=None):
@@ -96,13 +96,12 @@ def test_a_refused_claim_leaves_no_lock_behind(config, tmp_path):
     claim(config, tmp_path, recorded)
 
 
-def test_a_killed_process_leaves_no_lock_behind(config, tmp_path):
+def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, tmp_path_factory):
     program = (
         "import os, sys, ml_collections; from blur_jax.runs import run_dir\n"
         "run_dir.claim(ml_collections.ConfigDict({}), sys.argv[1]); os.kill(os.getpid(), 9)\n"
     )
-    process = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    assert process.returncode == -9
+    assert forked.script(tmp_path_factory.mktemp("killed"), program, str(tmp_path)).wait() == -9
     with run_dir.claim(config.__class__({}), tmp_path):
         pass
 

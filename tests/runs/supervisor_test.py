@@ -16,6 +16,7 @@ def stop(number, frame):
     print("child got", signal.Signals(number).name, flush=True)
     os._exit(9)
 signal.signal(signal.SIGTERM, stop)
+time.sleep(0.3)  # Until the parent listens to signals.
 print(os.getpid(), flush=True)
 {task}
 """
@@ -23,9 +24,7 @@ print(os.getpid(), flush=True)
 
 def start(folder, task):
     """Starts a process that divides itself; returns it and the process id of its child."""
-    program = folder / "program.py"
-    program.write_text(PROGRAM.format(task=task))
-    process = forked.Program(program)
+    process = forked.script(folder, PROGRAM.format(task=task))
     process.wait_until(lambda: process.text("out").endswith("\n") or process.poll() is not None)
     return process, int(process.text("out").split()[0])
 
