@@ -135,7 +135,7 @@ def _send(campaign: Campaign, launch: runs.Launch, number: int, happened: Callab
     return running
 
 
-def _survivors(ended: runs.Ended, _: pathlib.Path | None = None) -> str:
+def survivors(ended: runs.Ended, _: pathlib.Path | None = None) -> str:
     """Returns the problems of the other processes of a killed one, or ""."""
     problems = ["hung"] * ended.hung
     for code in ended.codes:
@@ -167,7 +167,7 @@ def main(argv: list[str]) -> int:
         campaign.undisturbed(processes)
     for processes, count in ((1, values.kills), (2, values.pod_kills)):
         strikes = {f"SIGKILL, {processes} process(es), {moment}": partial(kill, moment=moment) for moment in MOMENTS}
-        disturb(campaign, count, processes, strikes, _survivors)
+        disturb(campaign, count, processes, strikes, survivors)
     disturb(campaign, values.preemptions, 2, {"SIGTERM to one of 2 processes": preempt}, _saved)
     kinds = fault_kinds.kinds(campaign.root)
     for name, inject in tqdm(kinds.items(), desc="faults", unit="kind", disable=None):

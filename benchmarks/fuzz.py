@@ -63,11 +63,11 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
 
     limits = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=4096", f"-artifact_prefix={out / _file_name(name)}-"]
     options = [f"-atheris_runs={inputs}", f"-seed={seed}", "-verbosity=0", *limits, str(corpus)]
-    atheris.Setup([name, *options], parse, **({"custom_mutator": _mutate_json} if target.is_json else {}))
+    atheris.Setup([name, *options], parse, **({"custom_mutator": mutate_json} if target.is_json else {}))
     atheris.Fuzz()
 
 
-def _mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
+def mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
     """Usually changes one value of a JSON text, because few changes of its bytes leave it JSON."""
     rng = random.Random(seed)
     try:

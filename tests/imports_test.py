@@ -110,6 +110,8 @@ LEFT_OUT = {
     "blur_jax.train.loop": ("matplotlib", "tensorflow", "torch"),
     "blur_jax.score.scorer": ("matplotlib", "tensorflow_datasets", "grain"),
     "blur_jax.evaluate.evaluation, tfds_builders.prepare": ("tensorflow", "torch"),
+    "blur_jax.evaluate.report": ("matplotlib.pyplot",),
+    "experiments.summarize": ("jax",),
 }
 
 

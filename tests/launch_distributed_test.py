@@ -1,4 +1,8 @@
-"""launch.py as one process of several: how they find each other, and what is left when one is gone."""
+"""launch.py as one process of several: how they find each other, and what is left when one is gone.
+
+Three pairs of processes in interpreters of their own, since launch.py divides each before JAX is imported, and a forked
+pair: 60 s of CPU.
+"""
 
 import signal
 import subprocess
@@ -15,7 +19,7 @@ from tests.helpers.paths import ROOT
 STEPS = ["--config.steps=3000", "--config.checkpoint_every=5"]
 
 
-def start(env, folder, *flags, count=2):
+def start(folder, *flags, count=2):
     """Starts so many processes of a run; each writes what it prints to a file of its own."""
     port = portpicker.pick_unused_port()
     common = [f"--workdir={folder}/run", "--distributed", f"--coordinator=localhost:{port}", f"--processes={count}"]
@@ -23,7 +27,7 @@ def start(env, folder, *flags, count=2):
     for index in range(count):
         with open(folder / f"output-{index}", "wb") as output:
             command = [sys.executable, "launch.py", *common, f"--process={index}", *flags]
-            processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output))
+            processes.append(subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output))
     return processes
 
 
@@ -35,9 +39,9 @@ def wait_for_rows(processes, folder, count):
 
 
 @pytest.fixture
-def processes(arguments, subprocess_env, tmp_path):
+def processes(arguments, tmp_path):
     """Two processes of a long run that has begun to train."""
-    started = start(subprocess_env, tmp_path, *arguments, *STEPS)
+    started = start(tmp_path, *arguments, *STEPS)
     try:
         wait_for_rows(started, tmp_path, 8)
         yield started
@@ -61,8 +65,8 @@ def test_sigterm_to_one_process_stops_both_with_a_status_of_their_own(processes,
     assert f"stopped by SIGTERM and saved at step {step}" in (tmp_path / "output-0").read_text()
 
 
-def test_a_mistake_ends_all_processes_with_its_sentence(arguments, subprocess_env, tmp_path):
-    started = start(subprocess_env, tmp_path, *arguments, "--config.data.labeled_split=trian")
+def test_a_mistake_ends_all_processes_with_its_sentence(arguments, tmp_path):
+    started = start(tmp_path, *arguments, "--config.data.labeled_split=trian")
     assert [process.wait(timeout=120) for process in started] == [1, 1]
     for index in range(2):
         assert "no labeled split 'trian'" in (tmp_path / f"output-{index}").read_text()
@@ -76,7 +80,7 @@ def test_a_mistake_ends_all_processes_with_its_sentence(arguments, subprocess_en
         (["--distributed", "--coordinator=a:1", "--processes=2", "--process=2"], "--process=2 must be below"),
     ],
 )
-def test_flags_that_do_not_go_together_are_refused(subprocess_env, tmp_path, flags, message):
-    code, _, err = launch(subprocess_env, f"--workdir={tmp_path}/run", *flags)
+def test_flags_that_do_not_go_together_are_refused(tmp_path, flags, message):
+    code, _, err = launch(f"--workdir={tmp_path}/run", *flags)
     assert code == 2
     assert message in err

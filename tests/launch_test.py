@@ -1,26 +1,26 @@
-"""The command line as a user meets it."""
+"""The command line as a user meets it.
+
+Most cases are forked processes (tests/helpers/forked.py), of 2 to 5 s of CPU where they train.
+"""
 
 import json
 import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from blur_jax.runs import run_dir
-from blur_jax.train import loop
-from configs import default
-from tests.helpers import releases
-from tests.helpers.commands import launch
-from tests.helpers.configs import shrink
+from tests.helpers import forked, releases
+from tests.helpers.commands import launch, launch_afresh
 from tests.helpers.paths import ROOT
 
 
-def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
+def test_the_main_job_end_to_end(arguments, tmp_path):
+    """The first command in an interpreter of its own."""
     workdir = tmp_path / "run"
-    code, out, err = launch(subprocess_env, *arguments, f"--workdir={workdir}")
+    code, out, err = launch_afresh(*arguments, f"--workdir={workdir}")
     assert code == 0, err
     for name in ("checkpoints/", "report.html"):
         assert f"{workdir}/{name}" in out
@@ -29,116 +29,89 @@ def test_the_main_job_end_to_end(arguments, subprocess_env, tmp_path):
     assert "step 6/6" in err
     assert "images/s" in err
     # The same command again finds nothing to do, and says so.
-    code, out, _ = launch(subprocess_env, *arguments, f"--workdir={workdir}")
+    code, out, _ = launch(*arguments, f"--workdir={workdir}")
     assert code == 0
     assert "has made its 6 steps" in out
     # And evaluation alone, on the data that the run knows, gives the same metrics.
     (workdir / "metrics.json").unlink()
-    code, out, err = launch(subprocess_env, f"--workdir={workdir}", "--mode=evaluate")
+    code, out, err = launch(f"--workdir={workdir}", "--mode=evaluate")
     assert code == 0, err
     assert json.loads((workdir / "metrics.json").read_text())["splits"]["test"] == metrics
     # Another config may not take over its folder.
-    code, out, err = launch(subprocess_env, *arguments, f"--workdir={workdir}", "--config.seed=5")
+    code, out, err = launch(*arguments, f"--workdir={workdir}", "--config.seed=5")
     assert code == 1
     assert "config.seed is 0 there, 5 here" in err
     assert "Traceback" not in err
 
 
-def test_a_dry_run_says_what_a_run_takes_and_writes_none(arguments, subprocess_env, tmp_path):
+def test_a_dry_run_says_what_a_run_takes_and_writes_none(arguments, tmp_path):
     for flags in ([], [f"--workdir={tmp_path}/run"]):
-        code, out, err = launch(subprocess_env, *arguments, "--mode=dry_run", *flags)
+        code, out, err = launch(*arguments, "--mode=dry_run", *flags)
         assert code == 0, err
         assert "parameters  71,553 trained, 0 frozen" in out
         assert "run         6 of 6 steps to go" in out
         assert not list(tmp_path.iterdir())
-    code, _, err = launch(subprocess_env, *arguments, "--mode=dry_run", "--config.batch.labeled=70000")
+    code, _, err = launch(*arguments, "--mode=dry_run", "--config.batch.labeled=70000")
     assert code == 1
     assert err.startswith("launch.py: config.batch.labeled=70000 must be")
-
-
-@pytest.fixture(scope="module")
-def trained(demo_dir, tmp_path_factory):
-    """A run of six steps that has not been evaluated."""
-    folder = tmp_path_factory.mktemp("trained")
-    assert loop.train(shrink(default.get_config(), demo_dir), str(folder))
-    return folder
 
 
 def files(folder):
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_one_checkpoint_is_evaluated_into_the_run_and_not_into_orbax_folder(trained, subprocess_env):
+def test_one_checkpoint_is_evaluated_into_the_run_and_not_into_orbax_folder(own_run):
+    _, trained = own_run
     before = files(trained / "checkpoints")
-    code, out, err = launch(subprocess_env, f"--workdir={trained}/checkpoints/4", "--mode=evaluate")
+    code, out, err = launch(f"--workdir={trained}/checkpoints/4", "--mode=evaluate")
     assert code == 0, err
     assert f"{trained}/checkpoints/4\n" in out
     assert json.loads((trained / "metrics.json").read_text())["step"] == 4
     assert files(trained / "checkpoints") == before
 
 
-def test_results_on_other_data_go_elsewhere(trained, subprocess_env, tmp_path):
+def test_results_on_other_data_go_elsewhere(shared_run, tmp_path):
+    _, trained = shared_run
     before = files(trained)
     other = ["--mode=evaluate", f"--workdir={trained}", "--config.data.name=ssranking_face_blur"]
     other += [f"--config.data.manual_dir={releases.make(tmp_path)}", f"--config.data.dir={tmp_path}/data"]
-    code, _, err = launch(subprocess_env, *other)
+    code, _, err = launch(*other)
     assert code == 1
     assert "--output=DIR" in err
     assert not (tmp_path / "data").exists()  # It is said before anything is prepared.
-    code, out, err = launch(subprocess_env, *other, f"--output={tmp_path}/results")
+    code, out, err = launch(*other, f"--output={tmp_path}/results")
     assert code == 0, err
     assert f"{tmp_path}/results/report.html" in out
     assert set(json.loads((tmp_path / "results" / "metrics.json").read_text())["splits"]) == {"test1"}
     assert files(trained) == before
 
 
-def test_a_failed_start_leaves_the_directory_free(arguments, subprocess_env, tmp_path):
+def test_a_failed_start_leaves_the_directory_free(arguments, tmp_path):
     folder = tmp_path / "run"
-    code, _, err = launch(subprocess_env, *arguments, "--config.model.backbone=resnet34", f"--workdir={folder}")
+    code, _, err = launch(*arguments, "--config.model.backbone=resnet34", f"--workdir={folder}")
     assert code == 1
     assert "resnet34" in err
     assert not folder.exists()
 
 
-def start(env, *arguments):
-    """Starts launch.py as a shell does in the foreground: with Ctrl-C turned on."""
-    command = [sys.executable, "-c", f"import signal, runpy, sys\n{_FOREGROUND}", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=-1, stderr=-1, text=True)
-
-
-_FOREGROUND = """
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv[0] = "launch.py"
-sys.path.insert(0, "")
-runpy.run_path("launch.py", run_name="__main__")
-"""
-
-
-def wait_for(process, happened):
-    deadline = time.monotonic() + 120
-    while not happened() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert process.poll() is None, process.communicate()
-
-
-def test_ctrl_c_while_data_are_prepared_is_one_sentence(subprocess_env, tmp_path):
-    with start(subprocess_env, f"--config.data.dir={tmp_path}/data", f"--workdir={tmp_path}/run") as process:
-        wait_for(process, lambda: list(tmp_path.glob("data/demo_face_blur/*/*")))
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+def test_ctrl_c_while_data_are_prepared_is_one_sentence(tmp_path):
+    process = forked.Program("launch.py", f"--config.data.dir={tmp_path}/data", f"--workdir={tmp_path}/run")
+    process.wait_until(lambda: list(tmp_path.glob("data/demo_face_blur/*/*")))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err.endswith("\nlaunch.py: interrupted; run the same command again to continue\n")
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, subprocess_env, tmp_path):
+def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, tmp_path):
     """So that a scheduler can tell it from one that is done, and from one that failed."""
     arguments = [*arguments, "--config.steps=3000", "--config.checkpoint_every=1000", f"--workdir={tmp_path}/run"]
-    with start(subprocess_env, *arguments) as process:
-        wait_for(process, lambda: len(run_dir.read_history(tmp_path / "run")) > 2)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    process = forked.Program("launch.py", *arguments)
+    process.wait_until(lambda: len(run_dir.read_history(tmp_path / "run")) > 2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
     assert "stopped by Ctrl-C and saved at step" in out
     assert "Traceback" not in err
@@ -163,42 +136,43 @@ def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, subprocess_en
         (["--workdir=http://host/run"], "http:// is not supported"),
     ],
 )
-def test_mistakes_on_the_command_line_get_one_clear_sentence(subprocess_env, tmp_path, flags, message):
+def test_mistakes_on_the_command_line_get_one_clear_sentence(tmp_path, flags, message):
     flags = [flag.replace("=x", f"={tmp_path}/x") for flag in flags]
-    code, _, err = launch(subprocess_env, *flags)
+    code, _, err = launch(*flags)
     assert code in (1, 2)
     assert message in err
     assert err.count("\n") <= 2
     assert "Traceback" not in err
 
 
-def test_an_unwritable_workdir_is_named(arguments, subprocess_env, tmp_path):
+def test_an_unwritable_workdir_is_named(arguments, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    code, _, err = launch(subprocess_env, *arguments, f"--workdir={tmp_path}/file/run")
+    code, _, err = launch(*arguments, f"--workdir={tmp_path}/file/run")
     assert code == 1
     assert f"{tmp_path}/file" in err
     assert "Traceback" not in err
 
 
-def test_help_names_every_flag(subprocess_env):
-    code, out, _ = launch(subprocess_env, "--help")
+def test_help_names_every_flag():
+    code, out, _ = launch("--help")
     assert code == 0
     for flag in ("--config", "--workdir", "--mode", "--output", "--[no]distributed"):
         assert flag in out
     assert "configs/default.py documents every field" in out
 
 
-def test_errors_of_distributed_initialization_are_not_swallowed(arguments, subprocess_env, tmp_path):
-    code, _, err = launch(subprocess_env, *arguments, f"--workdir={tmp_path}/run", "--distributed")
+def test_errors_of_distributed_initialization_are_not_swallowed(arguments, tmp_path):
+    code, _, err = launch(*arguments, f"--workdir={tmp_path}/run", "--distributed")
     assert code != 0
     assert "coordinator_address" in err
     assert not (tmp_path / "run").exists()
 
 
-def test_prepare_is_a_command_of_its_own(subprocess_env, tmp_path):
+def test_prepare_is_a_command_of_its_own(tmp_path):
+    """In an interpreter of its own."""
     command = [sys.executable, "-m", "tfds_builders.prepare", "--dataset=ssranking_face_blur", "--image_size=32"]
     command += [f"--manual_dir={releases.make(tmp_path)}", f"--data_dir={tmp_path}/data"]
-    process = subprocess.run(command, cwd=ROOT, env=subprocess_env, capture_output=True, text=True, timeout=120)
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
     folders = [pathlib.Path(folder) for folder in process.stdout.split()]
     assert [folder.parent.name.split("-")[:2] for folder in folders] == [
@@ -223,28 +197,27 @@ def release_arguments(arguments, tmp_path):
     ]
 
 
-def test_another_size_and_changed_lists_are_prepared_beside_the_first(release_arguments, subprocess_env, tmp_path):
+def test_another_size_and_changed_lists_are_prepared_beside_the_first(release_arguments, tmp_path):
     """And each run knows which data are its own: it never resumes on others."""
-    code, _, err = launch(subprocess_env, *release_arguments, f"--workdir={tmp_path}/first")
+    code, _, err = launch(*release_arguments, f"--workdir={tmp_path}/first")
     assert code == 0, err
     first = json.loads((tmp_path / "first" / "config.json").read_text())["data"]["sources"]
-    code, _, err = launch(
-        subprocess_env, *release_arguments, "--config.data.image_size=48", f"--workdir={tmp_path}/larger"
-    )
+    code, _, err = launch(*release_arguments, "--config.data.image_size=48", f"--workdir={tmp_path}/larger")
     assert code == 0, err
     unlabeled = tmp_path / "release" / releases.UNSUPERVISED
     unlabeled.write_text(unlabeled.read_text() + releases.pair("C", "D") + "\n")
-    code, _, err = launch(subprocess_env, *release_arguments, f"--workdir={tmp_path}/first")
+    code, _, err = launch(*release_arguments, f"--workdir={tmp_path}/first")
     assert code == 1
     assert f"config.data.sources is '{first}' there" in err
-    code, _, err = launch(subprocess_env, *release_arguments, f"--workdir={tmp_path}/second")
+    code, _, err = launch(*release_arguments, f"--workdir={tmp_path}/second")
     assert code == 0, err
     assert len(list((tmp_path / "data" / "ssranking_face_blur").glob("labeled-*"))) == 3
 
 
-def test_prepare_refuses_what_makes_no_sense(subprocess_env, tmp_path):
-    command = [sys.executable, "-m", "tfds_builders.prepare", "--dataset=ssranking_face_blur", f"--data_dir={tmp_path}"]
-    process = subprocess.run(command, cwd=ROOT, env=subprocess_env, capture_output=True, text=True, timeout=120)
-    assert process.returncode == 1
-    assert "manual_dir" in process.stderr
-    assert "Traceback" not in process.stderr
+def test_prepare_refuses_what_makes_no_sense(tmp_path):
+    code, _, err = forked.run(
+        *("-m", "tfds_builders.prepare", "--dataset=ssranking_face_blur", f"--data_dir={tmp_path}")
+    )
+    assert code == 1
+    assert "manual_dir" in err
+    assert "Traceback" not in err

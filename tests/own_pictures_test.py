@@ -1,6 +1,7 @@
 """From a folder of pictures to decisions: the README's own lines, on a small folder and with a small network."""
 
 import csv
+import os
 import shlex
 import subprocess
 import sys
@@ -33,11 +34,11 @@ PICTURES = 24
 
 
 @pytest.fixture(scope="module")
-def after(tmp_path_factory, subprocess_env):
+def after(tmp_path_factory):
     """Where the lines have run, and what each printed."""
     folder = tmp_path_factory.mktemp("own")
     photos.make(folder / "PHOTOS", PICTURES)
-    env = subprocess_env | {"BLUR_JAX_DATA": str(folder / "data")}
+    env = os.environ | {"BLUR_JAX_DATA": str(folder / "data")}
     printed = []
     for line in LINES:
         words = shlex.split(line)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from blur_jax.data.untrusted import Place, excerpt, read_table
+from blur_jax.data.untrusted import Fields, Place, excerpt, read_table
 
 # Columns that `blur_jax.score` writes: whether larger is better.
 LARGER_IS_BETTER = {"sharpness": True, "blur": False, "blur_percentile": False, "p_blurrier_than_anchor": False}
@@ -96,7 +96,7 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
     return np.array([[qualities[names[row]] for row in rows] for names in (compared.left, compared.right)])
 
 
-def _rows(path: str, required: Sequence[str]) -> Iterator[tuple[Place, dict[str, str | None]]]:
+def _rows(path: str, required: Sequence[str]) -> Iterator[tuple[Place, Fields]]:
     with open(path, "rb") as file:
         yield from read_table(file, path, required)
 

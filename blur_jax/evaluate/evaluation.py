@@ -140,7 +140,7 @@ def _write_results(
     results = _rounded(results)
     run_dir.write_atomically(folder / METRICS_FILE, json.dumps(results, indent=2) + "\n")
     if ranked:
-        run_dir.write_atomically(folder / SCORES_FILE, _csv({name: scored[name] for name in results["splits"]}))
+        run_dir.write_atomically(folder / SCORES_FILE, scores_csv({name: scored[name] for name in results["splits"]}))
     if pairs:
         run_dir.write_atomically(folder / PAIRS_FILE, _pairs_csv(pairs))
     threshold = read_threshold(run)
@@ -198,7 +198,7 @@ def grouped_metrics(
     return summary
 
 
-def _csv(scored: Scored) -> str:
+def scores_csv(scored: Scored) -> str:
     """Returns a row for each face; float32 in the fewest digits that are read back as the same number."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():

@@ -75,7 +75,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
 
 
 def scale_interval(logit_differences: np.ndarray, order: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns the 95% percentile interval of `fit_scale` over resamples of faces, which multiply their pairs' weights."""
+    """Returns the 95% percentile interval of `fit_scale` over resamples of faces, which weight their pairs."""
     rng, faces, weights = np.random.default_rng(0), pairs.max() + 1, face_weights(pairs)
     scales = []
     for _ in range(_RESAMPLES):

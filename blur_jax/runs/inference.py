@@ -38,7 +38,7 @@ def make_map(function: Function) -> Mapped:
     step = distributed.pmap(replica)
 
     def mapped(params: Any, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
-        plan = _plan(len(images), batch_size)
+        plan = plan_batches(len(images), batch_size)
         hidden = None if progress and distributed.is_process_zero() else True
         batches = tqdm(plan, desc=progress, unit="batch", disable=hidden, leave=False)
         # Dispatches a batch before it reads the one ahead, so that devices do not wait for the host.
@@ -62,7 +62,7 @@ def make_features(model: nn.Module) -> Mapped:
     return make_map(lambda params, x: model.apply({"params": params}, x, method="features"))  # ty: ignore[invalid-argument-type]
 
 
-def _plan(count: int, batch_size: int) -> list[tuple[int, int]]:
+def plan_batches(count: int, batch_size: int) -> list[tuple[int, int]]:
     """Returns (start, size) of global batches that cover `count` images; sizes are multiples of the devices."""
     devices = jax.device_count()
     full, few = (-(-size // devices) * devices for size in (batch_size, min(batch_size, _FEW * devices)))

@@ -1,9 +1,8 @@
 """Margin ranking and ranking consistency, the losses of arXiv 2207.06085, and distillation of pair probabilities.
 
-Scores are float [batch], in [0, 1]; larger means blurrier. Every loss is a pure function of scores, takes keyword
-arguments only and returns one value per pair, float [batch], 0 or more; `mean` reduces last. `margin` is the difference
-of scores, in [0, 1], at which a loss becomes 0. `where`, bool [batch], marks the pairs that count (None: all); any
-other pair gives exactly 0 and passes no gradient, whatever its scores hold (padding, NaN).
+Scores lie in [0, 1]; larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only and
+returns one value per pair; `mean` reduces last. `where` marks the pairs that count; any other pair gives exactly 0 and
+passes no gradient, whatever its scores hold (padding, NaN).
 """
 
 import jax
@@ -25,8 +24,16 @@ def margin_ranking(
         \max(0, (s_{left} - s_{right}) \cdot order + margin) \quad\text{if } order = \pm 1, \qquad
         \max(0, |s_{left} - s_{right}| - tie\_margin) \quad\text{if } order = 0
 
-    `order` is integer or float [batch]: +1 the right image is blurrier, -1 the left, 0 a tie, whose scores may differ
-    by `tie_margin`, in [0, 1]. Values are at most 1 + margin.
+    Args:
+        left: float [batch], scores of the left images.
+        right: float [batch], scores of the right images.
+        order: integer or float [batch]: +1 the right image is blurrier, -1 the left is, 0 a tie.
+        margin: the difference by which the blurrier image must outscore the other; in [0, 1].
+        tie_margin: the difference that the scores of a tie may have at no cost; in [0, 1].
+        where: bool [batch], the pairs that count; None means all.
+
+    Returns:
+        float [batch], in [0, 1 + margin] for scores in [0, 1].
     """
     left, right = _mask(where, left, right)
     difference = left - right
@@ -36,10 +43,15 @@ def margin_ranking(
 
 
 def pseudo_label(*, left: jax.Array, right: jax.Array, confidence_threshold: float = 0.0) -> jax.Array:
-    """Returns the network's order of unlabeled pairs, float [batch]; a sign, so no gradient flows through it.
+    """Returns the network's own order of unlabeled pairs; a sign, so no gradient flows through it.
 
-    +1 the right image scores as blurrier, -1 the left, 0 the pair does not count: its scores tie, or differ by less
-    than `confidence_threshold`.
+    Args:
+        left: float [batch], scores of the left images.
+        right: float [batch], scores of the right images.
+        confidence_threshold: smallest score difference that counts; 0 leaves out exact ties only.
+
+    Returns:
+        float [batch]: +1 the right image scores as blurrier, -1 the left does, 0 the pair does not count.
     """
     difference = right - left
     return jnp.where(jnp.abs(difference) >= confidence_threshold, jnp.sign(difference), 0.0)
@@ -64,8 +76,19 @@ def quadruplet_consistency(
         \max(0, (s'_{left} - s'_{right}) \cdot \mathrm{sign}(s_{right} - s_{left}) + margin)
 
     with :math:`s` the clean and :math:`s'` the degraded scores. The label is a sign: no gradient passes through the
-    clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` costs nothing. Values are
-    at most 1 + margin.
+    clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` costs nothing.
+
+    Args:
+        clean_left: float [batch], scores of the clean left images.
+        clean_right: float [batch], scores of the clean right images.
+        degraded_left: float [batch], scores of the left images after the degradation that their pair shares.
+        degraded_right: float [batch], scores of the right images after the same degradation.
+        margin: the difference by which the degraded scores must keep the order; in [0, 1].
+        confidence_threshold: see `pseudo_label`.
+        where: bool [batch], the pairs that count; None means all.
+
+    Returns:
+        float [batch], in [0, 1 + margin] for scores in [0, 1].
     """
     clean_left, clean_right = _mask(where, clean_left, clean_right)
     order = pseudo_label(left=clean_left, right=clean_right, confidence_threshold=confidence_threshold)
@@ -80,8 +103,14 @@ def pairwise_consistency(
 
     .. math:: \max(0, s - s' + margin)
 
-    with :math:`s` the clean and :math:`s'` the degraded scores of images; gradient flows through both. Values are at
-    most 1 + margin.
+    Args:
+        clean: float [batch], scores of the clean images; gradient flows through them.
+        degraded: float [batch], scores of their degraded copies.
+        margin: the difference by which the copy must outscore the original; in [0, 1].
+        where: bool [batch], the images that count; None means all.
+
+    Returns:
+        float [batch], in [0, 1 + margin] for scores in [0, 1].
     """
     return margin_ranking(left=clean, right=degraded, order=jnp.ones_like(clean), margin=margin, where=where)
 
@@ -98,13 +127,23 @@ def pair_distillation(
     r"""Distillation of a teacher's pair probabilities: a soft pseudo-label, weighted by how sure the teacher is.
 
     With :math:`p = \sigma((l_{right} - l_{left}) / temperature)` of the teacher's and :math:`q` of the scorer's own
-    scores (maybe of other views of the images), :math:`l` being the logit of a score:
+    scores, :math:`l` being the logit of a score:
 
     .. math:: -|2p - 1| \, (p \log q + (1 - p) \log(1 - q))
 
     The cross-entropy is RankNet's with soft targets (Burges et al., ICML 2005, section 3). The weight leaves out pairs
     that the teacher cannot tell apart, and needs no confidence threshold. No gradient passes through the teacher.
-    `temperature`, above 0, is the difference of logits at which an order has a probability of 0.73.
+
+    Args:
+        teacher_left: float [batch], the teacher's scores of the left images.
+        teacher_right: float [batch], its scores of the right images.
+        left: float [batch], scores of the left images, maybe of other views of them.
+        right: float [batch], scores of the right images.
+        temperature: difference of logits at which an order has a probability of 0.73; above 0.
+        where: bool [batch], the pairs that count; None means all.
+
+    Returns:
+        float [batch], 0 or more.
     """
     teacher_left, teacher_right, left, right = _mask(where, teacher_left, teacher_right, left, right)
     target = jax.lax.stop_gradient(jax.nn.sigmoid((_logit(teacher_right) - _logit(teacher_left)) / temperature))
@@ -114,7 +153,12 @@ def pair_distillation(
 
 
 def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
-    """Returns the mean of `values`, float [batch], over the entries that count; 0, with gradient 0, if none does."""
+    """Returns the mean over the entries that count; 0, with gradient 0, if none does.
+
+    Args:
+        values: float [batch].
+        where: bool [batch]; None means all.
+    """
     count = values.size if where is None else jnp.sum(where)
     return jnp.sum(_keep(where, values)) / jnp.maximum(count, 1)
 

@@ -37,7 +37,7 @@ def test_an_end_that_is_not_as_promised_is_told(end, problem):
     ],
 )
 def test_survivors_end_with_a_sentence(end, problem):
-    assert faults._survivors(end) == problem
+    assert faults.survivors(end) == problem
 
 
 @pytest.mark.parametrize("how", ["cut short", "bit flipped", "emptied", "removed"])

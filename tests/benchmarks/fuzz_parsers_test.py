@@ -65,7 +65,7 @@ def test_another_error_and_a_long_message_are_found(tmp_path):
 
 def test_changes_of_json_mostly_leave_it_json():
     seed = json.dumps({"a": [1, {"b": None}], "c": "x"}).encode()
-    found = {fuzz._mutate_json(seed, 4096, index) for index in range(300)}
+    found = {fuzz.mutate_json(seed, 4096, index) for index in range(300)}
     assert len(found) > 100
 
     def is_json(text):
@@ -75,4 +75,4 @@ def test_changes_of_json_mostly_leave_it_json():
             return False
 
     assert sum(map(is_json, found)) > 0.5 * len(found)
-    assert len(fuzz._mutate_json(b"[" * 5000, 4096, 0)) <= 4096
+    assert len(fuzz.mutate_json(b"[" * 5000, 4096, 0)) <= 4096

@@ -11,7 +11,7 @@ from blur_jax.train import optimizer, start
 from blur_jax.train import step as train_step
 from configs import default, wider_blur
 
-torch = pytest.importorskip("torch", reason='the baseline needs PyTorch: pip install -e ".[peers]"')
+torch = pytest.importorskip("torch", reason='PyTorch is large, so CI has a job for it: pip install -e ".[peers]"')
 
 from benchmarks import train_step as benchmark  # noqa: E402
 from benchmarks.peers import expert, networks, views  # noqa: E402

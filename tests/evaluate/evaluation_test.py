@@ -14,19 +14,13 @@ from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.evaluate import evaluation
 from blur_jax.runs import checkpoints
 from blur_jax.runs.threshold import Threshold, write_threshold
-from blur_jax.train import loop
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory, demo_dir):
-    from configs import default
-    from tests.helpers.configs import shrink
-
-    config = shrink(default.get_config(), demo_dir)
-    config.steps, config.checkpoint_every = 4, 4
-    folder = tmp_path_factory.mktemp("run")
-    loop.train(config, str(folder))
-    return config, folder, evaluation.evaluate(config, str(folder))
+def evaluated(shared_run):
+    """The shared run: its config, its directory and its results."""
+    config, folder = shared_run
+    return config, folder, json.loads((folder / "metrics.json").read_text())
 
 
 def test_metrics_are_those_of_the_scores(evaluated):
@@ -65,7 +59,7 @@ def test_the_table_of_scores_gives_the_metrics_again(evaluated):
 def test_names_in_the_table_may_hold_anything_and_scores_keep_every_bit():
     faces = splits.Faces([], ["unused", 'a, "b"\nc.png'], np.array([0, 40], np.float32), ["", ""])
     split = splits.Split(faces, np.array([1]), np.array([0.1], np.float32), Preprocessing(), {})
-    text = evaluation._csv({"test": (split, np.array([1 / 3], np.float32))})
+    text = evaluation.scores_csv({"test": (split, np.array([1 / 3], np.float32))})
     header, found = csv.reader(text.splitlines(keepends=True))
     assert header == ["split", "name", "group", "size", "rank", "blur"]
     assert found[:5] == ["test", 'a, "b"\nc.png', "", "40.0", "0.1"]
@@ -86,8 +80,7 @@ def test_groups_share_the_size_bins_and_the_clear_level_of_their_split():
 
 def test_results_are_written(evaluated):
     _, folder, results = evaluated
-    assert json.loads((folder / "metrics.json").read_text()) == results
-    assert results["checkpoint"] == "checkpoints/4"
+    assert results["checkpoint"] == "checkpoints/6"
     page = (folder / "report.html").read_text()
     for family in results["splits"]["test"]["groups"]:
         assert family in page
@@ -113,11 +106,11 @@ def test_data_of_another_protocol_than_the_checkpoint_are_refused(evaluated, mon
 def test_the_summary_says_where_everything_is(evaluated):
     _, folder, results = evaluated
     text = evaluation.summary_text(results, str(folder))
-    for name in ("checkpoints/4", "report.html", "scores.csv", "validation_pairs.csv"):
+    for name in ("checkpoints/6", "report.html", "scores.csv", "validation_pairs.csv"):
         assert f"{folder}/{name}" in text
     assert "validation                pairwise accuracy 0." in text
     text = evaluation.summary_text(results, str(folder), "/else/where")
-    assert f"{folder}/checkpoints/4" in text and "/else/where/report.html" in text
+    assert f"{folder}/checkpoints/6" in text and "/else/where/report.html" in text
     assert f"spearman {results['splits']['test']['spearman']['value']:.3f}" in text
 
 
@@ -152,16 +145,16 @@ def test_results_go_where_they_are_asked_for(evaluated, tmp_path):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_checkpoint_is_evaluated_into_its_run_directory(evaluated):
+def test_a_checkpoint_is_evaluated_into_its_run_directory(evaluated, own_run):
     """Orbax's folders are not ours to write in."""
-    config, folder, results = evaluated
-    checkpoint = folder / "checkpoints" / "4"
+    (config, folder), (*_, results) = own_run, evaluated
+    checkpoint = folder / "checkpoints" / "6"
     inside = sorted(path.name for path in checkpoint.iterdir())
     (folder / "report.html").unlink()
     assert evaluation.evaluate(config, str(checkpoint)) == results
     assert sorted(path.name for path in checkpoint.iterdir()) == inside and (folder / "report.html").exists()
     text = evaluation.summary_text(results, str(checkpoint))
-    assert f"{folder}/checkpoints/4\n" in text and f"{folder}/report.html" in text
+    assert f"{folder}/checkpoints/6\n" in text and f"{folder}/report.html" in text
 
 
 def test_without_ranked_faces_the_pairs_alone_are_evaluated(evaluated, tmp_path, monkeypatch):
@@ -189,13 +182,10 @@ def test_the_report_says_what_was_run_on_what(evaluated):
         assert text in page
 
 
-def test_the_threshold_of_the_run_is_shown_where_it_is_of_this_checkpoint(evaluated, tmp_path):
-    config, folder, _ = evaluated
+def test_the_threshold_of_the_run_is_shown_where_it_is_of_this_checkpoint(own_run):
+    config, folder = own_run
     fingerprint = blur_jax.load_scorer(folder).fingerprint
-    try:
-        for checkpoint, shown in ((fingerprint, True), ("0" * 16, False)):
-            write_threshold(folder, Threshold(0.4321, "by hand", checkpoint))
-            evaluation.evaluate(config, str(folder), str(tmp_path))
-            assert ("keep where blur &lt; 0.4321" in (tmp_path / "report.html").read_text()) == shown
-    finally:
-        (folder / "threshold.json").unlink()
+    for checkpoint, shown in ((fingerprint, True), ("0" * 16, False)):
+        write_threshold(folder, Threshold(0.4321, "by hand", checkpoint))
+        evaluation.evaluate(config, str(folder))
+        assert ("keep where blur &lt; 0.4321" in (folder / "report.html").read_text()) == shown

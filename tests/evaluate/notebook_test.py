@@ -62,10 +62,9 @@ def execute(env, **names):
 
 # Jupyter's messaging warns of its own event loop on some platforms; that is not for this project to mend.
 @pytest.mark.filterwarnings("default")
-def test_the_notebook_runs_and_draws(run, pictures, subprocess_env, tmp_path):
+def test_the_notebook_runs_and_draws(run, pictures, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "other"), "zip", run.parent, "run")
     text, drawn = execute(
-        subprocess_env,
         BLUR_JAX_RUN=run,
         BLUR_JAX_OTHER_RUN=archive,
         BLUR_JAX_PICTURES=pictures,
@@ -81,10 +80,10 @@ def test_the_notebook_runs_and_draws(run, pictures, subprocess_env, tmp_path):
 
 
 @pytest.mark.filterwarnings("default")
-def test_the_notebook_runs_where_there_are_neither_data_nor_pictures(run, subprocess_env, tmp_path):
+def test_the_notebook_runs_where_there_are_neither_data_nor_pictures(run, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "other"), "gztar", run.parent, "run")
     names = {"BLUR_JAX_OTHER_RUN": "", "BLUR_JAX_PICTURES": "", "BLUR_JAX_DATA": tmp_path, "BLUR_JAX_FETCHED": tmp_path}
-    text, drawn = execute(subprocess_env, BLUR_JAX_RUN=f"file://{archive}", **names)
+    text, drawn = execute(BLUR_JAX_RUN=f"file://{archive}", **names)
     assert drawn == [1, 1, 1, 1]  # Two that say there is no picture, the calibration, training.
     assert "The data of this run are not on this machine, so this part is skipped (no prepared data" in text
     assert "No picture was given." in text and "No second run was named" in text

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from blur_jax.evaluate import occlusion
 
@@ -25,11 +26,15 @@ def test_the_map_is_red_where_the_scorer_saw_blur_and_zero_where_it_did_not_look
 
 
 def test_the_map_adds_up_the_parts():
-    windows = occlusion._windows(32, 4)
-    np.testing.assert_allclose(windows.sum(axis=0), 1, rtol=1e-5)
-    assert windows.shape == (16, 32, 32)
-    peak = np.unravel_index(windows[5].argmax(), (32, 32))
-    assert 8 <= peak[0] < 16 and 8 <= peak[1] < 16  # Second row, second column.
+    """What is sharpened in the parts of a picture is together what sharpening changes in the whole."""
+    image, scored = np.random.default_rng(0).integers(90, 160, (32, 32, 3), np.uint8), []
+    occlusion.occlusion_maps(lambda images: scored.append(images) or np.full(len(images), 0.5), image[None], cells=4)
+    changes = scored[1].astype(int) - image
+    assert changes.shape == (16, 32, 32, 3)
+    sharpened = Image.fromarray(image).filter(ImageFilter.UnsharpMask(radius=1, percent=300, threshold=0))
+    np.testing.assert_allclose(changes.sum(axis=0), np.asarray(sharpened, int) - image, atol=8)  # 16 times rounded.
+    center = np.mean(np.argwhere(abs(changes[5]) > 40)[:, :2], axis=0)
+    assert (center >= 8).all() and (center < 16).all()  # Second row, second column.
 
 
 def test_a_plain_picture_has_no_parts():

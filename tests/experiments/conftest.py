@@ -1,9 +1,13 @@
+"""Runs of a grid are forked from a process that has imported JAX, instead of importing it each."""
+
+import types
+
 import pytest
 
+from experiments import grid
+from tests.helpers import forked
 
-@pytest.fixture
-def grid_env(monkeypatch, subprocess_env):
-    """Gives the processes that a grid starts the environment of the tests, and returns it."""
-    for name, value in subprocess_env.items():
-        monkeypatch.setenv(name, value)
-    return subprocess_env
+
+@pytest.fixture(autouse=True)
+def forked_runs(monkeypatch):
+    monkeypatch.setattr(grid, "multiprocessing", types.SimpleNamespace(get_context=lambda _: forked.CONTEXT))

@@ -118,8 +118,7 @@ def read_steps(config, folder):
     return {"steps": [row["step"] for row in run_dir.read_history(folder) if "loss" in row], "seed": config.seed}
 
 
-def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeypatch, grid_env):
-    monkeypatch.setenv("PYTHONPATH", f"{grid_env['PYTHONPATH']}:{pathlib.Path(__file__).parent}")
+def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeypatch):
     config.steps = config.checkpoint_every = 3
     row = grid.rows({"a": grid.Run(config, read_steps)}, workdir=str(tmp_path))["a"]
     assert row["steps"] == [1, 2, 3] and row["seed"] == 0 and row["seconds"] > 0
@@ -133,6 +132,21 @@ def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeyp
 
 def test_all_configs_are_found():
     assert {"label_efficiency", "leave_event_out", "rendered_blur", "baselines"} <= set(CONFIGS)
+
+
+def test_a_frozen_config_does_not_follow_the_best_recipe():
+    """Each in a child of one process, which has imported none."""
+    code = f"""
+import importlib, os, sys
+for name in {CONFIGS}:
+    if os.fork() == 0:
+        importlib.import_module("experiments.configs." + name).get_config()
+        print(name, "configs.default" in sys.modules, "configs.wider_blur" in sys.modules, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout.splitlines() == [f"{name} True False" for name in CONFIGS], found.stderr
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -109,9 +109,7 @@ def far(tmp_path):
     return str(folder)
 
 
-def test_the_experiment_trains_the_grid_once_and_writes_its_results(
-    config, tmp_path, far, brightness_features, capsys, grid_env
-):
+def test_the_experiment_trains_the_grid_once_and_writes_its_results(config, tmp_path, far, brightness_features, capsys):
     config.steps = config.checkpoint_every = 3
     config.model.linear_probe_strength = 1e-2
     config.consistency.distillation_weight = 1.0

@@ -20,7 +20,7 @@ def test_a_row_by_hand():
     assert row == "| x | 0.850 (0.800, 0.900) | 0.700 (0.700, 0.700) | 0.775 |"
 
 
-def test_an_event_is_scored_by_runs_that_have_not_seen_it(config, tmp_path, monkeypatch, capsys, grid_env):
+def test_an_event_is_scored_by_runs_that_have_not_seen_it(config, tmp_path, monkeypatch, capsys):
     person = splits.open_split(config.data, "labeled", "train").names[0][0].split("/")[0]
     monkeypatch.setattr(leave_event_out, "events", lambda names, least_pairs: {person: [0, 1, 2, 3]})
     config.steps = config.checkpoint_every = 3

@@ -1,8 +1,6 @@
 """The mean and the spread of each metric over runs."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -63,8 +61,3 @@ def test_what_cannot_be_compared_is_refused(runs, message):
 def test_a_run_without_evaluation_says_what_to_do(tmp_path, capsys):
     assert summarize.main([str(tmp_path)]) == 2
     assert f"launch.py --mode=evaluate --workdir={tmp_path}" in capsys.readouterr().err
-
-
-def test_help_needs_no_jax(subprocess_env):
-    program = "import sys; from experiments import summarize; sys.exit('jax' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], env=subprocess_env, check=True)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -19,24 +20,17 @@ from blur_jax.export import formats, metadata, writing
 from blur_jax.runs import checkpoints
 from blur_jax.runs.threshold import Threshold, write_threshold
 from blur_jax.score import __main__ as score
-from blur_jax.train import loop
 from tests.helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, demo_dir):
-    """A run of four steps, with a threshold and metrics of its checkpoint."""
-    from configs import default
-    from tests.helpers.configs import shrink
-
-    config = shrink(default.get_config(), demo_dir)
-    config.steps, config.checkpoint_every = 4, 4
-    folder = tmp_path_factory.mktemp("run")
-    loop.train(config, str(folder))
+def run(shared_run, tmp_path_factory):
+    """A copy of the shared run, with a threshold and metrics of its checkpoint."""
+    folder = shutil.copytree(shared_run[1], tmp_path_factory.mktemp("export") / "run")
     scorer = blur_jax.load_scorer(folder)
     write_threshold(folder, Threshold(0.61, "chosen by a test", scorer.fingerprint, scorer.step))
     value = {"value": 0.8, "low": 0.7, "high": 0.9}
-    (folder / "metrics.json").write_text(json.dumps({"step": 4, "splits": {"test": {"spearman": value}}}))
+    (folder / "metrics.json").write_text(json.dumps({"step": 6, "splits": {"test": {"spearman": value}}}))
     return folder
 
 

@@ -1,9 +1,7 @@
 """Starting runs in processes of their own, and reading what they left behind."""
 
 import json
-import os
-import subprocess
-import sys
+import pathlib
 
 import jax
 import numpy as np
@@ -13,42 +11,37 @@ from blur_jax.models import network
 from blur_jax.runs import checkpoints, distributed
 from blur_jax.train import optimizer
 from blur_jax.train import start as run_start
+from tests.helpers import forked
 
-_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+_WORKER = pathlib.Path(__file__).with_name("worker.py")
 
 
-def start(config, workdir, env, *, devices=1, processes=1, do=("train",)):
+def start(config, workdir, *, devices=1, processes=1, do=("train",)):
     """Starts a run; returns its processes."""
     task = {"config": json.loads(config.to_json()), "workdir": str(workdir), "devices": devices, "do": do}
     task |= {"processes": processes, "port": portpicker.pick_unused_port() if processes > 1 else 0}
-    return [
-        subprocess.Popen(
-            [sys.executable, _WORKER, json.dumps(task | {"index": index})],
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for index in range(processes)
-    ]
+    return [forked.Program(_WORKER, json.dumps(task | {"index": index})) for index in range(processes)]
 
 
-def finish(processes, *, timeout=180):
+def outputs(processes, *, timeout=600):
+    """Waits for a run; returns what each process printed."""
+    return ["".join(process.communicate(timeout)) for process in processes]
+
+
+def finish(processes):
     """Waits for a run; returns what it printed. Fails, showing it, unless every process exits with 0."""
-    outputs = []
     try:
-        for process in processes:
-            outputs.append(process.communicate(timeout=timeout)[0])
+        printed = outputs(processes)
     finally:
         for process in processes:
             process.kill()
     codes = [process.returncode for process in processes]
-    assert codes == [0] * len(codes), f"exit codes {codes}\n" + "\n".join(output[-4000:] for output in outputs)
-    return "\n".join(outputs)
+    assert codes == [0] * len(codes), f"exit codes {codes}\n" + "\n".join(output[-4000:] for output in printed)
+    return "\n".join(printed)
 
 
-def run(config, workdir, env, **options):
-    return finish(start(config, workdir, env, **options))
+def run(config, workdir, **options):
+    return finish(start(config, workdir, **options))
 
 
 def initial_params(config):

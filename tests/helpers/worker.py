@@ -1,8 +1,8 @@
-"""One process of a run, as the tests start it: python tests/worker.py '{"config": ..., "workdir": ..., ...}'."""
+"""One process of a run, as tests/helpers/runs.py starts it: worker.py '{"config": ..., "workdir": ..., ...}'."""
 
 import importlib
 import json
-import signal
+import re
 import sys
 import time
 
@@ -13,7 +13,6 @@ import numpy as np
 
 def main():
     task = json.loads(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background start with Ctrl-C turned off.
     jax.config.update("jax_num_cpu_devices", task["devices"])
     if task.get("processes", 1) > 1:
         jax.distributed.initialize(f"localhost:{task['port']}", task["processes"], task["index"])
@@ -35,8 +34,9 @@ def main():
             config_check.check_config(config, task["workdir"])
         if "train" in task["do"] and not loop.train(config, task["workdir"]):
             return
-        if "evaluate" in task["do"]:
-            evaluation.evaluate(config, task["workdir"])
+        for action in task["do"]:
+            if found := re.fullmatch("evaluate (.*) into (.*)", action):
+                evaluation.evaluate(config, *found.groups())
         if "dry run" in task["do"]:
             distributed.say(dry_run.report(config, task["workdir"]))
     except (ValueError, OSError) as error:  # As launch.py does.

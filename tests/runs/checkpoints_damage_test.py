@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from blur_jax.runs import checkpoints
@@ -116,7 +117,7 @@ def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
     def full(*_, **__):
         raise ValueError("RESOURCE_EXHAUSTED: ... [OS error 28: ENOSPC No space left on device]")
 
-    monkeypatch.setattr(saver._manager, "save", full)
+    monkeypatch.setattr(ocp.CheckpointManager, "save", full)
     with pytest.raises(OSError, match=r"checkpoints: a checkpoint could not be saved \(no space left on its disk\)"):
         save(saver, state_of(4))
     saver.close()

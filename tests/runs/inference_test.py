@@ -67,4 +67,4 @@ def test_images_are_scaled_to_one():
 def test_an_accelerator_has_two_batch_sizes(monkeypatch, count, batch_size, devices, expected):
     monkeypatch.setattr(inference.jax, "device_count", lambda: devices)
     monkeypatch.setattr(inference.jax, "local_devices", lambda: [types.SimpleNamespace(platform="gpu")])
-    assert inference._plan(count, batch_size) == expected
+    assert inference.plan_batches(count, batch_size) == expected

@@ -1,11 +1,11 @@
 """Ctrl-C ends a process soon and with one sentence, whatever it is doing."""
 
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+
+from tests.helpers import forked
 
 # What the main thread does after `watch`; each of them would go on for a minute or more.
 TASKS = {
@@ -15,14 +15,13 @@ TASKS = {
     "an import": "import slow",
 }
 PROGRAM = """
-import hashlib, signal, sys, time
+import hashlib, sys, time
 from blur_jax.runs import signals
 
 class Slow:
     def __del__(self):
         time.sleep(2)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background start with Ctrl-C turned off.
 signals.watch("stopped: run it again", seconds=5 if sys.argv[1:] else 0.3)
 try:
     print("ready", flush=True)
@@ -33,18 +32,18 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("doing", TASKS)
-def test_ctrl_c_ends_a_process(subprocess_env, tmp_path, doing):
+def test_ctrl_c_ends_a_process(tmp_path, monkeypatch, doing):
     # As extension modules do whose own imports are interrupted, if they do not crash.
     (tmp_path / "slow.py").write_text(
         "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise ImportError('initializing')\n"
     )
     own = doing in ("its own instructions", "a destructor")  # By KeyboardInterrupt, after which files are cleaned up.
-    task = TASKS[doing].replace("\n", "\n    ")
-    command = [sys.executable, "-c", PROGRAM.format(task=task), *(["patient"] if own else [])]
-    with subprocess.Popen(command, cwd=tmp_path, env=subprocess_env, stdout=-1, stderr=-1, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=20)
+    monkeypatch.chdir(tmp_path)
+    program = PROGRAM.format(task=TASKS[doing].replace("\n", "\n    "))
+    process = forked.script(tmp_path, program, *(["patient"] if own else []))
+    process.wait_until(lambda: process.text("out") == "ready\n")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=20)
     assert process.returncode == 130
     assert error == ("\nstopped\n" if own else "\nstopped: run it again\n")

@@ -31,9 +31,9 @@ print(json.dumps([[float(jax.jit(f)(7.0)) for f in (double, triple, square)], le
 
 
 @pytest.fixture
-def bare_env(subprocess_env, tmp_path):
+def bare_env(tmp_path):
     """Environment of a user who has set nothing."""
-    environment = {name: value for name, value in subprocess_env.items() if not name.startswith("JAX_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     return environment | {"XDG_CACHE_HOME": str(tmp_path)}
 
 

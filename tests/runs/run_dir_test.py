@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
 
 from blur_jax.runs import run_dir
+from tests.helpers import forked
 
 
 def claim(config, folder, recorded=None):
@@ -96,13 +96,12 @@ def test_a_refused_claim_leaves_no_lock_behind(config, tmp_path):
     claim(config, tmp_path, recorded)
 
 
-def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, subprocess_env):
+def test_a_killed_process_leaves_no_lock_behind(config, tmp_path, tmp_path_factory):
     program = (
         "import os, sys, ml_collections; from blur_jax.runs import run_dir\n"
         "run_dir.claim(ml_collections.ConfigDict({}), sys.argv[1]); os.kill(os.getpid(), 9)\n"
     )
-    process = subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=subprocess_env, check=False)
-    assert process.returncode == -9
+    assert forked.script(tmp_path_factory.mktemp("killed"), program, str(tmp_path)).wait() == -9
     with run_dir.claim(config.__class__({}), tmp_path):
         pass
 
@@ -190,10 +189,9 @@ def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a file that is always full")
-def test_a_full_disk_names_the_file(tmp_path):
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_dir, "open", lambda *_, **__: open("/dev/full", "a"), raising=False)
     history = run_dir.History(tmp_path, "metrics.jsonl", first_step=0)
-    history._file.close()
-    history._file = open("/dev/full", "a")
     with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):
         history.write({"step": 1})
     with pytest.raises(OSError, match=r"No space left.*metrics\.jsonl"):

@@ -2,15 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 from PIL import Image
 
 from blur_jax.score import inputs, journal, scorer, session
-from tests.helpers import scored
+from tests.helpers import forked, scored
 from tests.helpers.scored import command, open_text
 
 
@@ -145,7 +142,7 @@ def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, 
     assert "inputs: ['photos'] there, ['photos/00.png'] here" in error and "give another --output" in error
 
 
-def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subprocess_env):
+def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, tmp_path):
     """SIGKILL, which nothing can catch. Pictures take a tenth of a second here, so that it strikes in the middle."""
     program = (
         "import sys, time\n"
@@ -158,10 +155,8 @@ def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, subpr
     arguments = [f"--checkpoint={run}", "photos", "--output=scores.csv", "--batch-size=2", "--threads=1"]
     command(run, "photos", "--batch-size=2", output="undisturbed.csv")
     for lines in (4, 12):  # Kill once so many rows are down.
-        process = subprocess.Popen([sys.executable, "-c", program, *arguments], env=subprocess_env)
-        deadline = time.monotonic() + 60
-        while journal_lines() < lines and time.monotonic() < deadline:
-            time.sleep(0.01)
+        process = forked.script(tmp_path, program, *arguments)
+        process.wait_until(lambda lines=lines: journal_lines() >= lines)
         process.send_signal(signal.SIGKILL)
         assert process.wait(20) == -signal.SIGKILL
         assert lines <= journal_lines() < 21

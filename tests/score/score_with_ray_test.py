@@ -24,10 +24,10 @@ score_with_ray.main(*sys.argv[1:])
 """
 
 
-def test_ray_gives_the_same_scores(tmp_path, subprocess_env):
+def test_ray_gives_the_same_scores(tmp_path):
     run, photos = scored.make_run(tmp_path / "run"), scored.make_photos(tmp_path / "photos")
     (photos / "bad.png").write_text("not a picture")
-    env = subprocess_env | {"PYTHONPATH": os.pathsep.join([subprocess_env["PYTHONPATH"], str(EXAMPLES)])}
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(EXAMPLES)])}
     env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
     arguments = [str(path) for path in (run, photos, tmp_path / "scores")]
     command = [sys.executable, "-c", PROGRAM, *arguments]

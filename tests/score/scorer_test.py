@@ -1,8 +1,6 @@
 """A picture's score depends on that picture alone."""
 
 import json
-import subprocess
-import sys
 import weakref
 
 import numpy as np
@@ -11,7 +9,7 @@ from PIL import Image
 
 import blur_jax
 from blur_jax.runs.threshold import Threshold, threshold_path, write_threshold
-from tests.helpers import scored
+from tests.helpers import forked, scored
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def test_the_same_alone_in_a_batch_of_7_and_in_a_padded_batch_of_256(loaded, ima
     np.testing.assert_allclose(of_256, alone, atol=1e-6)
 
 
-def test_the_same_after_load_on_eight_devices(run, loaded, images, subprocess_env, tmp_path):
+def test_the_same_after_load_on_eight_devices(run, loaded, images, tmp_path):
     for index, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / f"{index:02}.png")
     program = (
@@ -51,8 +49,7 @@ def test_the_same_after_load_on_eight_devices(run, loaded, images, subprocess_en
         "scorer, files = blur_jax.load_scorer(sys.argv[1]), sorted(glob.glob(sys.argv[2] + '/*.png'))\n"
         "print(json.dumps([scorer.score(files, batch_size=size).tolist() for size in (1, 7, 256)]))\n"
     )
-    command = [sys.executable, "-c", program, str(run), str(tmp_path)]
-    output = subprocess.run(command, env=subprocess_env, capture_output=True, text=True, check=True).stdout
+    output, _ = forked.script(tmp_path, program, str(run), str(tmp_path)).communicate()
     for scores in json.loads(output):
         np.testing.assert_allclose(scores, loaded.score_images(images), atol=1e-6)
 

@@ -199,7 +199,7 @@ def test_a_build_prints_a_line_for_each_part(root, capsys):
     ]
 
 
-def test_check_reports_what_is_wrong_and_writes_nothing(root, subprocess_env, capsys):
+def test_check_reports_what_is_wrong_and_writes_nothing(root, capsys):
     lines = (root / "pairs.csv").read_text().splitlines()
     write(root, "pairs.csv", *lines, "p2.png,p0.png,1")
     command.check("folder_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root))
@@ -209,7 +209,7 @@ def test_check_reports_what_is_wrong_and_writes_nothing(root, subprocess_env, ca
     write(root, "pairs.csv", *lines, "p2.png,p2.png,1")
     arguments = ["--dataset=folder_face_blur", f"--manual_dir={root}", "--check", f"--data_dir={root.parent / 'tfds'}"]
     program = [sys.executable, "-m", "tfds_builders.prepare", *arguments]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120, env=subprocess_env)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "pairs.csv:7: 'p2.png'" in done.stderr and "Traceback" not in done.stderr
     assert not (root.parent / "tfds").exists()
 

@@ -194,7 +194,7 @@ def _examined(root):
     return examine(sources, {name: face[1] for name, face in sources.faces.items()}, allow_missing=False)
 
 
-@pytest.mark.skipif(not CELEBA.is_dir(), reason="shared data are not here")
+@pytest.mark.skipif(not CELEBA.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {CELEBA}")
 def test_aligned_faces_of_different_people_are_not_taken_for_copies(monkeypatch):
     """Of 3,000 test and 3,000 unlabeled faces none is a leak; twice in the test, one photograph has two names."""
     assert likeness.SAME == 36

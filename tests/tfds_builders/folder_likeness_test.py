@@ -76,7 +76,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.skipif(not CELEBA.is_dir(), reason="shared data are not here")
+@pytest.mark.skipif(not CELEBA.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {CELEBA}")
 @pytest.mark.parametrize("change", CHANGES)
 def test_copies_differ_in_few_bits(change):
     """The figures of docs/data.md; that different pictures differ in more is a test of folder_findings_test.py."""

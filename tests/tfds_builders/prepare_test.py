@@ -1,13 +1,12 @@
 """Whole data sets, as the command prepares them: what is rewritten, what is refused, what is found again."""
 
-import multiprocessing
 import os
 import signal
 
 import pytest
 
 from blur_jax.data import splits
-from tests.helpers import releases
+from tests.helpers import forked, releases
 from tests.helpers.releases import (
     COLORS,
     FIVE,
@@ -58,7 +57,7 @@ def _prepare_and_be_killed(root):
 
 
 def test_what_a_killed_preparation_leaves_is_removed_by_the_next(root):
-    killed = multiprocessing.get_context("spawn").Process(target=_prepare_and_be_killed, args=(root,))
+    killed = forked.CONTEXT.Process(target=_prepare_and_be_killed, args=(root,))
     killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL and len(leftovers(root)) == 1

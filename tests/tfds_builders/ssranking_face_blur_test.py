@@ -239,7 +239,7 @@ def test_partial_data_that_leaves_nothing_is_refused(root):
     assert "empty split (4): " in message and "train: nothing is left for it in part 'unlabeled'" in message
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real photographs of {REAL} are not on this machine")
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {REAL}")
 def test_every_line_of_the_real_photographs_is_resolved(tmp_path):
     # As ../shared/data/README.md counts them.
     expected = {TEN: 10000, FIVE: 5000, UNSUPERVISED: 20000, TEST1: 268}

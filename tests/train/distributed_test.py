@@ -1,11 +1,13 @@
-"""The same run on one device, on eight, on two processes of two devices each, and on four processes."""
+"""The same run on one device, on eight, on two processes of two devices each, and on four processes.
+
+Together 27 forked processes, most of which train for a few steps: a minute of CPU.
+"""
 
 import json
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import jax
 import numpy as np
@@ -20,8 +22,11 @@ TOPOLOGIES = {"1": {}, "8": {"devices": 8}, "2x2": {"processes": 2, "devices": 2
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, demo_dir, subprocess_env):
-    """Run directories of five steps on each topology, and their config."""
+def trained(tmp_path_factory, demo_dir):
+    """Run directories of five steps on each topology, and their config.
+
+    Beside each are the metrics of the first run's checkpoint, evaluated there by the same processes.
+    """
     config = shrink(default.get_config(), demo_dir)
     config.steps, config.checkpoint_every = 5, 5
     config.seed = 1  # With 0, on eight devices, rounding grows past the bounds below within these steps.
@@ -29,7 +34,8 @@ def trained(tmp_path_factory, demo_dir, subprocess_env):
     folders = {}
     for name, topology in TOPOLOGIES.items():
         folders[name] = tmp_path_factory.mktemp(name)
-        runs.run(config, folders[name], subprocess_env, do=("train", "evaluate"), **topology)
+        do = ("train", f"evaluate {folders['1']} into {folders[name]}")
+        runs.run(config, folders[name], do=do, **topology)
     return config, folders
 
 
@@ -56,39 +62,36 @@ def test_metrics_of_training_are_the_same(trained, topology):
         np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-5, atol=1e-6)
 
 
-def test_evaluation_metrics_are_identical_on_any_topology(trained, subprocess_env):
-    config, folders = trained
-    folder = folders["1"]  # one checkpoint, evaluated again on each topology
-    found = []
-    for topology in TOPOLOGIES.values():
-        (folder / "metrics.json").unlink()
-        runs.run(config, folder, subprocess_env, do=("evaluate",), **topology)
-        found.append(json.loads((folder / "metrics.json").read_text()))
-    assert found[0]["splits"]["test"]["examples"] == 25  # of batches of 16: each image once
-    assert all(other == found[0] for other in found[1:])
+def test_evaluation_metrics_are_identical_on_any_topology(trained):
+    """Of one checkpoint, that of the run on one device."""
+    _, folders = trained
+    first, *others = (json.loads((folders[name] / "metrics.json").read_text()) for name in TOPOLOGIES)
+    assert first["splits"]["test"]["examples"] == 25  # of batches of 16: each image once
+    assert len(others) == 3
+    assert all(other == first for other in others)
 
 
-def test_a_run_may_resume_on_another_number_of_devices(trained, subprocess_env, tmp_path):
+def test_a_run_may_resume_on_another_number_of_devices(trained, tmp_path):
     config, _ = trained
     config = config.copy_and_resolve_references()
     config.steps, config.checkpoint_every = 4, 2
-    runs.run(config, tmp_path / "straight", subprocess_env)
-    runs.run(config, tmp_path / "moved", subprocess_env, devices=8)
+    runs.run(config, tmp_path / "straight")
+    runs.run(config, tmp_path / "moved", devices=8)
     shutil.rmtree(tmp_path / "moved" / "checkpoints" / "4")  # as if it had been killed after step 2
-    output = runs.run(config, tmp_path / "moved", subprocess_env)
+    output = runs.run(config, tmp_path / "moved")
     assert "resuming from step 2" in output
     straight, moved = (runs.last_state(config, tmp_path / name) for name in ("straight", "moved"))
     for a, b in zip(jax.tree.leaves(straight.params), jax.tree.leaves(moved.params)):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_a_run_may_resume_on_another_number_of_processes(trained, subprocess_env, tmp_path):
+def test_a_run_may_resume_on_another_number_of_processes(trained, tmp_path):
     config, folders = trained
     config = config.copy_and_resolve_references()
     config.checkpoint_every = 2
-    runs.run(config, tmp_path, subprocess_env, processes=2)
+    runs.run(config, tmp_path, processes=2)
     shutil.rmtree(tmp_path / "checkpoints" / "5")
-    output = runs.run(config, tmp_path, subprocess_env, devices=2)
+    output = runs.run(config, tmp_path, devices=2)
     assert "resuming from step 4" in output
     straight, moved = (runs.last_state(config, folder) for folder in (folders["1"], tmp_path))
     for a, b in zip(jax.tree.leaves(straight.params), jax.tree.leaves(moved.params)):
@@ -108,11 +111,11 @@ def test_batch_sizes_that_do_not_divide_are_named(size):
         distributed.check_batch_size(size, "batch.labeled")
 
 
-def test_every_process_takes_the_probe_of_process_0(trained, subprocess_env, tmp_path):
+def test_every_process_takes_the_probe_of_process_0(trained, tmp_path):
     """With BLAS libraries that round differently, say."""
     config, _ = trained
-    processes = runs.start(config, tmp_path, subprocess_env, processes=2, do=("fit another probe on each",))
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    processes = runs.start(config, tmp_path, processes=2, do=("fit another probe on each",))
+    outputs = runs.outputs(processes)
     heads = [[line for line in output.splitlines() if line.startswith("head")] for output in outputs]
     assert heads == [["head [[1.0]] [-1.0]"], ["head [[1.0]] [-1.0]"]], outputs  # as worked out in linear_probe_test.py
 
@@ -126,40 +129,38 @@ def test_every_process_takes_the_probe_of_process_0(trained, subprocess_env, tmp
         (1, "evaluate.evaluation:_open_splits"),
     ],
 )
-def test_an_error_on_one_process_reaches_all_at_once(trained, subprocess_env, tmp_path, who, function):
+def test_an_error_on_one_process_reaches_all_at_once(trained, tmp_path, who, function):
     """The others neither wait for a process that is gone, nor end in a traceback of the communication library."""
     config, folders = trained
     config, do = config.copy_and_resolve_references(), "train"
     if function.startswith("evaluate"):
-        tmp_path, do = folders["1"], "evaluate"
+        do = f"evaluate {folders['1']} into {tmp_path}"
     if "linear_probe" in function:
         config.model.linear_probe_strength = 1.0
-    processes = runs.start(config, tmp_path, subprocess_env, processes=2, do=(f"fail on {who} in {function}", do))
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    processes = runs.start(config, tmp_path, processes=2, do=(f"fail on {who} in {function}", do))
+    outputs = runs.outputs(processes)
     assert [process.returncode for process in processes] == [1, 1], outputs
     assert "error: the disk of this host is full" in outputs[who]
     assert f"error: process {who} failed: OSError: the disk of this host is full" in outputs[1 - who]
 
 
-def test_a_workdir_of_another_config_is_refused_on_every_process(trained, subprocess_env):
+def test_a_workdir_of_another_config_is_refused_on_every_process(trained):
     config, folders = trained
     other = config.copy_and_resolve_references()
     other.seed = 9
-    processes = runs.start(other, folders["1"], subprocess_env, processes=2)
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    processes = runs.start(other, folders["1"], processes=2)
+    outputs = runs.outputs(processes)
     assert [process.returncode for process in processes] == [1, 1]
     assert all("config.seed is 1 there, 9 here" in output for output in outputs)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_one_process_stops_all_at_the_same_step(trained, subprocess_env, tmp_path, sent):
+def test_a_signal_to_one_process_stops_all_at_the_same_step(trained, tmp_path, sent):
     config, _ = trained
     config = config.copy_and_resolve_references()
     config.steps, config.checkpoint_every, config.log_every = 2000, 1000, 1
-    processes = runs.start(config, tmp_path, subprocess_env, processes=2)
-    deadline = time.monotonic() + 90
-    while len(run_dir.read_history(tmp_path)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    processes = runs.start(config, tmp_path, processes=2)
+    processes[0].wait_until(lambda: len(run_dir.read_history(tmp_path)) >= 3)
     processes[1].send_signal(sent)
     output = runs.finish(processes)
     step = checkpoints.latest_step(tmp_path)
@@ -167,23 +168,33 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(trained, subprocess_
     assert f"saved at step {step}" in output
 
 
-@pytest.mark.parametrize(
-    ("sizes", "environment", "devices"),
-    [
-        ([], {}, 4),
-        ([32, 8], {}, 4),
-        ([32, 6], {}, 2),
-        ([5], {}, 1),
-        ([32], {"JAX_NUM_CPU_DEVICES": "3"}, 3),
-        ([32], {"XLA_FLAGS": "--xla_force_host_platform_device_count=5"}, 5),
-    ],
-)
-def test_a_cpu_is_taken_for_as_many_devices_as_divide_the_batches(subprocess_env, sizes, environment, devices):
-    program = f"import jax\nfrom blur_jax.runs import distributed\ndistributed.divide_cpu(*{sizes})\n"
-    program += "print(jax.device_count())"
-    command = [sys.executable, "-c", program]
-    found = subprocess.run(command, env=subprocess_env | environment, capture_output=True, text=True, check=True)
-    assert int(found.stdout) == devices
+# (batch sizes, environment, devices)
+DIVISIONS = [
+    ([], {}, 4),
+    ([32, 8], {}, 4),
+    ([32, 6], {}, 2),
+    ([5], {}, 1),
+    ([32], {"JAX_NUM_CPU_DEVICES": "3"}, 3),
+    ([32], {"XLA_FLAGS": "--xla_force_host_platform_device_count=5"}, 5),
+]
+
+
+def test_a_cpu_is_taken_for_as_many_devices_as_divide_the_batches():
+    """Each in a child of one process that has not imported JAX."""
+    program = f"""
+import os
+for sizes, environment, _ in {DIVISIONS!r}:
+    if os.fork() == 0:
+        os.environ |= environment
+        import jax
+        from blur_jax.runs import distributed
+        distributed.divide_cpu(*sizes)
+        print(jax.device_count(), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [str(devices) for _, _, devices in DIVISIONS]
 
 
 def test_where_jax_has_been_used_its_devices_stay():

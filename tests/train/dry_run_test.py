@@ -65,23 +65,23 @@ def test_frozen_parameters_and_a_batch_without_unlabeled_pairs(config):
 @pytest.mark.parametrize(
     ("topology", "devices"), [({"devices": 8}, "8 x cpu, 1 process"), ({"processes": 2}, "2 x cpu, 2 process")]
 )
-def test_batches_are_shared_among_devices_and_processes(config, subprocess_env, tmp_path, topology, devices):
+def test_batches_are_shared_among_devices_and_processes(config, tmp_path, topology, devices):
     config.batch.labeled = 16
-    output = runs.run(config, tmp_path / "run", subprocess_env, do=("dry run",), **topology)
+    output = runs.run(config, tmp_path / "run", do=("dry run",), **topology)
     assert output.count(devices) == 1  # Said by process 0 alone.
     share = 8 // int(devices[0])
     assert f"16 labeled and 8 unlabeled pairs, on each device {2 * share} and {share}" in output
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_is_there_is_checked_and_left_as_it_is(config, demo_dir, tmp_path):
-    assert loop.train(config, str(tmp_path))
-    before = files(tmp_path, demo_dir)
-    assert "0 of 6 steps to go, about 0 s" in dry_run.report(config, str(tmp_path))
+def test_a_run_that_is_there_is_checked_and_left_as_it_is(own_run, demo_dir):
+    config, folder = own_run
+    before = files(folder, demo_dir)
+    assert "0 of 6 steps to go, about 0 s" in dry_run.report(config, str(folder))
     config.seed = 5
     with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there, 5 here\)"):
-        dry_run.report(config, str(tmp_path))
-    assert files(tmp_path, demo_dir) == before
+        dry_run.report(config, str(folder))
+    assert files(folder, demo_dir) == before
 
 
 def test_a_step_that_does_not_fit_into_memory_is_one_sentence(config, monkeypatch):

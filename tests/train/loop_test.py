@@ -26,24 +26,22 @@ def long_config(config):
 
 
 def wait_for_row(workdir, count, process):
-    deadline = time.monotonic() + 120
-    while len(run_dir.read_history(workdir)) < count and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process.wait_until(lambda: len(run_dir.read_history(workdir)) >= count or process.poll() is not None)
 
 
-def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(long_config, subprocess_env, tmp_path):
-    runs.run(long_config, tmp_path / "straight", subprocess_env)
+def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(long_config, tmp_path):
+    runs.run(long_config, tmp_path / "straight")
     rng, kills = random.Random(0), 0
     for _ in range(4):
         rows = len(run_dir.read_history(tmp_path / "killed"))
-        (process,) = runs.start(long_config, tmp_path / "killed", subprocess_env)
+        (process,) = runs.start(long_config, tmp_path / "killed")
         wait_for_row(tmp_path / "killed", rows + rng.randint(1, 6), process)
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.communicate()
         kills += process.returncode == -signal.SIGKILL
     assert kills >= 3
-    runs.run(long_config, tmp_path / "killed", subprocess_env)
+    runs.run(long_config, tmp_path / "killed")
     runs.assert_states_equal(*(runs.last_state(long_config, tmp_path / name) for name in ("straight", "killed")))
     # The record has each row once, with the same metrics.
     straight, killed = (run_dir.read_history(tmp_path / name) for name in ("straight", "killed"))
@@ -52,9 +50,9 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(long_con
 
 
 @pytest.mark.parametrize(("sent", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
-def test_a_run_that_is_asked_to_stop_saves(long_config, subprocess_env, tmp_path, sent, name):
+def test_a_run_that_is_asked_to_stop_saves(long_config, tmp_path, sent, name):
     long_config.steps, long_config.checkpoint_every = 2000, 1000
-    (process,) = runs.start(long_config, tmp_path, subprocess_env)
+    (process,) = runs.start(long_config, tmp_path)
     wait_for_row(tmp_path, 3, process)
     process.send_signal(sent)
     output = runs.finish([process])
@@ -65,16 +63,14 @@ def test_a_run_that_is_asked_to_stop_saves(long_config, subprocess_env, tmp_path
     assert "Traceback" not in output
 
 
-def test_ctrl_c_again_ends_a_run_at_once(long_config, subprocess_env, tmp_path):
+def test_ctrl_c_again_ends_a_run_at_once(long_config, tmp_path):
     long_config.steps, long_config.checkpoint_every = 2000, 1000
-    (process,) = runs.start(long_config, tmp_path, subprocess_env, do=("save slowly", "train"))
+    (process,) = runs.start(long_config, tmp_path, do=("save slowly", "train"))
     wait_for_row(tmp_path, 3, process)
     process.send_signal(signal.SIGINT)
-    output = process.stdout.readline()
-    while "Ctrl-C again" not in output:
-        output = process.stdout.readline()
+    process.wait_until(lambda: "Ctrl-C again" in process.text("err"))
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=20)[0]
+    output = "".join(process.communicate(timeout=20))
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in output
     assert checkpoints.latest_step(tmp_path) is None
@@ -147,13 +143,12 @@ def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(config, tmp_path
     runs.assert_states_equal(*(runs.last_state(config, tmp_path / name) for name in ("straight", "damaged")))
 
 
-def test_without_config_json_the_checkpoint_says_whose_run_it_is(config, tmp_path):
-    loop.train(config, str(tmp_path))
-    (tmp_path / "config.json").unlink()
-    other = config.copy_and_resolve_references()
-    other.seed = 5
+def test_without_config_json_the_checkpoint_says_whose_run_it_is(own_run):
+    config, folder = own_run
+    (folder / "config.json").unlink()
+    config.seed = 5
     with pytest.raises(ValueError, match="config.seed is 0 there, 5 here"):
-        loop.train(other, str(tmp_path))
+        loop.train(config, str(folder))
 
 
 def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
@@ -172,23 +167,22 @@ def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
         loop.train(config, str(tmp_path / "run"))
 
 
-def test_a_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
-    assert loop.train(config, str(tmp_path))
-    before = runs.last_state(config, tmp_path)
-    assert loop.train(config, str(tmp_path))
+def test_a_finished_run_says_so_and_changes_nothing(shared_run, own_run, capsys):
+    config, folder = own_run
+    assert loop.train(config, str(folder))
     assert "has made its 6 steps" in capsys.readouterr().out
-    runs.assert_states_equal(before, runs.last_state(config, tmp_path))
+    runs.assert_states_equal(*(runs.last_state(*run) for run in (shared_run, own_run)))
 
 
-def test_the_record_of_a_run(config, tmp_path):
-    loop.train(config, str(tmp_path))
-    rows = run_dir.read_history(tmp_path)
+def test_the_record_of_a_run(shared_run):
+    config, folder = shared_run
+    rows = run_dir.read_history(folder)
     losses = [row for row in rows if "loss" in row]
     assert [row["step"] for row in losses] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in rows if "validation_accuracy" in row] == [2, 4, 6]
     assert {"loss", "ranking", "quadruplet", "confident", "train_accuracy", "gradient_norm"} <= set(losses[0])
-    assert list(tmp_path.glob("tensorboard/events*"))
-    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(config.to_json())
+    assert list(folder.glob("tensorboard/events*"))
+    assert json.loads((folder / "config.json").read_text()) == json.loads(config.to_json())
     # Warm-up over 2 steps: half of the weight at the first.
     assert losses[0]["loss"] == pytest.approx(losses[0]["ranking"] + 0.5 * losses[0]["quadruplet"], abs=1e-6)
     assert losses[1]["loss"] == pytest.approx(losses[1]["ranking"] + losses[1]["quadruplet"], abs=1e-6)

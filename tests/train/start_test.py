@@ -13,45 +13,33 @@ from blur_jax.train import start as run_start
 from tests.helpers import runs
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, demo_dir):
-    """A run of two steps with a moving average, and its folder."""
-    from configs import default
-    from tests.helpers.configs import shrink
-
-    config, folder = shrink(default.get_config(), demo_dir), tmp_path_factory.mktemp("trained")
-    config.steps, config.optimizer.warmup_steps, config.ema_decay = 2, 1, 0.5
-    assert loop.train(config, str(folder))
-    return config, folder
-
-
 @pytest.fixture
-def start(config, trained):
+def start(config, shared_run):
     """The config of a run that starts from it."""
-    config.start_from = str(trained[1])
+    config.start_from = str(shared_run[1])
     return config
 
 
-def test_it_starts_from_the_parameters_that_the_other_scores_with(trained, start):
+def test_it_starts_from_the_parameters_that_the_other_scores_with(shared_run, start):
     model = network.from_config(start.model)
     start.model.linear_probe_strength = 1.0  # Skipped, as are pretrained weights: the start has a head.
     labeled = run_start.open_pairs(start).labeled
     state = run_start.initial_state(start, model, optimizer.build(start.optimizer, 6), labeled)
     assert state.step == 0
-    other = runs.last_state(*trained)
+    other = runs.last_state(*shared_run)
     assert not np.array_equal(other.params["head"]["kernel"], other.ema_params["head"]["kernel"])
     runs.assert_states_equal(state.params, other.ema_params)
 
 
-def test_one_checkpoint_may_be_named(trained, start):
-    start.start_from = str(trained[1] / "checkpoints" / "2")
+def test_one_checkpoint_may_be_named(shared_run, start):
+    start.start_from = str(shared_run[1] / "checkpoints" / "6")
     template = runs.initial_params(start)
-    runs.assert_states_equal(run_start.find_start(start).load_params(template), runs.last_state(*trained).ema_params)
+    runs.assert_states_equal(run_start.find_start(start).load_params(template), runs.last_state(*shared_run).ema_params)
 
 
-def test_a_run_goes_on_without_what_it_started_from(trained, start, tmp_path, monkeypatch):
+def test_a_run_goes_on_without_what_it_started_from(shared_run, start, tmp_path, monkeypatch):
     start.start_from = str(tmp_path / "start")
-    shutil.copytree(trained[1], tmp_path / "start")
+    shutil.copytree(shared_run[1], tmp_path / "start")
     assert loop.train(start, str(tmp_path / "straight"))
     with monkeypatch.context() as patch:
         patch.setattr(loop.distributed.Preemption, "reached", lambda self, step: step == 3)
@@ -62,7 +50,7 @@ def test_a_run_goes_on_without_what_it_started_from(trained, start, tmp_path, mo
     moved = jax.tree.map(
         lambda a, b: np.abs(a - b).max(),
         runs.last_state(start, tmp_path / "straight").params,
-        runs.last_state(*trained).ema_params,
+        runs.last_state(*shared_run).ema_params,
     )
     assert max(jax.tree.leaves(moved)) > 1e-4
 
@@ -91,11 +79,11 @@ def test_a_start_that_has_gone_since_is_noticed_before_anything_is_claimed(start
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_was_to_be_longer_is_told_how(trained):
-    config = trained[0].copy_and_resolve_references()
-    config.steps = 4
-    folder = trained[1]
-    with pytest.raises(ValueError, match=rf"config\.steps is 2 there, 4 here.*--config\.start_from={folder}"):
+def test_a_run_that_was_to_be_longer_is_told_how(shared_run):
+    config = shared_run[0].copy_and_resolve_references()
+    config.steps = 8
+    folder = shared_run[1]
+    with pytest.raises(ValueError, match=rf"config\.steps is 6 there, 8 here.*--config\.start_from={folder}"):
         loop.train(config, str(folder))
-    assert checkpoints.latest_step(folder) == 2
-    assert run_dir.read_history(folder)[-1]["step"] == 2
+    assert checkpoints.latest_step(folder) == 6
+    assert run_dir.read_history(folder)[-1]["step"] == 6
