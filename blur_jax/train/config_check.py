@@ -7,7 +7,7 @@ import ml_collections
 
 from blur_jax.data import augmentation, degradations
 from blur_jax.models import network
-from blur_jax.runs import checkpoints, distributed
+from blur_jax.runs import checkpoints, distributed, run_dir
 from blur_jax.runs.config import UNLABELED_LOSSES, check_ranges, uses_unlabeled
 from blur_jax.train import optimizer, start
 
@@ -18,6 +18,8 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
     Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`.
     """
     check_ranges(config)
+    if workdir is not None:
+        run_dir.resolve(workdir)  # Raises for a scheme that is not supported.
     distributed.check_batch_size(config.batch.labeled, "batch.labeled")
     if uses_unlabeled(config):
         distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
