@@ -22,16 +22,20 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def origin() -> str:
+    """Returns the current command, the machine, the version of jax and the date on one line."""
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    command = shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]])
+    machine = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
+    return f"`{command}`; {machine}; jax {jax.__version__}; {datetime.date.today().isoformat()}"
+
+
 def publish(workdir: str, name: str, tables: Mapping[str, str], *, note: str = "") -> None:
     """Writes tables {title: table} to `<workdir>/<name>.md` and prints them, each below its title and above its origin.
 
-    The origin is the command, the machine, the version of jax, the date and the note, such as the time that it took.
+    `note` is added to the origin, such as the time that the experiment took.
     """
-    script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    command = shlex.join(["python", "-m", f"experiments.{script}", *sys.argv[1:]])
-    machine = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
-    date = datetime.date.today().isoformat()
-    line = "; ".join(filter(None, [f"`{command}`", machine, f"jax {jax.__version__}", date, note]))
+    line = "; ".join(filter(None, [origin(), note]))
     text = "\n\n".join(f"**{title}**\n\n{table}\n\n{line}" for title, table in tables.items())
     run_dir.write_atomically(os.path.join(workdir, f"{name}.md"), text + "\n")
     print(text)
