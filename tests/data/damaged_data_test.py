@@ -16,7 +16,8 @@ from blur_jax.data import splits as data
 @pytest.fixture
 def own(config, tmp_path):
     """The config with a copy of the prepared data of its own."""
-    shutil.copytree(config.data.dir, tmp_path / "data")
+    # Other workers may be preparing other data sets beside it.
+    shutil.copytree(os.path.join(config.data.dir, config.data.name), tmp_path / "data" / config.data.name)
     config.data.dir = str(tmp_path / "data")
     return config
 

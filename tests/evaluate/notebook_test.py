@@ -49,11 +49,11 @@ def pictures(tmp_path):
     return folder
 
 
-def execute(env, **names):
+def execute(**names):
     """Runs the notebook; returns what it printed, and how many pictures each cell drew."""
     book = nbformat.read(NOTEBOOK, as_version=4)
     resources = {"metadata": {"path": os.path.dirname(NOTEBOOK)}}
-    with mock.patch.dict(os.environ, env | {name: str(value) for name, value in names.items()}):
+    with mock.patch.dict(os.environ, {name: str(value) for name, value in names.items()}):
         NotebookClient(book, timeout=180, resources=resources).execute()
     cells = [cell.get("outputs", []) for cell in book.cells]
     drawn = [sum("image/png" in output.get("data", {}) for output in outputs) for outputs in cells]

@@ -12,7 +12,7 @@ import jax
 import pytest
 
 from blur_jax.runs import program_cache
-from tests.helpers.commands import launch
+from tests.helpers.commands import launch_afresh
 
 # Prints the results of three programs, and how many of the three were loaded.
 PROGRAM = """
@@ -75,7 +75,7 @@ def test_jax_settings_of_the_user_win(bare_env, tmp_path):
 
 
 def test_launching_keeps_programs(bare_env, tmp_path):
-    code, _, err = launch(bare_env, "--config.model.backbone=none", f"--workdir={tmp_path}/run")
+    code, _, err = launch_afresh("--config.model.backbone=none", f"--workdir={tmp_path}/run", env=bare_env)
     assert code == 1, err
     assert (tmp_path / "blur_jax" / "compiled").is_dir()
 
