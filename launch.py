@@ -1,9 +1,9 @@
 """Trains a blur scorer and evaluates it.
 
     python launch.py --workdir=RUN                                         the demo of configs/default.py
-    python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, and one field of it changed
+    python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, with one field changed
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
-    python launch.py --mode=dry_run --config=FILE                          memory, and time a step, of a run
+    python launch.py --mode=dry_run --config=FILE                          measures the memory and step time of a run
 
 configs/default.py documents every field. The same command resumes a run that was stopped. Exit status: 0 done, 1
 failed, 2 wrong command line, 75 try again (stopped by SIGTERM or Ctrl-C and saved, or another process of the run has
@@ -34,7 +34,7 @@ def refuse(mistake: str) -> NoReturn:
 
 
 try:
-    _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file, see configs/.", lock_config=True)
+    _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file; see configs/.", lock_config=True)
 except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
     refuse(command_line.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
@@ -44,7 +44,7 @@ _MODE = flags.DEFINE_enum(
     "mode",
     "train",
     ["train", "evaluate", "dry_run"],
-    "Train and then evaluate; or only evaluate the best checkpoint of a run, or that of --workdir=RUN/checkpoints/STEP,"
+    "Train and then evaluate; or only evaluate the best checkpoint of a run (or --workdir=RUN/checkpoints/STEP)"
     " on the run's own data unless --config.data.<field> names others; or, before an expensive run, make a few steps"
     " and print the memory and time that it would take. A dry run prepares data but writes no run, needs no --workdir,"
     " and only checks that an existing run has the same config.",
@@ -53,7 +53,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results of --mode=
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Be one process of several; JAX finds the others on Cloud TPU, Slurm and Open MPI."
 )
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "Elsewhere: HOST:PORT of process 0; needs the next two flags.")
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "On other systems: HOST:PORT of process 0; needs the next two flags."
+)
 _PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes.", lower_bound=1)
 _PROCESS = flags.DEFINE_integer("process", None, "Index of this process, from 0.", lower_bound=0)
 
@@ -105,7 +107,7 @@ def main(argv: list[str]) -> int:
     """Runs the mode; errors that a user can fix become one sentence."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-        # Orbax logs errors that it also raises, and a missing accuracy of checkpoints between validations.
+        # Orbax logs errors that it also raises, and the missing accuracy of checkpoints between validations.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
         signals.divide(_LOST, STOPPED)
@@ -149,10 +151,10 @@ def parse(argv: list[str]) -> list[str]:
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
     if not _WORKDIR.value and _MODE.value != "dry_run":
-        refuse("--workdir=RUN is missing; give the folder of the run")
+        refuse("--workdir=RUN is missing; set it to the folder of the run")
     _, processes, process = explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     if explicit != (None, None, None) and (None in explicit or not _DISTRIBUTED.value):
-        refuse("--coordinator, --processes and --process need each other and --distributed")
+        refuse("--coordinator, --processes and --process must be given together, and with --distributed")
     if processes is not None and process is not None and process >= processes:
         refuse(f"--process={process} must be below --processes={processes}; processes count from 0")
     if _OUTPUT.value and _MODE.value != "evaluate":

@@ -38,7 +38,7 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
     Returns {name: row} in the order of `runs`, the values of `Run.read` and the "seconds" of training and reading.
 
     Raises:
-        ValueError: a run directory holds the run of another config.
+        ValueError: a run directory contains a run with another config.
         SystemExit: SIGTERM stopped a run; the same command resumes it.
         OSError, FloatingPointError: as `train`.
     """
@@ -78,5 +78,5 @@ def _is_made(config: ml_collections.ConfigDict, folder: str) -> bool:
         return False
     recorded = json.loads(pathlib.Path(folder, run_dir.CONFIG_FILE).read_text("utf-8"))
     if different := run_dir.differences(recorded, json.loads(config.to_json())):
-        raise ValueError(f"{folder} holds the run of another config ({different}); give another --workdir")
+        raise ValueError(f"{folder} contains a run with another config ({different}); use another --workdir")
     return True

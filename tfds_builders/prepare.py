@@ -39,7 +39,7 @@ class Prepared(NamedTuple):
 
 
 def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
-    """Returns the parts of the data set that a run of `config` needs in `mode` (of launch.py)."""
+    """Returns the parts of the data set that a run with `config` needs in `mode` (see launch.py)."""
     if mode == "evaluate":  # It needs test faces or, without them, labeled pairs.
         return ()
     return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
@@ -74,8 +74,8 @@ def prepare(
 ) -> Prepared:
     """Builds the parts of a data set; checks everything before it writes anything, and writes only whole parts.
 
-    Sources with another hash than `sources`, if given, are refused. Parts that are not `required` are built if the
-    sources hold anything for them. Options are those of `open_faces`.
+    If `sources` is given, sources with a different hash are refused. Parts that are not `required` are built if the
+    sources contain anything for them. Options are as in `open_faces`.
 
     Raises:
         ValueError: as `open_faces`; or the sources have another hash, or problems.
@@ -84,10 +84,10 @@ def prepare(
     faces = open_faces(name, **options)
     fingerprint = faces.sources_fingerprint()
     if sources not in (None, fingerprint):
-        origin = "the lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version makes"
+        origin = "your lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version produces"
         raise ValueError(
-            f"config.data.sources={sources} is not prepared, and {origin} {fingerprint}; leave out config.data.sources"
-            " to use these, or config.data.manual_dir to use prepared data"
+            f"no data are prepared for config.data.sources={sources}, and {origin} the hash {fingerprint}; omit"
+            " config.data.sources to use them, or omit config.data.manual_dir to use prepared data"
         )
     faces.check(required)
     builders = [faces, *(faces.part(kind) for kind in ALL_PARTS if faces.has(kind))]
@@ -109,9 +109,9 @@ def open_faces(
     manual_dir: str | None = None,
     allow_missing: bool = False,
 ) -> schema.BlurDataset:
-    """Returns the builder of the faces of a data set; writes nothing.
+    """Returns the builder of a data set's faces; writes nothing.
 
-    `data_dir` holds all prepared data and defaults to `user_cache.default_dir()`; `manual_dir` holds the user's
+    `data_dir` contains all prepared data and defaults to `user_cache.default_dir()`; `manual_dir` contains the user's
     pictures and lists, for the data sets that need them.
 
     Raises:
@@ -123,7 +123,7 @@ def open_faces(
     if builder_class.NEEDS_MANUAL_DIR:
         if not manual_dir:
             raise ValueError(
-                f"{name} is built from your own files; give their folder as --manual_dir or --config.data.manual_dir"
+                f"{name} is built from your own files; set their folder with --manual_dir or --config.data.manual_dir"
             )
         manual_dir = os.path.abspath(os.path.expanduser(manual_dir))
         if not os.path.isdir(manual_dir):
@@ -137,7 +137,7 @@ def open_faces(
 
 
 def check(name: str, **options: Any) -> None:
-    """Checks lists and pictures as `prepare` does, but writes nothing; `options` are those of `open_faces`."""
+    """Checks lists and pictures as `prepare` does, but writes nothing; `options` are as in `open_faces`."""
     faces = open_faces(name, **options)
     faces.check()
     faces.face_examples()  # Reads the user's pictures before it returns.
@@ -167,8 +167,8 @@ def main() -> None:
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
     flags.DEFINE_string("data_dir", None, "Folder of prepared data; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
     flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
-    flags.DEFINE_boolean("check", False, "Report problems of the lists and pictures; write nothing.")
-    flags.DEFINE_boolean("allow_missing", False, "Accept that some pictures of the lists are missing.")
+    flags.DEFINE_boolean("check", False, "Report problems with the lists and pictures; write nothing.")
+    flags.DEFINE_boolean("allow_missing", False, "Accept that some pictures in the lists are missing.")
     flags.DEFINE_integer("image_size", None, "Side of the stored square images, in pixels; default the data set's own.")
     flags.DEFINE_float("context", None, "Side of the square crop over the longer side of the face box; default 1.")
 

@@ -1,4 +1,4 @@
-"""The kinds of problems of lists and pictures, each with its meaning and remedy, and the error that reports them."""
+"""The kinds of problems with lists and pictures, each with its meaning and remedy, and the error that reports them."""
 
 import collections
 import os
@@ -10,7 +10,7 @@ _TEXT = """
 - missing list: a required file is not in manual_dir. Put the lists into manual_dir, next to the pictures. Pairs are
   always required, unlabeled pictures where config.consistency.quadruplet_weight, pairwise_weight or distillation_weight
   is above 0, test lists for an evaluation.
-- malformed line: the line does not have its list's format. Correct or delete the line; many of these are the sign of a
+- malformed line: the line does not have its list's format. Correct or delete the line; many of these are a sign of a
   damaged download.
 - unsafe path: the name points outside its picture folder ('..', absolute, backslash or drive letter). Do not use lists
   from a source that you do not trust; write relative names with '/'.
@@ -23,8 +23,8 @@ _TEXT = """
   wrong line, or both.
 - repeated line: a list has the same labeled pair or test face twice, so it would count twice. Delete one of the two
   lines.
-- train and test: a test face is also trained on, so the test would reward memory. Delete the face from the training
-  lists or from the test list.
+- train and test: a test face is also trained on, so the test would reward memorization. Delete the face from the
+  training lists or from the test list.
 - train and test, by content: a test picture looks the same as one that is trained on under another name; it may be
   resaved, resized or mirrored. Delete one of the two from its table.
 - test and unlabeled: an unlabeled picture looks the same as a test picture; it is left out of training. Nothing needs
@@ -35,10 +35,10 @@ _TEXT = """
   these pictures again.
 - repeated vote: one annotator (or the table, which names none) gave a pair its order twice. Delete one of the two
   lines.
-- unknown picture: the folder has no picture of this name. Correct the name, put the picture there, or delete the line.
-  Names are relative to images/ or unlabeled/, and to the folder itself where it has no images/.
-- ambiguous name: images/ and unlabeled/ have a picture of the same name, so a table that names it is ambiguous. Rename
-  one of them, or delete it.
+- unknown picture: the folder has no picture with this name. Correct the name, add the picture, or delete the line.
+  Names are relative to images/ or unlabeled/, or to the folder itself if it has no images/.
+- ambiguous name: images/ and unlabeled/ have a picture with the same name, so a table that names it is ambiguous.
+  Rename one of them, or delete it.
 - missing box: boxes.csv lacks a picture that is compared or ranked. Add its box, or delete boxes.csv if the faces fill
   the pictures.
 - unused box: boxes.csv has a box for a picture that is not in the folder; the box is not used. Correct the name, or
@@ -48,13 +48,13 @@ _TEXT = """
   no table names it.
 - missing image: the picture file does not exist. Put it there (a link to the folder will do), or accept partial data
   (allow_missing=True, --allow_missing).
-- unreadable image: the picture file is damaged, cut short or of an unsupported kind. Fetch the file again, or accept
+- unreadable image: the picture file is damaged, truncated or of an unsupported kind. Fetch the file again, or accept
   partial data (allow_missing=True, --allow_missing).
-- box outside: the face box is empty or leaves the picture, which may be another version than the list's. Use the
+- box outside: the face box is empty or leaves the picture, which may not be the list's version. Use the
   original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).
 - empty split: a split of the data set has no line left. Supply more of the lists or pictures. In the lists of
   ssranking_face_blur, names that differ only in a last number (a_1.jpg, a_2.jpg) count as one photograph or person and
-  are held out together, so give unrelated pictures different names.
+  are held out together, so name unrelated pictures differently.
 - too few pairs: training and validation each need a pair with an order. Compare more pictures.
 """
 # {kind of problem: its meaning and remedy}.
@@ -96,7 +96,7 @@ def listing(problems: Sequence[Problem]) -> str:
 
 
 class ReleaseError(ValueError):
-    """Reports problems of lists and pictures, grouped by kind, each kind with a remedy, and the `coverage` table."""
+    """Reports problems with lists and pictures, grouped by kind with a remedy for each, and the `coverage` table."""
 
     def __init__(self, root: str | os.PathLike, problems: list[Problem], coverage: str = "") -> None:
         text = f"{root}: {len(problems)} problem(s) in the lists and pictures\n{listing(problems)}"

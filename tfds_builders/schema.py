@@ -1,8 +1,8 @@
 """The base of all blur data sets: faces stored once, pairs and ranks as rows of them, and metadata.
 
 A data set has four parts, each a TFDS config (docs/data.md): `faces`, `labeled` pairs, `unlabeled` pairs and `ranked`
-faces. The name of a prepared part holds the crop and resize protocol and a hash of its sources, so data of another size
-or from changed lists are prepared beside it. This module needs no TensorFlow.
+faces. The name of a prepared part contains the crop and resize protocol and a hash of its sources, so data of another
+size or from changed lists are prepared beside it. This module needs no TensorFlow.
 """
 
 import contextlib
@@ -71,7 +71,7 @@ def _writing_in(folder: str) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for path in glob.glob(os.path.join(glob.escape(folder), "incomplete.*")):  # TFDS's name for them.
+            for path in glob.glob(os.path.join(glob.escape(folder), "incomplete.*")):  # TFDS's name for leftovers.
                 shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -113,7 +113,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
     def has(self, kind: str) -> bool:
-        """Whether the sources hold anything for a part (other than `faces`)."""
+        """Whether the sources contain anything for a part (other than `faces`)."""
         return True
 
     def check(self, required: Collection[str] = ()) -> None:

@@ -17,7 +17,7 @@ _LEVELS = np.float32(_LEVELS / _LEVELS.std())
 
 
 class Augmentation(NamedTuple):
-    """One draw, a pytree of arrays: `jax.vmap` of `sample` gives a batch of draws.
+    """One draw, a pytree of arrays: `jax.vmap` of `sample` returns a batch of draws.
 
     Attributes:
         is_flipped: bool [], whether left and right are mirrored.
@@ -73,7 +73,7 @@ def apply(augmentation: Augmentation, image: jax.Array) -> jax.Array:
 
 
 def add_noise(augmentation: Augmentation, image: jax.Array) -> jax.Array:
-    """Adds only the noise of a draw, and clips; shapes and range are those of `apply`."""
+    """Adds only the noise of a draw, and clips; shapes and range are as in `apply`."""
     if augmentation.deviation is not None and augmentation.words is not None:
         image = image + augmentation.deviation * _grain(augmentation.words)
     return jnp.clip(image, 0.0, 1.0)

@@ -34,7 +34,7 @@ def train_batches(
 ) -> Iterator[Batch]:
     """Yields this process's share of the global batches from `first_step` on, without end.
 
-    The sizes are those of global batches, multiples of `process_count`. `unlabeled` is None where no loss needs it.
+    The sizes are global batch sizes, multiples of `process_count`. `unlabeled` is None if no loss needs it.
     Each epoch is shuffled differently. Each split has its own decoding `threads`.
     """
     labels = np.asarray(labeled.labels)

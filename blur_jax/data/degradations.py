@@ -38,7 +38,7 @@ _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
 
 
 class Degradation(NamedTuple):
-    """One draw, a pytree of arrays: `jax.vmap` of `from_rms` or `sample` gives a batch of draws.
+    """One draw, a pytree of arrays: `jax.vmap` of `from_rms` or `sample` returns a batch of draws.
 
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
@@ -107,7 +107,7 @@ def _operators(
 
 
 def _cloud(family: ArrayLike, key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int) -> psf.Cloud:
-    """Returns the cloud of a family that is not separable; `aspect` and `angle` are in [0, 1)."""
+    """Returns the cloud for a family that is not separable; `aspect` and `angle` are in [0, 1)."""
     aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
     clouds = {
         "defocus": lambda: psf.disk_cloud(count),
@@ -166,7 +166,9 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
     """
     size = degradation.rows.shape[-1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3):
-        raise ValueError(f"images of shape {images.shape}: the degradation was drawn for [n, {size}, {size}, 3]")
+        raise ValueError(
+            f"images have the shape {images.shape}, but the degradation was drawn for [n, {size}, {size}, 3]"
+        )
     light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, srgb_to_linear(images))
     light = jnp.clip(light, 0.0, 1.0)
     if degradation.noise is not None:  # Shot noise: its variance is proportional to the light.

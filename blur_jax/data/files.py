@@ -28,7 +28,7 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Adds the path to an OSError without one, such as that of a full disk."""
+    """Adds the path to an OSError that has none, such as the error for a full disk."""
     try:
         yield
     except OSError as error:

@@ -70,7 +70,7 @@ def walk(folder: str, *, follow_links: bool = True, _above: tuple[tuple[int, int
 
 
 def _names(folder: str) -> tuple[list[str], set[str]]:
-    """Returns the names of pictures and folders, sorted, and those of folders."""
+    """Returns the sorted names of pictures and folders, and the names of folders."""
     names, folders = [], set()
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Lists of pictures: CSV with a column `name` and maybe a box, `boxes.csv` of a folder, or plain paths."""
+"""Lists of pictures: CSV with a column `name` and maybe a box, a folder's `boxes.csv`, or plain paths."""
 
 import os
 import re
@@ -13,7 +13,7 @@ BOX_COLUMNS = ("x", "y", "width", "height")
 
 
 class Row(NamedTuple):
-    """A row of a list: a path as the list spells it, and a box or None for the whole picture."""
+    """A row of a list: the path as written in the list, and a box (None means the whole picture)."""
 
     name: str
     box: Box | None
@@ -44,10 +44,10 @@ def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, Fields]]:
 
 
 def parse_boxed_row(place: Place, fields: Fields) -> Row:
-    """Returns `parse_row` of a row that must have a box."""
+    """Parses a row that must have a box, as `parse_row` does."""
     row = parse_row(place, fields)
     if row.box is None:
-        raise LineError(place, f"{excerpt(row.name)} has no box; give x,y,width,height or delete the line")
+        raise LineError(place, f"{excerpt(row.name)} has no box; add x,y,width,height or delete the line")
     return row
 
 
@@ -61,7 +61,7 @@ def parse_row(place: Place, fields: Fields) -> Row:
     missing, extra = sum(text is None for text in fields.values()), len(fields.get(None) or ())
     if missing or extra:
         columns = len(fields) - (None in fields)
-        reason = f"the row has {columns - missing + extra} fields, the header {columns}; quote names that have a comma"
+        reason = f"the row has {columns - missing + extra} fields but the header has {columns}; quote names with commas"
         raise LineError(place, reason)
     name, boxed = fields["name"], [column for column in BOX_COLUMNS if column in fields]
     if not name or "\0" in name:
@@ -96,7 +96,7 @@ def read_paths(file: IO[bytes], shown: str) -> Iterator[Row]:
         if len(path) > LONGEST_LINE:
             raise ValueError(
                 f"{shown}: {excerpt(path[:LONGEST_LINE])} has more than {LONGEST_LINE:,} bytes, so it is not a path;"
-                " give one path a line, or NUL after each"
+                " put each path on its own line, or end each with NUL"
             )
         if path := path if b"\0" in start else path.removesuffix(b"\r"):
             yield Row(os.fsdecode(path), None)

@@ -58,7 +58,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return from_array(np.asarray(image).astype(np.uint16))
     if image.mode not in _MODES:
-        raise ValueError(f"pictures of mode {image.mode!r} are not supported; save it as 8-bit or 16-bit gray or RGB")
+        raise ValueError(
+            f"pictures in mode {image.mode!r} are not supported; save the picture as 8-bit or 16-bit gray or RGB"
+        )
     if image.has_transparency_data:
         rgba, rgb = image.convert("RGBA"), Image.new("RGB", image.size, "white")
         rgb.paste(rgba, mask=rgba.getchannel("A"))

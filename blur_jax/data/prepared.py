@@ -1,4 +1,4 @@
-"""Finds the prepared data set that a config means, and reads its parts."""
+"""Finds the prepared data set that a config names, and reads its parts."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ class DamagedData(ValueError):
 
 
 def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
-    """Returns {kind: folder} of the parts, except "faces", of the prepared data set that `config.data` of a run means.
+    """Returns {kind: folder} for the parts, except "faces", of the prepared data set that a run's `config.data` names.
 
     Raises:
         FileNotFoundError: it is not prepared; the message says how to prepare it.
@@ -52,15 +52,17 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
             if set(parts) == set(metadata["parts"]):  # An interrupted preparation leaves some parts out.
                 whole[hash_] = parts
     if len(whole) > 1:
-        hashes = ", ".join(sorted(whole))
-        raise ValueError(f"{root} has data prepared from several sources, {hashes}; choose with --config.data.sources=")
+        raise ValueError(
+            f"{root} contains data prepared from several sources; choose one with --config.data.sources=HASH, from"
+            f" {', '.join(sorted(whole))}"
+        )
     if whole:
         return whole.popitem()[1]
-    which = f"of config.data.sources={sources} " if sources is not None else ""
+    which = f"for config.data.sources={sources} " if sources is not None else ""
     folders = {"data_dir": config.dir, "manual_dir": config.manual_dir}
     flags = "".join(f" --{flag}={folder}" for flag, folder in folders.items() if folder)
     raise FileNotFoundError(
-        f"no prepared data {which}of {config.image_size} px and context {config.context:g} in {root}; prepare them"
+        f"no prepared data {which}with {config.image_size} px and context {config.context:g} in {root}; prepare them"
         f" with `python -m tfds_builders.prepare --dataset={config.name} --image_size={config.image_size}"
         f" --context={config.context:g}{flags}` (see its --help)"
     )
@@ -82,15 +84,15 @@ def read_metadata(folder: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def reading(folder: str, content: str) -> Iterator[None]:
-    """Turns every error of reading a prepared part into DamagedData: TFDS, array_record and Pillow raise many types."""
+    """Turns every error in reading a prepared part into DamagedData: TFDS, array_record and Pillow raise many types."""
     try:
         yield
     except DamagedData:
         raise
     except Exception as error:
         raise DamagedData(
-            f"{folder}: {content} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder, and the"
-            " data are prepared again"
+            f"{folder}: {content} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder and the"
+            " data will be prepared again"
         ) from error
 
 
@@ -103,10 +105,10 @@ def faces_source(folder: str) -> tuple[Any, int]:
 
 
 def read_rows(folder: str, kind: str, split: str, faces: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns `rows` and `labels`, as in `splits.Split`, of a split of a part of this `kind`.
+    """Returns `rows` and `labels`, as in `splits.Split`, for a split of a part of this `kind`.
 
     Raises:
-        DamagedData: the files are damaged, or refer to rows that are not below `faces`.
+        DamagedData: the files are damaged, or refer to rows that are not less than `faces`.
     """
     part = open_part(folder)
     with reading(folder, f"the split {split!r}"):
@@ -115,7 +117,7 @@ def read_rows(folder: str, kind: str, split: str, faces: int) -> tuple[np.ndarra
         records = list(examples(folder, _records(part, split), *faces_of, *label))
         rows = np.array([record[: len(faces_of)] for record in records], np.int32)
         if not ((rows >= 0) & (rows < faces)).all():
-            raise ValueError(f"it refers to faces that are not among the {faces}")
+            raise ValueError(f"it refers to faces that are not among the {faces} stored ones")
         labels = np.array([record[-1] for record in records], dtype) if label else None
     return (rows[:, 0] if kind == "ranked" else rows), labels
 
@@ -159,4 +161,4 @@ def _check_count(part: tfds.core.DatasetBuilder, split: str) -> None:
         count += reader.num_records()
         reader.close()
     if count != info.num_examples:
-        raise ValueError(f"it holds {count} records, and should hold {info.num_examples}")
+        raise ValueError(f"it contains {count} records but should contain {info.num_examples}")

@@ -13,8 +13,8 @@ from blur_jax.data.untrusted import excerpt
 
 Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
 
-IMAGE_SIZES = (16, 1024)  # The least and the largest `Preprocessing.image_size`.
-CONTEXTS = (0.25, 8)  # The least and the largest `Preprocessing.context`.
+IMAGE_SIZES = (16, 1024)  # The smallest and the largest `Preprocessing.image_size`.
+CONTEXTS = (0.25, 8)  # The smallest and the largest `Preprocessing.context`.
 MIN_SIDE = 16  # In pixels; a smaller crop shows too little to judge its blur.
 MAX_ASPECT = 4  # Longer over shorter side; the central square of a longer whole picture shows too little.
 
@@ -61,8 +61,8 @@ def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple
     """Returns the square to crop from a picture of `size` (width, height), as (left, top, side) in whole pixels.
 
     Its side is `context` times the longer side of the box, at most the picture's shorter side; it is centered on the
-    box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched. A box of None is
-    the whole picture.
+    box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched. A box of None
+    means the whole picture.
 
     Raises:
         ValueError: the box is empty or leaves the picture.
@@ -116,10 +116,11 @@ def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Prepr
     if side < MIN_SIDE:
         region = "the picture" if box is None else f"the crop around the box of {box[2]} x {box[3]}"
         raise ValueError(
-            f"{region} is too small to judge: {side} pixels of {width} x {height} count, at least {MIN_SIDE} are needed"
+            f"{region} is too small to judge: only {side} pixels on a side of the {width} x {height} picture are used;"
+            f" at least {MIN_SIDE} are needed"
         )
     if box is None and max(size) > MAX_ASPECT * min(size):
         raise ValueError(
             f"the picture of {width} x {height} pixels is too long to judge as a whole: one side is more than"
-            f" {MAX_ASPECT} times the other; give the box of the face"
+            f" {MAX_ASPECT} times the other; supply the box of the face"
         )

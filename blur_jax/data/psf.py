@@ -28,7 +28,7 @@ def support(max_rms: float) -> int:
 
 
 def point_count(size: int) -> int:
-    """Returns a number of points that keeps the grain of a cloud below 1 % of the contrast at the largest width."""
+    """Returns the number of points that keeps the grain of a cloud below 1 % of the contrast at the largest width."""
     return max(256, 4 * (size // 2) ** 2)
 
 
@@ -80,7 +80,7 @@ def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
 
 
 def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
-    """Shares a `Cloud` out among pixels, at the scale that gives the requested width.
+    """Shares a `Cloud` out among pixels, at the scale that produces the requested width.
 
     Returns a PSF, float32 [size, size], `size` odd, non-negative, of sum one, whose r.m.s. radius about the central
     pixel is `rms`, in pixels, at most `size / 7 - 1`, so that the PSF fits.
@@ -150,7 +150,7 @@ def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array
 def downup_factor(rms: ArrayLike, max_rms: float) -> jax.Array:
     """Returns the factor at which `downup_operator`, averaged over phases, has this r.m.s. radius.
 
-    `rms` is in pixels, over both axes, and at most `max_rms`, which is static; 0 gives a factor that changes nothing.
+    `rms` is in pixels, over both axes, and at most `max_rms`, which is static; 0 yields a factor that changes nothing.
     """
     largest = max(1.0, math.sqrt(2) * max_rms)
     factors = np.linspace(_MIN_FACTOR, largest, 2048)

@@ -24,8 +24,8 @@ class Faces:
         images: random access to uint8 [S, S, 3].
         names: n names.
         sizes: float32 [n], shorter side of the original face in pixels.
-        groups: n blur families, events or folders; "" is no group.
-        digest: SHA-256, in hex, of the stored faces; "" of faces that were not read from a disk.
+        groups: n blur families, events or folders; "" means no group.
+        digest: SHA-256, in hex, of the stored faces; "" if the faces were not read from a disk.
     """
 
     images: Sequence[np.ndarray]
@@ -44,9 +44,9 @@ class Split:
 
     Attributes:
         faces: all faces of the data set.
-        rows: int32 [m, 2], (left, right), of pairs; [m] of ranked faces.
-        labels: of labeled pairs int8 [m], +1 the right face is blurrier, -1 the left face is, 0 a tie; of ranked faces
-            float32 [m], larger is blurrier; None of unlabeled pairs.
+        rows: int32 [m, 2], (left, right), for pairs; [m] for ranked faces.
+        labels: for labeled pairs int8 [m], +1 the right face is blurrier, -1 the left face is, 0 a tie; for ranked
+            faces float32 [m], larger is blurrier; None for unlabeled pairs.
         preprocessing: how the faces were cropped and resized.
         metadata: the builder's metadata (headline_splits, size_bins, coverage, ...).
     """
@@ -89,7 +89,7 @@ def open_split(
     seed: int = 0,
     leave_out: str | None = None,
 ) -> Split:
-    """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set of `config.data` of a run.
+    """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set that a run's `config.data` names.
 
     `count` pairs are drawn by `seed`; a larger count contains a smaller one, None takes all. Pairs with a face whose
     name contains `leave_out` are left out before the draw.
@@ -122,7 +122,7 @@ def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
 
 
 def prepared_sources(config: ml_collections.ConfigDict) -> str:
-    """Returns the `sources` of the prepared data set that `config.data` of a run means.
+    """Returns the `sources` of the prepared data set that a run's `config.data` names.
 
     Raises:
         FileNotFoundError: it is not prepared.
@@ -132,8 +132,8 @@ def prepared_sources(config: ml_collections.ConfigDict) -> str:
     folder = next(iter(prepared.find_parts(config).values()))
     if prepared.read_metadata(folder).get("partial") and not config.allow_missing:
         raise ValueError(
-            f"{folder} was prepared from partial data; accept them (--config.data.allow_missing=True), or supply the"
-            " missing files and give --config.data.manual_dir"
+            f"{folder} was prepared from partial data; allow that with --config.data.allow_missing=True, or supply the"
+            " missing files and set --config.data.manual_dir"
         )
     return folder.rpartition("-")[2]
 
@@ -155,7 +155,9 @@ def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int
     if count is None:
         return indices
     if not 1 <= count <= len(indices):
-        raise ValueError(f"config.data.labeled_count={count} must be from 1 to the {len(indices)} pairs there are")
+        raise ValueError(
+            f"config.data.labeled_count={count} must be between 1 and the number of available pairs ({len(indices)})"
+        )
     return np.random.default_rng(seed).permutation(indices)[:count]
 
 

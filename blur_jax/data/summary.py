@@ -1,4 +1,4 @@
-"""Counts the contents of a prepared data set, for the report of a run."""
+"""Counts the contents of a prepared data set, for a run's report."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from blur_jax.data import splits
 
 
 def describe_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Counts the pairs and faces of every split of `config.data` of a run.
+    """Counts the pairs and faces in every split of a run's `config.data`.
 
     Returns:
-        {"parts": [{"kind": "labeled", "unlabeled" or "ranked", "split", "pairs" (0 of ranked faces), "ties",
-        "faces": different ones}],
+        {"parts": [{"kind": "labeled", "unlabeled" or "ranked", "split", "pairs" (0 for ranked faces), "ties",
+        "faces": the number of different faces}],
         "lists": {list file: {"lines", "resolved", ...}} where the builder counted them,
-        "agreement": {"annotators", "pairs", "alpha"} of the labels; None where one person labeled them,
+        "agreement": {"annotators", "pairs", "alpha"} for the labels; None where one person labeled them,
         "headline_splits": the test splits that count}.
 
     Raises:

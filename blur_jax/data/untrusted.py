@@ -1,4 +1,4 @@
-"""Reads JSON and tables that others wrote. Damage raises ValueError; a message never holds a whole long value."""
+"""Reads JSON and tables that others wrote. Damage raises ValueError; a message never contains a whole long value."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ Fields = dict[str | None, Any]  # {column: text, or None if the row is too short
 
 
 class Place(NamedTuple):
-    """A line of a file, from 1."""
+    """A line of a file; lines count from 1."""
 
     file: str
     line: int

@@ -1,4 +1,4 @@
-"""The folders of prepared data and compiled programs, which the project can always recreate."""
+"""The folders for prepared data and compiled programs, which the project can always recreate."""
 
 import os
 
@@ -10,5 +10,5 @@ def folder() -> str:
 
 
 def default_dir() -> str:
-    """Returns the default folder of prepared data: $BLUR_JAX_DATA, or `folder`."""
+    """Returns the default folder for prepared data: $BLUR_JAX_DATA if it is set, otherwise `folder()`."""
     return os.environ.get("BLUR_JAX_DATA") or folder()

@@ -34,10 +34,10 @@ def parse_measure(text: str) -> Measure:
     column, _, better = text.partition(":")
     better = better or {True: "higher", False: "lower", None: ""}[LARGER_IS_BETTER.get(column)]
     if better not in ("lower", "higher"):
-        raise ValueError(f"--column={text}: say which way is better, --column={column}:higher or {column}:lower")
+        raise ValueError(f"--column={text}: say which direction is better, --column={column}:higher or {column}:lower")
     measure = Measure(column, better == "higher")
     if LARGER_IS_BETTER.get(column, measure.larger_is_better) != measure.larger_is_better:
-        raise ValueError(f"--column={text}: of {column}, {'lower' if better == 'higher' else 'higher'} is better")
+        raise ValueError(f"--column={text}: {'lower' if better == 'higher' else 'higher'} {column} is better")
     return measure
 
 
@@ -45,7 +45,8 @@ def read_comparisons(path: str) -> Comparisons:
     """Reads a CSV file with the columns left, right (names), similarity and mated (1 or 0, yes or no).
 
     Raises:
-        ValueError, OSError: a row holds something else, with its line; the file cannot be read.
+        ValueError: a row contains something else; the message names its line.
+        OSError: the file cannot be read.
     """
     left, right, similarity, mated = [], [], [], []
     for where, row in _rows(path, ("left", "right", "similarity", "mated")):
@@ -60,19 +61,20 @@ def read_comparisons(path: str) -> Comparisons:
 
 
 def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarray]:
-    """Reads a CSV file with the column name and those of the measures, such as `blur_jax.score` writes.
+    """Reads a CSV file, such as `blur_jax.score` writes, with the column name and a column for each measure.
 
     Returns:
         {name: [measures], larger is better; -inf where the row has no value, as for a picture that cannot be scored}.
 
     Raises:
-        ValueError, OSError: a row holds something else, with its line; the file cannot be read.
+        ValueError: a row contains something else; the message names its line.
+        OSError: the file cannot be read.
     """
     qualities = {}
     for where, row in _rows(path, ("name", *(measure.column for measure in measures))):
         name, values = row["name"] or "", np.full(len(measures), -math.inf)
         if name in qualities:
-            raise ValueError(f"{where}: {excerpt(name)} has two rows; give each picture one row")
+            raise ValueError(f"{where}: {excerpt(name)} has two rows; keep one row for each picture")
         for index, (column, larger_is_better) in enumerate(measures):
             if (row[column] or "").strip():
                 values[index] = _number(where, column, row[column]) * (1 if larger_is_better else -1)
@@ -88,10 +90,10 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
     """
     missing = sorted({*compared.left, *compared.right} - qualities.keys())
     if missing:
-        count = f"{len(missing)} of the compared pictures have none"
-        raise ValueError(f"{path}: has no row for {excerpt(missing[0])} ({count}); score these pictures too")
+        count = f"{len(missing)} compared pictures have no row"
+        raise ValueError(f"{path}: no row for {excerpt(missing[0])} ({count}); score them too")
     if not compared.mated.any():
-        raise ValueError("no mated comparison was found; mark at least one comparison with mated = 1")
+        raise ValueError("no mated comparisons were found; mark at least one comparison with mated = 1")
     rows = np.flatnonzero(compared.mated)
     return np.array([[qualities[names[row]] for row in rows] for names in (compared.left, compared.right)])
 

@@ -1,10 +1,10 @@
 """Error versus discard: the error of a comparison system without the pictures of the worst quality.
 
 As in Schlett et al., "Considerations on the Evaluation of Biometric Quality Assessment Algorithms" (arXiv 2303.13294):
-the quality of a comparison is the worse of its two pictures', comparisons are discarded from the worst quality on,
-those of equal quality together, and the curve is the false non-match rate (FNMR) of the mated comparisons that are
-left, a step function of the share of mated comparisons discarded. Two comparisons match when their similarity is at
-or above a threshold, which is fixed on all comparisons before any is discarded: here by a false match rate (FMR).
+a comparison is as good as the worse of its two pictures, comparisons are discarded from the worst quality on
+(comparisons of equal quality together), and the curve is the false non-match rate (FNMR) of the mated comparisons
+that are left, a step function of the share of mated comparisons discarded. Two pictures match when their similarity is
+at or above a threshold, which is fixed on all comparisons before any is discarded: here by a false match rate (FMR).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DiscardCurve:
-    """The curve of one measure of quality."""
+    """The curve for one measure of quality."""
 
     discarded: np.ndarray  # float64 [k], shares of the mated comparisons, increasing from 0, below 1.
     fnmr: np.ndarray  # float64 [k], the FNMR of the rest from there up to the next share.
@@ -39,38 +39,40 @@ class DiscardCurve:
         return self.area(limit) - self.best_area(limit)
 
     def relative(self, limit: float) -> float:
-        """Returns `excess` over that of discarding at random: 0 is the best, 1 no use; nan without errors."""
-        at_random = self.fnmr[0] * limit - self.best_area(limit)  # It does not change the FNMR.
+        """Returns `excess` divided by that of random discarding: 0 is best, 1 is no better; nan without errors."""
+        at_random = self.fnmr[0] * limit - self.best_area(limit)  # Random discarding does not change the FNMR.
         return self.excess(limit) / at_random if at_random > 0 else math.nan
 
 
 def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> DiscardCurve:
-    """Computes a curve of m mated comparisons; raises ValueError without any.
+    """Computes the curve for m mated comparisons; raises ValueError without any.
 
     Args:
         left: [m] quality of the first picture, larger is better; -inf is discarded first.
-        right: [m] of the second.
+        right: [m] quality of the second picture.
         errors: bool [m], which comparisons do not match.
     """
     if not len(errors):
-        raise ValueError("no mated comparison was found; give at least one")
+        raise ValueError("no mated comparisons were found; at least one is needed")
     quality, level = np.unique(np.minimum(left, right), return_inverse=True)
     count = np.bincount(level, minlength=len(quality))
     wrong = np.bincount(level, weights=errors, minlength=len(quality))
-    left_over = np.cumsum(count[::-1])[::-1]  # Those of each level of quality or better.
+    left_over = np.cumsum(count[::-1])[::-1]  # The number of comparisons at each level of quality or better.
     return DiscardCurve(1.0 - left_over / len(errors), np.cumsum(wrong[::-1])[::-1] / left_over)
 
 
 def match_threshold(non_mated: np.ndarray, fmr: float) -> float:
-    """Returns the lowest threshold at or above which at most a share of `fmr` of similarities [n] lies.
+    """Returns the lowest threshold that at most a share `fmr` of the similarities [n] reach.
 
-    Raises ValueError if too few non-mated comparisons are given to measure such a rate.
+    Raises ValueError if the non-mated comparisons are too few to measure such a rate.
     """
     if not 0 < fmr < 1:
         raise ValueError(f"fmr must lie between 0 and 1, not {fmr:g}")
     needed = math.ceil(round(1 / fmr, 6))
     if len(non_mated) < needed:
-        few = f"{len(non_mated):,} non-mated comparisons cannot show an FMR of {fmr:g}"
-        raise ValueError(f"{few}: that takes {needed:,} or more, or a higher --fmr")
+        raise ValueError(
+            f"{len(non_mated):,} non-mated comparisons are too few to measure an FMR of {fmr:g}; supply at least"
+            f" {needed:,}, or raise --fmr"
+        )
     descending = np.sort(np.asarray(non_mated, np.float64))[::-1]
     return float(np.nextafter(descending[math.floor(round(fmr * len(descending), 6))], np.inf))

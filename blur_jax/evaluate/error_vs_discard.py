@@ -2,7 +2,8 @@
 
     python -m blur_jax.evaluate.error_vs_discard --comparisons=comparisons.csv --scores=scores.csv --output=edc.csv
 
-The first has left,right,similarity,mated; the second name and the columns to judge by. See docs/thresholds.md.
+The first table has left,right,similarity,mated; the second has name and the columns to judge by. See
+docs/thresholds.md.
 """
 
 import argparse
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--comparisons", required=True, metavar="CSV", help="left,right,similarity,mated (1 or 0)")
     parser.add_argument("--scores", required=True, metavar="CSV", help="name and scores, as blur_jax.score writes them")
     parser.add_argument("--fmr", type=float, default=0.001, help="false match rate that fixes the threshold [0.001]")
-    column = "column to judge by, repeatable; for another system's, NAME:higher or NAME:lower is better [sharpness]"
+    column = "column to judge by, repeatable; for another system's, NAME:higher or NAME:lower (is better) [sharpness]"
     parser.add_argument("--column", action="append", metavar="NAME", help=column)
     parser.add_argument("--limit", type=float, default=0.2, help="largest share that the area covers [0.2]")
     parser.add_argument("--output", metavar="CSV", help="write the curves here: column,discarded,fnmr")
@@ -51,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for column, curve in curves.items():
         print(
             f"{column}: partial area {curve.excess(limit):.6f} up to {limit:g} discarded, {curve.relative(limit):.3f}"
-            f" times that of discarding at random (0 is best); FNMR {curve.at(limit):.4f} with {limit:g} discarded"
+            f" times that of random discarding (0 is best); FNMR {curve.at(limit):.4f} with {limit:g} discarded"
         )
     if arguments.output:
         rows = [

@@ -27,21 +27,21 @@ SCORES_FILE = "scores.csv"
 PAIRS_FILE = "validation_pairs.csv"
 REPORT_FILE = "report.html"
 _VALIDATION = "validation"
-_DECIMALS = 6  # Of the metrics, more than their intervals support.
+_DECIMALS = 6  # Of the metrics; more than their intervals support.
 Scored = dict[str, tuple[splits.Split, np.ndarray]]
 
 
 def score_splits(config: ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
-    """Returns the best checkpoint of a run and the scores of every ranked split; arguments and errors as `evaluate`."""
+    """Returns a run's best checkpoint and the scores of every ranked split; arguments and errors as in `evaluate`."""
     saved = distributed.everywhere(checkpoints.find, workdir)
     return saved, score_data(config, Scorer(saved), ("ranked",))
 
 
 def score_data(config: ConfigDict, scorer: Scorer, kinds: Iterable[str] = ("ranked", "labeled")) -> Scored:
-    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, or one of the kinds.
+    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, or only one of these.
 
     Returns:
-        {split: (the opened split, float32 [n], scores of its ranked faces or of those of `splits.used_faces`)}.
+        {split: (the opened split, float32 [n], scores of its ranked faces or of `splits.used_faces`)}.
 
     Raises:
         FileNotFoundError: the data are not prepared.
@@ -92,12 +92,12 @@ def evaluate(
     Args:
         config: the config of the run; only `data`, `evaluation` and `seed` are used.
         workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
-        output: the folder to write to, created if missing; None takes the run directory.
+        output: the folder to write to, created if missing; None means the run directory.
         saved: the checkpoint; None finds it in `workdir`.
 
     Returns:
-        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy", "sources" of the data; "splits",
-        `grouped_metrics` of each; and "validation", `labeled_pairs.pair_metrics`, None without such pairs.
+        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy"; "sources", the hash of the data;
+        "splits", `grouped_metrics` for each; and "validation", `labeled_pairs.pair_metrics`, None without such pairs.
 
     Raises:
         checkpoints.CheckpointError: the run has no usable checkpoint.
@@ -111,12 +111,12 @@ def evaluate(
 
 
 def results_folder(workdir: str, output: str | None = None) -> epath.Path:
-    """Returns the folder of the results: `output`, or the run directory, which is above the folder of a checkpoint."""
+    """Returns the folder for the results: `output`, or the run directory, which is above the folder of a checkpoint."""
     return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
 
 
 def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:
-    """Returns the paths of the results of `evaluate`, and its headline metrics; arguments are those of `evaluate`."""
+    """Returns the paths of the results of `evaluate`, and its headline metrics; arguments are as in `evaluate`."""
     folder = results_folder(workdir, output)
     files = {"report": REPORT_FILE} | ({"scores": SCORES_FILE} if results["splits"] else {}) | {"pairs": PAIRS_FILE}
     lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
@@ -183,9 +183,9 @@ def _evaluation(config: ConfigDict, name: str, split: splits.Split, scores: np.n
 def grouped_metrics(
     scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
 ) -> dict[str, Any]:
-    """Returns the metrics of a split of n faces and, under "groups", of each group; "" belongs to no group.
+    """Returns the metrics for a split of n faces and, under "groups", for each group; "" belongs to no group.
 
-    Arguments and `options` are those of `bootstrap.rank_metrics`.
+    Arguments and `options` are as in `bootstrap.rank_metrics`.
     """
     summary = bootstrap.rank_metrics(scores, ranks, sizes, **options)
     names, summary["groups"] = sorted(set(groups) - {""}), {}
@@ -199,7 +199,7 @@ def grouped_metrics(
 
 
 def scores_csv(scored: Scored) -> str:
-    """Returns a row for each face; float32 in the fewest digits that are read back as the same number."""
+    """Returns a row for each face; float32 values have the fewest digits that are read back as the same number."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():
         for row, rank, score in zip(split.rows, np.asarray(split.labels), scores):

@@ -25,10 +25,10 @@ class ScoredPictures:
     """The n pictures of a user that were scored."""
 
     names: list[str]  # Paths.
-    boxes: list[Box | None]  # (x, y, width, height), None for a whole picture.
+    boxes: list[Box | None]  # (x, y, width, height); None means the whole picture.
     images: np.ndarray  # uint8 [n, S, S, 3], as the network sees them.
     blur: np.ndarray  # float32 [n], in [0, 1], larger is blurrier.
-    failed: dict[str, str]  # {path: the reason why it was not scored} of the others.
+    failed: dict[str, str]  # {path: the reason why it was not scored} for the other pictures.
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
@@ -61,7 +61,10 @@ def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | No
 
 
 def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> ScoredPictures:
-    """Scores the first `most` pictures of a folder (or any PATH of `python -m blur_jax.score`); None has none."""
+    """Scores the first `most` pictures of a folder (or any PATH for `python -m blur_jax.score`).
+
+    It scores nothing if `path` is None.
+    """
     results = list(scorer.score_each(itertools.islice(Inputs([path]), most) if path else []))
     failed = {picture.name: scored.error for picture, scored in results if scored.error is not None}
     good = [(*picture, scorer.prepare(*picture), scored.blur) for picture, scored in results if scored.error is None]
@@ -74,10 +77,10 @@ def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> Scored
 def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
     """Returns a table of pictures, sharpest first, with all columns of their scores, and the failures.
 
-    `keep_below` is a threshold; None takes that of the run. `most` limits the rows of either kind.
+    `keep_below` is a threshold; None takes the run's own. `most` limits the rows of either kind.
     """
     if not pictures.names and not pictures.failed:
-        return "No picture was given."
+        return "There are no pictures to show."
     columns = _columns(scorer, pictures.blur, keep_below)
     lines = ["  ".join([*(_cell(name, name) for name in columns), "name"])]
     for index in np.argsort(pictures.blur, kind="stable")[:most]:
@@ -90,7 +93,7 @@ def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | Non
 
 
 def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict[str, np.ndarray]:
-    """Returns `Scorer.columns`, without "keep" if the threshold of the run is for another of its checkpoints."""
+    """Returns `Scorer.columns`, without "keep" if the run's threshold is for another of its checkpoints."""
     try:
         return scorer.columns(blur, keep_below=keep_below)
     except ValueError:
@@ -116,10 +119,11 @@ def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = N
 def compare(
     first: Scorer, second: Scorer, names: tuple[str, str], pictures: ScoredPictures, splits: Sequence[Evaluation]
 ) -> tuple[str, list[figures.Figure]]:
-    """Compares two checkpoints, `first` that of `pictures` and `splits`, on the same pictures.
+    """Compares two checkpoints on the same pictures; `pictures` and `splits` have the scores of `first`.
 
-    They are the user's, if there are two or more, else the test faces, if both scorers prepare pictures in one way.
-    Returns (a text; a figure of the scores and, if both checkpoints are calibrated, one of the percentiles).
+    These are the user's pictures if there are at least two, or else the test faces if both scorers prepare pictures in
+    the same way.
+    Returns (a text; a figure of the scores and, if both checkpoints are calibrated, a figure of the percentiles).
     """
     if len(pictures.names) > 1:
         others = [scored for _, scored in second.score_each(zip(pictures.names, pictures.boxes))]
@@ -129,7 +133,8 @@ def compare(
         scores = [(split.scores, second.score_images(split.images)) for split in splits]
         blur = tuple(map(np.concatenate, zip(*scores)))
     else:
-        return "Nothing to compare on was found: give two pictures, or prepare the data of the first run.", []
+        missing = "There are no pictures to compare the checkpoints on"
+        return f"{missing}: supply at least two, or prepare the first run's data.", []
     columns = [calibration.to_columns(scores, scorer.calibration) for scores, scorer in zip(blur, (first, second))]
     lines, drawn = [], []
     for column in ("blur", "blur_percentile"):

@@ -1,4 +1,4 @@
-"""Maps of the parts of a picture that make its score: each part is sharpened in turn, and the picture scored again.
+"""Maps of the parts of a picture that produce its score: each part is sharpened in turn and the picture is rescored.
 
 The usual gray patch would bring edges of its own, which a scorer of blur takes for detail. So a part is sharpened under
 a soft window and the rest left alone: where that lowers the score most, the scorer saw blur; where it raises it, the
@@ -14,7 +14,7 @@ from blur_jax.metrics.calibration import logit
 
 
 def occlusion_maps(score: Callable[[np.ndarray], np.ndarray], images: np.ndarray, *, cells: int = 8) -> np.ndarray:
-    """Returns the blur that each part adds to its image: the logit of the score less that with the part sharpened.
+    """Returns the blur that each part adds to its image: the score's logit minus the logit with the part sharpened.
 
     Args:
         score: from uint8 [m, S, S, 3] to float [m] in [0, 1], larger is blurrier, such as `Scorer.score_images`.

@@ -18,13 +18,13 @@ def merge(
     *,
     chosen: bool = False,
 ) -> ml_collections.ConfigDict:
-    """Returns the run's config with other `data` and `evaluation`; `data.sources` is None where the data may be others.
+    """Returns the run's config with other `data` and `evaluation`; `data.sources` is None if the data may differ.
 
     Args:
         run: its config, as its checkpoint records it.
         given: the fields set on the command line, such as {"data.manual_dir": "PHOTOS"}.
         settings: the config of the command line.
-        chosen: whether a config file was named; its data replace the run's where it names another data set.
+        chosen: whether a config file was named; its data replace the run's if it names another data set.
 
     Raises ValueError if a field of another group differs from the run's, or a number is out of its range.
     """
@@ -53,14 +53,16 @@ def merge(
 
 
 def check_output(run: ml_collections.ConfigDict, data: ml_collections.ConfigDict, output: str | None) -> None:
-    """Raises ValueError where results on other `data` would replace those of the `run`, whose `data` fields are given.
+    """Raises ValueError if results on other `data` would replace the results on `run`, the run's own `data` fields.
 
-    With `sources` None, only the name of the data is known. `output` None is the run directory.
+    If `sources` is None, only the name of the data is known. An `output` of None means the run directory.
     """
     sources = {run.sources, data.sources} - {None}
     if output is None and (run.name != data.name or len(sources) > 1):
-        other = data.name if run.name != data.name else f"{data.name} of other lists or pictures"
-        raise ValueError(f"the run was evaluated on other data than {other}; give another folder with --output=DIR")
+        other = data.name if run.name != data.name else f"{data.name} from other lists or pictures"
+        raise ValueError(
+            f"results on {other} would replace those of the run's own data; choose another folder with --output=DIR"
+        )
 
 
 def _get(fields: Any, name: str) -> Any:

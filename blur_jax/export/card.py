@@ -1,4 +1,4 @@
-"""The model card beside an exported file: YAML front matter and Markdown, the README.md of Hugging Face."""
+"""The model card beside an exported file: YAML front matter and Markdown, a README.md for Hugging Face."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ columns = jax.jit(graph.columns)(images)
 _BODY = """# Blur scorer
 
 Scores how blurred a picture of a face (or of another object, if it was trained on such pictures) is. `{file}` was
-exported by blur_jax {version}, an implementation of the idea of
+exported by blur_jax {version}, an implementation of the idea in
 [Semi-supervised Ranking for Object Image Blur Assessment](https://arxiv.org/abs/2207.06085), from step {step} of a run
 on `{data}`; checkpoint `{fingerprint}`.
 
@@ -68,7 +68,7 @@ on its image alone.
 
 ## Crop and resize
 
-{protocol} Another crop or filter gives other scores.
+{protocol} A different crop or filter changes the scores.
 
 ## Calibration and threshold
 
@@ -95,11 +95,11 @@ about people. Scores of different checkpoints cannot be compared; percentiles in
 {license}
 """
 
-Results = list[tuple[str, str, str, Interval]]  # (split, " of matched size" or "", metric, its interval)
+Results = list[tuple[str, str, str, Interval]]  # (split, " with matched sizes" or "", metric, its interval)
 
 
 def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
-    """Returns the card of a file from its metadata and, if it describes this checkpoint, the run's metrics.json."""
+    """Returns a file's card from its metadata and, if it describes this checkpoint, the run's metrics.json."""
     protocol, results = described["preprocessing"], _results(metrics)
     fields = {"file": file, "size": protocol["image_size"], "context": protocol["context"]}
     body = _BODY.format(
@@ -148,7 +148,7 @@ def _results(metrics: dict[str, Any] | None) -> Results:
     """Returns the metrics that a card quotes, preferably the fairer ones within bins of face size."""
     results = []
     for split, values in (metrics or {}).get("splits", {}).items():
-        matched = " of matched size" if "size_matched" in values else ""
+        matched = " with matched sizes" if "size_matched" in values else ""
         values = values["size_matched"] if matched else values
         known = [name for name in _METRICS if isinstance(values.get(name), dict)]
         results += [(split, matched, name, values[name]) for name in known if values[name]["value"] is not None]

@@ -38,7 +38,7 @@ class Format:
     """How to write and read a format of exports."""
 
     ending: str
-    packages: tuple[str, ...]  # Of the extra `export`.
+    packages: tuple[str, ...]  # From the extra `export`.
     build: Callable[[Graph, Metadata], bytes]
     open: Callable[[str | os.PathLike], Runner]
     read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None: it is in a file beside the export.
@@ -73,7 +73,7 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the reports of jax2onnx, such as of layers of other libraries that it cannot load."""
+    """Hides what jax2onnx reports, such as layers from other libraries that it cannot load."""
     loggers = [logging.getLogger(name) for name in ("jax2onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

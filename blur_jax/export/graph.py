@@ -17,7 +17,7 @@ from blur_jax.runs import inference
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """The function of a checkpoint from images to columns, in float32 whatever dtype the run computes in."""
+    """A checkpoint's function from images to columns, in float32 whatever dtype the run computes in."""
 
     network: models.Network
     params: models.Params
@@ -48,12 +48,12 @@ class Graph:
         return dataclasses.replace(self, network=self.network.clone(backbone=backbone))
 
     def input_shape(self, batch: Any) -> jax.ShapeDtypeStruct:
-        """Returns the shape and dtype of the images, for a batch dimension that may be symbolic."""
+        """Returns the shape and dtype of the images; the batch dimension may be symbolic."""
         return jax.ShapeDtypeStruct((batch, self.image_size, self.image_size, 3), jnp.uint8)
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """Pools [b, h, w, c] as ResNet does, 3 x 3 with strides of 2 and SAME padding, as the maximum of shifted maps.
+    """Max-pools [b, h, w, c] as ResNet does (3 x 3, stride 2, SAME padding), as a maximum over shifted maps.
 
     At the edge of the map a place counts twice, which does not change a maximum.
     """

@@ -18,8 +18,8 @@ COLUMNS = {
     "p_blurrier_than_anchor": ([0, 1], "blurrier; the probability that people call it blurrier than the anchor"),
 }
 PROTOCOL = (
-    "Turn the picture upright by its EXIF orientation. Convert it to 8-bit RGB: transparent parts over white,"
-    " 16-bit values by their high byte, color profiles not applied. Cut out a square: its side is {context:g} times the"
+    "Rotate the picture upright according to its EXIF orientation. Convert it to 8-bit RGB: transparent parts over"
+    " white, the high byte of 16-bit values, no color profile. Cut out a square: its side is {context:g} times the"
     " longer side of the face box (without a box, of the picture), at most the shorter side of the picture; centered on"
     " the box, then shifted into the picture. Resize the square to {size} x {size} by an antialiased bicubic filter"
     " (a = -0.5, its support grows with the reduction), as Pillow's BICUBIC does. Squares of less than {least} pixels,"
@@ -30,7 +30,7 @@ PROTOCOL = (
 def describe(
     saved: Checkpoint, *, outputs: list[str], fingerprint: str, threshold: Threshold | None, license_id: str
 ) -> dict[str, Any]:
-    """Returns the metadata of an export, {key: JSON value}; `license_id` is one of Hugging Face, such as "other"."""
+    """Returns the metadata of an export, {key: JSON value}; `license_id` is a Hugging Face ID, such as "other"."""
     protocol, calibration = saved.preprocessing, saved.calibration
     size = protocol.image_size
     return {

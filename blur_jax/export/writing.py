@@ -1,4 +1,4 @@
-"""Writes an exported file, its model card and its metadata, once the file gives the scores of the run."""
+"""Writes an exported file, its model card and its metadata, once the file returns the same scores as the run."""
 
 import json
 import os
@@ -35,10 +35,10 @@ def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
     if file.suffix != ending:
         raise ValueError(f"--output={output} must end in {ending} for --format={format}")
     if not file.parent.is_dir():
-        raise ValueError(f"--output={output}: the folder {file.parent} does not exist; make it first")
+        raise ValueError(f"--output={output}: the folder {file.parent} does not exist; create it first")
     existing = [path for path in paths(output, format) if path.exists()]
     if existing and not overwrite:
-        raise ValueError(f"{existing[0]} exists already; give another --output, or --overwrite to replace it")
+        raise ValueError(f"{existing[0]} exists already; use another --output, or pass --overwrite to replace it")
     formats.check_installed(format)
 
 
@@ -53,7 +53,7 @@ def write(
 ) -> float:
     """Writes an export, the file last and whole, and returns its difference: see `largest_difference`.
 
-    `score`, from uint8 [n, S, S, 3] to float32 [n], gives the scores of the run, and `described` the metadata. See
+    `score`, from uint8 [n, S, S, 3] to float32 [n], returns the run's scores; `described` is the metadata. See
     `card.text` for `metrics`. Raises ValueError, and writes nothing, if the file differs from the run.
     """
     file, *beside = paths(output, format)
@@ -77,7 +77,7 @@ def write(
                 f" {TOLERANCE:g}; nothing was written"
             )
         if chosen.read_metadata and chosen.read_metadata(temporary) != texts:
-            raise ValueError(f"the {format} file does not give back its metadata; nothing was written")
+            raise ValueError(f"the {format} file does not return its metadata; nothing was written")
         written = card.text(described, file=file.name, format=format, metrics=metrics)
         plain = {metadata.PREFIX + key: value for key, value in described.items()}
         for path, content in zip(beside, [written, json.dumps(plain, indent=2) + "\n"]):
@@ -100,7 +100,7 @@ def largest_difference(
 ) -> float:
     """Runs a file on random images and returns its largest difference from `score`, as a share of a column's range.
 
-    `score` and `calibration` are those of the run. Raises ValueError for other columns, shapes or dtypes.
+    `score` and `calibration` belong to the run. Raises ValueError for other columns, shapes or dtypes.
     """
     images, differences = sample_images(image_size), []
     for count in BATCHES:
@@ -108,10 +108,10 @@ def largest_difference(
         # The other columns are compared at the file's own blur, because a percentile may be arbitrarily steep.
         wanted = to_columns(np.asarray(columns["blur"]), calibration) | {"blur": score(images[:count])}
         if set(columns) != set(wanted):
-            raise ValueError(f"the file gives the columns {list(columns)} instead of {list(wanted)}")
+            raise ValueError(f"the file returns the columns {list(columns)} instead of {list(wanted)}")
         for name, column in columns.items():
             if column.shape != (count,) or column.dtype != np.float32:
-                raise ValueError(f"the file gives {name} as {column.dtype} {list(column.shape)} for {count} images")
+                raise ValueError(f"the file returns {name} as {column.dtype} {list(column.shape)} for {count} images")
             (low, high), _ = metadata.COLUMNS[name]
             differences.append(np.abs(column - wanted[name]).max() / (high - low))
     return float(np.max(differences))  # NaN if any difference is NaN.

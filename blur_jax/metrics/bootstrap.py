@@ -29,15 +29,15 @@ def headline(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Computes the size-matched metrics of one scorer on one split, and those of each resample.
+    """Computes the size-matched metrics of one scorer on one split, and on each resample of it.
 
     Args:
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
-        sizes: [n] shorter side of the original face in pixels; None takes all as equal.
-        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges give plain metrics.
+        sizes: [n] shorter side of the original face in pixels; None means that all are equal.
+        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges mean plain metrics.
         resamples: number of bootstrap resamples, at least 1.
-        seed: of the resampling: the same for scorers that are compared, another for another split.
+        seed: seed for the resampling: the same for scorers that are compared, different for different splits.
 
     Returns:
         {"auc", "pairwise_accuracy", "spearman", "kendall", "auc_matched_size": float64 [1 + resamples]}, see
@@ -57,10 +57,10 @@ def headlines(
     size_bins: Bins = None,
     resamples: int = 1000,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns `headline` of every split {split: (scores, ranks, sizes)} and, under "mean", of the mean over splits.
+    """Returns `headline` for every split {split: (scores, ranks, sizes)} and, under "mean", for the mean over splits.
 
-    The seed of a split is its place: give scorers that are compared the same splits in the same order. `mean_of` are
-    the splits to average; None or an empty list takes all. Other arguments are those of `headline`.
+    A split's place is its seed: scorers that are compared need the same splits in the same order. `mean_of` lists the
+    splits to average; None or an empty list means all. `headline` explains the other arguments.
     """
     resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
@@ -73,7 +73,7 @@ def headlines(
 def interval(values: np.ndarray) -> Interval:
     """Returns a metric [1 + resamples] with its 95% percentile interval, None where undefined, ready for JSON.
 
-    Resamples in which the metric is undefined (for instance all of one rank) are left out of the interval.
+    Resamples in which the metric is undefined (for instance all faces have one rank) are left out of the interval.
     """
     defined = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
@@ -95,18 +95,18 @@ def rank_metrics(
 
     The percentile bootstrap draws examples (faces), not pairs, with replacement: pairs that share a face are not
     independent. A face drawn twice ties with its own copy, which is not a pair. Memory is of order n * (n + resamples).
-    Arguments and errors are those of `headline`, and `clear`, the rank of the clear level; None is the lowest of
-    `ranks`. For a part of a split, give the split's lowest.
+    Arguments and errors are as in `headline`; `clear` is the rank of the clear level, and None means the lowest of
+    `ranks`. For a part of a split, pass the split's lowest rank.
 
     Returns:
         {"examples": n, "pairs": number of pairs that differ in rank,
         "auc", "pairwise_accuracy", "spearman", "kendall": `Interval`,
-        "auc_between": {"0-1": `Interval`, ...}, of every two levels of rank; empty where there are more than 5,
+        "auc_between": {"0-1": `Interval`, ...}, for every two levels of rank; empty if there are more than 5,
         "pairwise_accuracy_by_gap": {"1": {"pairs": number, **`Interval`}, ...}, see `rank_statistics.by_gap`};
-        and where the faces fall into more than one bin of size
-        {"size_matched": {name: `Interval`}, of all that `headline` returns,
-        "size_alone": the same of a scorer that knows nothing but size: the match leaves this much over,
-        "by_size": {"32-40": {"examples": faces, "blurred": those above the clear level, **{name: `Interval`}}, ...}}.
+        and, if the faces fall into more than one bin of size,
+        {"size_matched": {name: `Interval`}, for all metrics that `headline` returns,
+        "size_alone": the same for a scorer that knows only size: what size still tells within the bins,
+        "by_size": {"32-40": {"examples": faces, "blurred": faces above the clear level, **{name: `Interval`}}, ...}}.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     counts = _draws(len(scores), resamples, seed)

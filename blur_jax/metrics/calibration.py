@@ -2,7 +2,7 @@
 
 A checkpoint carries a `Calibration`, fitted to the run's validation data. Blur is in [0, 1], larger is blurrier;
 sharpness is in [0, 100], larger is better, as ISO/IEC 29794-1 reports the components of quality. `to_columns` is plain
-arithmetic on arrays, so an exported graph holds the same formulas.
+arithmetic on arrays, so an exported graph contains the same formulas.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Calibration:
 
     @property
     def median(self) -> float:
-        """The score of the middle of the reference: the default anchor."""
+        """The score in the middle of the reference: the default anchor."""
         return self.quantiles[PERCENTILES // 2]
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,17 +64,17 @@ class Calibration:
             quantiles, interval = tuple(fields["quantiles"]), interval and tuple(interval)
             return cls(fields["reference"], quantiles, fields["scale"], interval, fields["pairs"])
         except TypeError as error:
-            raise ValueError(f"a calibration must hold numbers ({error})") from error
+            raise ValueError(f"the fields of a calibration must be numbers ({error})") from error
 
 
 def to_columns(
     blur: Any, calibration: Calibration | None, *, anchor: float | None = None, xp: ModuleType = np
 ) -> dict[str, Any]:
-    """Returns the columns that every output reports of scores, float [n] in [0, 1], in this order.
+    """Returns the columns that every output reports for scores, float [n] in [0, 1], in this order.
 
     "blur", unchanged; "sharpness" in [0, 100]; "blur_percentile" in [0, 100], the share of the reference that is
-    sharper; "p_blurrier_than_anchor" in [0, 1]. The last two only where the calibration allows. `anchor` is a score;
-    None takes the median of the reference. `xp` is `numpy` or `jax.numpy`.
+    sharper; "p_blurrier_than_anchor" in [0, 1]. The last two exist only if the calibration allows them. `anchor` is a
+    score; None means the median of the reference. `xp` is `numpy` or `jax.numpy`.
     """
     columns = {"blur": blur, "sharpness": sharpness(blur)}
     if calibration is not None:

@@ -1,10 +1,10 @@
 """Fits a `Calibration` to the scores of a reference set and of labeled pairs.
 
-The scale k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) is that of Bradley and
-Terry (1952), fitted by maximum likelihood. As in Platt (1999), the targets are moved a little away from 0 and 1, so
-that pairs which are all in order do not fit an infinite scale. Pairs that share a face err together (one wrong label,
-twenty wrong pairs), and the scale is for new faces: so pairs are weighted such that no face counts more than once, and
-the interval resamples faces.
+The scale k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) comes from Bradley
+and Terry (1952) and is fitted by maximum likelihood. As in Platt (1999), the targets are moved a little away from 0
+and 1, so that pairs which are all in order do not fit an infinite scale. Pairs that share a face err together (one
+wrong label, twenty wrong pairs), and the scale is for new faces: so pairs are weighted such that no face counts more
+than once, and the interval resamples faces.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def fit(
 
     Args:
         reference: name of the reference set.
-        reference_scores: [n] scores of it, in [0, 1], n above 0.
+        reference_scores: [n] scores of the reference set, in [0, 1], n above 0.
         scores: [faces] scores of the faces in the pairs.
         pairs: int [m, 2], places (left, right) in `scores`.
         order: [m], +1 the right one was called blurrier, -1 the left, 0 neither.
@@ -43,14 +43,14 @@ def fit(
 
 
 def face_weights(pairs: np.ndarray) -> np.ndarray:
-    """Returns weights [m] of pairs, int [m, 2] of faces: one over the number of pairs of the pair's busier face."""
+    """Returns weights [m] for pairs, int [m, 2] of faces: one over the number of pairs with the pair's busier face."""
     return 1.0 / np.bincount(pairs.ravel())[pairs].max(axis=1)
 
 
 def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndarray | None = None) -> float | None:
     """Returns the most likely scale, below 0 where most pairs are in the wrong order; None if all differences are 0.
 
-    `logit_differences` [m] are the logit of the right score less that of the left; `order` is that of `fit`, 0 counts
+    `logit_differences` [m] are the right score's logit minus the left score's logit; `order` is as in `fit`, 0 counts
     as half of either; `weights` [m] are 0 or more, None weights all pairs equally.
     """
     differences, count = np.asarray(logit_differences, np.float64), len(order)

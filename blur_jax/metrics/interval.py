@@ -1,4 +1,4 @@
-"""A metric with its 95% interval, as metrics.json holds it, and as people read it."""
+"""A metric with its 95% interval, as metrics.json stores it, and as people read it."""
 
 from typing import TypedDict
 

@@ -40,8 +40,8 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
     """Computes how well scores order labeled pairs, ready for JSON; for the arguments see `LabeledPairs`.
 
     Returns:
-        {"pairs": those with an order, "ties": those without, "faces": different faces in them, "pairwise_accuracy":
-        `Interval`, the share of pairs with an order that the scores put into it, equal scores counting one half;
+        {"pairs": pairs with an order, "ties": pairs without one, "faces": different faces in them, "pairwise_accuracy":
+        `Interval`, the share of ordered pairs that the scores put in that order, equal scores counting one half;
         undefined where no pair has an order}.
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
@@ -58,13 +58,13 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
 def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
     """Returns a 95% interval of the share of `right`, float [m] in [0, 1]: Jeffreys' interval, honest for few pairs.
 
-    Pairs int [m, 2] that share a face go wrong together, so they count as fewer: as many independent pairs as would
-    have a share of the variance found by adding up the errors face by face (Aronow, Samii and Assenova, 2015). A
+    Pairs int [m, 2] that share a face go wrong together, so they count as fewer: as many independent pairs as
+    would have the variance found by adding up the errors face by face (Aronow, Samii and Assenova, 2015). A
     bootstrap of few pairs that are all right would claim to be certain.
     """
     errors = right - right.mean()
     apart = np.sum(errors**2)
-    # The square of each face's sum holds the products of all pairs at that face; a pair's own is in it twice.
+    # The square of each face's sum contains the products of all pairs at that face; a pair's own is in it twice.
     together = np.sum(np.bincount(pairs.ravel(), np.repeat(errors, 2)) ** 2) - apart
     count = len(right) * min(1.0, apart / together) if apart > 0 and together > 0 else len(right)
     hits = count * right.mean()

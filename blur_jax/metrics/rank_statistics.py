@@ -60,7 +60,7 @@ def spearman(scores: ArrayLike, ranks: ArrayLike) -> float:
 
 
 def kendall(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Kendall's rank correlation (KRCC): tau-b, which allows for ties. Otherwise as `spearman`."""
+    """Returns Kendall's rank correlation (KRCC): tau-b, which allows for ties. It is otherwise like `spearman`."""
     return _once(scores, ranks)["kendall"]
 
 
@@ -70,7 +70,7 @@ def _once(scores: ArrayLike, ranks: ArrayLike) -> dict[str, float]:
 
 
 def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None) -> tuple[Array, Array, Array]:
-    """Returns the inputs as arrays [n], sizes all 0 where None; raises ValueError if one is not finite numbers [n]."""
+    """Returns the inputs as arrays [n], sizes of 0 for None; raises ValueError if one is not finite numbers [n]."""
     scores, ranks = np.asarray(scores), np.asarray(ranks)
     sizes = np.zeros(len(np.atleast_1d(scores))) if sizes is None else np.asarray(sizes)
     for name, array in (("scores", scores), ("ranks", ranks), ("sizes", sizes)):
@@ -95,16 +95,16 @@ def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None)
 def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
     """Returns whether scores [m] of left and right faces agree with `order`: float [m], 1 yes, 0 no, 0.5 equal scores.
 
-    The order is +1 where the right face is truly the blurrier, -1 where the left is; [m], or one for all pairs.
+    The order is +1 if the right face is truly blurrier, -1 if the left face is; [m], or one for all pairs.
     """
     return 0.5 + 0.5 * np.sign((right - left) * order)
 
 
 def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None) -> dict[str, Array]:
-    """Returns {name: float64 [resamples]} of `NAMES`, nan where undefined.
+    """Returns {name: float64 [resamples]} for `NAMES`, nan where undefined.
 
-    Here and below, `counts` [resamples, n] is how often each of n faces counts; `clear` is the rank of the clear level,
-    None the lowest.
+    Here and below, `counts` [resamples, n] is how often each of n faces counts; `clear` is the rank of the clear level;
+    None means the lowest rank.
     """
     blurred = ranks > (ranks.min() if clear is None else clear)
     concordance, pairs = _compare(scores, lambda columns: _signs(ranks, columns), counts)
@@ -123,10 +123,10 @@ def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None
 def by_size(
     scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None, size_bins: Bins = None
 ) -> dict[str, tuple[Array, Array, dict[str, Array]]]:
-    """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} of the bins that hold any face.
+    """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} for the bins with any face.
 
-    `size_bins` are increasing edges in pixels: a bin below the first, one from each edge up to but without the next,
-    and one from the last edge on. None or no edges make one bin of all faces. Raises ValueError where they decrease.
+    `size_bins` are increasing edges in pixels: a bin below the first, one from each edge up to but not including the
+    next, and one from the last edge on. None or no edges mean one bin. Raises ValueError if they decrease.
     """
     clear = ranks.min() if clear is None else clear
     edges = (0, *(size_bins or ()), math.inf)
@@ -148,7 +148,7 @@ def size_matched(
 ) -> dict[str, Array]:
     """Returns {name: float64 [resamples]}: means of `by_size` over the bins where a metric is defined.
 
-    The weight of a bin is its number of blurred faces, above the clear level. One bin gives the plain metrics.
+    The weight of a bin is its number of blurred faces, above the clear level. With one bin, they are plain metrics.
     """
     _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear, size_bins).values())
     matched = {}
@@ -161,7 +161,7 @@ def size_matched(
 
 
 def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None) -> Array:
-    """Returns the AUC [resamples] over the pairs of matched size: the faces differ by at most a tenth in size."""
+    """Returns the AUC [resamples] over pairs with matched sizes: the faces differ by at most a tenth in size."""
     blurred = ranks > (ranks.min() if clear is None else clear)
 
     def order(columns: slice) -> Array:
@@ -173,7 +173,7 @@ def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, c
 
 
 def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Array]:
-    """Returns {"0-1": AUC [resamples]} of every two levels of rank; empty where there are more than 5."""
+    """Returns {"0-1": AUC [resamples]} for every two levels of rank; empty if there are more than 5."""
     levels = np.unique(ranks)
     aucs = {}
     for j, high in enumerate(levels if len(levels) <= _FEW else []):
@@ -184,10 +184,10 @@ def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Arra
 
 
 def by_gap(scores: Array, ranks: Array, counts: Array) -> dict[str, tuple[Array, Array]]:
-    """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank of pairs that differ in it.
+    """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank between the faces.
 
-    At most 5 different gaps are kept apart ("1"), more make quarters of all such pairs ("0.1 to 0.25": smallest and
-    largest gap). Gaps that agree to four digits of the largest are equal.
+    Pairs of equal rank do not count. At most 5 different gaps are kept apart ("1"); more gaps are merged into quarters
+    of the pairs ("0.1 to 0.25": smallest and largest gap). Gaps that agree to four digits of the largest are equal.
     """
     levels, level, members = np.unique(ranks.astype(np.float64), return_inverse=True, return_counts=True)
     if len(levels) < 2:
@@ -225,7 +225,7 @@ def _signs(values: Array, columns: slice) -> Array:
 def _compare(scores: Array, order: Callable[[slice], Array], counts: Array) -> tuple[Array, Array]:
     """Returns concordant less discordant pairs [resamples], and their number with the ties in score.
 
-    `order(columns)` gives the true order of the pairs of a block, as `_signs` does, 0 where a pair is left out.
+    `order(columns)` returns the true order of the pairs in a block, as `_signs` does, 0 where a pair is left out.
     """
     counts32 = counts.astype(np.float32)  # exact: the products below are integers under 2**24
     concordance, pairs = np.zeros((2, len(counts)))

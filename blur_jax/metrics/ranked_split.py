@@ -19,7 +19,7 @@ class Evaluation:
     names: list[str]
     groups: list[str]  # n families of blur, events or folders; "" belongs to no group.
     images: np.ndarray  # uint8 [n, S, S, 3] RGB.
-    metrics: dict[str, Any]  # `bootstrap.rank_metrics`; under "groups" that of each group.
+    metrics: dict[str, Any]  # `bootstrap.rank_metrics`; under "groups" the metrics of each group.
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("scores", "ranks", "names", "groups", "images")}
@@ -36,8 +36,8 @@ def sorted_sample(scores: ArrayLike, count: int) -> np.ndarray:
 def mistaken_pairs(scores: ArrayLike, ranks: ArrayLike, count: int) -> list[tuple[int, int]]:
     """Returns the worst wrongly ordered pairs: [(sharper, blurrier)] indices, at most `count`.
 
-    Worst is the largest gap in true rank (percentile), then in score, among the pairs whose blurrier face has the
-    strictly lower score. Each face is in at most one pair, or a single outlier would fill the list.
+    The worst pairs have the largest gap in true rank (percentile), then in score; their blurrier face has the strictly
+    lower score. Each face is in at most one pair, or a single outlier would fill the list.
     """
     scores, ranks = np.asarray(scores), rankdata(ranks)
     order, pairs = np.argsort(scores, kind="stable"), []
@@ -62,15 +62,16 @@ class AtThreshold(NamedTuple):
     """The effect of a threshold, below which a face is kept, on a split: shares of its faces in [0, 1]."""
 
     keep_below: float
-    discarded: float  # Of all faces.
-    caught: float  # Of the blurred faces: discarded.
-    lost: float  # Of the clear faces: discarded.
+    discarded: float  # The discarded share of all faces.
+    caught: float  # The discarded share of the blurred faces.
+    lost: float  # The discarded share of the clear faces.
 
 
 def clear_and_blurred(ranks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Returns which of [n] true ranks stand for clear faces and which for blurred ones: two bool [n].
 
-    Clear is the lowest rank, blurred every other; without `has_clear_level` they are the sharpest and blurriest thirds.
+    The lowest rank is clear and every other rank is blurred; without `has_clear_level`, the sharpest third is clear and
+    the blurriest third is blurred.
     """
     ranks = np.asarray(ranks)
     if has_clear_level(ranks):
@@ -80,13 +81,13 @@ def clear_and_blurred(ranks: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def has_clear_level(ranks: ArrayLike) -> bool:
-    """Whether the lowest rank is that of one face in twenty or more; where all ranks differ it is that of one face."""
+    """Whether at least one face in twenty has the lowest rank (if all ranks differ, only one face has it)."""
     ranks = np.asarray(ranks)
     return bool(np.mean(ranks == ranks.min()) >= 0.05)
 
 
 def at_thresholds(scores: ArrayLike, ranks: ArrayLike, thresholds: Sequence[float]) -> list[AtThreshold]:
-    """Returns the effect of each threshold on faces of [n] scores and true ranks; [] where all have one rank."""
+    """Returns the effect of each threshold on faces with [n] scores and true ranks; [] if all have one rank."""
     scores, (clear, blurred) = np.asarray(scores), clear_and_blurred(ranks)
     if not clear.any() or not blurred.any():
         return []
@@ -107,7 +108,7 @@ def percentiles(ranks: ArrayLike) -> np.ndarray:
 
 
 def ordered_groups(evaluation: Evaluation) -> list[str]:
-    """Returns the names of the groups, the largest first; [] where no face belongs to a group."""
+    """Returns the names of the groups, the largest first; [] if no face belongs to a group."""
     names, sizes = np.unique([group for group in evaluation.groups if group] or [""], return_counts=True)
     return [str(name) for name in names[np.argsort(-sizes, kind="stable")] if name]
 

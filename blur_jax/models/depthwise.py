@@ -1,7 +1,7 @@
 """Depthwise convolution with SAME padding, [b, h, w, c] with [k, k, 1, c], in two equal ways.
 
 XLA's grouped convolution is fast on GPUs and TPUs and in other runtimes. On a CPU, XLA computes a sum of shifted
-products many times faster (measured by benchmarks/depthwise.py of commit 1a7d073).
+products many times faster (measured with benchmarks/depthwise.py at commit 1a7d073).
 """
 
 from collections.abc import Sequence

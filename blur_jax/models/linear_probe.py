@@ -26,7 +26,7 @@ def logistic_ranking(
     features = np.asarray(features, np.float64)
     pairs, order = pairs[order != 0], order[order != 0]
     if not len(pairs):
-        raise ValueError("config.model.linear_probe_strength needs labeled pairs with an order, and all are ties")
+        raise ValueError("config.model.linear_probe_strength needs ordered labeled pairs, but all the labels are ties")
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = (features - mean) / deviation
     differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]

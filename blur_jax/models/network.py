@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.head = nn.Dense(1, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal"))
 
     def features(self, images: jax.Array) -> jax.Array:
-        """Returns the input of the head, float32 `[batch, features]`; images are those of `__call__`."""
+        """Returns the input of the head, float32 `[batch, features]`; images are as in `__call__`."""
         maps = self.backbone(images)
         pooled = [*maps, *map(central_half, maps)] if self.pool_center else maps
         return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
@@ -116,14 +116,14 @@ NUM_BLOCKS = {"efficientnet_lite0": len(backbones.LITE0_BLOCKS)}
 
 
 def from_config(config: ml_collections.ConfigDict) -> Network:
-    """Builds the network that `config.model` of a run describes; raises ValueError for an impossible field."""
+    """Builds the network that a run's `config.model` describes; raises ValueError for an impossible field."""
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
     blocks = NUM_BLOCKS.get(config.backbone, 0)
     if not 0 <= config.frozen_blocks <= (min(blocks, config.blocks) if config.blocks else blocks):
         raise ValueError(
-            f"config.model.frozen_blocks={config.frozen_blocks} must be from 0 to the number of blocks; only"
-            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may keep fewer of them"
+            f"config.model.frozen_blocks={config.frozen_blocks} must be between 0 and the number of blocks in use; only"
+            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may reduce their number"
         )
     return build(
         backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks, pool_center=config.pool_center

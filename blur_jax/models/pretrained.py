@@ -39,7 +39,7 @@ def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: the backbone has no weights, the file is not the expected one, or a parameter and the file disagree
             in name or shape.
-        FileNotFoundError: the package that holds the weights is not installed, or lacks the file.
+        FileNotFoundError: the package with the weights is not installed, or lacks the file.
     """
     if backbone != "efficientnet_lite0":
         raise ValueError(
@@ -114,7 +114,7 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
         block = re.match(r"_blocks\.(\d+)\.", name)
         left_out = int(block[1]) >= blocks if block else name.startswith(_LEFT_OUT)
         if not left_out:
-            raise ValueError(f"{FILE} holds the tensor {name}, which no parameter uses")
+            raise ValueError(f"{FILE} contains the tensor {name}, which no parameter uses")
     return weights
 
 
@@ -148,7 +148,7 @@ class _Unpickler(pickle.Unpickler):
 def _read_state_dict(data: bytes) -> dict[str, np.ndarray]:
     """Reads a state dict in PyTorch's legacy format (before 1.6): {name: float32 or int64 array}.
 
-    The file holds pickles of a magic number, a version, the machine's type sizes, the state dict and the list of
+    The file contains pickles of a magic number, a version, the machine's type sizes, the state dict and the list of
     storage keys; then each storage in that order, as an int64 count and raw values.
     """
     stream = io.BytesIO(data)
@@ -156,7 +156,7 @@ def _read_state_dict(data: bytes) -> dict[str, np.ndarray]:
     storages = {key: (dtype, size) for (key, dtype, size), *_ in tensors.values()}
     values = {}
     for key in keys:
-        stream.read(8)  # The count, which the storage's record also holds.
+        stream.read(8)  # The count, which the storage's record also contains.
         dtype, size = storages[key]
         values[key] = np.frombuffer(stream.read(size * dtype.itemsize), dtype)
     arrays = {}

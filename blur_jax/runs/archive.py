@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable
 
 _SCHEMES = ("http://", "https://", "file://")
-_MOST_BYTES = 16 * 2**30  # Of an archive, unpacked.
+_MOST_BYTES = 16 * 2**30  # Largest size of an unpacked archive.
 
 
 def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
@@ -66,11 +66,12 @@ def _unpack(path: str, into: str, source: str) -> str:
 def _check_size(sizes: Iterable[int]) -> None:
     total = sum(sizes)
     if total > _MOST_BYTES:
-        raise ValueError(f"unpacked it takes {total / 2**30:.1f} GiB, more than the {_MOST_BYTES / 2**30:.0f} allowed")
+        limit = _MOST_BYTES / 2**30
+        raise ValueError(f"it would unpack to {total / 2**30:.1f} GiB; the limit is {limit:.0f} GiB")
 
 
 def _find_run(folder: str) -> str:
-    """Returns the one folder that holds a run, or a checkpoint of one."""
+    """Returns the one folder that is a run, or a checkpoint of a run."""
     runs = []
     for path, folders, _ in os.walk(folder):
         folders[:] = [name for name in folders if name != "__MACOSX"]  # Finder's copy of the names.
@@ -80,5 +81,7 @@ def _find_run(folder: str) -> str:
         folders.sort()
     if len(runs) != 1:
         names = ", ".join(os.path.relpath(path, folder) for path in runs)
-        raise ValueError(f"it holds {len(runs)} runs{': ' * bool(runs)}{names}; it must hold exactly one run directory")
+        raise ValueError(
+            f"it contains {len(runs)} runs{': ' * bool(runs)}{names}; it must contain exactly one run directory"
+        )
     return runs[0]

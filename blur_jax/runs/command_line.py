@@ -19,7 +19,7 @@ def run(
 ) -> int:
     """Runs `command` on the parsed arguments and returns its exit status; adds `--debug`, which shows tracebacks.
 
-    `argv` of None takes the arguments of the process.
+    An `argv` of None means the arguments of the process.
     """
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
@@ -43,7 +43,7 @@ def run(
 
 
 def flag_error(error: Exception) -> str:
-    """Says on one line what is wrong with a flag, a field of the config or the config file (it may raise anything)."""
+    """Describes, in one line, an error in a flag, a config field or the config file (which may raise any exception)."""
     while error.args and isinstance(error.args[0], Exception):  # ml_collections wraps one error in another.
         error = error.args[0]
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)

@@ -1,4 +1,4 @@
-"""The range of every number in a config: a slip is one sentence at once, not nonsense after hours.
+"""The allowed range of every number in a config, so a typo fails at once with one sentence, not hours later.
 
 The ranges are much wider than what makes sense in training; configs/default.py documents the fields.
 """
@@ -22,7 +22,7 @@ _MOST_STEPS = 10**8
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """The numbers that a field may hold, which exclude NaN."""
+    """The numbers that a field may have; NaN is not one of them."""
 
     lower: float
     upper: float

@@ -48,8 +48,8 @@ def divide_cpu(*sizes: int) -> None:
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
     """Joins the other processes of a run; call it before any other function of JAX.
 
-    `coordinator` is HOST:PORT of process 0, `process` the number of this one. JAX detects arguments of None on Cloud
-    TPU, Slurm and Open MPI.
+    `coordinator` is the HOST:PORT of process 0, and `process` is the number of this process. JAX detects arguments that
+    are None on Cloud TPU, Slurm and Open MPI.
     """
     jax.distributed.initialize(
         coordinator,
@@ -67,9 +67,9 @@ def is_lost(error: Exception) -> bool:
 
 
 def pmap(function: Callable, *, donate_state: bool = False) -> jax.stages.Wrapped:
-    """Compiles `function`, of replicated state and a replica's share of a batch, for all devices.
+    """Compiles `function`, which takes replicated state and a replica's share of a batch, for all devices.
 
-    With `donate_state`, the results may take the memory of the state.
+    With `donate_state`, the results may reuse the memory of the state.
     """
     donated = (0,) if donate_state else ()
     return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated)

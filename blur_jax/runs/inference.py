@@ -24,7 +24,7 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def make_map(function: Function) -> Mapped:
-    """Returns `mapped(params, images, *, batch_size=256, progress=None)`: `function` of any number of images.
+    """Returns `mapped(params, images, *, batch_size=256, progress=None)`: `function` for any number of images.
 
     `function` maps parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...]; `mapped` takes uint8 [n, S, S, 3], n
     above 0, and returns [n, ...] in the same order, both the same on every process. `batch_size` is the most images of
@@ -53,12 +53,12 @@ def make_map(function: Function) -> Mapped:
 
 
 def make_score(model: nn.Module) -> Mapped:
-    """Returns `make_map` of a network's scores: float32 [n] in [0, 1], larger is blurrier."""
+    """Returns `make_map` for a network's scores: float32 [n] in [0, 1], larger is blurrier."""
     return make_map(lambda params, x: model.apply({"params": params}, x))  # ty: ignore[invalid-argument-type]
 
 
 def make_features(model: nn.Module) -> Mapped:
-    """Returns `make_map` of the features that a network's head sees: float32 [n, features]."""
+    """Returns `make_map` for the features that a network's head sees: float32 [n, features]."""
     return make_map(lambda params, x: model.apply({"params": params}, x, method="features"))  # ty: ignore[invalid-argument-type]
 
 

@@ -32,7 +32,7 @@ def keep_programs() -> None:
             if status.st_uid != os.getuid():
                 raise PermissionError(f"{path} belongs to another user")
             if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise PermissionError(f"others may write in {path}; chmod go-w it")
+                raise PermissionError(f"others may write in {path}; run chmod go-w on it")
     except OSError as error:
         print(
             f"compiled programs are not kept ({error}), so every start compiles them again; to use another folder, set"

@@ -38,7 +38,7 @@ def record_start(workdir: str | os.PathLike, step: int) -> None:
 
 
 def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns `describe`, and "Step", the first step, of each process that trained a run."""
+    """Returns `describe`, and "Step", the first step, for each process that trained a run."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

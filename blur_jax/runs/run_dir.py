@@ -1,4 +1,4 @@
-"""A run directory: the config it belongs to, the history of its metrics, and files that are whole or absent.
+"""A run directory: its config, the history of its metrics, and files that are whole or absent.
 
 Paths are etils.epath paths, so a run may live in a bucket (`gs://`) as well as on a disk.
 """
@@ -33,15 +33,17 @@ def resolve(workdir: str | os.PathLike) -> epath.Path:
     if "://" not in text:
         return epath.Path(os.path.abspath(os.path.expanduser(text)))
     scheme, _, place = text.partition("://")
-    if scheme != "gs":  # Orbax writes arrays to disks and gs:// only; for s3:// it raises, or writes to a disk.
-        raise ValueError(f"{text}: {scheme}:// is not supported; use a local path, a mounted disk's too, or gs://")
+    if scheme != "gs":  # Orbax writes arrays only to disks and gs://; for s3:// it raises, or writes to a disk.
+        raise ValueError(
+            f"{text}: {scheme}:// is not supported; use a local path, which may be on a mounted disk, or gs://"
+        )
     _check_bucket(place.partition("/")[0])
     return epath.Path(text)
 
 
 @functools.cache
 def _check_bucket(name: str) -> None:
-    """Opens a bucket, once in a process, within a time limit that its later users do not have."""
+    """Opens a bucket, once in a process, within a time limit that does not apply to later uses."""
     try:
         import gcsfs
         from google.cloud import storage  # Orbax uses it.
@@ -59,7 +61,7 @@ def _check_bucket(name: str) -> None:
 
 
 def run_of(path: str | os.PathLike) -> epath.Path:
-    """Returns the run directory of a path: of itself, of checkpoints/<step>, or of checkpoints."""
+    """Returns the run directory of a path: a run directory, its `checkpoints` folder, or one checkpoints/<step>."""
     path = resolve(path)
     path = path.parent if (path / "meta").is_dir() else path  # Orbax's folder is not ours to write in.
     return path.parent if path.name == "checkpoints" else path
@@ -86,7 +88,7 @@ def claim(
 ) -> contextlib.AbstractContextManager:
     """Makes `workdir` the run directory of `config`, or checks that it is.
 
-    `recorded` is the config in its newest checkpoint; without a checkpoint, a run of another config gives way. The
+    `recorded` is the config in its newest checkpoint; without a checkpoint, a run with another config is replaced. The
     returned context manager keeps other processes from claiming the directory, except in a bucket, which has no locks.
     Raises ValueError if it belongs to another config or process, and OSError if it cannot be written.
     """
@@ -95,7 +97,7 @@ def claim(
     with contextlib.ExitStack() as stack:
         if is_local(folder):
             file = stack.enter_context(open(folder / ".lock", "w"))
-            files.lock(file, f"{folder}: another process is training in it; wait for it, or give another --workdir")
+            files.lock(file, f"{folder}: another process is training in it; wait for it, or use another --workdir")
         if recorded is None:
             recorded = json.loads(config.to_json())
         else:
@@ -106,18 +108,18 @@ def claim(
 
 
 def check_same_config(config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any]) -> None:
-    """Raises ValueError if `recorded`, the config in a checkpoint of `workdir`, has other values that matter."""
+    """Raises ValueError if `recorded`, the config in a checkpoint of `workdir`, differs in fields that matter."""
     different = differences(recorded, json.loads(config.to_json()))
     if different:
-        longer = f"; to train on from it, give another --workdir and --config.start_from={workdir}"
+        longer = f"; to continue training from it, set another --workdir and --config.start_from={workdir}"
         raise ValueError(
-            f"{workdir} holds the run of another config ({different}); give another --workdir or the same config"
+            f"{workdir} contains a run with another config ({different}); use another --workdir or the same config"
             + longer * ("config.steps is" in different)
         )
 
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
-    """Lists by field how a recorded config and a wanted one differ in what the state of a run depends on; "" if not."""
+    """Lists how a recorded and a requested config differ in fields that affect a run's state; "" if they do not."""
     there, here = (traverse_util.flatten_dict(config, sep=".") for config in (there, here))
     fields = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
     fields = [name for name in fields if name not in _FREE_FIELDS and not name.startswith(_FREE_GROUPS)]
@@ -126,7 +128,7 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
 
 
 def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
-    """Returns the rows of a run's metrics by step; of one step, the row of training precedes that of validation."""
+    """Returns a run's metrics rows ordered by step; for the same step, training comes before validation."""
     folder = resolve(workdir)
     rows = [row for name in (HISTORY_FILE, VALIDATION_FILE) for row in _read_rows(folder / name)]
     return sorted(rows, key=lambda row: row["step"])

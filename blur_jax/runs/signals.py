@@ -1,7 +1,7 @@
-"""Handles signals of a command: Ctrl-C outside training, and the end of another process of a pod. Imports no JAX.
+"""Handles a command's signals: Ctrl-C outside training, and the end of another process in a pod. Imports no JAX.
 
-Python raises KeyboardInterrupt in the main thread, between two of its own instructions: a process that compiles does
-not react until it has compiled. A thread that the signal wakes ends it earlier.
+Python raises KeyboardInterrupt in the main thread, between two of its own instructions: a process that is compiling
+does not react until it has finished. A thread that the signal wakes ends it earlier.
 
 When another process of a run stops, JAX's runtime aborts this one from C++, with a stack trace. So a parent that never
 imports JAX waits for the process that does, forwards signals to it and translates its end.

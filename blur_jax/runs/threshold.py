@@ -1,4 +1,4 @@
-"""The threshold of a run: which pictures to keep, how it was chosen, and the checkpoint it belongs to.
+"""A run's threshold: which pictures to keep, how it was chosen, and the checkpoint it belongs to.
 
 `python -m blur_jax.threshold` writes it as `threshold.json` into the run directory; scoring and export read it there.
 """
@@ -25,8 +25,8 @@ class Threshold:
 
     keep_below: float  # A score, 0 or more; above 1 it keeps everything.
     source: str  # How it was chosen, a sentence for people.
-    checkpoint: str  # `checkpoints.fingerprint` of the parameters that make the scores.
-    step: int | None = None  # Of that checkpoint.
+    checkpoint: str  # `checkpoints.fingerprint` of the parameters that produce the scores.
+    step: int | None = None  # The step of that checkpoint.
     rule: str = "given"  # "discard", "lose-good", "keep-bad" or "given".
     target: float | None = None  # The rule's share in [0, 1]; None for "given".
     pictures: int = 0  # The number of pictures that it was chosen on.
@@ -40,7 +40,7 @@ class Threshold:
             raise ValueError(f"keep_below must be a number, 0 or more, not {excerpt(self.keep_below)}")
         for name in ("source", "checkpoint", "rule", "date"):
             if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} must be a text, not {excerpt(getattr(self, name))}")
+                raise ValueError(f"{name} must be a string, not {excerpt(getattr(self, name))}")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, and their explanation, as a JSON-serializable dict."""
@@ -53,7 +53,7 @@ class Threshold:
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a threshold must have the fields {sorted(known)}, found {excerpt(fields)}")
         if fields["quantity"] != _STATED["quantity"]:
-            raise ValueError(f"a threshold must be of the quantity 'blur', found {excerpt(fields['quantity'])}")
+            raise ValueError(f"a threshold's quantity must be 'blur', not {excerpt(fields['quantity'])}")
         interval = fields["interval"]
         if interval is not None and not isinstance(interval, (list, tuple)):
             raise ValueError(f"the interval of a threshold must be two shares, not {excerpt(interval)}")
@@ -71,7 +71,7 @@ def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None
     """Reads the threshold of a run, given the run directory or one of its checkpoints; None if it has none.
 
     Raises:
-        ValueError: the file is damaged, or belongs to another checkpoint than that with the fingerprint `checkpoint`.
+        ValueError: the file is damaged, or was not chosen for the checkpoint with the fingerprint `checkpoint`.
     """
     path = threshold_path(run_path)
     if not path.exists():
@@ -82,9 +82,8 @@ def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None
         raise ValueError(f"{path}: damaged ({error}); remove it and run blur_jax.threshold again") from error
     if checkpoint is not None and threshold.checkpoint != checkpoint:
         raise ValueError(
-            f"{path}: belongs to the scores of another checkpoint ({excerpt(threshold.checkpoint)}, step"
-            f" {excerpt(threshold.step)}) than the loaded one ({checkpoint}); run blur_jax.threshold again, or give"
-            " --keep-below"
+            f"{path}: was chosen for checkpoint {excerpt(threshold.checkpoint)} (step {excerpt(threshold.step)}), not"
+            f" for the loaded checkpoint {checkpoint}; run blur_jax.threshold again, or pass --keep-below"
         )
     return threshold
 

@@ -13,7 +13,7 @@ from blur_jax.runs import command_line
 _DESCRIPTION = """\
 Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with everything below it), a glob, a
 list (.csv with a column name, and maybe x,y,width,height; names are relative to the list's folder), or - for paths on
-standard input. Every picture becomes a row; the row of a picture that cannot be scored gives the reason. The same
+standard input. Every picture becomes a row; the row of a picture that cannot be scored states the reason. The same
 command continues after an interruption. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--backend", choices=["xla", "onnx"], default="xla", help="runtime of the network: docs/export.md"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a table of other scores")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing table")
     return command_line.run(parser, _score, argv)
 
 

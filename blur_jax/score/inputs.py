@@ -1,6 +1,6 @@
 """The pictures to score, from files, folders, globs, lists with boxes and standard input.
 
-Only the names of one branch of folders, its boxes and a digest of each picture are held in memory.
+Memory contains only the names in one branch of folders, its boxes and a digest of each picture.
 """
 
 import glob
@@ -45,8 +45,11 @@ class Inputs:
 
         Raises ValueError for a damaged list, or if i is not below n.
         """
-        if not 0 <= shard[0] < shard[1]:
-            raise ValueError(f"shard {shard[0]}/{shard[1]}: i in i/n counts from 0 to {shard[1] - 1}")
+        index, count = shard
+        if not 0 <= index < count:
+            raise ValueError(
+                f"shard {index}/{count} is out of range: shards are numbered 0/{count} to {count - 1}/{count}"
+            )
         self._paths, self._shard = list(map(os.fspath, paths)), shard
         if STANDARD_INPUT in self._paths:
             self._spool = tempfile.NamedTemporaryFile(prefix="blur_jax_")
@@ -114,7 +117,7 @@ def is_list(path: str) -> bool:
 
 
 def _walk(folder: str) -> Iterator[Input]:
-    """Yields the pictures at any depth of a folder, sorted, with the boxes of the nearest `boxes.csv` above them."""
+    """Yields the pictures at any depth in a folder, sorted, with the boxes of the nearest `boxes.csv` above them."""
     nearest: list[_Boxes | None] = [None]  # For each folder of the branch.
     for path, kind in picture_files.walk(folder):
         if kind is Kind.FOLDER:
@@ -126,7 +129,7 @@ def _walk(folder: str) -> Iterator[Input]:
                 yield from boxes.unused()
         elif kind is Kind.PICTURE and (boxes := nearest[-1]):
             yield from (Input(path, box) for box in boxes.of_picture(path) or [None])
-        else:  # Reading an unreadable folder as a picture gives the reason.
+        else:  # Reading an unreadable folder as a picture reports the reason.
             yield Input(path, None)
 
 
@@ -157,6 +160,6 @@ class _Boxes:
 
 
 def _located(folder: str, name: str) -> str:
-    """Returns the path of a picture of a list, below its folder or below one of `_NAME_ROOTS` there."""
+    """Returns the path of a picture in a list, below the list's folder or below one of `_NAME_ROOTS` there."""
     paths = [os.path.join(folder, root, name) for root in _NAME_ROOTS]
     return next(filter(os.path.lexists, paths), paths[0])

@@ -38,7 +38,7 @@ class Journal:
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))
         self._file = open(self.path, "a+b")
         try:
-            files.lock(self._file, f"{self.path}: another process is writing it; wait for it, or give another --output")
+            files.lock(self._file, f"{self.path}: another process is writing it; wait for it, or use another --output")
             self._file.seek(0)
             first = self._file.readline()
             if first.endswith(b"\n"):
@@ -62,8 +62,8 @@ class Journal:
                 f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
-                f"{self.path} was left by an interrupted command with other options ({differences}). Run that command"
-                " again to finish it, remove the file to discard its rows, or give another --output"
+                f"{self.path} was left by an interrupted command with different options ({differences}). Run that"
+                " command again to finish it, remove the file to discard its rows, or use another --output"
             )
 
     def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:

@@ -38,10 +38,10 @@ def score_each(
 
     Args:
         pictures: the stream; a picture is dropped once it is prepared.
-        prepare: from a picture and a box to uint8 [S, S, 3]; called in threads. An exception becomes an error.
-        forward: from uint8 [n, S, S, 3] to float32 [n]; called in one thread.
+        prepare: maps a picture and a box to uint8 [S, S, 3]; called in threads. An exception becomes an error.
+        forward: maps uint8 [n, S, S, 3] to float32 [n]; called in one thread.
         batch_size: images per batch, 1 or more.
-        threads: number of threads that prepare, 1 or more; None takes one per core. Each holds one whole picture.
+        threads: number of threads that prepare, 1 or more; None means one per core. Each keeps one picture in memory.
     """
     threads = available_cores() if threads is None else threads
     if batch_size < 1 or threads < 1:

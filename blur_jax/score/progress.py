@@ -30,7 +30,7 @@ class Progress:
             self._total = sum(1 for _ in inputs)
 
     def __call__(self, done: int) -> None:
-        """Shows the number of inputs that are done; the first call gives the number done by an earlier command."""
+        """Shows the number of inputs that are done; the first call passes the number done by an earlier command."""
         self._done = done
         if self._before is None:
             self._before = done

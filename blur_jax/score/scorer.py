@@ -31,14 +31,14 @@ GivenPair = TypeVar("GivenPair", bound=Pair)
 class Scorer:
     """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
 
-    It uses all devices. In a program of several processes, all processes must make the same calls.
+    It uses all devices. In a program with several processes, all processes must make the same calls.
 
     Attributes:
         preprocessing: the crop and resize protocol of the training data, applied to every picture.
         calibration: the meaning of the scores; None if the run was not calibrated.
         fingerprint: 16 hex digits that name the parameters.
         config: the config of the run.
-        step: the number of updates behind the parameters.
+        step: the number of updates that produced the parameters.
         path: the folder of the checkpoint.
     """
 
@@ -63,7 +63,7 @@ class Scorer:
         Args:
             pictures: any number of file paths, contents of files (bytes), PIL images, or arrays, uint8 or uint16, of
                 shape [H, W], [H, W, 3] or [H, W, 4], of any sizes. A generator is read as scoring proceeds.
-            boxes: (x, y, width, height) of the face in each picture, in pixels of the upright picture; None takes
+            boxes: (x, y, width, height) of the face in each picture, in pixels of the upright picture; None means
                 whole pictures.
             batch_size: pictures scored at a time; it does not change the scores.
 
@@ -94,7 +94,7 @@ class Scorer:
         Args:
             pictures: (picture, box) as in `score`. A picture in memory stays there until it is yielded.
             batch_size: pictures scored at a time, 1 or more.
-            threads: number of threads that decode, 1 or more; None takes one per core. Each holds one whole picture.
+            threads: number of threads that decode, 1 or more; None means one per core. Each keeps a picture in memory.
 
         Yields:
             ((picture, box), result), in order.
@@ -117,7 +117,7 @@ class Scorer:
         side = self.preprocessing.image_size
         if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
             raise ValueError(
-                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; make them with"
+                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; use"
                 " Scorer.prepare"
             )
         if not len(images):
@@ -127,12 +127,12 @@ class Scorer:
     def columns(
         self, blur: np.ndarray, *, anchor: float | None = None, keep_below: float | None = None
     ) -> dict[str, np.ndarray]:
-        """Returns the columns of a table of scores, {column: [n]}; see `calibration.to_columns`.
+        """Returns the columns of a score table, {column: [n]}; see `calibration.to_columns`.
 
         Args:
             blur: float32 [n], scores of this scorer; NaN for a missing score.
-            anchor: a score to compare with; None takes the median of the calibration's reference.
-            keep_below: a threshold; None takes that of the run. With a threshold the last column is "keep": "keep"
+            anchor: a score to compare with; None means the median of the calibration's reference.
+            keep_below: a threshold; None means the run's own. With a threshold the last column is "keep": "keep"
                 if blur < keep_below, else "discard"; "" for a missing score.
         """
         columns = calibration.to_columns(blur, self.calibration, anchor=anchor)
@@ -154,7 +154,7 @@ def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None)
     if boxes is None:
         return zip(pictures, itertools.repeat(None))
     if isinstance(pictures, Sized) and isinstance(boxes, Sized) and len(pictures) != len(boxes):
-        raise ValueError(f"score got {len(boxes)} boxes for {len(pictures)} pictures; give one box or None for each")
+        raise ValueError(f"score got {len(boxes)} boxes for {len(pictures)} pictures; supply one box or None for each")
     return _joined(pictures, boxes)
 
 
@@ -163,7 +163,7 @@ def _joined(pictures: Iterable[Picture], boxes: Iterable[Box | None]) -> Iterato
     for picture, box in itertools.zip_longest(pictures, boxes, fillvalue=nothing):
         if picture is nothing or box is nothing:
             more = "boxes than pictures" if picture is nothing else "pictures than boxes"
-            raise ValueError(f"score got more {more}; give one box or None for each picture")
+            raise ValueError(f"score got more {more}; supply one box or None for each picture")
         yield picture, box
 
 
@@ -173,7 +173,7 @@ def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
     Args:
         path: a run directory, for its best checkpoint by validation, or one checkpoint, `checkpoints/<step>`.
         backend: "xla", on all devices; or "onnx", onnxruntime on the CPU, which is faster for some networks
-            (docs/export.md) and gives the same scores to 1e-5.
+            (docs/export.md) and returns the same scores to within 1e-5.
 
     Raises:
         checkpoints.CheckpointError: no checkpoint is usable.

@@ -19,7 +19,7 @@ from blur_jax.score.inputs import Input
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
-_REPLACE = "give --overwrite to score again and replace it, or another --output"
+_REPLACE = "pass --overwrite to score again and replace it, or use another --output"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,20 +74,23 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{job.output} exists, but {statement} is missing or damaged; {_REPLACE}") from error
     if different:
-        raise ValueError(f"{job.output} exists with another {', '.join(different)} (see {statement}); {_REPLACE}")
+        raise ValueError(
+            f"{job.output} already exists, but was made with different options: {', '.join(different)}"
+            f" (see {statement}); {_REPLACE}"
+        )
     tally = _Tally()
     tally.add(Row(*picture, None, None) for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
-        counts = f"{summary.rows:,} rows of other inputs, and this command has {now.rows:,} inputs"
-        raise ValueError(f"{job.output} holds {counts}; {_REPLACE}")
+        counts = f"{summary.rows:,} rows for different inputs (this command has {now.rows:,})"
+        raise ValueError(f"{job.output} has {counts}; {_REPLACE}")
     if job.sheet and not os.path.exists(job.sheet):
         raise ValueError(f"{job.output} exists, but {job.sheet}, which is written with it, is missing; {_REPLACE}")
     return summary
 
 
 class _Tally:
-    """Facts about all rows, gathered row by row; `blur` holds four bytes for each, NaN for a missing score."""
+    """Facts about all rows, gathered row by row; `blur` takes four bytes for each row, NaN for a missing score."""
 
     def __init__(self) -> None:
         self.blur = array.array("f")
@@ -105,7 +108,7 @@ class _Tally:
 
 
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
-    """Scores all inputs, or those that an interrupted run of the same job has left, and writes the outputs.
+    """Scores all inputs, or the inputs that an interrupted run of the same job has left, and writes the outputs.
 
     `progress` is called with the number of inputs that are done, before the first batch and after each batch. Raises
     ValueError if the journal belongs to another job or is in use.

@@ -1,4 +1,4 @@
-"""An HTML page, in one file, of pictures sorted by score, to judge a scorer and a threshold by eye."""
+"""A one-file HTML page with pictures sorted by score, to judge a scorer and a threshold by eye."""
 
 import base64
 import io
@@ -38,7 +38,7 @@ class Picks:
     """The rows that the page shows: at most 200 scored rows, evenly spaced by rank, and the first 200 failures."""
 
     def __init__(self, blur: np.ndarray) -> None:
-        """Picks by the scores of all rows, float32 [n], NaN for a missing score."""
+        """Picks the rows to show from the scores of all rows, float32 [n] (NaN if missing)."""
         scored = np.flatnonzero(~np.isnan(blur))
         self.blur, self.failed = blur[scored], len(blur) - len(scored)  # Scores; the number of other rows.
         self.failures: list[Row] = []
@@ -105,5 +105,5 @@ def _failed(picks: Picks) -> str:
         return ""
     rows = (html_parts.row(map(html_parts.escape, (failure.name, failure.error))) for failure in picks.failures)
     count, all_shown = len(picks.failures), len(picks.failures) == picks.failed
-    more = "" if all_shown else f"<p>The first {count} of {picks.failed:,}; the table has all.</p>"
+    more = "" if all_shown else f"<p>The first {count} of {picks.failed:,}; the table lists all.</p>"
     return f"<h2>{picks.failed:,} could not be scored</h2>{more}{html_parts.table((), rows)}"

@@ -18,7 +18,7 @@ ENDINGS = (".csv", ".jsonl", ".parquet")
 OK, FAILED = "ok", "failed"
 METADATA_KEY = "blur_jax"  # In Parquet's key-value metadata.
 
-# {column: description}; `Scorer.columns` makes "blur" and the columns after it.
+# {column: description}; `Scorer.columns` returns "blur" and the columns after it.
 MEANING = {
     "name": "the path of the picture, from where the command ran",
     "x": "left edge of the box of the face, in pixels of the upright picture; empty for a whole picture",
@@ -30,18 +30,18 @@ MEANING = {
     "blur": "in [0, 1], larger is blurrier",
     "sharpness": "in [0, 100], larger is better: 100 * (1 - blur)",
     "blur_percentile": "in [0, 100], larger is blurrier: the share of the calibration's reference that is sharper",
-    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: how probably people call it blurrier than the anchor",
+    "p_blurrier_than_anchor": "in [0, 1]: the probability that people call it blurrier than the anchor",
     "keep": "keep, where blur < keep_below, or discard",
 }
 _DECIMALS = {"blur": 6, "sharpness": 4, "blur_percentile": 4, "p_blurrier_than_anchor": 6}
 _CHUNK = 1 << 14  # Rows in memory, and in a row group of Parquet.
 
 Record = dict[str, Any]
-Columns = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # From blur, float32 [n], to {column: [n]}.
+Columns = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # Maps blur, float32 [n], to {column: [n]}.
 
 
 def check_ending(path: str) -> None:
-    """Raises ValueError if the ending of an output is not that of a known format."""
+    """Raises ValueError if an output does not have the ending of a known format."""
     if not path.lower().endswith(ENDINGS):
         raise ValueError(f"--output={path} must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
 
@@ -70,7 +70,7 @@ def records(rows: Iterable[Row], columns: Columns, *, with_boxes: bool) -> Itera
 
 
 def write(path: str, columns: Sequence[str], rows: Iterable[Record], metadata: Mapping[str, Any]) -> None:
-    """Writes records in the format of the path's ending, whole or not at all; Parquet also holds the metadata.
+    """Writes records in the format of the path's ending, whole or not at all; Parquet also contains the metadata.
 
     Bytes of names that are not UTF-8 stay the same in CSV, become lone surrogates in JSON, as in Python, and backslash
     escapes in Parquet.

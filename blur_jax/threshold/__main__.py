@@ -1,4 +1,4 @@
-"""Chooses the threshold of a run, and reports how certain it is.
+"""Chooses a threshold for a run, and reports how certain it is.
 
     python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
     python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv
@@ -34,9 +34,9 @@ def _run(arguments: argparse.Namespace) -> int:
     shares = {rule: getattr(arguments, rule.replace("-", "_")) for rule in ("discard", "lose-good", "keep-bad")}
     ((rule, share),) = [item for item in shares.items() if item[1] is not None]
     if rule == "discard" and (arguments.examples or not arguments.pictures):
-        raise ValueError("--discard takes PHOTOS, pictures or folders, and no --examples")
+        raise ValueError("--discard takes PHOTOS (pictures or folders), not --examples")
     if rule != "discard" and (arguments.pictures or not arguments.examples):
-        raise ValueError(f"--{rule} takes --examples=CSV, with good and bad pictures, and no PHOTOS")
+        raise ValueError(f"--{rule} takes --examples=CSV, with good and bad pictures, not PHOTOS")
 
     from blur_jax.runs import program_cache
     from blur_jax.runs.threshold import write_threshold

@@ -73,7 +73,7 @@ def for_examples(
             lines.append(f"{effect} {shares[name]}")
     if len(good) and len(bad) and np.mean(bad >= keep_below) <= np.mean(good >= keep_below):
         lines.append("it discards no more of the bad pictures than of the good ones: blur does not tell them apart")
-    reason = f"to {aim} pictures, chosen on {len(good)} good and {len(bad)} bad examples of {source}"
+    reason = f"to {aim} pictures, chosen on {len(good)} good and {len(bad)} bad examples in {source}"
     return Chosen(_threshold(scorer, keep_below, reason, rule, rate, shares[rule]), lines)
 
 
@@ -90,11 +90,11 @@ def read_examples(path: str | os.PathLike) -> list[Example]:
             if label not in ("good", "bad"):
                 raise LineError(place, f"the label must be good or bad, found {excerpt(fields['label'])}")
             if row in places:
-                raise LineError(place, f"{excerpt(row.name)} is in {places[row]} already; remove one of the two lines")
+                raise LineError(place, f"{excerpt(row.name)} is already in {places[row]}; remove one of the two lines")
             places[row] = place
             examples.append(Example(Input(os.path.join(os.path.dirname(path), row.name), row.box), label == "good"))
     if not examples:
-        raise ValueError(f"{path}: holds no picture; add lines such as photo.jpg,good")
+        raise ValueError(f"{path}: no pictures listed; add lines such as photo.jpg,good")
     return examples
 
 
@@ -106,7 +106,7 @@ def _scored(scorer: Scorer, pictures: Iterable[Input], batch_size: int) -> tuple
         if scored.error:
             failed.append(f"{picture.name}: {scored.error}")
     line = f"scored {len(scores) - len(failed):,} of {len(scores):,} pictures"
-    line += f"; {len(failed):,} could not be, such as {failed[0]}" if failed else ""
+    line += f"; {len(failed):,} could not be scored, for example {failed[0]}" if failed else ""
     return np.array(scores, np.float64), line
 
 
@@ -119,10 +119,10 @@ def _apply(rule: Callable[[np.ndarray, float], float], scores: np.ndarray, rate:
 
 def _meaning(scorer: Scorer, keep_below: float) -> str:
     columns = calibration.to_columns(np.array([keep_below]), scorer.calibration)
-    text = f"keep below blur {keep_below:.4f}, that is above sharpness {columns['sharpness'][0]:.2f}"
+    text = f"keep pictures with blur below {keep_below:.4f} (sharpness above {columns['sharpness'][0]:.2f}"
     if scorer.calibration is not None:
-        text += f" and below percentile {columns['blur_percentile'][0]:.1f} of {scorer.calibration.reference}"
-    return text
+        text += f", percentile below {columns['blur_percentile'][0]:.1f} among {scorer.calibration.reference}"
+    return text + ")"
 
 
 def _threshold(

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from scipy import stats
 
-LEAST_CASES = 2  # Pictures required on either side of a wanted share.
+LEAST_CASES = 2  # Pictures required on either side of the requested share.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def share(hits: np.ndarray) -> Share:
 
 
 def for_discard(scores: np.ndarray, rate: float) -> float:
-    """Returns the threshold at or above which about `rate` of scores [n] lie, as near as ties allow.
+    """Returns the threshold that about `rate` of the scores [n] reach, as closely as ties allow.
 
     Raises ValueError if the scores are too few for the rate, or all the same.
     """
@@ -52,7 +52,7 @@ def for_discard(scores: np.ndarray, rate: float) -> float:
 
 
 def for_lost_good(good: np.ndarray, rate: float) -> float:
-    """Returns the lowest threshold at or above which at most `rate` of the scores [n] of good pictures lie.
+    """Returns the lowest threshold that at most a share `rate` of the scores [n] of good pictures reach.
 
     Raises ValueError if the scores are too few for the rate.
     """
@@ -63,7 +63,7 @@ def for_lost_good(good: np.ndarray, rate: float) -> float:
 
 
 def for_kept_bad(bad: np.ndarray, rate: float) -> float:
-    """Returns the highest threshold below which at most `rate` of the scores [n] of bad pictures lie.
+    """Returns the highest threshold with at most a share `rate` of the scores [n] of bad pictures below it.
 
     Raises ValueError if the scores are too few for the rate.
     """
@@ -78,7 +78,7 @@ def check_enough(count: int, rate: float, kind: str) -> None:
     check_share(rate)
     needed = math.ceil(round(LEAST_CASES / min(rate, 1 - rate), 6))
     if count < needed:
-        raise ValueError(f"{count} {kind} are too few for a share of {rate:g}; give {needed:,} or more")
+        raise ValueError(f"{count} {kind} are too few for a share of {rate:g}; supply {needed:,} or more")
 
 
 def check_share(rate: float) -> None:

@@ -42,7 +42,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:
-    """Returns the numbers that the number of devices must divide, even for a config that `check_config` refuses."""
+    """Returns the sizes that the number of devices must divide, even for a config that `check_config` refuses."""
     unlabeled = config.batch.unlabeled // max(1, config.consistency.pairs_per_degradation)
     return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
 

@@ -35,15 +35,15 @@ class StepCost(NamedTuple):
 
 
 def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str:
-    """Starts a run as training does, makes a few steps, throws them away and lists in a few lines their cost.
+    """Starts a run as training does, makes a few steps, throws them away and describes their cost in a few lines.
 
-    All processes must call it together; `config_check.check_config` accepts the config. Of an existing run in `workdir`
-    only config and step are read, and nothing is written: the measured steps start from a random network. Raises as
-    `loop.train` does, and ValueError if the step does not fit into memory.
+    All processes must call it together; `config_check.check_config` accepts the config. Only the config and
+    the step of an existing run in `workdir` are read, and nothing is written: the measured steps start from a random
+    network. Raises as `loop.train` does, and ValueError if the step does not fit into memory.
     """
     run = open_run(config, workdir)
     first_step, recorded = run.saved or (0, None)
-    if workdir is not None and recorded is not None:  # A run that has saved nothing gives way.
+    if workdir is not None and recorded is not None:  # A run that has saved nothing is replaced.
         run_dir.check_same_config(config, workdir, recorded)
     state = run.initial_state()
     lines = _run_lines(run, state)
@@ -54,7 +54,7 @@ def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str
             raise
         raise ValueError(
             f"the training step does not fit into the memory of a device ({str(error).splitlines()[0]}); lower"
-            " config.batch.labeled, config.batch.unlabeled or config.data.image_size, or take more devices"
+            " config.batch.labeled, config.batch.unlabeled or config.data.image_size, or use more devices"
         ) from error
     lines |= cost_lines(cost, images=images_per_step(config), first_step=first_step, steps=config.steps)
     return "\n".join(["dry run: no run was written", *(f"{name:<10}  {line}" for name, line in lines.items())])
@@ -86,7 +86,7 @@ def measure(run_step: jax.stages.Wrapped, state: TrainState, batches: Iterator[B
 
 
 def cost_lines(cost: StepCost, *, images: int, first_step: int, steps: int) -> dict[str, str]:
-    """Describes a cost, {name: line}, for global batches of `images` and a run with `first_step` of `steps` made."""
+    """Describes a cost, {name: line}, for global batches of `images` images, after `first_step` of a run's `steps`."""
     memory = cost.memory
     arguments, outputs = memory.argument_size_in_bytes, memory.output_size_in_bytes
     in_place, temporaries = memory.alias_size_in_bytes, memory.temp_size_in_bytes
@@ -99,14 +99,14 @@ def cost_lines(cost: StepCost, *, images: int, first_step: int, steps: int) -> d
     least, most, left = min(cost.step_seconds), max(cost.step_seconds), max(0, steps - first_step)
     return {
         "memory": f"{_mib(arguments + outputs - in_place + temporaries)} on each device ({limit}): arguments"
-        f" {_mib(arguments)}, outputs {_mib(outputs)}, of these in place {_mib(in_place)}, temporaries"
+        f" {_mib(arguments)}, outputs {_mib(outputs)} ({_mib(in_place)} of them in place), temporaries"
         f" {_mib(temporaries)}",
         "compiling": f"{cost.compile_seconds:.1f} s",
         "operations": flops,
         "step": f"{1000 * seconds:.4g} ms, median of {len(cost.step_seconds)} from {1000 * least:.4g} to"
         f" {1000 * most:.4g}; {images / seconds:.0f} images/s",
-        "run": f"{left} of {steps} steps to go, about {_duration(left * seconds)};"
-        " validation, checkpoints and evaluation come on top",
+        "run": f"{left} of {steps} steps left, about {_duration(left * seconds)},"
+        " plus time for validation, checkpoints and evaluation",
     }
 
 

@@ -22,7 +22,7 @@ class Writer:
     def __init__(self, workdir: str, *, first_step: int, steps: int, images_per_step: int) -> None:
         """Opens the files and drops rows past `first_step`: a run that was killed will write them again.
 
-        A run in a bucket has no TensorBoard log; its history holds the same metrics.
+        A run in a bucket has no TensorBoard log; its history contains the same metrics.
         """
         self._active = distributed.is_process_zero()
         if not self._active:
@@ -53,7 +53,7 @@ class Writer:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         if self._active:
-            now, (then, before) = time.monotonic(), self._last  # Of the last row or validation.
+            now, (then, before) = time.monotonic(), self._last  # The time of the last row or validation.
             self._last = (now, step)
             rate = (step - before) / max(now - then, 1e-9)
             left = round((self._steps - step) / rate)
@@ -91,12 +91,12 @@ class StepLog:
     """
 
     def __init__(self, config: ml_collections.ConfigDict, writer: Writer, unlogged: list[dict[str, float]]) -> None:
-        """Starts the log; `unlogged` holds the metrics of earlier steps that are in no row yet."""
+        """Starts the log; `unlogged` is the metrics of earlier steps that are in no row yet."""
         self._config, self._writer = config, writer
         self._pending, self._started, self.unlogged = None, False, list(unlogged)
 
     def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
-        """Takes the metrics of the step just dispatched, and records those of the one before."""
+        """Takes the metrics of the step just dispatched, and records the metrics of the step before."""
         if not self._started:  # Once the first step has been dispatched, it has been compiled.
             self._writer.start()
             self._started = True

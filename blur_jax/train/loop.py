@@ -28,7 +28,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     `config_check.check_config` accepts the config. Returns whether the run has made all its steps.
 
     Raises:
-        ValueError: `workdir` is in use or holds another run or only damaged checkpoints, or the data lack a split.
+        ValueError: `workdir` is in use, or contains another run or only damaged checkpoints, or the data lack a split.
         FileNotFoundError: the data are not prepared.
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
@@ -43,8 +43,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         state, unlogged, writer = distributed.everywhere(resume_run, run, workdir, state, newest)
         if writer is None:
             distributed.say(
-                f"{workdir}: this run has made its {config.steps} steps; to train on from it, give another --workdir"
-                f" and --config.start_from={workdir}"
+                f"{workdir}: this run has made its {config.steps} steps; to continue training from it, set another"
+                f" --workdir and --config.start_from={workdir}"
             )
             return True
         stack.enter_context(contextlib.closing(writer))

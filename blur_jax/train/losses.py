@@ -1,8 +1,8 @@
 """Margin ranking and ranking consistency, the losses of arXiv 2207.06085, and distillation of pair probabilities.
 
 Scores lie in [0, 1]; larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only and
-returns one value per pair; `mean` reduces last. `where` marks the pairs that count; any other pair gives exactly 0 and
-passes no gradient, whatever its scores hold (padding, NaN).
+returns one value per pair; `mean` reduces last. `where` marks the pairs that count; any other pair costs exactly 0 and
+passes no gradient, whatever its scores are (padding, NaN).
 """
 
 import jax

@@ -55,7 +55,7 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
 
 
 def skipped(state: Any, max_skipped_updates: int) -> jax.Array:
-    """Returns whether the last update was skipped: bool []; `max_skipped_updates` is that of `build`, above 0."""
+    """Returns whether the last update was skipped: bool []; `max_skipped_updates` is as in `build`, above 0."""
     return ~state.last_finite & (state.notfinite_count <= max_skipped_updates)
 
 

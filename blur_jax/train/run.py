@@ -59,8 +59,8 @@ def _open(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
 def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[contextlib.AbstractContextManager, int | None]:
     """Claims the run directory on process 0; returns (its lock, to be entered; the newest whole step or None).
 
-    `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory holds a run of another
-    config or only damaged checkpoints, or is in use; and OSError if it cannot be written.
+    `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory contains a run with
+    another config or only damaged checkpoints, or is in use; and OSError if it cannot be written.
     """
     if not distributed.is_process_zero():
         return contextlib.nullcontext(), None
@@ -78,7 +78,7 @@ def resume_run(
 ) -> tuple[TrainState, list[dict[str, float]], Writer | None]:
     """Restores the state after the step `newest`, or starts with `state`, in a claimed run directory.
 
-    Returns (the state; the metrics of the last steps, which no row of the history holds yet; the writer of further
+    Returns (the state; the metrics of the last steps, which no row of the history contains yet; the writer of further
     metrics, None if all steps are made). Raises ValueError if the checkpoint cannot be read or was made on other data,
     and OSError if the directory cannot be written.
     """
@@ -87,9 +87,9 @@ def resume_run(
         arrays, record = checkpoints.restore(workdir, newest, state.arrays())
         if record["data"] != run.fingerprint:
             raise ValueError(
-                f"{workdir}: the prepared data are not those that this run began with (fingerprint {run.fingerprint},"
-                f" not {record['data']}); give --config.data.dir with the same data, or train on from the run on these"
-                f" in another --workdir with --config.start_from={workdir}"
+                f"{workdir}: the prepared data differ from the data this run started with (fingerprint"
+                f" {run.fingerprint}, not {record['data']}); point --config.data.dir at the original data, or"
+                f" continue training on the new data in another --workdir with --config.start_from={workdir}"
             )
         state, unlogged = state.at(newest, arrays), record["unlogged"]
     first_step = int(state.step)

@@ -85,7 +85,7 @@ def initial_state(
 def _starting_params(
     config: ml_collections.ConfigDict, model: network.Network, params: network.Params, labeled: splits.Split
 ) -> network.Params:
-    """Replaces random parameters with those of another run, or with pretrained ones and a fitted head."""
+    """Replaces random parameters with another run's, or with pretrained ones and a fitted head."""
     probe, (rows, pairs) = config.model.linear_probe_strength, splits.used_faces(labeled)
 
     def read() -> tuple[network.Params, np.ndarray | None]:
@@ -125,7 +125,7 @@ def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
     different = [f"config.{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
     if different:
         raise ValueError(
-            f"config.start_from={config.start_from} has another network ({'; '.join(different)}); set these fields as"
-            " they are there, or leave out config.start_from"
+            f"config.start_from={config.start_from} has another network ({'; '.join(different)}); set these fields to"
+            " its values, or leave out config.start_from"
         )
     return saved

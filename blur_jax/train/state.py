@@ -17,7 +17,7 @@ class TrainState:
 
     step: jax.Array  # int32 [].
     params: Any  # float32 pytree, the network's parameters.
-    opt_state: optax.OptState  # Of the trained parameters.
+    opt_state: optax.OptState  # The optimizer's state for the trained parameters.
     ema_params: Any  # float32 pytree, exponential moving average of `params`; None if it is off.
     teacher_params: Any = None  # float32 pytree, the parameters that training started from; None if no loss uses them.
 
@@ -27,12 +27,12 @@ class TrainState:
         return self.params if self.ema_params is None else self.ema_params
 
     def arrays(self) -> dict[str, Any]:
-        """Returns {name: pytree} of all fields but the step and those that are None, for a checkpoint."""
+        """Returns {name: pytree} for all fields except the step and fields that are None, for a checkpoint."""
         trees = {name: getattr(self, name) for name in ("params", "ema_params", "opt_state", "teacher_params")}
         return {name: tree for name, tree in trees.items() if tree is not None}
 
     def at(self, step: int, arrays: dict[str, Any]) -> "TrainState":
-        """Returns the state with this step and these arrays, a dict like that of `arrays`."""
+        """Returns the state with this step and these arrays, in a dict as `arrays` returns it."""
         return self.replace(step=np.int32(step), **arrays)  # ty: ignore[missing-attribute]
 
 

@@ -35,11 +35,11 @@ class Views(NamedTuple):
     labeled: jax.Array  # float32 [n, 2, S, S, 3], augmented labeled pairs.
     order: jax.Array  # float32 [n], +1 the right image is blurrier, -1 the left, 0 a tie.
     # float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them with the same
-    # degradation, then augmented; None if no loss uses them, as are the next three.
+    # degradation, then augmented; None if no loss uses them; so are the next three.
     degraded: jax.Array | None = None
     clean: jax.Array | None = None  # float32 [m, 2, S, S, 3], the same without the degradation.
     clean_scores: jax.Array | None = None  # float32 [m, 2], the network's scores of `clean`.
-    teacher_scores: jax.Array | None = None  # float32 [m, 2], of unlabeled pairs neither degraded nor augmented.
+    teacher_scores: jax.Array | None = None  # float32 [m, 2], for unlabeled pairs, neither degraded nor augmented.
 
 
 def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
@@ -120,7 +120,7 @@ def losses_of(
 ) -> dict[str, jax.Array]:
     """Scores the views in one forward pass and returns this replica's share of each loss and metric, {"loss", ...}.
 
-    `ramp`, float32 [] in [0, 1], weighs the consistency losses early in the run. The results are float32 scalars, whose
+    `ramp`, float32 [] in [0, 1], weighs the consistency losses early in the run. The results are float32 scalars; their
     sum over replicas is the mean over all pairs: sums over counts, never a mean of means.
     """
     weights = config.consistency
@@ -193,14 +193,14 @@ def _unlabeled_losses(
 
 
 def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Array]:
-    """float32 [m, 2] -> two of [m * (2 * group - 1)]: each image against every other of the same degradation."""
+    """Pairs each image's score with every other of its degradation: float32 [m, 2] -> two [m * (2 * group - 1)]."""
     first, second = np.triu_indices(2 * group, k=1)
     scores = scores.reshape(-1, 2 * group)
     return scores[:, first].ravel(), scores[:, second].ravel()
 
 
 def _part_of_mean(values: jax.Array, where: jax.Array | None = None) -> jax.Array:
-    """Returns this replica's summand of the mean of [n] over all replicas; 0 if none counts."""
+    """Returns this replica's contribution to the mean of [n] over all replicas; 0 if no entry counts."""
     if where is None:
         return jnp.sum(values) / distributed.psum(jnp.float32(values.size))
     count = distributed.psum(jnp.sum(where).astype(jnp.float32))
@@ -208,24 +208,24 @@ def _part_of_mean(values: jax.Array, where: jax.Array | None = None) -> jax.Arra
 
 
 def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> float32 [n, 2]."""
+    """Scores pairs: float32 [n, 2, S, S, 3] -> float32 [n, 2]."""
     scores: Any = model.apply({"params": params}, pairs.reshape(-1, *pairs.shape[2:]))
     return scores.reshape(pairs.shape[:2])
 
 
 def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> augmentation.Augmentation:
-    """[n, 2, S, S, 3] -> draws for the 2n images."""
+    """Draws the changes of each of the 2n images in pairs [n, 2, S, S, 3]."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
     return jax.vmap(partial(augmentation.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
 
 
 def _augmented(change: Callable, draws: augmentation.Augmentation, pairs: jax.Array) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> the same, each image changed by its own draw."""
+    """Changes each image in pairs, float32 [n, 2, S, S, 3], by its own draw."""
     return map_examples(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, images_alike: int) -> jax.Array:
-    """float32 [n, 2, S, S, 3] -> the same, with one degradation for each `images_alike` images in a row."""
+    """Degrades pairs, float32 [n, 2, S, S, 3]: every `images_alike` images in a row share one degradation."""
     fixed: dict[str, Any] = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
     keys = distributed.example_keys(key, 2 * len(pairs) // images_alike)
 
@@ -236,7 +236,7 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 
 
 def map_examples(function: Callable, *arguments: Any) -> Any:
-    """`jax.vmap`, but one example at a time on a CPU: it then fits a core's caches and takes half the time."""
+    """Like `jax.vmap`, but on a CPU it takes one example at a time, which fits a core's caches and halves the time."""
     if jax.default_backend() == "cpu":
         return lax.map(lambda example: function(*example), arguments)
     return jax.vmap(function)(*arguments)

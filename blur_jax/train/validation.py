@@ -22,9 +22,9 @@ _MOST_FACES = 500  # ... and from at most this many.
 def make_validate(
     config: ml_collections.ConfigDict, model: nn.Module, split: Split, others: Sequence[Split] = ()
 ) -> Callable[[Any], tuple[dict[str, float], Calibration]]:
-    """Returns a function from parameters to `pair_metrics` of the labeled pairs of `split` and a fitted calibration.
+    """Returns a function from parameters to `pair_metrics` for the labeled pairs in `split` and a fitted calibration.
 
-    Percentiles are among the faces of `split`; if these are few, also among faces of `others`. Raises ValueError if no
+    Percentiles refer to the faces in `split`; if these are few, also to faces in `others`. Raises ValueError if no
     pair has an order.
     """
     rows, pairs = used_faces(split)
@@ -46,7 +46,7 @@ def make_validate(
 
 
 def _reference(config: ml_collections.ConfigDict, split: Split, others: Sequence[Split]) -> tuple[str, np.ndarray]:
-    """Returns (name of the reference set, its rows of faces); no rows if it is all faces of `split`."""
+    """Returns (name of the reference set, its rows of faces); no rows if it contains all faces in `split`."""
     data = f"{config.name} ({config.sources})" if config.sources else config.name
     rows = np.unique(split.rows)
     if len(rows) >= _FEW_FACES:
@@ -64,18 +64,18 @@ def count_ordered(split: Split) -> int:
 def warn_of_few_pairs(split: Split, labeled: Split) -> None:
     """Prints the tasks that the validation split `split` is too small for, and how many more labels they need.
 
-    The pairs `labeled`, which training uses, tell how validation shares in new labels.
+    The training pairs `labeled` show what share of new labels validation gets.
     """
     pairs = count_ordered(split)
     share = len(split) / (len(split) + len(labeled))
     for enough, task in (
-        (checkpoints.ENOUGH_PAIRS, "to choose a checkpoint by: the last one will be used"),
-        (calibration_fit.LEAST_PAIRS, "to say how probably people call a picture blurrier"),
+        (checkpoints.ENOUGH_PAIRS, "to choose a checkpoint, so the last one will be used"),
+        (calibration_fit.LEAST_PAIRS, "to estimate how likely people are to call a picture blurrier"),
     ):
         if pairs < enough:
             distributed.say(
-                f"validation has {pairs} pair(s) with an order, too few {task} (that takes {enough}, and so about"
-                f" {math.ceil((enough - pairs) / share)} more labeled pairs)"
+                f"validation has only {pairs} ordered pair(s), too few {task} (it needs {enough}: label about"
+                f" {math.ceil((enough - pairs) / share)} more pairs)"
             )
 
 
@@ -84,10 +84,10 @@ def pair_metrics(
 ) -> dict[str, float]:
     """Returns the metrics of m pairs from the scores [m] of both sides and the labeled order [m], +1 or -1.
 
-    "validation_accuracy" is the share of pairs in the labeled order. Of the same pairs used as if they were unlabeled,
-    "pseudo_label_share" is the share that passes the confidence threshold, "pseudo_label_accuracy" the share of these
-    in the labeled order (absent if no pair passes). "score_spread", the standard deviation of the scores, shows a
-    collapse.
+    "validation_accuracy" is the share of pairs in the labeled order. If the same pairs are used as if they were
+    unlabeled, "pseudo_label_share" is the share that passes the confidence threshold, and "pseudo_label_accuracy" is
+    the share of these in the labeled order (absent if no pair passes). "score_spread", the standard deviation of the
+    scores, shows a collapse.
     """
     in_order = rank_statistics.in_order(left, right, order)
     confident = np.abs(right - left) >= confidence_threshold

@@ -67,7 +67,7 @@ def test_a_description_that_leaves_out_records_is_refused(own):
     train["shardLengths"] = ["5"]
     path.write_text(json.dumps(described))
     with pytest.raises(
-        prepared.DamagedData, match=r"'train' cannot be read .*holds 24 records, and should hold 5.*delete"
+        prepared.DamagedData, match=r"'train' cannot be read .*contains 24 records but should contain 5.*delete"
     ):
         data.open_split(own.data, "labeled", "train")
 

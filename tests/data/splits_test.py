@@ -139,7 +139,7 @@ def test_a_count_draws_pairs_by_the_seed_and_a_larger_one_holds_the_smaller(conf
 
 @pytest.mark.parametrize("count", [0, 25, -1])
 def test_a_count_that_there_is_not_is_refused(config, count):
-    with pytest.raises(ValueError, match=rf"config\.data\.labeled_count={count} must be from 1 to the 24 pairs"):
+    with pytest.raises(ValueError, match=rf"config\.data\.labeled_count={count} must be .* pairs \(24\)"):
         opened(config, count=count)
 
 
@@ -150,7 +150,7 @@ def test_pairs_with_a_left_out_face_are_not_there(config):
     expected = [pair for pair in split.names.tolist() if not any(person in name for name in pair)]
     assert kept.names.tolist() == expected
     assert 0 < len(kept) < len(split) and len(kept.labels) == len(kept)
-    with pytest.raises(ValueError, match=rf"labeled_count=24 must be from 1 to the {len(kept)} pairs"):
+    with pytest.raises(ValueError, match=rf"labeled_count=24 must be between 1 and .* available pairs \({len(kept)}\)"):
         opened(config, leave_out=person, count=24)
     with pytest.raises(ValueError, match="leave_out='/' leaves out every pair"):
         opened(config, leave_out="/")
@@ -214,7 +214,7 @@ def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path, monkey
     second = prepare_demo(tmp_path, monkeypatch, ranked=3)
     hashes = ", ".join(sorted([first, second]))
     for ask in (lambda: opened(config), lambda: splits.prepared_sources(config.data)):
-        with pytest.raises(ValueError, match=f"several sources, {hashes}; choose with --config.data.sources="):
+        with pytest.raises(ValueError, match=f"several sources; choose one with .*sources=HASH, from {hashes}"):
             ask()
     for sources, count in ((first, 2), (second, 3)):
         config.data.sources = sources

@@ -57,7 +57,7 @@ def test_measures_know_which_way_is_better(text, measure):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("ofiq", "ofiq:higher or ofiq:lower"), ("ofiq:up", "which way"), ("blur:higher", "of blur, lower is better")],
+    [("ofiq", "ofiq:higher or ofiq:lower"), ("ofiq:up", "which direction"), ("blur:higher", "lower blur is better")],
 )
 def test_directions_are_never_mixed(text, message):
     with pytest.raises(ValueError, match=message):
@@ -91,5 +91,5 @@ def test_the_pictures_of_mated_comparisons_are_looked_up():
     qualities = {name: np.array([value]) for name, value in {"a": 1.0, "b": 2.0, "c": 3.0}.items()}
     np.testing.assert_array_equal(comparisons.mated_qualities(compared, qualities, "x.csv"), [[[2.0]], [[3.0]]])
     del qualities["a"]
-    with pytest.raises(ValueError, match=r"x\.csv: has no row for 'a' \(1 of the compared pictures have none\)"):
+    with pytest.raises(ValueError, match=r"x\.csv: no row for 'a' \(1 compared pictures have no row\)"):
         comparisons.mated_qualities(compared, qualities, "x.csv")

@@ -87,7 +87,7 @@ def test_tied_similarities_do_not_exceed_the_rate():
 
 @pytest.mark.parametrize(("count", "fmr", "needed"), [(999, 0.001, "1,000"), (9, 0.1, "10")])
 def test_too_few_non_mated_comparisons_are_refused(count, fmr, needed):
-    with pytest.raises(ValueError, match=f"cannot show an FMR of {fmr}: that takes {needed} or more"):
+    with pytest.raises(ValueError, match=f"too few to measure an FMR of {fmr}; supply at least {needed}"):
         discard_curve.match_threshold(np.arange(count), fmr)
     discard_curve.match_threshold(np.arange(count + 1), fmr)
 

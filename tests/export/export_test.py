@@ -141,7 +141,7 @@ def test_a_scorer_on_onnxruntime_gives_the_same(run, scorer, photographs):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("scorer.onnx", {}, r"scorer\.onnx exists already; give another --output, or --overwrite"),
+        ("scorer.onnx", {}, r"scorer\.onnx exists already; use another --output, or pass --overwrite"),
         ("scorer.onnx", {"format": "stablehlo"}, r"scorer\.onnx must end in \.stablehlo for --format=stablehlo"),
         ("nowhere/scorer.onnx", {}, "the folder .*nowhere does not exist"),
         ("new.onnx", {"checkpoint": "nowhere"}, "nowhere: no checkpoint here"),
@@ -172,7 +172,7 @@ def test_a_threshold_of_another_checkpoint_is_refused(run, files, capsys, monkey
     monkeypatch.setattr(Threshold, "from_dict", lambda fields: other)
     command = [f"--checkpoint={run}", "--format=safetensors", f"--output={tmp_path / 'a.safetensors'}"]
     assert export.main(command) == 2
-    assert "another checkpoint" in capsys.readouterr().err
+    assert "not for the loaded checkpoint" in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
     assert export.main([*command, "--keep-below=0.4", "--license=cc-by-4.0"]) == 0
     described = metadata.decode(formats.read_safetensors_metadata(tmp_path / "a.safetensors"))

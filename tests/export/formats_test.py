@@ -159,7 +159,7 @@ def test_the_backend_scores_batches_of_every_size(lite0):
         (lambda columns: columns | {"blur": columns["blur"] + np.float32(2e-5)}, "differs from the run by 5"),
         (lambda columns: columns | {"sharpness": columns["sharpness"] + np.float32(0.01)}, "differs from the run by 1"),
         (lambda columns: columns | {"blur": columns["blur"] * np.float32(np.nan)}, "differs from the run by nan"),
-        (lambda columns: {"blur": columns["blur"]}, r"gives the columns \['blur'\] instead of"),
+        (lambda columns: {"blur": columns["blur"]}, r"returns the columns \['blur'\] instead of"),
         (lambda columns: {name: column[:1] for name, column in columns.items()}, r"float32 \[1\] for 6 images"),
     ],
 )
@@ -200,9 +200,9 @@ def test_a_card_has_valid_front_matter(described, name):
     assert name in front["tags"]
     assert front["metrics"] == ["roc_auc"]  # Of matched size, since the run has that.
     (result,) = front["model-index"][0]["results"]
-    assert result["dataset"] == {"name": "some_blur of matched size", "type": "some_blur", "split": "test"}
+    assert result["dataset"] == {"name": "some_blur with matched sizes", "type": "some_blur", "split": "test"}
     assert result["metrics"][0]["value"] == 0.7
-    assert "| test of matched size | AUC, clear against blurred | 0.700 [0.800, 0.900] |" in body
+    assert "| test with matched sizes | AUC, clear against blurred | 0.700 [0.800, 0.900] |" in body
     for part in ("| blur | 0 to 1 | blurrier |", "| sharpness | 0 to 100 | sharper", "1.25 times", "Apache-2.0"):
         assert part in body
     assert "Keep a picture where `blur < 0.62`. This threshold: 10% of 50 pictures are to go" in body

@@ -41,7 +41,7 @@ def test_ties_are_left_out_and_alone_refused():
     features, pairs = np.array([[0.0], [2.0], [9.0]]), np.array([[0, 1], [0, 2]])
     with_tie, _ = linear_probe.logistic_ranking(features, pairs, np.array([1, 0]), strength=0.5)
     assert with_tie[0] > 0
-    with pytest.raises(ValueError, match="linear_probe_strength needs labeled pairs with an order"):
+    with pytest.raises(ValueError, match="linear_probe_strength needs ordered labeled pairs"):
         linear_probe.logistic_ranking(features, pairs, np.array([0, 0]), strength=0.5)
 
 

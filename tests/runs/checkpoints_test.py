@@ -76,7 +76,7 @@ def test_the_latest_step(tmp_path):
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
 def test_a_folder_without_checkpoints_says_what_to_give(tmp_path, folder):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(checkpoints.CheckpointError, match=f"{folder}: no checkpoint here; give a run directory"):
+    with pytest.raises(checkpoints.CheckpointError, match=f"{folder}: no checkpoint here; pass a run directory"):
         checkpoints.find(tmp_path / folder)
 
 

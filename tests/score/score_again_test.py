@@ -38,8 +38,8 @@ def test_a_complete_table_with_failures_keeps_its_status(run, photos):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        (["photos"], ["photos", "--keep-below=0.5"], "with another keep_below"),
-        (["photos"], ["photos/00.png"], "with another source"),
+        (["photos"], ["photos", "--keep-below=0.5"], "with different options: keep_below"),
+        (["photos"], ["photos/00.png"], "with different options: source"),
     ],
 )
 def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys, before, after, message):
@@ -55,7 +55,7 @@ def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys,
 def test_a_file_of_unknown_source_is_replaced_only_when_told(run, photos, capsys):
     (photos.parent / "scores.csv").write_text("mine")
     assert command(run, "photos") == 2
-    assert "scores.csv.json is missing or damaged; give --overwrite" in capsys.readouterr().err
+    assert "scores.csv.json is missing or damaged; pass --overwrite" in capsys.readouterr().err
     assert open_text("scores.csv") == "mine"
     assert command(run, "photos", "--overwrite") == 0
 
@@ -64,7 +64,7 @@ def test_new_pictures_in_a_folder_are_not_passed_over(run, photos, capsys):
     command(run, "photos")
     Image.new("RGB", (40, 40)).save(photos / "new.png")
     assert command(run, "photos") == 2
-    assert "holds 20 rows of other inputs, and this command has 21 inputs; give --overwrite" in capsys.readouterr().err
+    assert "has 20 rows for different inputs (this command has 21); pass --overwrite" in capsys.readouterr().err
 
 
 def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsys):
@@ -77,7 +77,7 @@ def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsy
 def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):
     command(run, "photos")
     assert command(run, "photos", "--sheet=sheet.html") == 2
-    assert "sheet.html, which is written with it, is missing; give --overwrite" in capsys.readouterr().err
+    assert "sheet.html, which is written with it, is missing; pass --overwrite" in capsys.readouterr().err
     assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
     assert os.path.exists("sheet.html")
 
@@ -139,7 +139,7 @@ def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, 
         command(run, "photos")
     assert command(run, "photos/00.png") == 2
     error = capsys.readouterr().err
-    assert "inputs: ['photos'] there, ['photos/00.png'] here" in error and "give another --output" in error
+    assert "inputs: ['photos'] there, ['photos/00.png'] here" in error and "use another --output" in error
 
 
 def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, tmp_path):

@@ -125,7 +125,7 @@ def test_the_threshold_of_the_run_is_used(run, scorer, photos, capsys):
         assert json.loads(open_text("scores.csv.json"))["threshold"]["source"] == "a test"
         write_threshold(run, Threshold(1.0, "a test", "0" * 16))
         assert command(run, "photos", output="other.csv") == 2
-        assert "another checkpoint" in capsys.readouterr().err
+        assert "not for the loaded checkpoint" in capsys.readouterr().err
         assert command(run, "photos", "--keep-below=0.5", output="other.csv") == 0
     finally:
         threshold_path(run).unlink()

@@ -161,7 +161,7 @@ def test_the_threshold_of_the_run_counts_and_one_of_another_checkpoint_does_not(
         assert fresh.columns(np.float32([0.4, 0.6]), keep_below=0.3)["keep"].tolist() == ["discard", "discard"]
         write_threshold(run, Threshold(0.5, "a test", "0" * 16))
         other = blur_jax.load_scorer(run)
-        with pytest.raises(ValueError, match="another checkpoint"):
+        with pytest.raises(ValueError, match="not for the loaded checkpoint"):
             other.columns(np.float32([0.4]))
         assert other.columns(np.float32([0.4]), keep_below=0.5)["keep"].tolist() == ["keep"]
     finally:

@@ -202,7 +202,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
     ("name", "options", "message"),
     [
         ("faces", {}, r"unknown data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
-        ("ssranking_face_blur", {}, "give their folder"),
+        ("ssranking_face_blur", {}, "set their folder"),
         ("demo_face_blur", {"manual_dir": "x"}, "leave out manual_dir"),
         ("demo_face_blur", {"allow_missing": True}, "leave out manual_dir and allow_missing"),
     ],

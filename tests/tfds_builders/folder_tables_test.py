@@ -80,7 +80,7 @@ def test_an_empty_table_is_reported(root):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        (b"a.png,b.png", "2 fields, the header 3"),
+        (b"a.png,b.png", "the row has 2 fields but the header has 3"),
         (b"a.png,b.png,1,2", "4 fields"),
         (b"a.png,b.png,more", "order 'more'"),
         (b"a.png,b.png,1e0", "order '1e0'"),
@@ -100,7 +100,7 @@ def test_a_malformed_line_costs_itself_alone(root, line, found):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("a.png,1,2,3", "4 fields, the header 5"),
+        ("a.png,1,2,3", "4 fields but the header has 5"),
         ("a.png,1,2,3,4.5", "the box '1,2,3,4.5' is not four whole numbers"),
         ("a.png,,,,", "'a.png' has no box"),
     ],

@@ -225,13 +225,13 @@ def test_references_are_found_in_the_folder(root, reference, name):
 def test_a_reference_to_no_picture_or_to_several_is_refused(root, reference, capsys):
     assert run(root, [task(annotation(result({"selected": "left"})), a=reference)])[0] == 2
     err = capsys.readouterr().err
-    assert "task 12" in err and "is not a picture of" in err and "--strip-prefix" in err
+    assert "task 12" in err and "is not a picture in" in err and "--strip-prefix" in err
 
 
 def test_two_references_to_one_picture_are_refused_unless_a_prefix_tells_them_apart(root, capsys):
     tasks = [selected("left"), task(annotation(result({"selected": "left"})), a="s3://bucket/old/one.jpg")]
     assert run(root, tasks)[0] == 2
-    assert "would both be 'one.jpg'; give --strip-prefix" in capsys.readouterr().err
+    assert "would both be named 'one.jpg'; use --strip-prefix" in capsys.readouterr().err
     tasks = [task(annotation(result({"selected": "left"})), a="s3://b/x/same.jpg", b="s3://b/y/same.jpg")]
     assert votes(root, tasks, "--strip-prefix=s3://b/") == [("x/same.jpg", "y/same.jpg", 1)]
     assert run(root, tasks, "--strip-prefix=s3://c/", "--overwrite")[0] == 2

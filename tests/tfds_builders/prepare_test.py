@@ -94,7 +94,7 @@ def test_prepared_partial_data_are_not_taken_for_whole(root):
     (root / "LFW" / "A_0001.png").unlink()
     first = prepare_all(root, allow_missing=True)
     assert prepare_all(root, allow_missing=True) == first
-    with pytest.raises(ValueError, match="is prepared already, but from partial data"):
+    with pytest.raises(ValueError, match="is already prepared from partial data"):
         prepare_all(root)
     with pytest.raises(ValueError, match=r"from partial data.*config\.data\.allow_missing=True"):
         command.prepare_configured(configured(root))
@@ -128,7 +128,7 @@ def test_prepared_data_are_used_without_the_lists(root):
 
 def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
     with pytest.raises(
-        ValueError, match=r"your own files; give their folder as --manual_dir or --config\.data\.manual_dir"
+        ValueError, match=r"your own files; set their folder with --manual_dir or --config\.data\.manual_dir"
     ):
         command.prepare_configured(configured(root))
 
@@ -139,7 +139,7 @@ def test_sources_that_the_lists_no_longer_give_are_refused(root):
     assert command.prepare_configured(config) == first
     write(root, UNSUPERVISED, pair("A", "B"))
     with pytest.raises(
-        ValueError, match=f"config.data.sources={first} is not prepared, and the lists and pictures have"
+        ValueError, match=f"no data are prepared for config.data.sources={first}, and your lists and pictures have"
     ):
         command.prepare_configured(config)
 

@@ -38,15 +38,15 @@ def test_a_discard_rate():
     # Clopper and Pearson's interval of 4 of 40.
     assert threshold.interval == pytest.approx((0.0279, 0.2366), abs=1e-4)
     assert chosen.lines == [
-        "scored 40 of 41 pictures; 1 could not be, such as broken.jpg: it is broken",
-        "keep below blur 0.3550, that is above sharpness 64.50 and below percentile 35.5 of 100 faces",
+        "scored 40 of 41 pictures; 1 could not be scored, for example broken.jpg: it is broken",
+        "keep pictures with blur below 0.3550 (sharpness above 64.50, percentile below 35.5 among 100 faces)",
         "discards 10.0% (4 of 40; 2.8% to 23.7% of new ones)",
     ]
 
 
 def test_too_few_that_can_be_scored_say_so():
     pictures = [Input("broken.jpg", None)] * 50
-    with pytest.raises(ValueError, match="50 could not be, such as broken.jpg: it is broken: 0 pictures are too few"):
+    with pytest.raises(ValueError, match="50 could not be scored, for example broken.jpg: it is broken: 0 pictures"):
         choose.for_discard(FakeScorer(), pictures, 0.1, source="PHOTOS")
 
 
@@ -100,10 +100,10 @@ def test_examples_are_read(tmp_path):
     ("text", "message"),
     [
         ("name,label\na.jpg,good\nb.jpg,fine\n", r"labels.csv:3: the label must be good or bad, found 'fine'"),
-        ("name,label\na.jpg,good\na.jpg,bad\n", r"labels.csv:3: 'a.jpg' is in .*labels.csv:2 already"),
+        ("name,label\na.jpg,good\na.jpg,bad\n", r"labels.csv:3: 'a.jpg' is already in .*labels.csv:2"),
         ("name,good\na.jpg,1\n", r"labels.csv:1: the header must name the columns name, label; found 'name,good'"),
         ("label\ngood\n", r"the header must name the columns name"),
-        ("name,label\n", r"holds no picture"),
+        ("name,label\n", r"no pictures listed"),
         ("", r"the header must name"),
         ("name,label,x,y,width,height\na.jpg,good,1,2,wide,4\n", r"labels.csv:2: the box"),
     ],

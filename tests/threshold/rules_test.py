@@ -42,7 +42,7 @@ def test_a_share_that_floating_point_misses_is_allowed():
 
 @pytest.mark.parametrize(("rate", "count", "needed"), [(0.1, 19, 20), (0.95, 39, 40), (0.001, 1999, "2,000")])
 def test_too_few_are_refused_with_the_number_needed(rate, count, needed):
-    with pytest.raises(ValueError, match=f"{count} pictures are too few .* give {needed} or more"):
+    with pytest.raises(ValueError, match=f"{count} pictures are too few .* supply {needed} or more"):
         rules.for_discard(np.arange(count) / count, rate)
     rules.check_enough(count + 1, rate, "pictures")
 

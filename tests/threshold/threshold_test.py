@@ -49,7 +49,7 @@ def photos(tmp_path):
 def test_a_threshold_for_a_discard_rate(run, photos, capsys):
     assert threshold.main([f"--checkpoint={run}", "--discard=0.1", str(photos)]) == 0
     out = capsys.readouterr().out
-    assert "scored 30 of 31 pictures; 1 could not be, such as " in out
+    assert "scored 30 of 31 pictures; 1 could not be scored, for example " in out
     assert "broken.png: " in out
     assert "of 100 faces of a test" in out
     assert "discards 10.0% (3 of 30; 2.1% to 26.5% of new ones)" in out
@@ -72,11 +72,11 @@ def test_a_threshold_from_examples(run, photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--discard=0.1"], "--discard takes PHOTOS, pictures or folders, and no --examples"),
+        (["--discard=0.1"], "--discard takes PHOTOS (pictures or folders), not --examples"),
         (["--lose-good=0.1", "PHOTOS"], "--lose-good takes --examples=CSV"),
         (["--discard=10", "PHOTOS"], "between 0 and 1, such as 0.1, not 10"),
-        (["--discard=0.01", "PHOTOS"], "30 of 31 pictures; 1 could not be, such as"),
-        (["--discard=0.01", "PHOTOS"], "30 pictures are too few for a share of 0.01; give 200"),
+        (["--discard=0.01", "PHOTOS"], "30 of 31 pictures; 1 could not be scored, for example"),
+        (["--discard=0.01", "PHOTOS"], "30 pictures are too few for a share of 0.01; supply 200"),
         (["--keep-bad=0.1", "--examples=nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
     ],
 )

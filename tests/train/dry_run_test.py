@@ -32,7 +32,7 @@ def test_what_the_demo_takes(config):
     assert lines["batch"] == "8 labeled and 8 unlabeled pairs, on each device 8 and 8"
     assert lines["parameters"] == f"{PARAMETERS:,} trained, 0 frozen"
     assert "(the device does not report how much it has)" in lines["memory"]  # CPUs do not.
-    assert lines["run"].startswith("6 of 6 steps to go, about ")
+    assert lines["run"].startswith("6 of 6 steps left, about ")
 
 
 def test_the_cost_of_a_step_of_the_demo(config):
@@ -77,7 +77,7 @@ def test_batches_are_shared_among_devices_and_processes(config, tmp_path, topolo
 def test_a_run_that_is_there_is_checked_and_left_as_it_is(own_run, demo_dir):
     config, folder = own_run
     before = files(folder, demo_dir)
-    assert "0 of 6 steps to go, about 0 s" in dry_run.report(config, str(folder))
+    assert "0 of 6 steps left, about 0 s" in dry_run.report(config, str(folder))
     config.seed = 5
     with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there, 5 here\)"):
         dry_run.report(config, str(folder))
@@ -115,12 +115,12 @@ def test_the_lines_say_all_of_it():
     )
     cost = dry_run.StepCost(memory, 2**35, 5e9, 31.44, (0.3, 0.1, 0.2))
     assert dry_run.cost_lines(cost, images=192, first_step=1000, steps=91000) == {
-        "memory": "1,028.0 MiB on each device (of 32,768.0 MiB): arguments 3.0 MiB, outputs 2.0 MiB, of these"
-        " in place 1.0 MiB, temporaries 1,024.0 MiB",
+        "memory": "1,028.0 MiB on each device (of 32,768.0 MiB): arguments 3.0 MiB, outputs 2.0 MiB (1.0 MiB of"
+        " them in place), temporaries 1,024.0 MiB",
         "compiling": "31.4 s",
         "operations": "5 GFLOP a step on each device, 25 GFLOP/s",
         "step": "200 ms, median of 3 from 100 to 300; 960 images/s",
-        "run": "90000 of 91000 steps to go, about 5 h 0 min; validation, checkpoints and evaluation come on top",
+        "run": "90000 of 91000 steps left, about 5 h 0 min, plus time for validation, checkpoints and evaluation",
     }
     silent = dry_run.cost_lines(cost._replace(flops=None, limit_bytes=None), images=192, first_step=0, steps=1)
     assert silent["operations"] == "the compiler does not count operations"

@@ -163,7 +163,7 @@ def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
         "open_pairs",
         lambda config: (p := open_pairs(config))._replace(labeled=dataclasses.replace(p.labeled, rows=rows)),
     )
-    with pytest.raises(ValueError, match="prepared data are not those that this run began with"):
+    with pytest.raises(ValueError, match="prepared data differ from the data this run started with"):
         loop.train(config, str(tmp_path / "run"))
 
 

@@ -108,8 +108,8 @@ def test_of_many_faces_the_same_ones_are_taken_whatever_pairs_there_are():
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [
-        (2, ["validation has 2 pair(s)", "the last one will be used", "about 480 more", "about 280 more"]),
-        (40, ["validation has 40 pair(s)", "about 15 more"]),
+        (2, ["validation has only 2 ordered pair(s)", "the last one will be used", "about 480 more", "about 280 more"]),
+        (40, ["validation has only 40 ordered pair(s)", "about 15 more"]),
         (50, []),
     ],
 )
@@ -125,7 +125,7 @@ def test_few_validation_pairs_are_reported_once_with_what_would_do(capsys, pairs
 def test_a_run_says_once_that_validation_is_small_and_saves_what_its_scores_mean(config, tmp_path, capsys):
     """Of the tiny demo's 10 validation pairs."""
     loop.train(config, str(tmp_path))
-    assert capsys.readouterr().out.count("validation has 10 pair(s) with an order, too few to choose a checkpoint") == 1
+    assert capsys.readouterr().out.count("validation has only 10 ordered pair(s), too few to choose a checkpoint") == 1
     saved = checkpoints.find(tmp_path)
     assert (saved.step, saved.validation_pairs) == (config.steps, 10)
     # Fewer than 100 faces: 20 of validation, and those of 24 labeled and 16 unlabeled pairs.

@@ -48,7 +48,7 @@ _CHUNK = 100  # Images rendered at a time.
 
 
 class _Draws(NamedTuple):
-    """The draws of the n faces of one split: (person, picture), family and r.m.s. radius; pairs are left, right, ..."""
+    """The draws for n faces of one split: (person, picture), family and r.m.s. radius; pairs are left, right, ..."""
 
     photographs: list[tuple[int, int]]
     families: np.ndarray
@@ -137,7 +137,7 @@ def _draw(split: str) -> _Draws:
         drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
         chosen, families = zip(*(drawn[i] for i in rng.permutation(len(drawn))[:count]))
         return _Draws(list(chosen), np.array(families), rng.choice(LEVELS, count))
-    # The pictures of a pair have different photographs and blurs; those of labeled pairs differ by `MIN_RATIO` or more.
+    # The pictures of a pair have different photographs and blurs; labeled pairs differ by `MIN_RATIO` or more.
     chosen = [photographs[i] for _ in range(count) for i in rng.choice(len(photographs), 2, replace=False)]
     rms = _draw_rms(rng, (count, 2))
     while split.startswith("labeled") and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():

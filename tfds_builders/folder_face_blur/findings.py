@@ -54,7 +54,7 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
 
 
 def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
-    """Yields the problems of pictures that a table names."""
+    """Yields the problems with pictures that a table names."""
     boxes = sources.tables.boxes
     for name, (file, line) in sources.uses.items():
         look = looks.get(name)
@@ -68,7 +68,7 @@ def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator
 
 
 def _unused(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
-    """Yields warnings of unlabeled pictures that cannot be used."""
+    """Yields warnings about unlabeled pictures that cannot be used."""
     layout, boxes = sources.layout, sources.tables.boxes
     for name, look in looks.items():
         if isinstance(look, Failure) and name not in sources.uses:
@@ -92,7 +92,7 @@ def _leaks_by_name(sources: Sources) -> Iterator[Problem]:
 def _copies_of_tests(
     sources: Sources, seen: Mapping[str, Look], tests: list[str], others: list[str], compared: set[str]
 ) -> tuple[dict[str, Problem], list[Problem]]:
-    """Returns {unlabeled picture that looks like a test picture: warning}, and the problems of compared pictures."""
+    """Returns {unlabeled picture that looks like a test picture: warning}, and the problems with compared pictures."""
     copies, leaks, ranks = {}, [], sources.tables.ranks or {}
     hashes = [[seen[name].hash for name in names] for names in (tests, others)]
     for i, j, differing in likeness.matches(*hashes) if tests else ():
@@ -100,7 +100,7 @@ def _copies_of_tests(
         line = ranks[test].line
         difference = f"(their hashes differ in {differing} of {likeness.SIDE**2} bits)"
         if other in compared:
-            text = f"{test!r} looks the same as {other!r} of {':'.join(map(str, sources.uses[other]))} {difference}"
+            text = f"{test!r} looks the same as {other!r} in {':'.join(map(str, sources.uses[other]))} {difference}"
             leaks.append(Problem("train and test, by content", RANKED, line, text))
         else:
             text = f"{test!r} looks the same as the unlabeled {other!r} {difference}"

@@ -1,7 +1,7 @@
 """Finds the pictures of a folder and the names that tables use for them.
 
 Pictures lie at any depth in `images/`, or in the folder itself if `images/` is missing, and their names are relative to
-it. `unlabeled/` beside `images/` may hold more pictures, whose names are relative to `unlabeled/`.
+it. `unlabeled/` beside `images/` may contain more pictures, whose names are relative to `unlabeled/`.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Perceptual hashes, which show which pictures look the same: copies under another name, size or quality.
+"""Perceptual hashes, which show which pictures look the same: copies with another name, size or quality.
 
 The 256 bits of a hash show which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
 aligned faces, the most similar kind of pictures, a resaved, resized, brightened or blurred copy differs from its
@@ -19,7 +19,7 @@ _BLOCK = 512  # Hashes compared at a time.
 
 
 def look(image: Image.Image) -> str:
-    """Returns the hash of an RGB picture, 64 hexadecimal digits; "" of one without content, such as a black frame."""
+    """Returns the hash of an RGB picture, 64 hexadecimal digits; "" for one without content, such as a black frame."""
     small = image.copy()
     small.thumbnail((256, 256), reducing_gap=2.0)  # Hashing a large photograph takes as long as decoding it.
     if ImageStat.Stat(small.convert("L")).stddev[0] < _FLAT:

@@ -58,7 +58,7 @@ class Sources:
         return splits.chosen((name for name in self.layout.paths if boxes is None or name in boxes), self.uses)
 
     def box(self, name: str) -> Box | None:
-        """Returns the face in a wanted picture; None is the whole picture."""
+        """Returns the face in a wanted picture; None means the whole picture."""
         return self.tables.boxes[name].box if self.tables.boxes is not None else None
 
     @functools.cached_property

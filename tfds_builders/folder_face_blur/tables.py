@@ -51,7 +51,7 @@ class Ranked(NamedTuple):
 
 @dataclasses.dataclass
 class Tables:
-    """The valid lines of the tables, None for a missing table; by name, except `votes`."""
+    """The valid lines of the tables, by name except in `votes`; None for a missing table."""
 
     votes: list[Vote] | None = None
     boxes: dict[str, Boxed] | None = None
@@ -106,7 +106,9 @@ def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict
                 columns = _header(fields, file)
                 continue
             if len(fields) != len(columns):
-                raise ValueError(f"{','.join(fields)!r} has {len(fields)} fields, the header {len(columns)}")
+                raise ValueError(
+                    f"the row has {len(fields)} fields but the header has {len(columns)}: {','.join(fields)!r}"
+                )
         except ValueError as error:
             tables.problems.append(Problem("malformed line", file, number, str(error)))
             if columns is None:
@@ -149,7 +151,7 @@ def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
                 row = picture_lists.parse_boxed_row(place, fields)
                 name = _known(tables, layout, BOXES, place.line, row.name)
                 if name in boxes:
-                    text = f"{name!r} has a box in line {boxes[name].line} already"
+                    text = f"{name!r} already has a box in line {boxes[name].line}"
                     tables.problems.append(Problem("repeated line", BOXES, place.line, text))
                 elif name is not None and row.box is not None:
                     boxes[name] = Boxed(place.line, row.box)
@@ -177,7 +179,7 @@ def _read_ranks(tables: Tables, layout: Layout) -> dict[str, Ranked]:
             text = f"rank {row['rank']!r} is not a finite number"
             tables.problems.append(Problem("malformed line", RANKED, line, text))
         elif name in ranks:
-            text = f"{name!r} is in line {ranks[name].line} already"
+            text = f"{name!r} is already in line {ranks[name].line}"
             tables.problems.append(Problem("repeated line", RANKED, line, text))
         elif name is not None:
             ranks[name] = Ranked(line, rank)

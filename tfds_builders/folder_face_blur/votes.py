@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 class Combined(NamedTuple):
     """The combined votes.
 
-    `agreement` is {"annotators", "pairs" (those that several annotators compared), "alpha" (None where all votes are
+    `agreement` is {"annotators", "pairs" (pairs that several annotators compared), "alpha" (None if all votes are
     ties)}; None if no pair was compared by several annotators.
     """
 
@@ -38,7 +38,7 @@ class Combined(NamedTuple):
 
 
 def combine(votes: Iterable[Vote]) -> Combined:
-    """Gives each pair the order with the most votes, or a tie if the top two orders have equally many."""
+    """Assigns each pair the order with the most votes, or a tie if the top two orders have equally many."""
     problems, warnings = [], []
     first_votes, votes_of = {}, collections.defaultdict(dict)
     for vote in votes:
@@ -63,7 +63,7 @@ def combine(votes: Iterable[Vote]) -> Combined:
 
 
 def agreement(answers: Sequence[dict[str, int]]) -> dict[str, float | None] | None:
-    """Returns `Combined.agreement` of {annotator: order} of each pair: Krippendorff's alpha of the three orders.
+    """Returns `Combined.agreement` for each pair's {annotator: order}: Krippendorff's alpha for the three orders.
 
     Each pair counts in both directions, so alpha does not depend on which picture is on the left. It is 1 for perfect
     agreement and 0 for chance.
@@ -78,9 +78,9 @@ def agreement(answers: Sequence[dict[str, int]]) -> dict[str, float | None] | No
 
 
 def krippendorff_alpha(units: Sequence[Sequence[int]]) -> float | None:
-    """Returns Krippendorff's alpha for nominal data, in (-1, 1]; None where all values are the same.
+    """Returns Krippendorff's alpha for nominal data, in (-1, 1]; None if all values are the same.
 
-    Annotators gave two or more values to at least one unit. Source: K. Krippendorff, "Computing Krippendorff's
+    At least one unit must have two or more values. Source: K. Krippendorff, "Computing Krippendorff's
     Alpha-Reliability", 2011, section C.
     """
     units = [values for values in units if len(values) > 1]

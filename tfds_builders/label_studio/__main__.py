@@ -1,8 +1,8 @@
 """The command: converts an export of pairwise comparisons to pairs.csv.
 
 An export records the selected picture; `--question` states whether annotators selected the sharper or the blurrier one.
-The labeling configuration (`--config`) states which picture was on the left; without it, give the names of the pictures
-in a task's data (`--left-key`, `--right-key`).
+The labeling configuration (`--config`) states which picture was on the left; without it, pass the names of the
+pictures in a task's data (`--left-key`, `--right-key`).
 """
 
 import argparse
@@ -23,13 +23,13 @@ def convert(arguments: argparse.Namespace) -> int:
 
     output = Path(arguments.output)
     if output.exists() and not arguments.overwrite:
-        raise ValueError(f"{output} exists; give --overwrite to replace it, or another --output")
+        raise ValueError(f"{output} already exists; pass --overwrite to replace it, or use another --output")
     if arguments.config:
         interface = read_interface(Path(arguments.config).read_text("utf-8-sig"), arguments.control)
     elif arguments.left_key and arguments.right_key:
         interface = Interface(arguments.left_key, arguments.right_key, arguments.control)
     else:
-        raise ValueError("the left picture is unknown; give --config, or --left-key and --right-key")
+        raise ValueError("the left picture is unknown; pass --config, or --left-key and --right-key")
     answers, cancelled = read_answers(Path(arguments.export).read_text("utf-8-sig"), interface)
     names = Names(arguments.photos or output.parent, arguments.strip_prefix)
     ties = [tie.lower() for tie in arguments.tie or TIES]

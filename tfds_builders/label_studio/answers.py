@@ -1,7 +1,7 @@
 """Reads annotators' answers from a Label Studio export and derives the order of a pair from an answer.
 
 Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in old exports); JSON-MIN, a list of records
-that hold both the task's data and the values of the tags.
+that contain both the task's data and the values of the tags.
 """
 
 from collections.abc import Sequence
@@ -109,7 +109,9 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
     if not answer.selected:
         return 0 if tie else None
     if len(set(answer.selected)) > 1:
-        raise ValueError(f"{excerpt(answer.selected)} are selected; choose one Pairwise tag with --control=NAME")
+        raise ValueError(
+            f"the task has conflicting answers {excerpt(answer.selected)}; choose one Pairwise tag with --control=NAME"
+        )
     selected = answer.selected[0]
     if tie:
         raise ValueError(f"{excerpt(selected)} is selected, but a tie is chosen too")
@@ -123,7 +125,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
     sides = [selected] if selected in words else [side for side in words if selected in words[side]]
     if len(sides) != 1:
         raise ValueError(
-            f"{excerpt(selected)} is selected, which is neither 'left' nor 'right' nor the name of a picture; give the"
-            " labeling configuration as --config"
+            f"{excerpt(selected)} is selected, which is neither 'left' nor 'right' nor the name of a picture; pass the"
+            " labeling configuration with --config"
         )
     return 1 if (sides[0] == "left") == (question == "sharper") else -1

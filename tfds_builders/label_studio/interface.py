@@ -8,8 +8,8 @@ import xml.etree.ElementTree
 class Interface:
     """The labeling interface: names of the pictures in a task's data, of the Pairwise tag and of the Choices tags.
 
-    A `control` or `choices` of None takes any tag. `left` and `right` are other words for the pictures in exports: the
-    names of their objects, their classes.
+    A `control` or `choices` of None accepts any tag. `left` and `right` are other words for the pictures in exports:
+    the names of their objects, their classes.
     """
 
     left_key: str
@@ -45,7 +45,7 @@ def read_interface(text: str, control: str | None = None) -> Interface:
     if objects[0] == "right" or objects[1] == "left":
         raise ValueError(
             f"{shown} does not show whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
-            f" exports, give --left-key={keys[0]} --right-key={keys[1]} instead of --config"
+            f" exports, use --left-key={keys[0]} --right-key={keys[1]} instead of --config"
         )
     left, right = (
         frozenset({name, chosen[0].get(side, name)}) for name, side in zip(objects, ("leftclass", "rightclass"))

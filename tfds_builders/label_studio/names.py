@@ -15,9 +15,9 @@ _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded f
 class Names:
     """Finds the pictures of the folder `photos`, which has the layout of `folder_face_blur`.
 
-    A reference has a path: that of a URL or bucket address, the `d` of a local file, or the target of a resolve link.
-    The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has only its
-    own name. With a prefix, the name is exactly the text after the prefix.
+    A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a
+    resolve link. The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has
+    only its own name. With a prefix, the name is exactly the text after the prefix.
     """
 
     def __init__(self, photos: str | os.PathLike, strip_prefix: str | None = None) -> None:
@@ -40,12 +40,13 @@ class Names:
         name = self._find(reference)
         if name is None:
             raise ValueError(
-                f"{excerpt(reference)} is not a picture of {self._layout.root}; put it there, or give the text before"
-                " its name as --strip-prefix"
+                f"{excerpt(reference)} is not a picture in {self._layout.root}; add it to that folder, or use"
+                " --strip-prefix to remove the text that precedes the file name"
             )
         if self._taken.setdefault(name, _path(reference)) != _path(reference):
             raise ValueError(
-                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be {name!r}; give --strip-prefix"
+                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be named {name!r}; use"
+                " --strip-prefix to tell them apart"
             )
         return name
 
@@ -56,7 +57,7 @@ class Names:
                     return self._layout.find(urllib.parse.unquote(text.removeprefix(self._prefix)).lstrip("/"))
             return None
         parts = _path(reference).strip("/").split("/")
-        # A reference of many slashes must not take quadratic time.
+        # A reference with many slashes must not take quadratic time.
         for start in range(max(0, len(parts) - self._deepest), len(parts)):
             if name := self._layout.find("/".join(parts[start:])):
                 return name
@@ -73,7 +74,7 @@ def _path(reference: str) -> str:
         return _path(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace"))
     if "d" in query and url.path.rstrip("/").endswith("local-files"):
         return query["d"][0]
-    # In a bucket address the path may hold '?' and '#'; in a web address they end it.
+    # In a bucket address the path may contain '?' and '#'; in a web address they end it.
     path = url.path if url.scheme in ("", "http", "https") else reference.partition("://")[2]
     return urllib.parse.unquote(path)
 

@@ -81,7 +81,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         labeled: "train" from the larger supervised list and, where both lists exist, "train_5k" from the smaller one;
             "validation" has the pairs of the larger list with at least one held-out face (see `held_out`), which no
             training pair has. `order` is always +1 (right is blurrier), so training must not learn from the position.
-        unlabeled: "train", every pair, also of held-out faces, whose labels stay unseen.
+        unlabeled: "train", every pair, also pairs with held-out faces, whose labels stay unseen.
         ranked: "test1" to "test3", as far as their lists exist.
     """
 
@@ -109,8 +109,8 @@ class SsrankingFaceBlur(schema.BlurDataset):
     ) -> None:
         """Makes a builder of one part; `sources` is the content of `manual_dir`, if another part has read it.
 
-        `manual_dir` holds the release's text files and the picture folders. With `allow_missing`, lines with missing or
-        unreadable pictures, or boxes outside them, are left out.
+        `manual_dir` contains the release's text files and the picture folders. With `allow_missing`, lines with missing
+        or unreadable pictures, or boxes outside them, are left out.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = sources or Sources(manual_dir)
@@ -137,7 +137,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         super().download_and_prepare(**kwargs)
         if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.allow_missing:
             raise ValueError(
-                f"{self.data_path} is prepared already, but from partial data; accept them (allow_missing=True,"
+                f"{self.data_path} is already prepared from partial data; allow that (allow_missing=True,"
                 " --allow_missing, --config.data.allow_missing=True) or supply the missing files in"
                 f" {self.manual_dir}; if you replaced files by others of the same size, remove the prepared folder"
             )
@@ -173,7 +173,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return {"image": image, "name": name, "size": np.float32(size), "group": group}
 
     def _check(self, problems: list[Problem], failures: Mapping[str, str]) -> None:
-        """Raises ReleaseError for problems of the lists and faces that `allow_missing` does not accept."""
+        """Raises ReleaseError for problems with the lists and faces that `allow_missing` does not accept."""
         problems = self.release.problems + problems
         if self.allow_missing:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
@@ -206,7 +206,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return usable
 
     def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Prepares the faces; returns {name: row} and, of faces without a row, {name: kind of problem}."""
+        """Prepares the faces; returns {name: row}, and {name: kind of problem} for faces that have no row."""
         faces = self.part("faces")
         faces.download_and_prepare()
         failures = dict(faces.prepared_metadata()["failures"])

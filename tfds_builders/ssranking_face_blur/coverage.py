@@ -16,8 +16,8 @@ def coverage(release: Release, kind: str, failures: Mapping[str, str]) -> dict[s
     The part "faces" counts all lists; failures are {name of a face: kind of its problem}.
 
     Returns:
-        {"lists": {file: counts}, "faces": {crop list: counts}}, JSON-serializable. `counts` has "lines" (of a crop
-        list, only those that the part uses), "resolved" (every face of the line is usable), "missing", "unreadable",
+        {"lists": {file: counts}, "faces": {crop list: counts}}, JSON-serializable. `counts` has "lines" (for a crop
+        list, only lines that the part uses), "resolved" (every face of the line is usable), "missing", "unreadable",
         "outside" (by the line's first face with a problem) and "faulty" (the line itself is wrong).
     """
     counted, names, sources = {}, {}, {}

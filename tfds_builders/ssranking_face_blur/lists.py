@@ -42,7 +42,7 @@ LISTS = {
     "unlabeled": (UNSUPERVISED,),
     "ranked": tuple(TESTS.values()),
 }
-_MOST_COMMAS = 100  # Per line; names may hold commas, but parsing takes quadratic time.
+_MOST_COMMAS = 100  # Per line; names may contain commas, but parsing takes quadratic time.
 
 
 class Crop(NamedTuple):
@@ -195,14 +195,14 @@ def _is_known(release: Release, file: str, line: int, name: str) -> bool:
         return False
     else:
         release.absent.add(crop_list)
-        text = f"not found in {release.root}, but needed for {name!r} of {file}:{line}"
+        text = f"not found in {release.root}, but needed for {name!r} in {file}:{line}"
         problem = Problem("missing list", crop_list, 0, text)
     release.problems.append(problem)
     return False
 
 
 def _split_pair(release: Release, text: str) -> tuple[str, str] | None:
-    """Splits a line at its comma; if names hold commas, exactly one split must give two known names."""
+    """Splits a line at its comma; if names contain commas, exactly one split must yield two known names."""
     cuts = [match.start() for match in re.finditer(",", text)]
     if len(cuts) > _MOST_COMMAS:
         return None

@@ -1,4 +1,4 @@
-"""Sheets of faces: sorted by score, the mistakes, and the parts that make a score."""
+"""Sheets of faces: sorted by score, the mistakes, and the parts that produce a score."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -39,8 +39,8 @@ def scored_faces(
 ) -> Figure:
     """Draws a contact sheet of faces of unknown true blur, from the lowest score [n] to the highest.
 
-    Below each score of images, uint8 [n, S, S, 3], is its note, such as "keep". More faces than fit into the most
-    `rows` are sampled evenly.
+    Below the score of each image, uint8 [n, S, S, 3], is its note, such as "keep". If there are more faces than fit
+    into `rows` rows, they are sampled evenly.
     """
     if not len(scores):
         return style.message("No picture to show.")
@@ -109,7 +109,7 @@ def _pair_sheet(
 
 @style.drawn
 def blurred_parts(images: np.ndarray, scores: np.ndarray, maps: np.ndarray) -> Figure:
-    """Draws faces, and below each the parts that make its score [n], see `occlusion.occlusion_maps`.
+    """Draws faces, and below each the parts that produce its score [n]; see `occlusion.occlusion_maps`.
 
     A dozen images, uint8 [n, S, S, 3], fit. Parts above 0 (red) in maps, float [n, S, S], make it blurred, parts below
     0 (blue) sharp. All share one scale.

@@ -35,7 +35,7 @@ def calibration_curves(calibration: Calibration, threshold: float | None = None)
 def two_scorers(first: np.ndarray, second: np.ndarray, names: tuple[str, str], unit: str = "score") -> Figure:
     """Draws scores [n] of two checkpoints (across, upwards) on the same pictures, with their Spearman correlation.
 
-    `names` are those of the checkpoints, `unit` is that of the scores, such as "score" or "percentile".
+    `names` are the names of the checkpoints; `unit` is the unit of the scores, such as "score" or "percentile".
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")

@@ -26,7 +26,7 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": "#5b636e",
     "ytick.color": "#5b636e",
     "legend.frameon": False,
-    "text.parse_math": False,  # File and folder names may hold dollar signs.
+    "text.parse_math": False,  # File and folder names may contain dollar signs.
 }
 WIDTH = 10  # inches
 
@@ -49,7 +49,7 @@ def short(name: str, width: int) -> str:
 
 
 def to_webp(figure: Figure, **options: Any) -> bytes:
-    """Returns a figure as a WebP file, at twice its size for sharp screens; `options` are those of Pillow's encoder."""
+    """Returns a figure as a WebP file, at twice its size for sharp screens; `options` go to Pillow's encoder."""
     data = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that the font lacks shows as boxes here; the report also lists it as text.

@@ -55,10 +55,10 @@ def write_report(
         evaluations: one for each test split; may be empty.
         facts: {name: value} that identify the run: checkpoint, data set, command, ...
         pairs: the labeled validation pairs.
-        calibration: of the checkpoint.
-        threshold: of this checkpoint.
+        calibration: the checkpoint's calibration.
+        threshold: this checkpoint's threshold.
         data: from `summary.describe_data`.
-        config: of the run, JSON-serializable.
+        config: the run's config, JSON-serializable.
         starts: from `provenance.read_starts`.
     """
     headline = (data or {}).get("headline_splits", ())

@@ -28,8 +28,8 @@ _SORTED = (
     " The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly."
 )
 _CLOUD = (
-    "Each dot is a face. A good scorer gives a rising band; a group outside the gray band of all the others is scored"
-    " on a different scale."
+    "Each dot is a face. A good scorer produces a rising band; a group outside the gray band of all other faces is"
+    " scored on a different scale."
 )
 _HISTOGRAM = "How many faces get each score. Where the colors overlap, no threshold can separate them."
 _MISTAKES = (
@@ -72,9 +72,9 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
     accuracy = f"<tr class=split><td>{interval_cell(metrics['pairwise_accuracy'])}{counts}"
     parts = [
         table(("Pairwise accuracy", "Pairs with an order", "Ties", "Faces"), [accuracy]),
-        "<p>The share of the labeled pairs that the scores put in the labeled order; 0.5 is chance. The brackets hold a"
-        " 95% interval; pairs that share a face count as fewer. These pairs were not trained on, but the checkpoint and"
-        " the calibration were chosen by them, so new pictures may come out a little worse.</p>",
+        "<p>The share of the labeled pairs that the scores put in the labeled order; 0.5 is chance. The"
+        " brackets contain a 95% interval; pairs that share a face count as fewer. These pairs were not trained on, but"
+        " the checkpoint and the calibration were chosen by them: results on new pictures may be a little worse.</p>",
     ]
     if metrics["pairs"] < ENOUGH_PAIRS:
         parts.append(
@@ -86,8 +86,8 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
         sheet = figures.scored_faces(pairs.scores, pairs.images)
         parts.append(figure(sheet, caption, shows_faces=True, heading="Faces sorted by score"))
     caption = (
-        "The pairs that the scores most clearly order against their label, the face labeled as sharper left. Some are"
-        " mistakes of the scorer, others are wrong labels: correct those and train again."
+        "The pairs that the scores most clearly order against their label, with the face labeled sharper on the left."
+        " Some are mistakes of the scorer, others are wrong labels: correct the labels and train again."
     )
     parts.append(figure(figures.mistaken_labels(pairs), caption, shows_faces=True, heading="Worst mistakes"))
     heads, mistakes = ("Pair", "Labeled", "Name", "Score"), labeled_pairs.mistaken(pairs, 8)
@@ -95,12 +95,12 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
 
 
 def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPairs | None) -> str:
-    """Returns the meaning of the checkpoint's scores, and how well it fits the validation pairs."""
+    """Returns the section on what the checkpoint's scores mean and how well that fits the validation pairs."""
     shown = [(percentile, meaning.quantiles[percentile]) for percentile in _SHOWN_QUANTILES]
     rows = [row((f"{percentile}%", f"{blur:.3f}", f"{100 * (1 - blur):.1f}")) for percentile, blur in shown]
     parts = [
         f"<p>The <b>percentile</b> of a picture is the share of the reference, {escape(meaning.reference)}, that is"
-        " sharper. It keeps its meaning when the scorer is trained again, which a score need not.</p>"
+        " sharper. It keeps its meaning when the scorer is trained again; a score may not.</p>"
     ]
     if meaning.scale is None:
         parts.append("<p>The run has too few labeled pairs to tell how probably people call a picture blurrier.</p>")
@@ -117,8 +117,8 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
     parts.append(table(("Percentile", "Blur", "Sharpness"), rows, "Scores of the reference"))
     if meaning.scale is not None and pairs is not None and pairs.metrics["pairs"]:
         caption = (
-            "How often people agree with the order of the scores, against how probable the calibration makes that. On"
-            " the gray line it is right; the bars are 95% intervals. The scale was fitted to these very pairs."
+            "How often people agree with the scores' order, against the probability that the calibration predicts. On"
+            " the gray line, the two match; the bars are 95% intervals. The scale was fitted to these very pairs."
         )
         drawn = figures.reliability({"validation": labeled_pairs.reliability(pairs, meaning.scale)})
         parts.append(figure(drawn, caption, heading="Reliability"))

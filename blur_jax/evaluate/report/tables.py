@@ -18,14 +18,14 @@ MIN_INTERVAL = 10  # Faces; a bootstrap of fewer looks surer than it is.
 _MATCHED = """<p>Small faces tend to be blurrier, so face size alone puts many pairs in the right order. The metrics in
 large type are therefore <b>size-matched</b>: each is computed within bins of face size and then averaged, weighted by
 the number of blurred faces. The rows below show the same scores without matching, and a scorer that knows nothing but
-face size: what it gains over chance is what the bins fail to match. <b>AUC, matched size</b> is stricter: it counts
-only pairs of faces whose sizes differ by at most a tenth.</p>"""
+face size: what that scorer gains over chance is what the bins fail to match. <b>AUC, matched size</b> is stricter: it
+counts only pairs of faces whose sizes differ by at most a tenth.</p>"""
 
 
 def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
-    """Returns the headline metrics as lines of text: of each split and its groups, size-matched where sizes differ.
+    """Returns the headline metrics as lines of text, for each split and its groups, size-matched if sizes differ.
 
-    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
+    `splits` has `bootstrap.rank_metrics` for each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
     """
     lines = []
     for split, split_metrics in splits.items():
@@ -66,13 +66,13 @@ def headline(evaluations: Sequence[Evaluation]) -> str:
 <p>The table shows how well the order of the scores agrees with the order of true blur. AUC is the share of pairs of a
 clear face (lowest true blur) and a blurrier one that are in the right order; pairwise accuracy is the same over all
 pairs that differ in true blur; 0.5 is chance. A Spearman or Kendall correlation of 1 is the same order, 0 is chance; a
-dash stands where all faces have one rank, or the lowest is missing. The brackets hold 95% bootstrap intervals over
-faces, given from {MIN_INTERVAL} faces up.</p>"""
+dash means that all faces have one rank, or that the lowest is missing. The brackets contain 95% bootstrap intervals
+over faces, if there are at least {MIN_INTERVAL} faces.</p>"""
 
 
 def _row(kind: str, name: str, summary: Mapping[str, Any], columns: Iterable[str], *counts: int) -> str:
     matched = "<small>size-matched</small>" if kind == "split" and "auc_matched_size" in summary else ""
-    values = [_cell(summary.get(column), counts[-1]) for column in columns]  # The last count is that of the faces.
+    values = [_cell(summary.get(column), counts[-1]) for column in columns]  # The last count is the number of faces.
     return row([escape(name) + matched, *values, *counts], kind)
 
 
@@ -111,7 +111,7 @@ def breakdown(summary: Mapping[str, Any]) -> str:
 def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
     """Returns the table of the effects of thresholds on a split; "" if it is tiny or all faces have one rank.
 
-    Percentiles of the thresholds need `meaning`, the calibration. `chosen`, that of the run, gets a row.
+    Percentiles of the thresholds need `meaning`, the calibration. `chosen`, the run's own threshold, gets a row.
     """
     if len(evaluation.scores) < MIN_INTERVAL:
         return ""
@@ -128,9 +128,9 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
         cells_of = [(*cells, f"{place:.0f}") for cells, place in zip(cells_of, places)]
     rows = [row(cells, "chosen" * (value == chosen)) for cells, value in zip(cells_of, values)]
     levels = (
-        "Clear faces are those of the lowest true blur, blurred faces all others, however little blurred."
+        "Clear faces have the lowest true blur; all other faces are blurred, however slightly."
         if ranked_split.has_clear_level(evaluation.ranks)
-        else "Nearly all faces differ in true blur, so clear means the sharpest third, blurred the blurriest."
+        else "Nearly all faces differ in true blur, so the sharpest third is clear, the blurriest third blurred."
     )
     percentiles = " The percentile is the threshold's place in the reference set of the calibration."
     return f"""{table(heads + ["Percentile"] * (meaning is not None), rows, "What a threshold does")}

@@ -12,14 +12,14 @@ from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs.checkpoints import ENOUGH_PAIRS
 from blur_jax.score.html_parts import percent
 
-_WIDE = 0.1  # Width of a 95% interval from which a metric is called uncertain.
+_WIDE = 0.1  # A metric with a 95% interval at least this wide is called uncertain.
 # The least pairwise accuracy of each judgment, the judgment, and the next step.
 _USE = "Choose a threshold (python -m blur_jax.threshold), and look at the pictures around it before discarding any."
-_SORT = "Sort by it and discard only the most blurred; more labeled pairs, of the kind shown under the mistakes, help."
-_MISTRUST = "Do not discard by it. Look at the mistakes for labels that are the wrong way round, and label more pairs."
+_SORT = "Sort by it and discard only the most blurred; label more pairs like those shown under the mistakes."
+_MISTRUST = "Do not discard by it. Check the mistakes for reversed labels, and label more pairs."
 _JUDGMENTS = (
     (0.9, "It sorts well.", _USE),
-    (0.75, "It sorts roughly: faces of clearly different blur come out right, near ties often do not.", _SORT),
+    (0.75, "It sorts roughly: faces of clearly different blur come out right, but near ties often do not.", _SORT),
     (0.0, "It sorts poorly.", _MISTRUST),
 )
 _CHANCE = "Its order cannot be told from chance, which is 50%."

@@ -32,7 +32,7 @@ class Checkpoint:
     config: ml_collections.ConfigDict
     preprocessing: Preprocessing
     validation_accuracy: float | None  # Pairwise, in [0, 1]; None if it was not measured.
-    validation_pairs: int  # Those with an order.
+    validation_pairs: int  # Pairs with an order.
     calibration: Calibration | None  # What its scores mean; None if it was not fitted.
     checksums: dict[str, str]  # {item: fingerprint of its arrays}.
 
@@ -51,7 +51,7 @@ def find(path: str | os.PathLike) -> Checkpoint:
     """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
 
     If validation has fewer than `ENOUGH_PAIRS` pairs, the last validated checkpoint counts as the best.
-    Raises CheckpointError if `path` holds no checkpoint, or a record is damaged.
+    Raises CheckpointError if `path` contains no checkpoint, or a record is damaged.
     """
     path = run_dir.resolve(path)
     if steps.is_step(path):
@@ -59,9 +59,9 @@ def find(path: str | os.PathLike) -> Checkpoint:
     folders = steps.steps_in(path / steps.FOLDER) or steps.steps_in(path)
     if not folders:
         raise CheckpointError(
-            f"{path}: no checkpoint here; give a run directory (--workdir) or one folder checkpoints/<step>"
+            f"{path}: no checkpoint here; pass a run directory (--workdir) or a single checkpoints/<step> folder"
         )
-    # Of equals the later wins: it has seen more data.
+    # Between equals the later one wins: it has seen more data.
     return max(map(_read, folders), key=lambda saved: (_rank(saved), saved.step))
 
 

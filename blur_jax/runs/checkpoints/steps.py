@@ -33,7 +33,7 @@ def folders(workdir: str | os.PathLike) -> list[epath.Path]:
 
 
 def steps_in(folder: epath.Path) -> list[epath.Path]:
-    """Returns the step folders in a folder `checkpoints`, newest first."""
+    """Returns the step folders in a `checkpoints` folder, newest first."""
     steps = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
     # In a bucket, the remains of a killed save have the final name already.
     steps = [path for path in steps if is_step(path) and ocp.utils.is_checkpoint_finalized(path)]
@@ -74,13 +74,13 @@ def check_metrics(folder: epath.Path) -> None:
     with _reading(path):
         metrics = json.loads(path.read_text())
     if not isinstance(metrics, dict) or not isinstance(metrics.get(METRIC), (int, float)):
-        raise CheckpointError(f"{path}: damaged: it does not hold the {METRIC}")
+        raise CheckpointError(f"{path}: damaged: it does not contain the {METRIC}")
 
 
 def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
     """Reads arrays of a step; raises CheckpointError if they are missing or damaged, or do not fit the template.
 
-    `checksums` are those of the record, {name: fingerprint}; `template` is {name: pytree of arrays of the expected
+    `checksums` come from the record, {name: fingerprint}; `template` is {name: pytree of arrays of the expected
     structure, shapes and dtypes}.
     """
     arrays = {}
@@ -124,7 +124,7 @@ def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | 
             check_metrics(folder)
             record = read_record(folder)
             if record["step"] != int(folder.name):
-                raise CheckpointError(f"{folder}: holds step {record['step']}, not the step in its name")
+                raise CheckpointError(f"{folder}: contains step {record['step']}, not the step in its name")
             if whole is None:
                 read_arrays(folder, record["checksums"], template)
                 whole = int(folder.name)
@@ -155,7 +155,7 @@ def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> 
 
 
 def fingerprint(params: Any) -> str:
-    """Returns 16 hex digits of the SHA-256 of a pytree of arrays: of their names, dtypes, shapes and bytes."""
+    """Returns 16 hex digits of the SHA-256 of a pytree of arrays: their names, dtypes, shapes and bytes."""
     digest = hashlib.sha256()
     for name, leaf in jax.tree_util.tree_leaves_with_path(params):
         array, text = np.asarray(leaf), jax.tree_util.keystr(name, simple=True, separator="/")
@@ -166,7 +166,7 @@ def fingerprint(params: Any) -> str:
 
 def _none_left(workdir: str | os.PathLike, problems: Sequence[CheckpointError]) -> CheckpointError:
     return CheckpointError(
-        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; give another --workdir, or"
+        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; use another --workdir, or"
         " move this folder away to start over"
     )
 
@@ -204,7 +204,7 @@ def _reading(path: epath.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_echoes() -> Iterator[None]:
-    """Hides the tracebacks after a failed read or save: of other arrays, in an event loop that Orbax has closed."""
+    """Hides tracebacks after a failed read or save; they concern other arrays, in an event loop Orbax has closed."""
     before = sys.unraisablehook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:

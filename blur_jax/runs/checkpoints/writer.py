@@ -54,7 +54,7 @@ class CheckpointWriter:
         """Copies the arrays, starts to save a step and returns; the arrays may then be donated.
 
         `arrays` is {name: pytree of NumPy arrays}; `unlogged` are the metrics of the last steps, which no row of the
-        history holds yet; `data` is the fingerprint of the pairs that the run learns from; the rest is as in
+        history contains yet; `data` is the fingerprint of the pairs that the run learns from; the rest is as in
         `Checkpoint`. Raises OSError if this save, or the one before, cannot be written.
         """
         record = {
