@@ -36,8 +36,8 @@ def kinds(root: pathlib.Path) -> dict[str, Injection]:
         ),
         "two runs in one workdir": _two_at_once,
         **{f"a prepared file {how}": partial(_prepared, how=how) for how in cuts},
-        "prepared description edited": _after(_description, r"holds \d+ records, and should 3.*delete this folder"),
-        "data changed since the run began": _after(_other_data, "not those that this run began with"),
+        "prepared description edited": _after(_description, r"contains \d+ records but should contain 3.*delete"),
+        "data changed since the run began": _after(_other_data, "differ from the data this run started with"),
         "a picture damaged": partial(_picture, root=root),
     }
     if hasattr(os, "geteuid") and os.geteuid() == 0:

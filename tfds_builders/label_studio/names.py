@@ -15,8 +15,8 @@ _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded f
 class Names:
     """Finds the pictures in the folder `photos`, which has the layout of `folder_face_blur`.
 
-    A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a
-    resolve link. The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has
+    A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a resolve
+    link. The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has
     only its own name. With a prefix, the name is exactly the text after the prefix.
     """
 
