@@ -46,7 +46,7 @@ def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, .
 
 
 def prepare_configured(config: ml_collections.ConfigDict, required: Collection[str] = ALL_PARTS) -> str:
-    """Prepares the data set that `config.data` of a run describes and returns its `sources`; see `prepare`.
+    """Prepares the data set that a run's `config.data` describes and returns its `sources`; see `prepare`.
 
     Without `config.manual_dir`, prepared data are used if they exist.
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 _TEXT = """
 - missing list: a required file is not in manual_dir. Put the lists into manual_dir, next to the pictures. Pairs are
-  always required, unlabeled pictures where config.consistency.quadruplet_weight, pairwise_weight or distillation_weight
-  is above 0, test lists for an evaluation.
+  always required, unlabeled pictures if config.consistency.quadruplet_weight, pairwise_weight or distillation_weight
+  is above 0, and test lists for an evaluation.
 - malformed line: the line does not have its list's format. Correct or delete the line; many of these are a sign of a
   damaged download.
 - unsafe path: the name points outside its picture folder ('..', absolute, backslash or drive letter). Do not use lists

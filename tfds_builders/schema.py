@@ -34,7 +34,7 @@ Rows = Iterable[tuple[int, dict[str, Any]]]  # (key, example) pairs of a split.
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
     """Returns the schema of one part.
 
-    `left`, `right` and `face` are rows of `faces`. `order` is +1 where the right face is blurrier, -1 where the left
+    `left`, `right` and `face` are rows of `faces`. `order` is +1 if the right face is blurrier, -1 if the left
     face is, 0 for a tie. `rank` is larger for blurrier faces; `size` is the shorter side of the original face in
     pixels; `group`, a blur family, event or folder, groups results and may be empty.
     """

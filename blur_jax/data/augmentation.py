@@ -23,7 +23,7 @@ class Augmentation(NamedTuple):
         is_flipped: bool [], whether left and right are mirrored.
         gains: float32 [3], factors of the channels.
         stretch: float32 [], relative growth of the contrast.
-        deviation: float32 [], standard deviation of the noise; None: no noise.
+        deviation: float32 [], standard deviation of the noise; None means no noise.
         words: uint32 [S, S], random bits; their low three bytes are the noise levels of the channels.
     """
 
@@ -42,8 +42,8 @@ def sample(
     A flip mirrors left and right with probability one half. Exposure multiplies the light by 2^e, e uniform in
     [-exposure, exposure] stops. Contrast multiplies differences from the image's mean by 1 + c, c uniform in
     [-contrast, contrast]; color multiplies each channel by its own 1 + g, g uniform in [-color, color]; both are in
-    [0, 1). Noise is added to the encoded values, independent over pixels and channels, of a standard deviation uniform
-    in [0, noise]; a scorer trained without it mistakes grain for detail.
+    [0, 1). Noise is added to the encoded values, independent over pixels and channels, with a standard deviation
+    uniform in [0, noise]; a scorer trained without it mistakes grain for detail.
     """
     flip_key, exposure_key, contrast_key, color_key, noise_key = jax.random.split(key, 5)
     stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)

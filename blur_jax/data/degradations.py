@@ -46,8 +46,8 @@ class Degradation(NamedTuple):
         psf: float32 [K, K], odd K, non-negative, of sum one, centered.
         rows: float32 [S, S], the matrix that blurs along the height: Gaussian blur, or down-and-up sampling.
         columns: float32 [S, S], the same along the width.
-        noise: float32 [S, S, 3], sensor noise in linear light at white; None: no noise.
-        jpeg_quality: float32 [] in [1, 100]; None: no JPEG.
+        noise: float32 [S, S, 3], sensor noise in linear light at white; None means no noise.
+        jpeg_quality: float32 [] in [1, 100]; None means no JPEG.
     """
 
     rms: jax.Array
@@ -130,7 +130,7 @@ def sample(
     """Draws a degradation of a uniform family and a log-uniform strength in [rms_min, rms_max]; see `from_rms`.
 
     Strengths are r.m.s. radii in image widths. Noise is uniform in [0, noise_max]; 0 draws none. JPEG quality is
-    uniform in [jpeg_min_quality, 100]; None: no JPEG. All arguments but `key` are static.
+    uniform in [jpeg_min_quality, 100]; None means no JPEG. All arguments but `key` are static.
 
     Raises:
         ValueError: a family is unknown, `families` is empty, or a range is impossible.

@@ -39,7 +39,7 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Brings a PIL image to 8-bit RGB, upright by its EXIF orientation.
 
-    Gray values are repeated; 16-bit values keep their high byte, as Pillow does where it reads 16-bit color itself;
+    Gray values are repeated; 16-bit values keep their high byte, as Pillow does when it reads 16-bit color itself;
     transparent parts lie over white; Pillow converts CMYK and YCbCr; color profiles are not applied. The image is
     loaded, and returned itself if it is RGB already.
 

@@ -68,7 +68,7 @@ class Split:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the faces, pairs and labels."""
+        """The SHA-256, in hex, of the faces, pairs and labels."""
         digest = hashlib.sha256(self.faces.digest.encode())
         for array in (self.rows, self.labels):
             digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
@@ -91,7 +91,7 @@ def open_split(
 ) -> Split:
     """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set that a run's `config.data` names.
 
-    `count` pairs are drawn by `seed`; a larger count contains a smaller one, None takes all. Pairs with a face whose
+    `count` pairs are drawn by `seed`; a larger count contains a smaller one; None means all. Pairs with a face whose
     name contains `leave_out` are left out before the draw.
 
     Raises:

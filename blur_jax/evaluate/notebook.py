@@ -32,7 +32,7 @@ class ScoredPictures:
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
-    """Returns in one sentence why the data of `config.data` of a run cannot be read here; None if they can."""
+    """Returns in one sentence why the data in a run's `config.data` cannot be read here; None if they can."""
     try:
         data.split_names(config, "labeled")
     except (FileNotFoundError, ValueError) as error:
@@ -77,7 +77,7 @@ def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> Scored
 def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
     """Returns a table of pictures, sharpest first, with all columns of their scores, and the failures.
 
-    `keep_below` is a threshold; None takes the run's own. `most` limits the rows of either kind.
+    `keep_below` is a threshold; None means the run's own. `most` limits the rows of either kind.
     """
     if not pictures.names and not pictures.failed:
         return "There are no pictures to show."

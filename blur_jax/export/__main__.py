@@ -58,7 +58,7 @@ def _export(arguments: argparse.Namespace) -> int:
     )
     print(f"{saved.path} -> {', '.join(map(str, writing.paths(arguments.output, arguments.format)))}")
     print(f"outputs {', '.join(exported.names)}; the file differs from the run by at most {difference:.1e}")
-    print(f"threshold: {'none' if threshold is None else f'keep where blur < {threshold.keep_below:.6g}'}")
+    print(f"threshold: {'none' if threshold is None else f'keep if blur < {threshold.keep_below:.6g}'}")
     return 0
 
 

@@ -178,4 +178,4 @@ def _calibration(calibration: dict[str, Any] | None) -> str:
 def _threshold(threshold: dict[str, Any] | None) -> str:
     if threshold is None:
         return "No threshold was chosen for this checkpoint."
-    return f"Keep a picture where `blur < {threshold['keep_below']:.6g}`. This threshold: {threshold['source']}"
+    return f"Keep a picture if `blur < {threshold['keep_below']:.6g}`. This threshold: {threshold['source']}"

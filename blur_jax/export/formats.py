@@ -41,7 +41,7 @@ class Format:
     packages: tuple[str, ...]  # From the extra `export`.
     build: Callable[[Graph, Metadata], bytes]
     open: Callable[[str | os.PathLike], Runner]
-    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None: it is in a file beside the export.
+    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None means that a file beside the export has it.
 
 
 def build_onnx(graph: Graph, metadata: Metadata) -> bytes:

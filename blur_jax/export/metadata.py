@@ -20,8 +20,8 @@ COLUMNS = {
 PROTOCOL = (
     "Rotate the picture upright according to its EXIF orientation. Convert it to 8-bit RGB: transparent parts over"
     " white, the high byte of 16-bit values, no color profile. Cut out a square: its side is {context:g} times the"
-    " longer side of the face box (without a box, of the picture), at most the shorter side of the picture; centered on"
-    " the box, then shifted into the picture. Resize the square to {size} x {size} by an antialiased bicubic filter"
+    " longer side of the face box (without a box, of the picture), at most the shorter side of the picture; center it"
+    " on the box, then shift it into the picture. Resize the square to {size} x {size} by an antialiased bicubic filter"
     " (a = -0.5, its support grows with the reduction), as Pillow's BICUBIC does. Squares of less than {least} pixels,"
     " and whole pictures of more than {aspect} times the length of their shorter side, are not judged."
 )

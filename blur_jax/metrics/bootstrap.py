@@ -41,7 +41,7 @@ def headline(
 
     Returns:
         {"auc", "pairwise_accuracy", "spearman", "kendall", "auc_matched_size": float64 [1 + resamples]}, see
-        `rank_statistics.size_matched` and `auc_matched_size`; nan where undefined.
+        `rank_statistics.size_matched` and `auc_matched_size`; nan if undefined.
 
     Raises:
         ValueError: as `rank_statistics.checked`, or `resamples` is below 1, or `size_bins` do not increase.
@@ -71,7 +71,7 @@ def headlines(
 
 
 def interval(values: np.ndarray) -> Interval:
-    """Returns a metric [1 + resamples] with its 95% percentile interval, None where undefined, ready for JSON.
+    """Returns a metric [1 + resamples] with its 95% percentile interval, None if undefined, ready for JSON.
 
     Resamples in which the metric is undefined (for instance all faces have one rank) are left out of the interval.
     """

@@ -23,7 +23,7 @@ class Calibration:
     """The meaning of one checkpoint's scores.
 
     P(a is called blurrier than b) = sigmoid(scale * (logit(blur a) - logit(blur b))) is a Bradley-Terry model of the
-    annotators, fitted to labeled pairs; the scale is None where they were too few.
+    annotators, fitted to labeled pairs; the scale is None if the pairs are too few.
     """
 
     reference: str  # Name of the reference set, such as "400 validation faces of demo_face_blur (1a2b3c4d)".

@@ -48,7 +48,7 @@ def face_weights(pairs: np.ndarray) -> np.ndarray:
 
 
 def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndarray | None = None) -> float | None:
-    """Returns the most likely scale, below 0 where most pairs are in the wrong order; None if all differences are 0.
+    """Returns the most likely scale, below 0 if most pairs are in the wrong order; None if all differences are 0.
 
     `logit_differences` [m] are the right score's logit minus the left score's logit; `order` is as in `fit`, 0 counts
     as half of either; `weights` [m] are 0 or more, None weights all pairs equally.

@@ -42,7 +42,7 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
     Returns:
         {"pairs": pairs with an order, "ties": pairs without one, "faces": different faces in them, "pairwise_accuracy":
         `Interval`, the share of ordered pairs that the scores put in that order, equal scores counting one half;
-        undefined where no pair has an order}.
+        undefined if no pair has an order}.
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
     ordered = order != 0
@@ -78,8 +78,8 @@ def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tupl
     Makes at most `bins` groups of about equally many pairs by their probability under the `scale` of a calibration.
 
     Returns:
-        for each group, from the least probable to the most: (mean probability, in [0.5, 1], that people call the face
-        scored blurrier the blurrier one; the share of the pairs where they did; a 95% interval of that share).
+        for each group, from the least probable to the most: (mean probability, in [0.5, 1], that people agree
+        that the face scored blurrier is blurrier; the share of the pairs where they did; a 95% interval of that share).
     """
     ordered = labeled.order != 0
     pairs, order = labeled.pairs[ordered], labeled.order[ordered]

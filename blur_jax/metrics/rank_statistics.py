@@ -5,7 +5,7 @@ examples that count `counts` times (once each for the metric itself, as drawn fo
 
 * S, concordant less discordant pairs, and the numbers P and Q of pairs that differ in rank and in score: pairwise
   accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class against another is the
-  pairwise accuracy where rank has these two levels;
+  pairwise accuracy if rank has only these two levels;
 * the mid-ranks of both, whose correlation is Spearman's.
 
 Everything is an integer until the last division, so the metrics are exact and repeatable.
@@ -25,7 +25,7 @@ Array = np.ndarray
 Bins = Sequence[float] | None
 
 NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
-MATCHED_SIZE_RATIO = 1.1  # sizes match where the larger is at most this many times the smaller
+MATCHED_SIZE_RATIO = 1.1  # sizes match if the larger is at most this many times the smaller
 _FEW = 5  # up to this many levels, or gaps between them, are reported one by one
 _BLOCK = 1024  # columns of an n x n matrix of pairs held at a time
 
@@ -38,7 +38,7 @@ def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
         ranks: [n] finite true blur, larger = blurrier; pairs of equal rank are left out.
 
     Returns:
-        a number in [0, 1], 0.5 = chance; nan where all ranks are equal.
+        a number in [0, 1], 0.5 = chance; nan if all ranks are equal.
 
     Raises:
         ValueError: the inputs are empty, not finite, not 1-D, or of different lengths.
@@ -101,7 +101,7 @@ def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
 
 
 def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None) -> dict[str, Array]:
-    """Returns {name: float64 [resamples]} for `NAMES`, nan where undefined.
+    """Returns {name: float64 [resamples]} for `NAMES`, nan if undefined.
 
     Here and below, `counts` [resamples, n] is how often each of n faces counts; `clear` is the rank of the clear level;
     None means the lowest rank.
@@ -217,7 +217,7 @@ def by_gap(scores: Array, ranks: Array, counts: Array) -> dict[str, tuple[Array,
 
 
 def _signs(values: Array, columns: slice) -> Array:
-    """Returns the order of each pair, int8 [n, columns]: 1 where the first is the larger, -1 the second, 0 a tie."""
+    """Returns the order of each pair, int8 [n, columns]: 1 if the first is larger, -1 if the second is, 0 for a tie."""
     left, right = values[:, None], values[None, columns]
     return (left > right).astype(np.int8) - (left < right)
 
@@ -225,7 +225,7 @@ def _signs(values: Array, columns: slice) -> Array:
 def _compare(scores: Array, order: Callable[[slice], Array], counts: Array) -> tuple[Array, Array]:
     """Returns concordant less discordant pairs [resamples], and their number with the ties in score.
 
-    `order(columns)` returns the true order of the pairs in a block, as `_signs` does, 0 where a pair is left out.
+    `order(columns)` returns the true order of the pairs in a block, as `_signs` does, 0 if a pair is left out.
     """
     counts32 = counts.astype(np.float32)  # exact: the products below are integers under 2**24
     concordance, pairs = np.zeros((2, len(counts)))

@@ -114,7 +114,7 @@ def ordered_groups(evaluation: Evaluation) -> list[str]:
 
 
 def rank_texts(ranks: ArrayLike) -> list[str]:
-    """Returns ranks to three digits of the largest, or as whole numbers where all are."""
+    """Returns ranks to three digits of the largest, or as whole numbers if all are whole."""
     ranks = np.asarray(ranks, np.float64)
     whole = np.all(ranks == np.round(ranks))
     decimals = 0 if whole else max(0, 2 - int(np.floor(np.log10(np.abs(ranks).max()))))

@@ -100,7 +100,7 @@ def mean_and_std(maps: jax.Array) -> jax.Array:
     maps = maps.astype(jnp.float32)
     mean = jnp.mean(maps, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(maps - mean), axis=(1, 2))
-    # The constant keeps the gradient of the square root finite where a map is flat.
+    # The constant keeps the gradient of the square root finite if a map is flat.
     return jnp.concatenate([mean[:, 0, 0], jnp.sqrt(variance + 1e-6)], axis=-1)
 
 

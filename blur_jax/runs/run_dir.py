@@ -145,7 +145,7 @@ def _read_rows(path: epath.Path) -> list[dict[str, float]]:
 
 
 class History:
-    """A file of a run's metrics, a JSON line for each row; a written row is on disk."""
+    """A file with a run's metrics, one JSON line per row; a written row is on disk."""
 
     def __init__(self, workdir: str | os.PathLike, name: str, *, first_step: int) -> None:
         """Opens the file and drops rows past `first_step`: a run that was killed will write them again."""

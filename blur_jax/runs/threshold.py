@@ -16,7 +16,7 @@ from blur_jax.runs import run_dir
 
 THRESHOLD_FILE = "threshold.json"
 # The file explains the fields to readers without this program.
-_STATED = {"quantity": "blur", "direction": "in [0, 1], larger is blurrier; keep where blur < keep_below"}
+_STATED = {"quantity": "blur", "direction": "in [0, 1], larger is blurrier; keep if blur < keep_below"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Threshold:
 
 
 def threshold_path(run_path: str | os.PathLike) -> epath.Path:
-    """Returns the file of the threshold of a run, given the run directory or one of its checkpoints."""
+    """Returns the path of a run's threshold file, given the run directory or one of its checkpoints."""
     return run_dir.run_of(run_path) / THRESHOLD_FILE
 
 
 def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None) -> Threshold | None:
-    """Reads the threshold of a run, given the run directory or one of its checkpoints; None if it has none.
+    """Reads a run's threshold, given the run directory or one of its checkpoints; returns None if it has none.
 
     Raises:
         ValueError: the file is damaged, or was not chosen for the checkpoint with the fingerprint `checkpoint`.
@@ -89,7 +89,7 @@ def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None
 
 
 def write_threshold(run_path: str | os.PathLike, threshold: Threshold) -> epath.Path:
-    """Writes the threshold of a run, whole or not at all; returns its file."""
+    """Writes a run's threshold, whole or not at all; returns the path of the file."""
     path = threshold_path(run_path)
     run_dir.write_atomically(path, json.dumps(threshold.to_dict(), indent=2) + "\n")
     return path

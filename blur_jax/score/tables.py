@@ -31,7 +31,7 @@ MEANING = {
     "sharpness": "in [0, 100], larger is better: 100 * (1 - blur)",
     "blur_percentile": "in [0, 100], larger is blurrier: the share of the calibration's reference that is sharper",
     "p_blurrier_than_anchor": "in [0, 1]: the probability that people call it blurrier than the anchor",
-    "keep": "keep, where blur < keep_below, or discard",
+    "keep": "keep if blur < keep_below, otherwise discard",
 }
 _DECIMALS = {"blur": 6, "sharpness": 4, "blur_percentile": 4, "p_blurrier_than_anchor": 6}
 _CHUNK = 1 << 14  # Rows in memory, and in a row group of Parquet.

@@ -18,7 +18,7 @@ LEAST_CASES = 2  # Pictures required on either side of the requested share.
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """`count` of `total` pictures, and a 95% interval, `low` to `high`, of the share among all such pictures."""
+    """`count` of `total` pictures, and a 95% interval, `low` to `high`, for the share among all such pictures."""
 
     count: int
     total: int

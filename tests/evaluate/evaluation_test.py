@@ -188,4 +188,4 @@ def test_the_threshold_of_the_run_is_shown_where_it_is_of_this_checkpoint(own_ru
     for checkpoint, shown in ((fingerprint, True), ("0" * 16, False)):
         write_threshold(folder, Threshold(0.4321, "by hand", checkpoint))
         evaluation.evaluate(config, str(folder))
-        assert ("keep where blur &lt; 0.4321" in (folder / "report.html").read_text()) == shown
+        assert ("keep pictures with blur &lt; 0.4321" in (folder / "report.html").read_text()) == shown

@@ -180,7 +180,7 @@ def test_table_of_thresholds_by_hand(tmp_path):
     # The 0.95 quantile of the twenty scores lies at place 18.05, counted from 0: 0.9 + 0.05 * 0.05, three digits of it.
     assert ["0.902", "5.0%", "10.0%", "0.0%", "90"] in rows
     assert len(rows) == 10 and table.count("class=chosen") == 1
-    assert "keep where blur &lt; 0.7 (&lt;given&gt;)" in page
+    assert "keep pictures with blur &lt; 0.7 (&lt;given&gt;)" in page
 
 
 def test_few_faces_or_one_rank_have_no_table_of_thresholds(tmp_path):

@@ -26,7 +26,7 @@ _NEEDED = {
 class FolderFaceBlur(schema.BlurDataset):
     """Pictures at any depth of a folder with `pairs.csv`; boxes, test ranks and unlabeled pictures are optional.
 
-    Labeled pairs have the splits "train" and "validation", see `splits.split_pairs`; unlabeled pairs, of all pictures
+    Labeled pairs have the splits "train" and "validation", see `splits.split_pairs`; unlabeled pairs, from all pictures
     except test pictures and their copies, "train"; ranked faces "test".
     """
 

@@ -7,7 +7,7 @@ from tfds_builders.folder_face_blur.votes import Pair
 from tfds_builders.schema import shuffled
 
 HELD_OUT = 0.1  # Approximate share of the ordered pairs that validation gets.
-MOST_PICTURES = 10_000  # Most pictures to store, beside those that a table names.
+MOST_PICTURES = 10_000  # Most pictures to store, besides pictures that a table names.
 MOST_UNLABELED = 20_000  # Most unlabeled pairs.
 _ROUNDS = 10  # Unlabeled pairs of each picture, up to `MOST_UNLABELED` in all.
 

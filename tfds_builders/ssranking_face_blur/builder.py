@@ -78,7 +78,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
     """Rank labels of the paper's release over the user's copies of LFW, CASIA-WebFace, WIDER FACE and MegaFace.
 
     Splits by part:
-        labeled: "train" from the larger supervised list and, where both lists exist, "train_5k" from the smaller one;
+        labeled: "train" from the larger supervised list and, if both lists exist, "train_5k" from the smaller one;
             "validation" has the pairs of the larger list with at least one held-out face (see `held_out`), which no
             training pair has. `order` is always +1 (right is blurrier), so training must not learn from the position.
         unlabeled: "train", every pair, also pairs with held-out faces, whose labels stay unseen.

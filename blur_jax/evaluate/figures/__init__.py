@@ -1,4 +1,4 @@
-"""Figures of a run: the only folder of blur_jax that imports matplotlib.
+"""Figures of a run: the only folder in blur_jax that imports matplotlib.
 
 Each figure is a function from plain data to a `matplotlib.figure.Figure` (no pyplot, no global state), so that the
 report and a notebook draw the same.

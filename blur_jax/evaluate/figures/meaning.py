@@ -10,7 +10,7 @@ from blur_jax.metrics.calibration import Calibration, percentile, probability_bl
 
 @style.drawn
 def calibration_curves(calibration: Calibration, threshold: float | None = None) -> Figure:
-    """Draws the percentile of each score in the reference set and, where fitted, the probability of a pair.
+    """Draws the percentile of each score in the reference set and, if fitted, the probability of a pair.
 
     `threshold`, a score, is marked.
     """

@@ -67,7 +67,7 @@ def write_report(
     keep_below = None if threshold is None else threshold.keep_below
     if threshold is not None:
         source = escape(threshold.source)
-        verdict_html += f"<p>The threshold of this run: keep where blur &lt; {keep_below:.4g} ({source}).</p>"
+        verdict_html += f"<p>This run's threshold: keep pictures with blur &lt; {keep_below:.4g} ({source}).</p>"
     contents = [("Training", sections.figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)

@@ -89,7 +89,7 @@ def interval_cell(interval: Interval) -> str:
 
 
 def breakdown(summary: Mapping[str, Any]) -> str:
-    """Returns the tables of a split: by face size where sizes differ; by gap in true blur and between levels."""
+    """Returns the tables of a split: by face size if sizes differ; by gap in true blur and between levels."""
     tables, count = [], summary["examples"]
     if "by_size" in summary:
         bins = {f"{size} px": part for size, part in summary["by_size"].items()}
@@ -134,4 +134,4 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
     )
     percentiles = " The percentile is the threshold's place in the reference set of the calibration."
     return f"""{table(heads + ["Percentile"] * (meaning is not None), rows, "What a threshold does")}
-<p>A face is kept where its score is below the threshold. {levels}{percentiles * (meaning is not None)}</p>"""
+<p>A face is kept if its score is below the threshold. {levels}{percentiles * (meaning is not None)}</p>"""

@@ -19,7 +19,11 @@ _SORT = "Sort by it and discard only the most blurred; label more pairs like tho
 _MISTRUST = "Do not discard by it. Check the mistakes for reversed labels, and label more pairs."
 _JUDGMENTS = (
     (0.9, "It sorts well.", _USE),
-    (0.75, "It sorts roughly: faces of clearly different blur come out right, but near ties often do not.", _SORT),
+    (
+        0.75,
+        "It sorts roughly: clearly different faces are in the right order, but near ties often are not.",
+        _SORT,
+    ),
     (0.0, "It sorts poorly.", _MISTRUST),
 )
 _CHANCE = "Its order cannot be told from chance, which is 50%."

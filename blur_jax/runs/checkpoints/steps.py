@@ -28,7 +28,7 @@ class CheckpointError(ValueError):
 
 
 def folders(workdir: str | os.PathLike) -> list[epath.Path]:
-    """Returns the folders of a run's saved steps, damaged ones too, newest first."""
+    """Returns the folders of a run's saved steps, including damaged ones, newest first."""
     return steps_in(run_dir.resolve(workdir) / FOLDER)
 
 
