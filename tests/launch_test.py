@@ -49,7 +49,7 @@ def test_a_dry_run_says_what_a_run_takes_and_writes_none(arguments, tmp_path):
         code, out, err = launch(*arguments, "--mode=dry_run", *flags)
         assert code == 0, err
         assert "parameters  71,553 trained, 0 frozen" in out
-        assert "run         6 of 6 steps to go" in out
+        assert "run         6 of 6 steps left" in out
         assert not list(tmp_path.iterdir())
     code, _, err = launch(*arguments, "--mode=dry_run", "--config.batch.labeled=70000")
     assert code == 1

@@ -101,7 +101,7 @@ def test_a_transparent_color_of_a_palette_or_of_gray_is_white(tmp_path):
 
 @pytest.mark.parametrize("mode", ["F", "I", "LAB", "HSV"])
 def test_images_of_unknown_range_are_refused(mode):
-    with pytest.raises(ValueError, match=f"mode '{mode}' are not supported; save it as 8-bit or 16-bit"):
+    with pytest.raises(ValueError, match=f"mode '{mode}' are not supported; save the picture as 8-bit or 16-bit"):
         to_rgb(Image.new(mode, (40, 40)))
 
 

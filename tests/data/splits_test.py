@@ -185,7 +185,7 @@ def test_unprepared_data_say_how_to_prepare_them(config, tmp_path):
 
 def test_another_image_size_is_not_there_but_names_what_to_do(config):
     config.data.image_size, config.data.sources = 48, None
-    with pytest.raises(FileNotFoundError, match=r"no prepared data of 48 px .*--image_size=48"):
+    with pytest.raises(FileNotFoundError, match=r"no prepared data with 48 px .*--image_size=48"):
         opened(config)
 
 

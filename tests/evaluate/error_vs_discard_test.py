@@ -40,7 +40,7 @@ def test_the_example(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fmr=0.001"], "10 non-mated comparisons cannot show an FMR of 0.001: that takes 1,000 or more"),
+        (["--fmr=0.001"], "10 non-mated comparisons are too few to measure an FMR of 0.001; supply at least 1,000"),
         (["--fmr=0.1", "--column=width"], "width:higher or width:lower"),
         (["--fmr=0.1", "--limit=0"], "--limit must lie in"),
         (["--fmr=0.1", "--figure=edc.pdf"], "must end in .webp"),

@@ -205,7 +205,7 @@ def test_a_card_has_valid_front_matter(described, name):
     assert "| test with matched sizes | AUC, clear against blurred | 0.700 [0.800, 0.900] |" in body
     for part in ("| blur | 0 to 1 | blurrier |", "| sharpness | 0 to 100 | sharper", "1.25 times", "Apache-2.0"):
         assert part in body
-    assert "Keep a picture where `blur < 0.62`. This threshold: 10% of 50 pictures are to go" in body
+    assert "Keep a picture if `blur < 0.62`. This threshold: 10% of 50 pictures are to go" in body
     assert "{" not in body.split("```")[0]
 
 
