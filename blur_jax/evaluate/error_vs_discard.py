@@ -52,7 +52,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for column, curve in curves.items():
         print(
             f"{column}: partial area {curve.excess(limit):.6f} up to {limit:g} discarded, {curve.relative(limit):.3f}"
-            f" times that of random discarding (0 is best); FNMR {curve.at(limit):.4f} with {limit:g} discarded"
+            " times that of random discarding (0 is best)\n"
+            f"{column}: FNMR {curve.at(limit):.4f} with {limit:g} discarded"
         )
     if arguments.output:
         rows = [
