@@ -117,7 +117,7 @@ def test_fields_that_are_named_exist(page):
 def test_files_that_are_named_exist(page):
     for name in re.findall(r"\]\((?!http|#)([^)]+)\)", PAGES[page]):
         assert (ROOT / page).parent.joinpath(name.partition("#")[0]).exists(), name
-    today = re.sub(r"`[^`]+` at\s+commit \w+", "", PAGES[page])
+    today = re.sub(r"`[^`]+`\s+at\s+commit \w+", "", PAGES[page])
     for name in re.findall(rf"(?:`|=)((?:{ROOMS})/[\w/.]+\b/?)", today):
         assert (ROOT / name).exists(), name
 

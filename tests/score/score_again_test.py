@@ -71,7 +71,7 @@ def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsy
     command(run, "photos")
     os.rename(photos / "00.png", photos / "renamed.png")
     assert command(run, "photos") == 2
-    assert "this command has 20 inputs" in capsys.readouterr().err
+    assert "has 20 rows for different inputs (this command has 20)" in capsys.readouterr().err
 
 
 def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):

@@ -71,7 +71,7 @@ def test_few_kept_bad_pictures():
     assert "of good pictures it discards 20.0% (8 of 40;" in chosen.lines[2]
     assert "of bad pictures it keeps 5.0% (2 of 40;" in chosen.lines[3]
     assert (
-        "to keep at most 0.05 of bad pictures, chosen on 40 good and 40 bad examples of labels.csv"
+        "to keep at most 0.05 of bad pictures, chosen on 40 good and 40 bad examples in labels.csv"
         in chosen.threshold.source
     )
 
