@@ -30,7 +30,7 @@ MEANING = {
     "blur": "in [0, 1], larger is blurrier",
     "sharpness": "in [0, 100], larger is better: 100 * (1 - blur)",
     "blur_percentile": "in [0, 100], larger is blurrier: the share of the calibration's reference that is sharper",
-    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: the probability that people call it blurrier than the anchor",
+    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: how likely people call it blurrier than the anchor",
     "keep": "keep if blur < keep_below, otherwise discard",
 }
 _DECIMALS = {"blur": 6, "sharpness": 4, "blur_percentile": 4, "p_blurrier_than_anchor": 6}
