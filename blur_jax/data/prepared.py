@@ -84,7 +84,7 @@ def read_metadata(folder: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def reading(folder: str, content: str) -> Iterator[None]:
-    """Turns every error in reading a prepared part into DamagedData: TFDS, array_record and Pillow raise many types."""
+    """Converts every error while reading a prepared part into DamagedData: TFDS and Pillow raise many types."""
     try:
         yield
     except DamagedData:

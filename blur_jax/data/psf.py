@@ -48,12 +48,12 @@ def _normalized(points: jax.Array, weights: jax.Array) -> Cloud:
 
 
 def disk_cloud(count: int) -> Cloud:
-    """Returns the cloud of defocus: a uniform disk, whose radius is sqrt(2) of the r.m.s. radius."""
+    """Returns the point cloud of defocus: a uniform disk, whose radius is sqrt(2) of the r.m.s. radius."""
     return _normalized(jnp.asarray(_sunflower(count)), jnp.ones(count))
 
 
 def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
-    """Returns the cloud of a Gaussian.
+    """Returns the point cloud of a Gaussian.
 
     `aspect`, in [0.2, 1], is the minor over the major standard deviation; `angle`, in radians, is the direction of the
     major axis, from the x axis towards the y axis, which points down.
@@ -67,7 +67,7 @@ def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
 
 
 def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
-    """Returns the cloud of motion along a random trajectory: a camera whose velocity does a random walk."""
+    """Returns the point cloud of motion blur: the velocity of the camera follows a random walk."""
     # Velocity is a normal vector plus Brownian motion, whose Karhunen-Loeve series on [0, 1] has the terms
     # sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and sqrt(2) (1 - cos(f t)) / f^2.
     time = (np.arange(count)[:, None] + 0.5) / count

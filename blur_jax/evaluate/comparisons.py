@@ -61,7 +61,7 @@ def read_comparisons(path: str) -> Comparisons:
 
 
 def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarray]:
-    """Reads a CSV file, such as `blur_jax.score` writes, with the column name and a column for each measure.
+    """Reads a CSV file like those `blur_jax.score` writes, with a `name` column and a column for each measure.
 
     Returns:
         {name: [measures], larger is better; -inf where the row has no value, as for a picture that cannot be scored}.

@@ -33,7 +33,7 @@ class LabeledPairs:
         if len(set(faces.values())) != 1 or self.pairs.shape != (len(self.order), 2):
             raise ValueError(f"pairs of {self.split!r}: {faces}, pairs {self.pairs.shape}, order {len(self.order)}")
         if len(self.pairs) and not 0 <= self.pairs.min() <= self.pairs.max() < len(self.scores):
-            raise ValueError(f"pairs of {self.split!r} name a face that is not one of {len(self.scores)} faces")
+            raise ValueError(f"a pair in {self.split!r} refers to a face outside the {len(self.scores)} scored faces")
 
 
 def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run directory: its config, the history of its metrics, and files that are whole or absent.
+"""A run directory: its config, its metrics history, and files that are written atomically.
 
 Paths are etils.epath paths, so a run may live in a bucket (`gs://`) as well as on a disk.
 """

@@ -57,4 +57,4 @@ def check_finite(state: TrainState) -> None:
     """Raises FloatingPointError, naming the array, if a state of NumPy arrays is not finite."""
     for path, array in jax.tree_util.tree_leaves_with_path(state):
         if not np.isfinite(array).all():
-            raise FloatingPointError(f"{jax.tree_util.keystr(path)} of the state after step {state.step} is not finite")
+            raise FloatingPointError(f"the state after step {state.step} is not finite: {jax.tree_util.keystr(path)}")

@@ -1,4 +1,4 @@
-"""Translates Label Studio's references to pictures into the names of a folder's pictures."""
+"""Maps Label Studio's image references to the names of pictures in a folder."""
 
 import base64
 import os

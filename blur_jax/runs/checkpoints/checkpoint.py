@@ -92,7 +92,7 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
         )
     except Exception as error:  # A damaged record can raise nearly any type.
         raise CheckpointError(
-            f"{path}: not a checkpoint of blur_jax, or a damaged one ({type(error).__name__}: {str(error)[:300]})"
+            f"{path}: not a blur_jax checkpoint, or a damaged checkpoint ({type(error).__name__}: {str(error)[:300]})"
         ) from error
 
 
