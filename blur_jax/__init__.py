@@ -10,7 +10,6 @@ Each name is imported at its first use: the metrics do not load JAX, the losses 
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,10 +29,7 @@ def __getattr__(name: str) -> Any:
         case "metrics":
             return importlib.import_module("blur_jax.metrics")
         case "__version__":
-            try:
-                return importlib.metadata.version("blur_jax")
-            except importlib.metadata.PackageNotFoundError:
-                return "0+checkout"  # It is not installed.
+            return importlib.import_module("blur_jax.runs.version").version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from blur_jax.data.preprocessing import MAX_ASPECT, MIN_SIDE
 from blur_jax.export.formats import Metadata
-from blur_jax.runs import provenance
 from blur_jax.runs.checkpoints import Checkpoint
 from blur_jax.runs.threshold import Threshold
+from blur_jax.runs.version import version
 
 PREFIX = "blur_jax."
 # Column -> its range, and the meaning of a larger value.
@@ -34,7 +34,7 @@ def describe(
     protocol, calibration = saved.preprocessing, saved.calibration
     size = protocol.image_size
     return {
-        "version": provenance.version(),
+        "version": version(),
         "direction": "blur: larger is blurrier; sharpness: larger is sharper",
         "input": {"name": "images", "dtype": "uint8", "shape": ["n", size, size, 3], "channels": "RGB, sRGB-encoded"},
         "outputs": {

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from typing import Any
 import jax
 
 from blur_jax.runs import run_dir
+from blur_jax.runs.version import version
 
 STARTS_FILE = "starts.jsonl"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -45,13 +45,6 @@ def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
 
 def command() -> str:
     return shlex.join([os.path.basename(sys.orig_argv[0]), *sys.orig_argv[1:]] if sys.orig_argv else sys.argv)
-
-
-def version() -> str:
-    try:
-        return importlib.metadata.version("blur_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "0+checkout"
 
 
 def commit(root: str = _ROOT) -> str:
