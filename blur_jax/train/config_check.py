@@ -18,8 +18,6 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
     Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`.
     """
     check_ranges(config)
-    if workdir is not None:
-        run_dir.resolve(workdir)  # Raises for a scheme that is not supported.
     distributed.check_batch_size(config.batch.labeled, "batch.labeled")
     if uses_unlabeled(config):
         distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
@@ -37,8 +35,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
         jax.eval_shape(lambda key: augmentation.sample(key, image_size=size, **config.augment), key)
     except ValueError as error:
         raise ValueError(f"config.degradation or config.augment: {error}") from error
-    if config.start_from is not None:
-        distributed.everywhere(_check_start, config, workdir)
+    distributed.everywhere(_check_paths, config, workdir)
 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:
@@ -47,8 +44,10 @@ def divisible(config: ml_collections.ConfigDict) -> list[int]:
     return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
 
 
-def _check_start(config: ml_collections.ConfigDict, workdir: str | None) -> None:
-    if workdir is None or checkpoints.latest_step(workdir) is None:
+def _check_paths(config: ml_collections.ConfigDict, workdir: str | None) -> None:
+    if workdir is not None:
+        run_dir.resolve(workdir)  # Raises for an address that cannot hold a run.
+    if config.start_from is not None and (workdir is None or checkpoints.latest_step(workdir) is None):
         start.find_start(config)
 
 
