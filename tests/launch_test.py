@@ -40,7 +40,7 @@ def test_the_main_job_end_to_end(arguments, tmp_path):
     # Another config may not take over its folder.
     code, out, err = launch(*arguments, f"--workdir={workdir}", "--config.seed=5")
     assert code == 1
-    assert "config.seed is 0 there, 5 here" in err
+    assert "config.seed is 0 there but 5 here" in err
     assert "Traceback" not in err
 
 

@@ -1,10 +1,10 @@
-"""The folders for prepared data and compiled programs, which the project can always recreate."""
+"""Locates the folders for prepared data and compiled programs, which the project can always recreate."""
 
 import os
 
 
 def folder() -> str:
-    """Returns blur_jax below the user's cache folder; it may not exist."""
+    """Returns the blur_jax folder in the user's cache folder; it may not exist."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(cache, "blur_jax")
 

@@ -136,7 +136,7 @@ def test_boxes_give_rows_of_their_own(run, scorer, photos):
     assert command(run, "photos") == 1
     rows = read()
     assert [row["x"] for row in rows[:4]] == ["0", "9", "0", ""]
-    assert "leaves the picture of 48 x 40" in rows[2]["reason"]
+    assert "extends beyond the 48 x 40" in rows[2]["reason"]
     expected = scorer.score(["photos/00.png"] * 2, boxes=[(0, 0, 20, 20), (9, 9, 30, 30)])
     np.testing.assert_allclose([float(row["blur"]) for row in rows[:2]], expected, atol=1e-5)
 

@@ -101,10 +101,10 @@ def test_examples_are_read(tmp_path):
     [
         ("name,label\na.jpg,good\nb.jpg,fine\n", r"labels.csv:3: the label must be good or bad, found 'fine'"),
         ("name,label\na.jpg,good\na.jpg,bad\n", r"labels.csv:3: 'a.jpg' is already in .*labels.csv:2"),
-        ("name,good\na.jpg,1\n", r"labels.csv:1: the header must name the columns name, label; found 'name,good'"),
-        ("label\ngood\n", r"the header must name the columns name"),
+        ("name,good\na.jpg,1\n", r"labels.csv:1: the header must have the columns name, label; found 'name,good'"),
+        ("label\ngood\n", r"the header must have the columns name"),
         ("name,label\n", r"no pictures listed"),
-        ("", r"the header must name"),
+        ("", r"the header must have"),
         ("name,label,x,y,width,height\na.jpg,good,1,2,wide,4\n", r"labels.csv:2: the box"),
     ],
 )

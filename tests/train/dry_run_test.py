@@ -79,7 +79,7 @@ def test_a_run_that_is_there_is_checked_and_left_as_it_is(own_run, demo_dir):
     before = files(folder, demo_dir)
     assert "0 of 6 steps left, about 0 s" in dry_run.report(config, str(folder))
     config.seed = 5
-    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there, 5 here\)"):
+    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there but 5 here\)"):
         dry_run.report(config, str(folder))
     assert files(folder, demo_dir) == before
 
