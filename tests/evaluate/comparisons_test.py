@@ -57,7 +57,11 @@ def test_measures_know_which_way_is_better(text, measure):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("ofiq", "ofiq:higher or ofiq:lower"), ("ofiq:up", "which direction"), ("blur:higher", "lower blur is better")],
+    [
+        ("ofiq", "ofiq:higher or ofiq:lower"),
+        ("ofiq:up", "which direction"),
+        ("blur:higher", "lower blur is better"),
+    ],
 )
 def test_directions_are_never_mixed(text, message):
     with pytest.raises(ValueError, match=message):
