@@ -25,11 +25,7 @@ score_with_ray.main(*sys.argv[1:])
 def test_ray_gives_the_same_scores(run, scorer, photos, tmp_path):
     (photos / "bad.png").write_text("not a picture")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(EXAMPLES)])}
-    env |= {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-        "RAY_prestart_worker_first_driver": "0",
-    }
+    env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
     arguments = [str(path) for path in (run, photos, tmp_path / "scores")]
     command = [sys.executable, "-c", PROGRAM, *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180)
