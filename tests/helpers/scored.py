@@ -29,7 +29,7 @@ def make_run(folder):
     quantiles = tuple(np.linspace(0, 1, calibration.PERCENTILES).tolist())
     saver = checkpoints.CheckpointWriter(str(folder), keep=1)
     saver.save(
-        0,
+        7,
         state.arrays(),
         config=json.loads(config.to_json()),
         preprocessing=Preprocessing(image_size=SIDE),
