@@ -55,8 +55,7 @@ def test_no_damaged_file_goes_unnoticed(own, pattern, how, tmp_path):
             np.testing.assert_equal(read(own), whole)
         except (prepared.DamagedData, FileNotFoundError, ValueError) as error:
             assert type(error) in (prepared.DamagedData, FileNotFoundError), path
-            assert own.data.dir in str(error)
-            assert "prepare" in str(error)
+            assert own.data.dir in str(error) and "prepare" in str(error)
         path.write_bytes(before)
 
 
@@ -66,9 +65,7 @@ def test_a_description_that_leaves_out_records_is_refused(own):
     (train,) = [split for split in described["splits"] if split["name"] == "train"]
     train["shardLengths"] = ["5"]
     path.write_text(json.dumps(described))
-    with pytest.raises(
-        prepared.DamagedData, match=r"'train' cannot be read .*contains 24 records but should contain 5.*delete"
-    ):
+    with pytest.raises(prepared.DamagedData, match=r"'train' cannot .*contains 24 records but should contain 5"):
         data.open_split(own.data, "labeled", "train")
 
 
@@ -92,7 +89,5 @@ def test_a_picture_that_cannot_be_decoded_is_named():
     record = tf_example_pb2.Example()
     record.features.feature["image"].bytes_list.value.append(b"no picture")
     images = data._Images("somewhere", [record.SerializeToString()], cache=False)
-    with pytest.raises(
-        prepared.DamagedData, match="somewhere: the picture of face 0 cannot be read .*UnidentifiedImage"
-    ):
+    with pytest.raises(prepared.DamagedData, match="somewhere: the picture of face 0 .*UnidentifiedImage"):
         images[0]
