@@ -127,8 +127,3 @@ def test_downup_second_moment_averaged_over_phases(rms):
     np.testing.assert_allclose(operators.sum(-1), 1, atol=1e-5)
     inner = operator_moments(operators)[:, 12:-12].mean()
     np.testing.assert_allclose(np.sqrt(2 * inner), rms, rtol=1e-3, atol=2e-4)
-
-
-def test_downup_second_moment_at_large_factors():
-    # Per axis factor^2 / 4 + 1 / 12: for rms 4, 8 = factor^2 / 4 + 1 / 12, so factor = 5.6273.
-    np.testing.assert_allclose(psf.downup_factor(4.0, 4.0), 5.6273, rtol=1e-3)

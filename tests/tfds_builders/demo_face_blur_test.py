@@ -67,19 +67,14 @@ def test_pairs_show_two_different_photographs(config):
             assert left.split(" ")[0] != right.split(" ")[0]
 
 
-def test_the_rank_is_the_width_of_the_blur(config):
+def test_ranked_faces_know_their_width_of_blur_family_and_size(config):
     ranked = splits.open_split(config.data, "ranked", "test")
-    for name, rank in zip(ranked.names, ranked.labels):
-        assert rank == pytest.approx(parts(name)[1], abs=6e-5)
+    for name, rank, face in zip(ranked.names, ranked.labels, ranked.rows):
+        family, rms = parts(name)
+        assert rank == pytest.approx(rms, abs=6e-5)
         assert np.isclose(demo.LEVELS, rank, rtol=1e-6).sum() == 1
-
-
-def test_faces_know_their_family_and_size(config):
-    faces = splits.open_split(config.data, "ranked", "test").faces
-    for name, group in zip(faces.names, faces.groups):
-        family = parts(name)[0]
-        assert group == (f"{family} (unseen)" if family == "defocus" else family)
-    assert set(faces.sizes) == {92.0}
+        assert ranked.faces.groups[face] == (f"{family} (unseen)" if family == "defocus" else family)
+    assert set(ranked.faces.sizes) == {92.0}
 
 
 def test_wider_blur_leaves_less_detail(config):
