@@ -54,12 +54,13 @@ def test_strength_is_limited_to_what_there_is_room_for():
     np.testing.assert_allclose(rms_radius(result.psf), SIZE * MAX_RMS, rtol=1e-3)
 
 
-def test_sample_draws_families_uniformly_and_strength_log_uniformly():
+def test_sample_draws_families_and_quality_uniformly_and_strength_log_uniformly():
     keys = jax.random.split(jax.random.key(2), 600)
-    families = ("defocus", "downup")
-    sample = functools.partial(degradations.sample, image_size=16, families=families, rms_min=0.01, rms_max=0.16)
-    draws = jax.jit(jax.vmap(sample))(keys)
-    assert draws.noise is None and draws.jpeg_quality is None
+    options = {"families": ("defocus", "downup"), "rms_min": 0.01, "rms_max": 0.16, "jpeg_min_quality": 60}
+    draws = jax.jit(jax.vmap(functools.partial(degradations.sample, image_size=16, **options)))(keys)
+    assert draws.noise is None
+    counts = np.histogram(draws.jpeg_quality, [60, 70, 80, 90, 100])[0]
+    np.testing.assert_allclose(counts / 600, 0.25, atol=0.06)
     assert draws.rms.min() >= 0.01 * 0.99999 and draws.rms.max() <= 0.16 * 1.00001
     # Log-uniform: a quarter of the draws in each factor of two.
     counts = np.histogram(draws.rms, [0, 0.02, 0.04, 0.08, 1])[0]
@@ -70,17 +71,11 @@ def test_sample_draws_families_uniformly_and_strength_log_uniformly():
     assert 0.4 < resampled.mean() < 0.6
 
 
-def test_sample_draws_quality_uniformly_and_none_only_where_it_is_off():
-    keys = jax.random.split(jax.random.key(2), 600)
+def test_sample_draws_no_quality_only_where_jpeg_is_off():
     sample = functools.partial(degradations.sample, image_size=16, rms_min=0.01, rms_max=0.1)
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def qualities(least):
-        return jax.vmap(lambda key: sample(key, jpeg_min_quality=least).jpeg_quality)(keys)
-
-    counts = np.histogram(qualities(60), [60, 70, 80, 90, 100])[0]
-    np.testing.assert_allclose(counts / 600, 0.25, atol=0.06)
-    assert set(np.asarray(qualities(100))) == {100} and qualities(None) is None
+    for quality in (100, None):
+        draw = jax.eval_shape(functools.partial(sample, jpeg_min_quality=quality), jax.random.key(0))
+        assert (draw.jpeg_quality is None) == (quality is None)
 
 
 @pytest.mark.parametrize(
