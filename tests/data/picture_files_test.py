@@ -16,8 +16,7 @@ def test_every_ending_is_that_of_a_format_that_is_decoded(tmp_path, ending):
     path = tmp_path / f"picture{ending}"
     image = Image.new("1" if ending == ".pbm" else "L" if ending == ".pgm" else "RGB", (20, 30), "white")
     image.save(path, "BMP" if ending == ".dib" else None)  # Pillow leaves out the file header that Windows writes.
-    assert picture_files.is_picture(path.name)
-    assert picture_files.is_picture(path.name.upper())
+    assert picture_files.is_picture(path.name) and picture_files.is_picture(path.name.upper())
     image = pictures.read_image(path)
     assert image.size == (20, 30) and image.getpixel((5, 5)) == (255, 255, 255)
 
@@ -54,12 +53,8 @@ def test_a_walk_enters_and_leaves_each_folder_and_no_circle(tmp_path, monkeypatc
 def test_a_walk_may_leave_links_to_folders_alone(tmp_path):
     make(tmp_path)
     steps = [(os.path.relpath(path, tmp_path), kind) for path, kind in picture_files.walk(tmp_path, follow_links=False)]
-    assert [step for step in steps if step[1] in (Kind.PICTURE, Kind.LINK)] == [
-        ("a/c.png", Kind.PICTURE),
-        ("b.jpg", Kind.PICTURE),
-        ("up", Kind.LINK),
-        ("z", Kind.LINK),
-    ]
+    assert [path for path, kind in steps if kind == Kind.PICTURE] == ["a/c.png", "b.jpg"]
+    assert [path for path, kind in steps if kind == Kind.LINK] == ["up", "z"]
 
 
 def test_a_folder_that_is_not_there_cannot_be_opened(tmp_path):
