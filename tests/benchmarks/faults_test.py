@@ -1,5 +1,3 @@
-"""The campaign of faults tells what went well from what did not."""
-
 import json
 import pathlib
 import random
@@ -80,19 +78,14 @@ class Forked(forked.Program):
 
 @pytest.fixture
 def short_runs(monkeypatch):
-    """Runs of ten short steps; the one that only compiles is left out."""
-    fields = {"steps": 10, "log_every": 1, "checkpoint_every": 2}
+    """Runs of 24 steps; the one that only compiles is left out."""
+    run, names = fault_runs.run, ("DEVNULL", "TimeoutExpired")
+    forking = types.SimpleNamespace(Popen=Forked, **{name: getattr(subprocess, name) for name in names})
+    fields = {"steps": 24, "log_every": 1}
     monkeypatch.setattr(fault_runs, "FLAGS", fault_runs.FLAGS | fields)
-    names = {name: getattr(subprocess, name) for name in ("DEVNULL", "TimeoutExpired")}
-    monkeypatch.setattr(fault_runs, "subprocess", types.SimpleNamespace(Popen=Forked, **names))
-    run = fault_runs.run
-    monkeypatch.setattr(
-        fault_runs,
-        "run",
-        lambda folder, *rest, **options: (
-            ended(output="report ") if "compiles" in folder.name else run(folder, *rest, **options)
-        ),
-    )
+    monkeypatch.setattr(fault_runs, "subprocess", forking)
+    compiled = ended(output="report ")
+    monkeypatch.setattr(fault_runs, "run", lambda to, *n: compiled if "compiles" in to.name else run(to, *n))
 
 
 def test_a_fault_from_its_injection_to_the_table(tmp_path, capsys, short_runs):
@@ -104,8 +97,7 @@ def test_a_fault_from_its_injection_to_the_table(tmp_path, capsys, short_runs):
     assert (problem, recovers) == ("", True)
     assert campaign.differs(folder) == ""
     metrics = folder / "run" / "metrics.json"
-    found = json.loads(metrics.read_text())
-    metrics.write_text(json.dumps(found | {"step": found["step"] + 1}))
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"step": 38}))
     assert "best" in campaign.differs(folder)
     campaign.count("a fault", campaign.differs(folder), end.seconds, folder)
     campaign.count("a fault", "", 3.0)
