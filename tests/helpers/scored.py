@@ -19,10 +19,10 @@ from configs import default
 SIDE = 32
 
 
-def make_run(folder):
+def make_run(folder, **data):
     """Makes a run directory with an untrained network, whose scores differ from picture to picture."""
     config = default.get_config()
-    config.data.image_size = SIDE
+    config.data.update(image_size=SIDE, **data)
     config.model.linear_probe_strength = None
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     state = jax.device_get(start.initial_state(config, model, tx, None))
