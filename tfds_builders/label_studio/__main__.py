@@ -31,7 +31,8 @@ def convert(arguments: argparse.Namespace) -> int:
     else:
         raise ValueError("the left picture is unknown; pass --config, or --left-key and --right-key")
     answers, cancelled = read_answers(Path(arguments.export).read_text("utf-8-sig"), interface)
-    names = Names(arguments.photos or output.parent, arguments.strip_prefix)
+    photos = arguments.photos or output.parent
+    names = Names(photos, arguments.strip_prefix, merge_copies=arguments.merge_copies)
     ties = [tie.lower() for tie in arguments.tie or TIES]
     rows, mistakes, unanswered = [], [], []
     for answer in answers:
@@ -45,15 +46,19 @@ def convert(arguments: argparse.Namespace) -> int:
                 unanswered.append(answer)
             else:
                 rows.append((*pictures, order, answer.annotator, answer.time))
+    of_two = [row for row in rows if row[0] != row[1]]
     if mistakes:
         more = [f"  ... and {len(mistakes) - 10} more"] * (len(mistakes) > 10)
         raise ValueError("\n".join([f"{arguments.export}: nothing was written", *mistakes[:10], *more]))
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("left", "right", "order", "annotator", "time"), *rows])
+    csv.writer(text, lineterminator="\n").writerows([("left", "right", "order", "annotator", "time"), *of_two])
     write_atomically(output, text.getvalue())
-    tied = sum(row[2] == 0 for row in rows)
-    print(f"{output}: {len(rows)} votes, {tied} of them ties")
-    print(f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer")
+    tied = sum(row[2] == 0 for row in of_two)
+    print(f"{output}: {len(of_two)} votes, {tied} of them ties")
+    print(
+        f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer,"
+        f" {len(rows) - len(of_two)} of a picture with itself"
+    )
     if choices := sorted({choice for answer in unanswered for choice in answer.choices if interface.choices}):
         print(f"choices that do not count as ties (--tie): {', '.join(map(repr, choices))}")
     return 0
@@ -74,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--control", metavar="NAME", help="name of the Pairwise tag, if there are several")
     add("--photos", metavar="FOLDER", help="folder of the pictures; default the folder of --output")
     add("--strip-prefix", metavar="TEXT", help="the text to remove from a reference to a picture to get its name")
+    copies = "let several references lead to one picture, for a picture that was uploaded more than once"
+    add("--merge-copies", action="store_true", help=copies)
     ties = "a choice that means a tie, repeatable; default tie, equal, same, can't tell, cannot tell"
     add("--tie", action="append", metavar="CHOICE", help=ties)
     add("--overwrite", action="store_true", help="replace --output if it exists")
