@@ -209,6 +209,22 @@ def test_a_picture_that_was_uploaded_twice_can_be_merged(root, capsys):
     assert "1 of a picture with itself" in capsys.readouterr().out
 
 
+def test_the_latest_answer_of_a_minimal_export_counts_and_other_annotators_keep_theirs(root):
+    records = [minimal("left", updated_at="2026-01-03"), minimal("right"), minimal("right", annotator=6)]
+    rows = run(root, records)[1]
+    assert [(row["order"], row["annotator"], row["time"]) for row in rows] == [
+        ("1", "5", "2026-01-03"),
+        ("-1", "6", "2026-01-01"),
+    ]
+
+
+def test_two_answers_at_one_time_are_refused(root, capsys):
+    tasks = [task(*(annotation(result({"selected": side})) for side in ("left", "right")))]
+    assert run(root, tasks) == (2, None)
+    message = "nothing was written\n  task 12: annotator '7' gave 'one.jpg' and 'two.jpg' several orders"
+    assert message in capsys.readouterr().err
+
+
 def test_a_table_is_not_overwritten_unasked_nor_by_a_failure(root, capsys):
     votes(root, [selected("left")])
     before = (root / "pairs.csv").read_bytes()

@@ -20,6 +20,7 @@ def convert(arguments: argparse.Namespace) -> int:
     from tfds_builders.label_studio.answers import TIES, order_of, read_answers
     from tfds_builders.label_studio.interface import Interface, read_interface
     from tfds_builders.label_studio.names import Names
+    from tfds_builders.label_studio.votes import Vote, latest
 
     output = Path(arguments.output)
     if output.exists() and not arguments.overwrite:
@@ -34,7 +35,7 @@ def convert(arguments: argparse.Namespace) -> int:
     photos = arguments.photos or output.parent
     names = Names(photos, arguments.strip_prefix, merge_copies=arguments.merge_copies)
     ties = [tie.lower() for tie in arguments.tie or TIES]
-    rows, mistakes, unanswered = [], [], []
+    votes, mistakes, unanswered = [], [], []
     for answer in answers:
         try:
             order = order_of(answer, interface, arguments.question, ties)
@@ -45,19 +46,23 @@ def convert(arguments: argparse.Namespace) -> int:
             if order is None:
                 unanswered.append(answer)
             else:
-                rows.append((*pictures, order, answer.annotator, answer.time))
-    of_two = [row for row in rows if row[0] != row[1]]
+                votes.append(Vote(*pictures, order, answer.annotator, answer.time, answer.task))
+    of_two, kept = [vote for vote in votes if vote.left != vote.right], []
+    try:
+        kept = latest(of_two)
+    except ValueError as error:
+        mistakes.append(f"  {error}")
     if mistakes:
         more = [f"  ... and {len(mistakes) - 10} more"] * (len(mistakes) > 10)
         raise ValueError("\n".join([f"{arguments.export}: nothing was written", *mistakes[:10], *more]))
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("left", "right", "order", "annotator", "time"), *of_two])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("left", "right", "order", "annotator", "time"), *(vote[:5] for vote in kept)])
     write_atomically(output, text.getvalue())
-    tied = sum(row[2] == 0 for row in of_two)
-    print(f"{output}: {len(of_two)} votes, {tied} of them ties")
+    print(f"{output}: {len(kept)} votes, {sum(vote.order == 0 for vote in kept)} of them ties")
     print(
-        f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer,"
-        f" {len(rows) - len(of_two)} of a picture with itself"
+        f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer, {len(of_two) - len(kept)}"
+        f" that the same annotator answered again, {len(votes) - len(of_two)} of a picture with itself"
     )
     if choices := sorted({choice for answer in unanswered for choice in answer.choices if interface.choices}):
         print(f"choices that do not count as ties (--tie): {', '.join(map(repr, choices))}")
