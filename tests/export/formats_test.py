@@ -74,6 +74,17 @@ def test_any_batch_size_gives_what_the_network_gives(exported, lite0):
         np.testing.assert_allclose(columns["blur"], np.resize(wanted, count), atol=1e-5)
 
 
+def test_an_onnx_file_asks_for_no_newer_runtime_than_its_operators_do(lite0):
+    import onnx
+
+    model = onnx.load_from_string(formats.build_onnx(lite0[0], {}))
+    assert [(used.domain, used.version) for used in model.opset_import] == [("", 18)]
+    assert model.ir_version == 8  # That of ONNX 1.13, the first with opset 18.
+    onnx.checker.check_model(model, full_check=True)
+    # IR 10 added these.
+    assert not any(len(part.metadata_props) for part in [model.graph, *model.graph.node, *model.graph.initializer])
+
+
 def test_columns_are_those_of_scoring(exported):
     columns = formats.FORMATS[exported[0]].open(exported[1])(images_of(6))
     wanted = to_columns(columns["blur"], CALIBRATION)
