@@ -76,8 +76,33 @@ def test_any_batch_size_gives_what_the_network_gives_and_the_columns_of_scoring(
             np.testing.assert_allclose(values, scoring[column], rtol=1e-5, err_msg=column)
 
 
-def test_metadata_and_parameters_come_back(exported, described, lite0):
-    (name, path, _), wanted = exported, json.loads(json.dumps(described))
+def test_an_onnx_file_asks_for_no_newer_runtime_than_its_operators_do(lite0):
+    import onnx
+
+    model = onnx.load_from_string(formats.build_onnx(lite0[0], {}))
+    assert [(used.domain, used.version) for used in model.opset_import] == [("", 18)]
+    assert model.ir_version == 8  # That of ONNX 1.13, the first with opset 18.
+    onnx.checker.check_model(model, full_check=True)
+    # IR 10 added these.
+    assert not any(len(part.metadata_props) for part in [model.graph, *model.graph.node, *model.graph.initializer])
+
+
+def test_columns_are_those_of_scoring(exported):
+    columns = formats.FORMATS[exported[0]].open(exported[1])(images_of(6))
+    wanted = to_columns(columns["blur"], CALIBRATION)
+    assert set(columns) == set(wanted)
+    for name, column in columns.items():
+        np.testing.assert_allclose(column, wanted[name], rtol=1e-5, err_msg=name)
+
+
+def test_the_same_again_bit_for_bit(exported):
+    run, images = formats.FORMATS[exported[0]].open(exported[1]), images_of(7)
+    for first, second in zip(run(images).values(), run(images).values()):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_metadata_come_back(exported, described):
+    name, path = exported
     if name == "stablehlo":
         found = json.loads(path.with_name("scorer.stablehlo.json").read_text())
         assert found == {f"blur_jax.{key}": value for key, value in wanted.items()}

@@ -1,6 +1,5 @@
 """Label Studio's exports, each with one of the traps they set."""
 
-import base64
 import csv
 import json
 import time
@@ -197,39 +196,31 @@ def test_of_several_pairwise_tags_one_is_chosen(root, refused):
     assert votes(root, answers, "--overwrite", "--control=pw", keys=True) == [("one.jpg", "two.jpg", 1)]
 
 
-RESOLVED = base64.urlsafe_b64encode(b"s3://bucket/my/one.jpg").decode()
+def test_a_picture_that_was_uploaded_twice_can_be_merged(root, capsys):
+    upload = "/data/upload/3/{}-one.jpg".format
+    answer = annotation(result({"selected": "left"}))
+    tasks = [task(answer, a=upload("ab12cd34")), task(answer, a=upload("0012cd34"), b="x/same.jpg")]
+    tasks += [task(answer, a=upload("ab12cd34"), b=upload("0012cd34"))]
+    assert run(root, tasks)[0] == 2
+    assert "--merge-copies" in capsys.readouterr().err
+    assert votes(root, tasks, "--merge-copies") == [("one.jpg", "two.jpg", 1), ("one.jpg", "x/same.jpg", 1)]
+    assert "1 of a picture with itself" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("reference", "name"),
-    [
-        ("/data/local-files/?d=mnt/day%201/thr%C3%A9e%20(a).jpg", "day 1/thrée (a).jpg"),
-        ("/data/upload/3/ab12cd34-one.jpg", "one.jpg"),
-        ("/data/upload/3/ab12cd34-thrée_a.jpg", "day 1/thrée (a).jpg"),
-        ("s3://bucket/photos/one.jpg", "one.jpg"),
-        ("https://host/photos/y/same.jpg?X-Amz-Signature=1#x", "y/same.jpg"),
-        (f"/tasks/12/resolve/?fileuri={RESOLVED}", "one.jpg"),
-        ("one.jpg", "one.jpg"),
-    ],
-)
-def test_references_are_found_in_the_folder(root, reference, name):
-    assert votes(root, [selected("left", a=reference)]) == [(name, "two.jpg", 1)]
+def test_the_latest_answer_of_a_minimal_export_counts_and_other_annotators_keep_theirs(root):
+    records = [minimal("left", updated_at="2026-01-03"), minimal("right"), minimal("right", annotator=6)]
+    rows = run(root, records)[1]
+    assert [(row["order"], row["annotator"], row["time"]) for row in rows] == [
+        ("1", "5", "2026-01-03"),
+        ("-1", "6", "2026-01-01"),
+    ]
 
 
-@pytest.mark.parametrize(
-    "reference", ["/data/upload/3/ab12cd34-same.jpg", "s3://bucket/none.jpg", "/data/local-files/?d=../../etc/passwd"]
-)
-def test_a_reference_to_no_picture_or_to_several_is_refused(refused, reference):
-    err = refused([selected("left", a=reference)])
-    assert "task 12" in err and "is not a picture in" in err and "--strip-prefix" in err
-
-
-def test_two_references_to_one_picture_are_refused_unless_a_prefix_tells_them_apart(root, refused):
-    tasks = [selected("left"), selected("left", a="s3://bucket/old/one.jpg")]
-    assert "would both be named 'one.jpg'; use --strip-prefix" in refused(tasks)
-    tasks = [selected("left", a="s3://b/x/same.jpg", b="s3://b/y/same.jpg")]
-    assert votes(root, tasks, "--strip-prefix=s3://b/") == [("x/same.jpg", "y/same.jpg", 1)]
-    assert "--strip-prefix" in refused(tasks, "--strip-prefix=s3://c/", "--overwrite")
+def test_two_answers_at_one_time_are_refused(root, capsys):
+    tasks = [task(*(annotation(result({"selected": side})) for side in ("left", "right")))]
+    assert run(root, tasks) == (2, None)
+    message = "nothing was written\n  task 12: annotator '7' gave 'one.jpg' and 'two.jpg' several orders"
+    assert message in capsys.readouterr().err
 
 
 def test_a_table_is_not_overwritten_unasked_nor_by_a_failure(root, refused):
