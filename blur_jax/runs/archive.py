@@ -32,9 +32,9 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
 
     `source` is a run directory or one of its checkpoints, on disk or in a bucket, which is returned unchanged; or a
     `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL. Archives are
-    unpacked in the folder `into`, which is created if needed. Raises ValueError if the source is not an archive of
-    exactly one run, cannot be fetched or unpacked, or is a tar with a member that lies outside it, and OSError if
-    `into` cannot be created.
+    unpacked in the folder `into`, which is created if needed. Raises ValueError if the source cannot be fetched or
+    unpacked or does not contain exactly one run, or if a tar member lies outside it, and OSError if `into` cannot be
+    created.
     """
     source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
     if source.startswith(_SCHEMES):
@@ -92,12 +92,12 @@ def _extract_tar(path: str, folder: str) -> None:
         raise _Refusal(_why_no_archive(path)) from error
     with archive:
         _check_size(member.size for member in archive.getmembers())
-        # tarfile takes a damaged header, or no more data, for the end, which is a block of zeros.
+        # A tar archive ends with a block of zeros, but tarfile also stops at a damaged header or a missing end.
         stream = cast(IO[bytes], archive.fileobj)
         stream.seek(archive.offset)
         if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise _Refusal("the tar archive is cut short or damaged; fetch it again, or pack the run again")
-        while stream.read(1 << 20):  # Up to the checksum at the end of a compressed archive.
+        while stream.read(1 << 20):  # Reaches the checksum at the end of a compressed archive.
             pass
         archive.extractall(folder, filter=_inside)
 
@@ -107,7 +107,7 @@ def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
 
 
 def _with_slashes(name: str) -> str:
-    """Returns a member's name with slashes, where some programs on Windows write backslashes."""
+    """Returns a member's name with slashes; some Windows programs write backslashes."""
     return name.replace("\\", "/")
 
 

@@ -87,22 +87,8 @@ def test_an_onnx_file_asks_for_no_newer_runtime_than_its_operators_do(lite0):
     assert not any(len(part.metadata_props) for part in [model.graph, *model.graph.node, *model.graph.initializer])
 
 
-def test_columns_are_those_of_scoring(exported):
-    columns = formats.FORMATS[exported[0]].open(exported[1])(images_of(6))
-    wanted = to_columns(columns["blur"], CALIBRATION)
-    assert set(columns) == set(wanted)
-    for name, column in columns.items():
-        np.testing.assert_allclose(column, wanted[name], rtol=1e-5, err_msg=name)
-
-
-def test_the_same_again_bit_for_bit(exported):
-    run, images = formats.FORMATS[exported[0]].open(exported[1]), images_of(7)
-    for first, second in zip(run(images).values(), run(images).values()):
-        np.testing.assert_array_equal(first, second)
-
-
-def test_metadata_come_back(exported, described):
-    name, path = exported
+def test_metadata_and_parameters_come_back(exported, described, lite0):
+    (name, path, _), wanted = exported, json.loads(json.dumps(described))
     if name == "stablehlo":
         found = json.loads(path.with_name("scorer.stablehlo.json").read_text())
         assert found == {f"blur_jax.{key}": value for key, value in wanted.items()}

@@ -20,15 +20,15 @@ class Names:
     """Finds the pictures in the folder `photos`, which has the layout of `folder_face_blur`.
 
     A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a resolve
-    link. Nothing says how it is encoded, so every reading counts: as it stands, percent-encoded, with backslashes. The
-    name is the longest end of a reading, starting after a slash, that the folder has; an uploaded file has only its
-    own name. With a prefix, the name is exactly the text after the prefix.
+    link. Its encoding is unknown, so it is read in every way: plain, percent-encoded, with backslashes. The picture's
+    name is the longest path ending of a reading that exists in the folder; an uploaded file keeps only its file name.
+    With a prefix, the name is exactly the text after the prefix.
     """
 
     def __init__(
         self, photos: str | os.PathLike, strip_prefix: str | None = None, *, merge_copies: bool = False
     ) -> None:
-        """With `merge_copies`, several references may lead to one picture."""
+        """Reads the folder; with `merge_copies`, several references may lead to one picture."""
         self._layout, self._merge_copies = read_layout(photos), merge_copies
         self._prefixes = None if strip_prefix is None else (strip_prefix, strip_prefix.replace("\\", "/"))
         self._uploaded, self._taken = {}, {}
@@ -49,18 +49,18 @@ class Names:
         found = self._find(reference) if len(reference) <= LONGEST_LINE else {}
         if not found:
             raise ValueError(
-                f"{excerpt(reference)} is not a picture in {self._layout.root}; add it to that folder, or use"
+                f"{excerpt(reference)} is not a picture in {self._layout.root}; add it to that folder, or pass"
                 " --strip-prefix to remove the text that precedes the file name"
             )
         if len(found) > 1:
             raise ValueError(
                 f"{excerpt(reference)} may be {' or '.join(map(excerpt, sorted(found)[:5]))} in"
-                f" {self._layout.root}; use --strip-prefix to give the exact name, or leave only one in the folder"
+                f" {self._layout.root}; pass --strip-prefix to get the exact name, or keep only one of them in the folder"
             )
         ((name, reading),) = found.items()
         if self._taken.setdefault(name, reading) != reading and not self._merge_copies:
             raise ValueError(
-                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be named {name!r}; use"
+                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be named {name!r}; pass"
                 " --strip-prefix to tell them apart, or --merge-copies if they are copies of one picture"
             )
         return name
@@ -128,12 +128,12 @@ def _paths(reference: str) -> set[str]:
 
 
 def _cut(text: str) -> set[str]:
-    """Adds what precedes '?', '#' and '&', which may be part of a file's name, or end the path."""
+    """Adds the text before '?', '#' and '&', which may end the path or be part of the file name."""
     return {text, *(text.partition(mark)[0] for mark in "?#&"), *(text.rpartition(mark)[0] or text for mark in "?#&")}
 
 
 def _address(text: str) -> str:
-    """Decodes the address of a resolve link, which is in base64, or else plain."""
+    """Decodes the address in a resolve link, which is base64 or plain text."""
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
     except ValueError:
@@ -141,7 +141,7 @@ def _address(text: str) -> str:
 
 
 def _decoded(texts: set[str]) -> set[str]:
-    """Adds what the texts mean if they are percent-encoded, as a path or as a form, or have Windows' backslashes."""
+    """Adds the texts decoded from percent-encoding, of a path or of a form, and with slashes for backslashes."""
     texts = texts.union(*({urllib.parse.unquote(text), urllib.parse.unquote_plus(text)} for text in texts))
     return texts | {text.replace("\\", "/") for text in texts}
 
