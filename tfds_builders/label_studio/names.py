@@ -55,7 +55,7 @@ class Names:
         if len(found) > 1:
             raise ValueError(
                 f"{excerpt(reference)} may be {' or '.join(map(excerpt, sorted(found)[:5]))} in"
-                f" {self._layout.root}; pass --strip-prefix to get the exact name, or keep only one of them in the folder"
+                f" {self._layout.root}; pass --strip-prefix to get the exact name, or keep only one in the folder"
             )
         ((name, reading),) = found.items()
         if self._taken.setdefault(name, reading) != reading and not self._merge_copies:
