@@ -34,7 +34,7 @@ def refuse(mistake: str) -> NoReturn:
 
 
 try:
-    _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file; see configs/.", lock_config=True)
+    _CONFIG = command_line.define_config(_DEFAULT)
 except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
     refuse(command_line.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
@@ -64,7 +64,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     """Prepares the data, runs `mode` and prints the result; returns the exit status."""
     # Imports take seconds, which --help and mistakes on the command line need not wait for.
     from blur_jax.evaluate import overrides
-    from blur_jax.runs import checkpoints, distributed, program_cache
+    from blur_jax.runs import checkpoints, distributed, program_cache, provenance, run_dir
     from blur_jax.train.config_check import check_config, divisible
     from tfds_builders.prepare import prepare_configured, required_parts
 
@@ -72,8 +72,11 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     program_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+        distributed.open_devices()
+        distributed.check_agreement(mode=mode, **provenance.software(), **run_dir.shared_fields(config))
     else:
         distributed.divide_cpu(*divisible(config))
+        distributed.open_devices()
     saved = None
     # Mistakes are refused before minutes go into preparing the data.
     if mode != "evaluate":
@@ -81,6 +84,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     else:
         saved = distributed.everywhere(checkpoints.find, workdir)
         given = config_flags.get_override_values(flag)
+        distributed.check_agreement(checkpoint=saved.step, checksums=saved.checksums)
         config = overrides.merge(saved.config, given, config, chosen=flag.present > 0)
         overrides.check_output(saved.config.data, config.data, output)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required_parts(config, mode))
@@ -133,9 +137,12 @@ def report(error: Exception) -> int:
         if distributed.is_lost(error):
             print(_LOST, file=sys.stderr, flush=True)
             return STOPPED
-    if not isinstance(error, (ValueError, OSError, FloatingPointError)):
+        if isinstance(error, distributed.DisagreementError):
+            print(f"launch.py: {error}", file=sys.stderr, flush=True)
+            return USAGE
+    if isinstance(error, command_line.BUGS):
         raise error
-    print(f"launch.py: {error}\n(--verbosity=1 shows where)", file=sys.stderr, flush=True)
+    print(f"launch.py: {command_line.sentence(error)}\n(--verbosity=1 shows where)", file=sys.stderr, flush=True)
     return FAILED
 
 

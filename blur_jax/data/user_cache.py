@@ -1,11 +1,30 @@
-"""The folders for prepared data and compiled programs, which the project can always recreate."""
+"""User paths: `~` in them, and the folders for prepared data and compiled programs, which are made again if missing."""
 
 import os
+import tempfile
+
+
+def expand(path: str | os.PathLike) -> str:
+    """Returns a user's path with `~` replaced by the home folder.
+
+    Raises:
+        ValueError: the path begins with `~`, but the user has no home folder.
+    """
+    text = os.fspath(path)
+    expanded = os.path.expanduser(text)
+    if expanded == text and (text == "~" or text.startswith("~/")):
+        raise ValueError(f"{text}: this user has no home folder; set HOME, or pass a path without ~")
+    return expanded
 
 
 def folder() -> str:
-    """Returns blur_jax below the user's cache folder; it may not exist."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    """Returns blur_jax below the user's cache folder; it may not exist.
+
+    A user without a home folder, as in some containers, gets a folder of the system's temporary one.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if cache.startswith("~"):
+        return os.path.join(tempfile.gettempdir(), f"blur_jax-{os.getuid()}")
     return os.path.join(cache, "blur_jax")
 
 

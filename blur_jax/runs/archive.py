@@ -10,6 +10,8 @@ import urllib.request
 import zipfile
 from collections.abc import Iterable
 
+from blur_jax.data import user_cache
+
 _SCHEMES = ("http://", "https://", "file://")
 _MOST_BYTES = 16 * 2**30  # Largest size of an unpacked archive.
 
@@ -22,7 +24,7 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
     unpacked in the folder `into`, which is created if needed. Raises ValueError if the source is not an archive of
     exactly one run or a member of a tar lies outside it, and OSError if it cannot be read or `into` not written.
     """
-    source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
+    source, into = os.fspath(source), os.path.abspath(user_cache.expand(into))
     if source.startswith(_SCHEMES):
         with tempfile.NamedTemporaryFile(prefix="blur_jax_") as file:
             try:
@@ -32,7 +34,7 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
                 raise ValueError(f"{source}: cannot be fetched ({error})") from error
             file.flush()
             return _unpack(file.name, into, source)
-    path = os.path.expanduser(source)
+    path = user_cache.expand(source)
     return _unpack(path, into, source) if os.path.isfile(path) else source
 
 
