@@ -19,7 +19,7 @@ from ml_collections import config_flags
 
 from blur_jax.runs import command_line, signals
 
-DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL of sysexits.h: try again.
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL in sysexits.h: try again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to continue"
 _LOST = (
@@ -38,23 +38,23 @@ try:
 except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
     refuse(command_line.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Run directory: checkpoints, metrics and the report go here. A local path or gs://."
+    "workdir", None, "Run directory for checkpoints, metrics and the report: a local path or gs://."
 )
 _MODE = flags.DEFINE_enum(
     "mode",
     "train",
     ["train", "evaluate", "dry_run"],
-    "Train and then evaluate; or only evaluate the best checkpoint of a run (or --workdir=RUN/checkpoints/STEP)"
-    " on the run's own data unless --config.data.<field> names others; or, before an expensive run, make a few steps"
-    " and print the memory and time that it would take. A dry run prepares data but writes no run, needs no --workdir,"
-    " and only checks that an existing run has the same config.",
+    "train: train, then evaluate. evaluate: evaluate a run's best checkpoint (or --workdir=RUN/checkpoints/STEP) on the"
+    " run's own data, unless --config.data.<field> selects other data. dry_run: make a few steps and print the memory"
+    " and time that an expensive run would take; this prepares the data but does not write a run, does not need"
+    " --workdir, and only checks that an existing run has the same config.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the results of --mode=evaluate; default the run directory.")
+_OUTPUT = flags.DEFINE_string("output", None, "Results folder for --mode=evaluate; default: the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
-    "distributed", False, "Be one process of several; JAX finds the others on Cloud TPU, Slurm and Open MPI."
+    "distributed", False, "Run as one of several processes; JAX finds the others on Cloud TPU, Slurm and Open MPI."
 )
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "On other systems: HOST:PORT of process 0; needs the next two flags."
+    "coordinator", None, "On other systems, HOST:PORT of process 0; requires --processes and --process."
 )
 _PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes.", lower_bound=1)
 _PROCESS = flags.DEFINE_integer("process", None, "Index of this process, from 0.", lower_bound=0)
@@ -62,7 +62,7 @@ _PROCESS = flags.DEFINE_integer("process", None, "Index of this process, from 0.
 
 def run(mode: str, workdir: str | None, output: str | None) -> int:
     """Prepares the data, runs `mode` and prints the result; returns the exit status."""
-    # Imports take seconds, which --help and mistakes on the command line need not wait for.
+    # Imports take seconds, and --help and command-line mistakes should not wait for them.
     from blur_jax.evaluate import overrides
     from blur_jax.runs import checkpoints, distributed, program_cache, provenance, run_dir
     from blur_jax.train.config_check import check_config, divisible
@@ -78,7 +78,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
         distributed.divide_cpu(*divisible(config))
         distributed.open_devices()
     saved = None
-    # Mistakes are refused before minutes go into preparing the data.
+    # Refuse mistakes before spending minutes on preparing the data.
     if mode != "evaluate":
         check_config(config, workdir)
     else:
@@ -100,7 +100,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
 
         if not train(config, workdir):
             return STOPPED
-    # The first step need not wait for plots to be imported.
+    # Import plotting code late, so that training starts sooner.
     from blur_jax.evaluate.evaluation import evaluate, summary_text
 
     distributed.say(summary_text(evaluate(config, workdir, output, saved), workdir, output))
@@ -108,10 +108,10 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the mode; errors that a user can fix become one sentence."""
+    """Runs the mode; prints errors that a user can fix as one sentence."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-        # Orbax logs errors that it also raises, and the missing accuracy of checkpoints between validations.
+        # Orbax logs errors that it also raises, and missing accuracies of checkpoints between validations.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
         signals.divide(_LOST, STOPPED)
@@ -142,7 +142,8 @@ def report(error: Exception) -> int:
             return USAGE
     if isinstance(error, command_line.BUGS):
         raise error
-    print(f"launch.py: {command_line.sentence(error)}\n(--verbosity=1 shows where)", file=sys.stderr, flush=True)
+    message = command_line.sentence(error)
+    print(f"launch.py: {message}\n(pass --verbosity=1 for a traceback)", file=sys.stderr, flush=True)
     return FAILED
 
 
@@ -151,21 +152,21 @@ def parse(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
         _CONFIG.value.lock()  # Fails if the config file could not be read.
-    except SystemExit:  # absl ends --help with 1.
+    except SystemExit:  # absl exits with status 1 after --help.
         sys.exit(DONE)
     except Exception as error:
         refuse(command_line.flag_error(error))
     if len(rest) > 1:
-        refuse(f"unknown argument {rest[1]!r}; fields are set as --config.<field>=<value>")
+        refuse(f"unknown argument {rest[1]!r}; set fields with --config.<field>=<value>")
     if not _WORKDIR.value and _MODE.value != "dry_run":
-        refuse("--workdir=RUN is missing; set it to the folder of the run")
+        refuse("--workdir is missing; pass --workdir=RUN, the run directory")
     _, processes, process = explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     if explicit != (None, None, None) and (None in explicit or not _DISTRIBUTED.value):
-        refuse("--coordinator, --processes and --process must be given together, and with --distributed")
+        refuse("--coordinator, --processes and --process must be passed together, and with --distributed")
     if processes is not None and process is not None and process >= processes:
-        refuse(f"--process={process} must be below --processes={processes}; processes count from 0")
+        refuse(f"--process={process} must be below --processes={processes}; processes are numbered from 0")
     if _OUTPUT.value and _MODE.value != "evaluate":
-        refuse("--output is for --mode=evaluate; a run that trains writes to --workdir")
+        refuse("--output is only for --mode=evaluate; training writes to --workdir")
     return rest
 
 

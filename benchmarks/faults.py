@@ -94,7 +94,7 @@ def disturb(campaign: Campaign, count: int, processes: int, strikes: Mapping[str
                 hit = strikes[name](campaign, launch, folder)
                 ended = launch.end()
                 if not hit or ended.codes == [DONE] * processes:  # It came too late.
-                    problem = runs.problem_with(ended, "report |has made its", [DONE])
+                    problem = runs.problem_with(ended, "report |has completed its", [DONE])
                     problem = problem or campaign.differs(folder, processes)
                     break
                 hits.append(name)

@@ -1,4 +1,4 @@
-"""Scores how blurred a picture of a face (or of another object) is, learned from pairs and unlabeled pictures.
+"""Learns from pairs and unlabeled pictures to score how blurred a picture of a face (or of another object) is.
 
     scorer = blur_jax.load_scorer("runs/demo")
     blur = scorer.score(["a.jpg", "b.jpg"])  # float32 [n], 0 = sharp, 1 = blurred
@@ -6,7 +6,7 @@
     blur_jax.losses.margin_ranking(left=left, right=right, order=order, margin=0.2)  # float32 [pairs]
     # or quadruplet_consistency, pairwise_consistency, pair_distillation
 
-Each name is imported at its first use: the metrics do not load JAX, the losses do not load Flax.
+Names are imported on first use, so the metrics do not load JAX and the losses do not load Flax.
 """
 
 import importlib

@@ -1,1 +1,1 @@
-"""Configs of runs: default.py documents every field; the others change a few."""
+"""Run configs: default.py documents every field; the others override a few."""

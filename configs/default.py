@@ -1,12 +1,12 @@
-"""The demo: semi-supervised training on real faces with blur of known strength. Every field is documented here.
+"""Demo: semi-supervised training on real faces with blur of known strength. Every field is documented here.
 
-An unset field (`placeholder`) turns its feature off or leaves the choice to the code. A warm-up as long as the run or
-longer takes half of the run.
+An unset field (`placeholder`) turns its feature off or leaves the choice to the code. A warm-up that does not fit into
+the run is shortened to half of the run.
 
 Command:  python launch.py --workdir=runs/demo
 Machine:  2 CPU cores, no accelerator
 Time:     2 minutes, 1 of them training
-Result:   Spearman 0.959, pairwise accuracy 0.944 on the faces of 8 people never trained on (docs/results.md)
+Result:   Spearman 0.959, pairwise accuracy 0.944 on faces of 8 people not seen in training (docs/results.md)
 """
 
 import ml_collections
@@ -17,73 +17,72 @@ def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialization, data order and every random draw.
     config.steps = 600  # Updates in the run.
-    config.start_from = placeholder(str)  # A run, or its checkpoints/<step>, whose parameters training starts from.
+    config.start_from = placeholder(str)  # Initial parameters: a run, or its checkpoints/<step>.
     data = config.data = ml_collections.ConfigDict()
-    data.name = "demo_face_blur"  # A data set of tfds_builders/.
-    data.dir = placeholder(str)  # Where prepared data live; unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.
+    data.name = "demo_face_blur"  # A data set in tfds_builders/.
+    data.dir = placeholder(str)  # Prepared data; if unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.
     data.manual_dir = placeholder(str)  # The user's own image folders and lists, for data sets that need them.
-    data.allow_missing = False  # Accept that some pictures of the lists are missing.
-    data.sources = placeholder(str)  # Hash of the lists and pictures; unset, launch.py fills it in.
+    data.allow_missing = False  # Allow pictures in the lists to be missing.
+    data.sources = placeholder(str)  # Hash of the lists and pictures; if unset, launch.py fills it in.
     data.image_size = 64  # Side of the square that the network sees, in pixels.
-    data.context = 1.0  # Side of the square crop over the longer side of the face box.
-    data.labeled_split = "train"  # Split of the labeled pairs to train on.
-    data.labeled_count = placeholder(int)  # Train on this many labeled pairs only, drawn by the seed.
+    data.context = 1.0  # Side of the square crop divided by the longer side of the face box.
+    data.labeled_split = "train"  # Split that labeled training pairs come from.
+    data.labeled_count = placeholder(int)  # Train on only this many labeled pairs, chosen by the seed.
     data.leave_out = placeholder(str)  # Leave out training pairs with a face whose name contains this text.
-    data.cache_mb = 2048  # Keep decoded faces in memory if they take no more MiB than this.
+    data.cache_mb = 2048  # Keep decoded faces in memory if they fit into this many MiB.
     config.batch = ml_collections.ConfigDict()
     config.batch.labeled = 32  # Labeled pairs in a global batch.
     config.batch.unlabeled = 32  # Unlabeled pairs in a global batch.
     model = config.model = ml_collections.ConfigDict()
     model.backbone = "small"  # "small", "resnet18", "resnet50" or "efficientnet_lite0".
-    model.blocks = placeholder(int)  # Keep only this many first blocks of efficientnet_lite0.
+    model.blocks = placeholder(int)  # Number of blocks of efficientnet_lite0 to keep, from the first.
     model.pool_center = False  # Also pool over the central half of each feature map.
     model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
-    model.frozen_blocks = 0  # Do not train this many first blocks, and the stem, of efficientnet_lite0.
-    model.linear_probe_strength = placeholder(float)  # Start from a head fitted to the labeled pairs, of this strength.
-    model.dtype = "float32"  # Computation in "float32" or "bfloat16"; parameters are always float32.
+    model.frozen_blocks = 0  # Freeze the stem and this many blocks after it (efficientnet_lite0); 0 freezes nothing.
+    model.linear_probe_strength = placeholder(float)  # Fit the initial head to labeled pairs, with this strength.
+    model.dtype = "float32"  # Compute in "float32" or "bfloat16"; parameters are always float32.
     _set_losses(config)
     config.optimizer = ml_collections.ConfigDict()
-    config.optimizer.learning_rate = 6e-3  # The peak; cosine decay to 0 follows the warm-up.
+    config.optimizer.learning_rate = 6e-3  # Peak value, after the warm-up and before cosine decay to 0.
     config.optimizer.warmup_steps = 20  # Steps over which the learning rate rises to its peak.
-    config.optimizer.weight_decay = 1e-4  # AdamW's; biases and normalization are spared.
-    config.optimizer.clip_norm = 1.0  # Largest global gradient norm; unset it to clip nothing.
-    config.optimizer.max_skipped_updates = 0  # In a row, where a gradient is not finite; 0 stops the run at once.
-    config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, which then does the scoring.
+    config.optimizer.weight_decay = 1e-4  # For AdamW; not applied to biases and normalization parameters.
+    config.optimizer.clip_norm = 1.0  # Largest global gradient norm; if unset, gradients are not clipped.
+    config.optimizer.max_skipped_updates = 0  # Non-finite updates to skip in a row; 0 stops the run at the first.
+    config.ema_decay = placeholder(float)  # Decay of a moving average of the parameters, then used for scoring.
     config.log_every = 20  # Steps between rows of metrics.jsonl, each the mean over these steps.
-    config.checkpoint_every = 100  # Steps between validations, each a row of validation.jsonl and a checkpoint.
-    config.keep = 2  # Newest checkpoints to keep, beside the best by validation.
+    config.checkpoint_every = 100  # Steps between validations; each adds a checkpoint and a row of validation.jsonl.
+    config.keep = 2  # Newest checkpoints to keep, in addition to the best by validation.
     config.evaluation = ml_collections.ConfigDict()
     config.evaluation.batch_size = 256  # Images in a global batch.
-    config.evaluation.resamples = 1000  # Resamples of the bootstrap.
+    config.evaluation.resamples = 1000  # Bootstrap resamples.
     return config
 
 
 def _set_losses(config: ml_collections.ConfigDict) -> None:
     config.ranking = ml_collections.ConfigDict()
-    config.ranking.weight = 1.0  # Weight of the labeled pairs; 0 learns from unlabeled pictures alone.
+    config.ranking.weight = 1.0  # Weight of the labeled pairs; 0 learns only from unlabeled pictures.
     config.ranking.margin = 0.1  # How much the blurrier image of a labeled pair must outscore the other.
     config.ranking.tie_margin = 0.05  # How much the scores of a tied pair may differ.
     consistency = config.consistency = ml_collections.ConfigDict()
     consistency.quadruplet_weight = 1.0  # Weight of quadruplet ranking consistency; 0 turns it off.
     consistency.pairwise_weight = 0.0  # Weight of pairwise ranking consistency; 0 turns it off.
-    consistency.distillation_weight = 0.0  # Weight of distilling the order by the run's start; 0 turns it off.
+    consistency.distillation_weight = 0.0  # Weight of distilling the initial network's order; 0 turns it off.
     consistency.margin = 0.05  # Margin of quadruplet and pairwise consistency.
-    consistency.temperature = 0.2  # Difference of logits at which distillation takes an order for 73% sure.
-    consistency.pairs_per_degradation = 1  # Unlabeled pairs with the same draw; distillation compares all their images.
-    consistency.share_degradation = True  # False degrades each image by its own draw, which the paper argues against.
-    consistency.warmup_steps = 100  # Steps over which the weights rise from 0: early pseudo-labels are noise.
-    consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less do not count.
+    consistency.temperature = 0.2  # Logit difference at which distillation is 73% sure of an order.
+    consistency.pairs_per_degradation = 1  # Unlabeled pairs that share a draw; distillation compares all their images.
+    consistency.share_degradation = True  # False draws one per image, which the paper argues against.
+    consistency.warmup_steps = 100  # Steps over which the weights rise from 0, because early pseudo-labels are noise.
+    consistency.confidence_threshold = 0.0  # Pairs whose clean scores differ by less than this do not count.
     degradation = config.degradation = ml_collections.ConfigDict()
     degradation.families = ("gaussian", "anisotropic", "downup")  # Blur families to draw from.
-    degradation.rms_min = 0.01  # Weakest blur: r.m.s. radius of its point spread function, in image widths.
+    degradation.rms_min = 0.01  # Weakest blur: RMS radius of its point spread function, in image widths.
     degradation.rms_max = 0.06  # Strongest blur.
     degradation.noise_max = 0.0  # Largest standard deviation of sensor noise, in linear light.
-    degradation.jpeg_min_quality = placeholder(int)  # Lowest JPEG-like quality, 1 to 100; unset, no JPEG.
-    augment = config.augment = (
-        ml_collections.ConfigDict()
-    )  # Changes that keep the rank of blur; each image draws its own.
+    degradation.jpeg_min_quality = placeholder(int)  # Lowest JPEG-like quality, 1 to 100; if unset, no JPEG.
+    # Changes that do not affect the rank of blur; each image gets its own draw.
+    augment = config.augment = ml_collections.ConfigDict()
     augment.flip = True  # Left-right flips.
-    augment.exposure = 1.0  # Largest change of exposure, in stops.
-    augment.contrast = 0.6  # Largest relative change of contrast.
+    augment.exposure = 1.0  # Largest exposure change, in stops.
+    augment.contrast = 0.6  # Largest relative contrast change.
     augment.color = 0.1  # Largest relative change of each color channel.
     augment.noise = 0.05  # Largest standard deviation of noise, in sRGB values from 0 to 1.

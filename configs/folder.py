@@ -1,7 +1,7 @@
-"""Your own pictures: a folder with pairs.csv, and the recipe of configs/wider_blur.py.
+"""Your own pictures: a folder with pairs.csv, trained with the recipe in configs/wider_blur.py.
 
-PHOTOS holds pictures and pairs.csv, twenty pairs or more, see docs/data.md. The result is that of this recipe on WIDER
-FACE with 30 and 100 of its pairs.
+PHOTOS contains pictures, and pairs.csv with at least twenty pairs; see docs/data.md. The result is from this recipe on
+WIDER FACE with 30 and with 100 of its pairs.
 
 Command:  python launch.py --config=configs/folder.py --config.data.manual_dir=PHOTOS --workdir=RUN
 Machine:  2 CPU cores, no accelerator

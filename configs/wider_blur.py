@@ -1,10 +1,10 @@
-"""Real photographs with human labels: a ranker on ImageNet features that unlabeled pictures make robust.
+"""Real photographs with human labels: a ranker on ImageNet features, made robust by unlabeled pictures.
 
-A linear head is fitted to the labeled pairs on the features of EfficientNet-Lite0. Training then teaches its order of
-clean unlabeled pictures at lower resolutions, and keeps the order of the labels.
+A linear head on EfficientNet-Lite0 features is fitted to the labeled pairs. Training then teaches the network to keep
+the head's order of clean unlabeled pictures at lower resolutions, as well as the labeled order.
 
-DIR holds lists in the formats of the paper's release beside the photographs, see docs/data.md. The result is on pairs
-derived from the blur attribute of WIDER FACE.
+DIR contains the photographs, and lists in the formats of the paper's release; see docs/data.md. The result is on pairs
+derived from the WIDER FACE blur attribute.
 
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator

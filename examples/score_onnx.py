@@ -13,7 +13,7 @@ def prepare(image: Image.Image, protocol: dict) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # 16-bit gray keeps its high byte.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    rgb = Image.new("RGB", image.size, "white")  # The background of transparent parts.
+    rgb = Image.new("RGB", image.size, "white")  # White shows through transparent parts.
     rgb.paste(image.convert("RGB"), mask=image.convert("RGBA").getchannel("A") if image.has_transparency_data else None)
     side = max(1, min(round(protocol["context"] * max(rgb.size)), *rgb.size))
     left, top = (round((length - side) / 2) for length in rgb.size)

@@ -1,7 +1,7 @@
 """Scores a folder or a bucket on all machines of a Ray cluster: score_with_ray.py RUN PICTURES OUTPUT [WORKERS].
 
-PICTURES and OUTPUT are folders or addresses (s3://, gs://); OUTPUT gets Parquet files. Every machine needs
-blur_jax[ray].
+PICTURES and OUTPUT are folders or addresses (s3://, gs://); OUTPUT is filled with Parquet files. Every
+machine needs blur_jax[ray].
 """
 
 import sys
@@ -13,7 +13,7 @@ import blur_jax
 
 
 class Score:
-    """Loads the scorer once in each worker, and then gets batches of files."""
+    """Loads the scorer once per worker, then scores batches of files."""
 
     def __init__(self, run: str) -> None:
         self._scorer = blur_jax.load_scorer(run)
@@ -29,7 +29,7 @@ class Score:
 
 
 def main(run: str, pictures: str, output: str, workers: str = "1") -> None:
-    """Scores all files of `pictures` in `workers` processes, each with a scorer."""
+    """Scores all files in `pictures` with `workers` processes, each with its own scorer."""
     files = ray.data.read_binary_files(pictures, include_paths=True)
     scored = files.map_batches(Score, fn_constructor_args=[run], batch_size=64, concurrency=int(workers))
     scored.write_parquet(output)

@@ -75,7 +75,7 @@ def test_a_mistake_ends_all_processes_with_its_sentence(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--distributed", "--processes=2"], "must be given together"),
+        (["--distributed", "--processes=2"], "must be passed together"),
         (["--coordinator=a:1", "--processes=2", "--process=0"], "and with --distributed"),
         (["--distributed", "--coordinator=a:1", "--processes=2", "--process=2"], "--process=2 must be below"),
     ],

@@ -31,7 +31,7 @@ def test_the_main_job_end_to_end(arguments, tmp_path):
     # The same command again finds nothing to do, and says so.
     code, out, _ = launch(*arguments, f"--workdir={workdir}")
     assert code == 0
-    assert "has made its 6 steps" in out
+    assert "has completed its 6 steps" in out
     # And evaluation alone, on the data that the run knows, gives the same metrics.
     (workdir / "metrics.json").unlink()
     code, out, err = launch(f"--workdir={workdir}", "--mode=evaluate")
@@ -40,7 +40,7 @@ def test_the_main_job_end_to_end(arguments, tmp_path):
     # Another config may not take over its folder.
     code, out, err = launch(*arguments, f"--workdir={workdir}", "--config.seed=5")
     assert code == 1
-    assert "config.seed is 0 there, 5 here" in err
+    assert "config.seed is 0 there but 5 here" in err
     assert "Traceback" not in err
 
 
@@ -122,9 +122,9 @@ def test_a_run_that_was_stopped_has_a_status_of_its_own(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "--workdir=RUN is missing"),
-        (["--workdir=x", "--output=y"], "--output is for --mode=evaluate"),
-        (["--mode=dry_run", "--output=y"], "--output is for --mode=evaluate"),
+        ([], "--workdir is missing"),
+        (["--workdir=x", "--output=y"], "--output is only for --mode=evaluate"),
+        (["--mode=dry_run", "--output=y"], "--output is only for --mode=evaluate"),
         (["--workdir=x", "--config.step=5"], "no field step; did you mean steps?"),
         (["--workdir=x", "--mode=evaluate"], "no checkpoint here"),
         (["--workdir=x", "--config.steps=many"], "steps"),

@@ -1,6 +1,6 @@
-"""Splits -> batches of NumPy arrays: the only file that knows Grain.
+"""Makes batches of NumPy arrays from splits; the only file that uses Grain.
 
-The seed and the step alone determine a batch, so resuming is exact; each process takes its slice of the global batch.
+A batch depends only on the seed and the step, so resuming is exact. Each process takes its slice of the global batch.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from blur_jax.data.splits import Split
 
 
 class Batch(NamedTuple):
-    """The input of the train step: uint8 [n, 2, S, S, 3], int8 [n] (see `Split.labels`), uint8 [m, 2, S, S, 3]."""
+    """The input to the train step: uint8 [n, 2, S, S, 3], int8 [n] (see `Split.labels`), uint8 [m, 2, S, S, 3]."""
 
     labeled: np.ndarray
     order: np.ndarray
@@ -32,10 +32,10 @@ def train_batches(
     process_count: int = 1,
     threads: int = 4,
 ) -> Iterator[Batch]:
-    """Yields this process's share of the global batches from `first_step` on, without end.
+    """Yields this process's share of the global batches endlessly, starting at `first_step`.
 
     The sizes are global batch sizes, multiples of `process_count`. `unlabeled` is None if no loss needs it.
-    Each epoch is shuffled differently. Each split has its own decoding `threads`.
+    Each epoch is shuffled differently. Each split is decoded by its own `threads`.
     """
     labels = np.asarray(labeled.labels)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
@@ -43,7 +43,7 @@ def train_batches(
 
     def batches(split: Split, size: int, stream: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         indices = grain.MapDataset.range(len(split)).seed(2 * seed + stream).shuffle().repeat()
-        # Without drop_remainder, Grain rounds the endless count up; with batches of one pair it overflows a length.
+        # Without drop_remainder, Grain rounds the infinite length up, which overflows if a batch has one pair.
         indices = indices.batch(size // process_count, drop_remainder=True).slice(first)
         return iter(indices.map(lambda batch: (split.images(batch), batch)).to_iter_dataset(options))
 

@@ -1,8 +1,8 @@
-"""Rendering of blur at a known strength: point spread functions, sensor noise, JPEG quantization.
+"""Renders blur of a known strength: point spread functions, sensor noise, JPEG quantization.
 
-Every width is a root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in image widths: the
-images are face crops, so a width means the same at every resolution. Convolution takes place in linear light, by FFT
-(see benchmarks/degradations.py); mirrored borders keep a dark frame from revealing blur.
+Every width is the root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in image widths.
+Images are face crops, so a width means the same thing at every resolution. Images are convolved in linear light by FFT
+(see benchmarks/degradations.py). Borders are mirrored, since a dark frame would reveal blur.
 """
 
 import math
@@ -19,9 +19,9 @@ from scipy.fft import next_fast_len
 from blur_jax.data import psf
 
 FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
-SEPARABLE = ("gaussian", "downup")  # Two matrices apply these; a point spread function applies the others.
+SEPARABLE = ("gaussian", "downup")  # Applied by two matrices; the others are applied by a point spread function.
 
-_ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
+_ASPECTS = (0.2, 0.6)  # Range of the minor axis divided by the major axis of anisotropic Gaussians.
 
 # fmt: off
 _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
@@ -38,13 +38,13 @@ _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
 
 
 class Degradation(NamedTuple):
-    """One draw, a pytree of arrays: `jax.vmap` of `from_rms` or `sample` returns a batch of draws.
+    """One draw, as a pytree of arrays; `jax.vmap` of `from_rms` or `sample` returns a batch of draws.
 
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
         is_separable: bool [], whether `rows` and `columns` blur the image; otherwise `psf` does.
-        psf: float32 [K, K], odd K, non-negative, of sum one, centered.
-        rows: float32 [S, S], the matrix that blurs along the height: Gaussian blur, or down-and-up sampling.
+        psf: float32 [K, K], odd K, non-negative, centered, sums to one.
+        rows: float32 [S, S], the matrix that blurs along the height: Gaussian blur or down-and-up sampling.
         columns: float32 [S, S], the same along the width.
         noise: float32 [S, S, 3], sensor noise in linear light at white; None means no noise.
         jpeg_quality: float32 [] in [1, 100]; None means no JPEG.
@@ -71,12 +71,12 @@ def from_rms(
 ) -> Degradation:
     """Draws a degradation of known strength; orientation, trajectory and sampling phase come from `key`.
 
-    The r.m.s. radius of its discrete PSF is `rms` to within 0.1 %, in image widths and cut to `max_rms`. The PSF of
+    The r.m.s. radius of its discrete PSF is within 0.1% of `rms`, in image widths, clipped to `max_rms`. The PSF of
     down-and-up sampling varies from pixel to pixel; its mean over sampling phases has this radius. `family` is an index
     into `FAMILIES`. `noise` is the standard deviation of the sensor noise at white, in linear light; `jpeg_quality` is
     in [1, 100]. Only `image_size` and `max_rms` are static.
     """
-    # Each call of jax.random adds a third of a second to the compilation on a CPU.
+    # Each jax.random call adds a third of a second to the compile time on a CPU.
     uniform_key, motion_key, noise_key = jax.random.split(key, 3)
     aspect, angle, *phases = jax.random.uniform(uniform_key, (4,))
     rms = jnp.minimum(jnp.asarray(rms, jnp.float32), max_rms)
@@ -107,7 +107,7 @@ def _operators(
 
 
 def _cloud(family: ArrayLike, key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int) -> psf.Cloud:
-    """Returns the cloud for a family that is not separable; `aspect` and `angle` are in [0, 1)."""
+    """Returns the point cloud of a non-separable family; `aspect` and `angle` are in [0, 1)."""
     aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
     clouds = {
         "defocus": lambda: psf.disk_cloud(count),
@@ -127,21 +127,21 @@ def sample(
     noise_max: float = 0.0,
     jpeg_min_quality: int | None = None,
 ) -> Degradation:
-    """Draws a degradation of a uniform family and a log-uniform strength in [rms_min, rms_max]; see `from_rms`.
+    """Draws a family uniformly and a strength log-uniformly from [rms_min, rms_max]; see `from_rms`.
 
-    Strengths are r.m.s. radii in image widths. Noise is uniform in [0, noise_max]; 0 draws none. JPEG quality is
-    uniform in [jpeg_min_quality, 100]; None means no JPEG. All arguments but `key` are static.
+    Strengths are r.m.s. radii in image widths. The noise level is uniform in [0, noise_max]; 0 means no noise. JPEG
+    quality is uniform in [jpeg_min_quality, 100]; None means no JPEG. All arguments except `key` are static.
 
     Raises:
-        ValueError: a family is unknown, `families` is empty, or a range is impossible.
+        ValueError: a family is unknown, `families` is empty, or a range is invalid.
     """
     if not families or not set(families) <= set(FAMILIES):
-        raise ValueError(f"families={families!r}: need one or more of {', '.join(FAMILIES)}")
+        raise ValueError(f"families={families!r} must contain one or more of {', '.join(FAMILIES)}, and nothing else")
     if not 0 < rms_min <= rms_max:
-        raise ValueError(f"need 0 < rms_min <= rms_max, found rms_min={rms_min}, rms_max={rms_max}")
+        raise ValueError(f"expected 0 < rms_min <= rms_max, found rms_min={rms_min}, rms_max={rms_max}")
     if noise_max < 0 or not (jpeg_min_quality is None or 1 <= jpeg_min_quality <= 100):
         raise ValueError(
-            "need noise_max >= 0 and jpeg_min_quality in [1, 100] or None (no JPEG), "
+            "expected noise_max >= 0 and jpeg_min_quality in [1, 100] or None (no JPEG), "
             f"found noise_max={noise_max}, jpeg_min_quality={jpeg_min_quality}"
         )
     uniform_key, draw_key = jax.random.split(key)
@@ -159,15 +159,15 @@ def sample(
 
 
 def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
-    """Degrades images, float32 [n, S, S, 3], sRGB in [0, 1], all by one draw, including its noise pattern.
+    """Applies one draw, with one noise pattern, to all images, float32 [n, S, S, 3], sRGB in [0, 1].
 
     Raises:
-        ValueError: the images do not have the shape that the draw was made for.
+        ValueError: the images do not have the shape for which the degradation was drawn.
     """
     size = degradation.rows.shape[-1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3):
         raise ValueError(
-            f"images have the shape {images.shape}, but the degradation was drawn for [n, {size}, {size}, 3]"
+            f"images have shape {images.shape}, but the degradation was drawn for shape [n, {size}, {size}, 3]"
         )
     light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, srgb_to_linear(images))
     light = jnp.clip(light, 0.0, 1.0)
@@ -200,23 +200,23 @@ def _convolve(degradation: Degradation, light: jax.Array) -> jax.Array:
 
 
 def srgb_to_linear(images: jax.Array) -> jax.Array:
-    """Returns the linear light of sRGB values (IEC 61966-2-1); any shape, both in [0, 1]."""
-    # exp(log) because XLA's general power costs several times as much on a CPU.
+    """Converts sRGB values (IEC 61966-2-1) of any shape to linear light; both are in [0, 1]."""
+    # exp(log) because XLA's general power is several times slower on a CPU.
     curve = jnp.exp(2.4 * jnp.log((jnp.maximum(images, 0.04) + 0.055) / 1.055))
     return jnp.where(images <= 0.04045, images / 12.92, curve)
 
 
 def linear_to_srgb(light: jax.Array) -> jax.Array:
-    """Returns the sRGB values (IEC 61966-2-1) of linear light; any shape, both in [0, 1]."""
+    """Converts linear light of any shape to sRGB values (IEC 61966-2-1); both are in [0, 1]."""
     curve = 1.055 * jnp.exp(jnp.log(jnp.maximum(light, 0.003)) / 2.4) - 0.055
     return jnp.where(light <= 0.0031308, light * 12.92, curve)
 
 
 def jpeg(images: jax.Array, quality: jax.Array | float) -> jax.Array:
-    """Applies the loss of JPEG in luminance: rounds 8 x 8 DCT coefficients as a baseline encoder does.
+    """Applies JPEG's luminance loss: rounds 8 x 8 DCT coefficients like a baseline encoder.
 
-    The quantization table is ITU-T T.81's K.1, scaled with `quality`, in [1, 100], as the Independent JPEG Group's
-    software scales it. Chrominance keeps its values. Images are float32 [n, S, S, 3], sRGB in [0, 1].
+    The quantization table is table K.1 of ITU-T T.81, scaled by `quality`, in [1, 100], with the formula of the
+    Independent JPEG Group's software. Chrominance is unchanged. Images are float32 [n, S, S, 3], sRGB in [0, 1].
     """
     percent = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     table = jnp.clip(jnp.floor((_JPEG_LUMINANCE * percent + 50) / 100), 1, 255)[None, None, :, None]

@@ -1,4 +1,4 @@
-"""Atomic writes, and locks that end with the process that holds them."""
+"""Atomic file writes, and file locks that are released when the process ends."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from typing import IO
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[str]:
-    """Yields a temporary path; the file written there then replaces `path`.
+    """Yields a temporary path; on success, the file written there replaces `path` atomically.
 
     Raises:
-        OSError: the file cannot be written; the error names `path`, which does not change.
+        OSError: the file cannot be written; the error contains `path`, and the old file is unchanged.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
@@ -28,7 +28,7 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Adds the path to an OSError that has none, such as the error for a full disk."""
+    """Adds the path to an OSError without a path, such as the error for a full disk."""
     try:
         yield
     except OSError as error:
@@ -38,9 +38,9 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 
 def lock(file: IO, held: str) -> None:
-    """Locks a file that is open for writing until it is closed or the process ends.
+    """Locks a file, opened for writing, until it is closed or the process ends.
 
-    Windows, and shared disks without locks, lock nothing.
+    Does nothing on Windows and on shared disks that do not support locks.
 
     Raises:
         ValueError: another process holds the lock; the message is `held`.

@@ -1,4 +1,4 @@
-"""Decides which files are pictures, and walks through folders, for training and for scoring."""
+"""Decides which files are pictures and walks folders, for training and scoring."""
 
 import contextlib
 import enum
@@ -12,15 +12,15 @@ ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
     ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
 )  # fmt: skip
-# The folders of a training set's pictures; names in its tables leave these out.
+# The picture folders of a training set; the names in its tables do not include them.
 IMAGES, UNLABELED = "images", "unlabeled"
 _THUMBNAILS = ("@eaDir", "__MACOSX")  # Folders that network disks and archives add.
 
 
 class Kind(enum.Enum):
-    """The kinds of steps of a walk."""
+    """The kinds of `Entry`."""
 
-    PICTURE = "a file or folder with the ending of a picture"
+    PICTURE = "a file or folder with a picture extension"
     FOLDER = "a folder, before its contents"
     END = "a folder, after its contents"
     LINK = "a link to a folder that is not followed"
@@ -28,7 +28,7 @@ class Kind(enum.Enum):
 
 
 class Entry(NamedTuple):
-    """A step of a walk; the path begins with the walked folder, unless that is "."."""
+    """An item that `walk` yields; the path begins with the walked folder, unless that is "."."""
 
     path: str
     kind: Kind
@@ -39,14 +39,14 @@ def is_picture(name: str) -> bool:
 
 
 def compose(name: str) -> str:
-    """Returns a name in the Unicode form for comparisons; macOS may store an accent as its own character."""
+    """Normalizes the Unicode of a name for comparisons; macOS may store an accent as a separate character."""
     return unicodedata.normalize("NFC", name)
 
 
 def walk(folder: str, *, follow_links: bool = True, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[Entry]:
     """Yields a folder's pictures and folders at any depth, sorted by name within each folder; skips hidden ones.
 
-    Links to a folder above are never entered. Only one branch's names are held in memory.
+    Links to a parent folder are never followed. Only one branch's names are held in memory.
     """
     try:
         status = os.stat(folder)

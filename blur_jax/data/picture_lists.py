@@ -1,4 +1,4 @@
-"""Lists of pictures: CSV with a column `name` and maybe a box, a folder's `boxes.csv`, or plain paths."""
+"""Reads picture lists: CSV with a `name` column and optional boxes, a folder's `boxes.csv`, or plain paths."""
 
 import os
 import re
@@ -22,29 +22,29 @@ class Row(NamedTuple):
 def read_csv(file: IO[bytes], shown: str) -> Iterator[Row]:
     """Reads a CSV list (see `read_table`) row by row.
 
-    It has a column `name`; with `x`, `y`, `width` and `height` rows may have boxes, in whole pixels. Other columns are
-    ignored.
+    It has a `name` column. If it also has `x`, `y`, `width` and `height`, rows may have boxes in whole pixels. Other
+    columns are ignored.
 
     Raises:
-        LineError: the list has another format.
+        LineError: the list is malformed.
     """
     for place, fields in read_table(file, shown, ("name",)):
         yield parse_row(place, fields)
 
 
 def read_boxes(file: IO[bytes], shown: str) -> Iterator[Row]:
-    """Reads a `boxes.csv` as `read_csv` does; each row has a name and a box."""
+    """Reads a `boxes.csv` like `read_csv`; each row has a name and a box."""
     for place, fields in boxes_table(file, shown):
         yield parse_boxed_row(place, fields)
 
 
 def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, Fields]]:
-    """Yields the rows of `read_boxes` unparsed, so that the caller may continue after a bad one."""
+    """Yields the rows of `read_boxes` unparsed, so the caller can continue after a bad row."""
     return read_table(file, shown, ("name", *BOX_COLUMNS), exact=True)
 
 
 def parse_boxed_row(place: Place, fields: Fields) -> Row:
-    """Parses a row that must have a box, as `parse_row` does."""
+    """Parses a row like `parse_row`, but requires a box."""
     row = parse_row(place, fields)
     if row.box is None:
         raise LineError(place, f"{excerpt(row.name)} has no box; add x,y,width,height or delete the line")
@@ -52,39 +52,42 @@ def parse_boxed_row(place: Place, fields: Fields) -> Row:
 
 
 def parse_row(place: Place, fields: Fields) -> Row:
-    """Parses a row of `read_table` with the column `name`, and all four of `BOX_COLUMNS` or none of them.
+    """Parses a `read_table` row that has a `name` column and either all or none of `BOX_COLUMNS`.
 
     Raises:
-        LineError: the row has more or fewer fields than the header, no file can have its name, or its box is not four
-            whole numbers.
+        LineError: the row has more or fewer fields than the header, its name is not a valid file name, only some of
+            `BOX_COLUMNS` exist, or its box is not four whole numbers.
     """
     missing, extra = sum(text is None for text in fields.values()), len(fields.get(None) or ())
     if missing or extra:
         columns = len(fields) - (None in fields)
-        reason = f"the row has {columns - missing + extra} fields but the header has {columns}; quote names with commas"
+        reason = (
+            f"the row has {columns - missing + extra} fields but the header has {columns};"
+            " quote names that contain commas"
+        )
         raise LineError(place, reason)
     name, boxed = fields["name"], [column for column in BOX_COLUMNS if column in fields]
     if not name or "\0" in name:
-        raise LineError(place, f"the name is empty, or no file can have it: {excerpt(name)}; correct or delete the row")
+        raise LineError(place, f"{excerpt(name)} is not a valid file name; correct or delete the row")
     if not boxed:
         return Row(name, None)
     if len(boxed) < len(BOX_COLUMNS):
-        raise LineError(place, f"the header must name all of x,y,width,height or none; it names only {','.join(boxed)}")
+        raise LineError(place, f"the header must have all of x,y,width,height or none; it has only {','.join(boxed)}")
     texts = [fields[column].strip() for column in BOX_COLUMNS]
     if not any(texts):
         return Row(name, None)
     if not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts):
         box = excerpt(",".join(texts))
-        raise LineError(place, f"the box {box} is not four whole numbers of pixels: x,y,width,height")
+        raise LineError(place, f"the box {box} is not four whole numbers: x,y,width,height in pixels")
     x, y, width, height = map(int, texts)
     return Row(name, (x, y, width, height))
 
 
 def read_paths(file: IO[bytes], shown: str) -> Iterator[Row]:
-    """Reads a CSV list, recognized by its header, or paths: one a line, or each ended by NUL as by `find -print0`.
+    """Reads a CSV list, recognized by its header, or paths, one per line or NUL-terminated (`find -print0`).
 
     Raises:
-        ValueError: as for `read_csv`; or a path is too long.
+        ValueError: a CSV list is malformed (see `read_csv`), or a path is too long.
     """
     start = file.read(1 << 16)
     file.seek(0)

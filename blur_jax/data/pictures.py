@@ -1,4 +1,4 @@
-"""Brings files, PIL images and arrays to 8-bit RGB by the same rules, so that a picture has one score."""
+"""Converts files, PIL images and arrays to 8-bit RGB by the same rules, so scores do not depend on the input type."""
 
 import contextlib
 import errno
@@ -11,13 +11,13 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A path, the contents of a file, or a picture.
+Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A path, file contents, or a picture.
 MISSING = "the file does not exist"
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_OS_REASONS = {errno.EACCES: "you have no permission to read it", errno.ELOOP: "its symbolic links form a loop"}
+_OS_REASONS = {errno.EACCES: "you do not have permission to read it", errno.ELOOP: "its symbolic links form a loop"}
 _LOADING = threading.Lock()
 
 
@@ -26,31 +26,31 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is not a readable picture; the message names it.
+        ValueError: the file is not a readable picture; the message includes the path.
     """
     try:
         return decode(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: {MISSING}") from error
     except ValueError as error:
-        raise ValueError(f"{path}: not a readable picture ({error}); replace the file or remove it") from error
+        raise ValueError(f"{path}: not a readable picture ({error}); replace or remove the file") from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Brings a PIL image to 8-bit RGB, upright by its EXIF orientation.
+    """Converts a PIL image to 8-bit RGB and turns it upright according to its EXIF orientation.
 
-    Gray values are repeated; 16-bit values keep their high byte, as Pillow does when it reads 16-bit color itself;
-    transparent parts lie over white; Pillow converts CMYK and YCbCr; color profiles are not applied. The image is
-    loaded, and returned itself if it is RGB already.
+    Gray is repeated in all channels. 16-bit values are reduced to their high byte, which is also how Pillow reads
+    16-bit color. Transparent areas become white. Pillow converts CMYK and YCbCr. Color profiles are not applied. The
+    image is loaded in place; an upright RGB image is returned without a copy.
 
     Raises:
-        ValueError: the image cannot be decoded, or its mode is not supported: the range of float, 32-bit integer, Lab
-            and HSV modes is unknown.
+        ValueError: the image cannot be decoded, or its mode is not supported. The range of float, 32-bit integer, Lab
+            and HSV modes is unknown, so they are not supported.
     """
     orientation = 1
     with _LOADING:  # Two threads may load the same lazy image.
         _load(image)
-        with contextlib.suppress(Exception):  # Pixels with a damaged EXIF block keep their stored orientation.
+        with contextlib.suppress(Exception):  # If the EXIF block is damaged, keep the stored orientation.
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation != 1:
         with contextlib.suppress(Exception):
@@ -69,7 +69,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def from_array(array: np.ndarray) -> Image.Image:
-    """Makes an 8-bit RGB image of uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (RGBA), as `to_rgb`.
+    """Converts uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (RGBA) to an 8-bit RGB image; see `to_rgb`.
 
     Raises:
         ValueError: the array has another dtype or shape.
@@ -77,18 +77,18 @@ def from_array(array: np.ndarray) -> Image.Image:
     channels = array.shape[2:]
     if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or channels not in ((), (3,), (4,)):
         raise ValueError(
-            "an array picture must be uint8 or uint16 of shape [H, W], [H, W, 3] or [H, W, 4], not"
+            "a picture array must be uint8 or uint16 with shape [H, W], [H, W, 3] or [H, W, 4], not"
             f" {array.dtype} {list(array.shape)}"
         )
     if 0 in array.shape:
-        raise ValueError(f"an array picture of shape {list(array.shape)} has no pixels")
+        raise ValueError(f"a picture array with shape {list(array.shape)} has no pixels")
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
     return to_rgb(Image.fromarray(array))
 
 
 def decode(source: str | os.PathLike | bytes) -> Image.Image:
-    """Decodes a file or its bytes as `read_image` does; errors do not name the file."""
+    """Decodes a file or its bytes like `read_image`, but error messages do not include the path."""
     try:
         with _opened(source) as file:
             formats = _formats(file.read(12))
@@ -99,12 +99,10 @@ def decode(source: str | os.PathLike | bytes) -> Image.Image:
     except (FileNotFoundError, ValueError):
         raise
     except Image.UnidentifiedImageError as error:
-        raise ValueError(
-            f"it is damaged, or not a picture in one of the formats {', '.join(_FORMATS)}, HEIC"
-        ) from error
+        raise ValueError(f"it is damaged or not in a supported format: {', '.join(_FORMATS)}, HEIC") from error
     except OSError as error:
         raise ValueError(_OS_REASONS.get(error.errno) or error.strerror or str(error)) from error
-    except Exception as error:  # As in `_load`; or the picture has more pixels than Pillow considers safe.
+    except Exception as error:  # As in `_load`, or the picture has more pixels than Pillow considers safe.
         raise ValueError(str(error) or type(error).__name__) from error
 
 
@@ -114,13 +112,13 @@ def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
     kind = os.stat(source).st_mode
     if stat.S_ISDIR(kind):
         raise ValueError("it is a folder")
-    if not stat.S_ISREG(kind):  # Reading a pipe or a device could wait forever.
+    if not stat.S_ISREG(kind):  # Reading a pipe or a device could block forever.
         raise ValueError("it is not a regular file")
     return open(source, "rb")
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """Returns the formats to try on a file with these first bytes; other formats, such as EPS, may run programs."""
+    """Returns the formats to try on a file that starts with these bytes; others, such as EPS, could run programs."""
     if not start:
         raise ValueError("the file is empty")
     if start[4:8] != b"ftyp" or start[8:12] not in _HEIF_BRANDS:
@@ -128,7 +126,7 @@ def _formats(start: bytes) -> tuple[str, ...]:
     try:
         import pillow_heif
     except ImportError as error:
-        raise ValueError("HEIC pictures need a package: pip install pillow-heif") from error
+        raise ValueError("HEIC pictures require pillow-heif; run: pip install pillow-heif") from error
     pillow_heif.register_heif_opener()
     return ("HEIF",)
 

@@ -1,4 +1,4 @@
-"""Finds the prepared data set that a config names, and reads its parts."""
+"""Finds the prepared data set that a config selects and reads its parts."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.data.untrusted import reason
 from blur_jax.data.user_cache import default_dir, expand
 
-# {part: (columns of rows, column of labels, dtype of labels)}.
+# {part: (row columns, label column, label dtype)}.
 _COLUMNS: dict[str, tuple[list[str], list[str], Any]] = {
     "labeled": (["left", "right"], ["order"], np.int8),
     "unlabeled": (["left", "right"], [], None),
@@ -25,14 +25,14 @@ _COLUMNS: dict[str, tuple[list[str], list[str], Any]] = {
 
 
 class DamagedData(ValueError):
-    """Prepared data that cannot be read; the message names the folder and says what to do."""
+    """Prepared data cannot be read; the message contains the folder and says what to do."""
 
 
 def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
-    """Returns {kind: folder} for the parts, except "faces", of the prepared data set that a run's `config.data` names.
+    """Returns {kind: folder} for all parts except "faces" of the prepared data set that a run's `config.data` selects.
 
     Raises:
-        FileNotFoundError: it is not prepared; the message says how to prepare it.
+        FileNotFoundError: the data set is not prepared; the message says how to prepare it.
         ValueError: several data sets match and `config.sources` is not set.
     """
     root = os.path.join(os.path.abspath(expand(config.dir or default_dir())), config.name)
@@ -49,11 +49,11 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
         folder = next(iter(parts.values()))
         metadata = read_metadata(folder)
         with reading(folder, "its metadata"):
-            if set(parts) == set(metadata["parts"]):  # An interrupted preparation leaves some parts out.
+            if set(parts) == set(metadata["parts"]):  # After an interrupted preparation, some parts are missing.
                 whole[hash_] = parts
     if len(whole) > 1:
         raise ValueError(
-            f"{root} contains data prepared from several sources; choose one with --config.data.sources=HASH, from"
+            f"{root} contains data prepared from several sources; pass --config.data.sources=HASH with one of:"
             f" {', '.join(sorted(whole))}"
         )
     if whole:
@@ -69,14 +69,14 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
 
 
 def open_part(folder: str) -> tfds.core.DatasetBuilder:
-    """Opens the newest version of a prepared part; raises DamagedData."""
+    """Opens the newest version of a prepared part; raises DamagedData if it cannot be read."""
     with reading(folder, "its description"):
         version = max(tfds.core.utils.version.list_all_versions(folder))
         return tfds.builder_from_directory(os.path.join(folder, str(version)))
 
 
 def read_metadata(folder: str) -> dict[str, Any]:
-    """Returns the metadata of a part; raises DamagedData."""
+    """Returns the metadata of a part; raises DamagedData if it cannot be read."""
     part = open_part(folder)
     with reading(folder, "its metadata"):
         return dict(part.info.metadata)
@@ -84,7 +84,7 @@ def read_metadata(folder: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def reading(folder: str, content: str) -> Iterator[None]:
-    """Converts every error while reading a prepared part into DamagedData: TFDS and Pillow raise many types."""
+    """Converts any error while reading a prepared part into DamagedData, since TFDS and Pillow raise many types."""
     try:
         yield
     except DamagedData:
@@ -97,7 +97,7 @@ def reading(folder: str, content: str) -> Iterator[None]:
 
 
 def faces_source(folder: str) -> tuple[Any, int]:
-    """Returns a sequence of the faces' records, see `values`, and the pictures' side in pixels; raises DamagedData."""
+    """Returns a sequence of face records (see `values`) and the image side in pixels; raises DamagedData on failure."""
     part = open_part(folder)
     with reading(folder, "its faces"):
         _check_count(part, "faces")
@@ -105,36 +105,36 @@ def faces_source(folder: str) -> tuple[Any, int]:
 
 
 def read_rows(folder: str, kind: str, split: str, faces: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns `rows` and `labels`, as in `splits.Split`, for a split of a part of this `kind`.
+    """Returns `rows` and `labels` (see `splits.Split`) for a split of a part; `kind` is the part's kind.
 
     Raises:
-        DamagedData: the files are damaged, or refer to rows that are not less than `faces`.
+        DamagedData: the files are damaged, or a row number is `faces` or larger.
     """
     part = open_part(folder)
-    with reading(folder, f"the split {split!r}"):
+    with reading(folder, f"split {split!r}"):
         _check_count(part, split)
         faces_of, label, dtype = _COLUMNS[kind]
         records = list(examples(folder, _records(part, split), *faces_of, *label))
         rows = np.array([record[: len(faces_of)] for record in records], np.int32)
         if not ((rows >= 0) & (rows < faces)).all():
-            raise ValueError(f"it refers to faces that are not among the {faces} stored ones")
+            raise ValueError(f"it refers to faces outside the {faces} stored faces")
         labels = np.array([record[-1] for record in records], dtype) if label else None
     return (rows[:, 0] if kind == "ranked" else rows), labels
 
 
 def examples(folder: str, source: Any, *names: str) -> Iterator[list[Any]]:
-    """Yields the `values` of all records; reading in chunks takes half the time of reading one by one."""
+    """Yields the `values` of all records; reading in chunks is twice as fast as reading one by one."""
     for start in range(0, len(source), 1024):
-        with reading(folder, f"records from {start} on"):
+        with reading(folder, f"a record at index {start} or later"):
             chunk = source.__getitems__(range(start, min(start + 1024, len(source))))
             chunk = [values(record, *names) for record in chunk]
         yield from chunk
 
 
 def values(record: bytes, *names: str) -> list[Any]:
-    """Returns fields of a record, each an int, a float or bytes; pictures and texts are still encoded.
+    """Returns the named fields of a record as int, float or bytes; pictures and strings are still encoded.
 
-    TFDS decodes each field of each record in Python, which takes four to ten times as long.
+    TFDS would decode every field of every record in Python, which takes four to ten times as long.
 
     Raises:
         ValueError, KeyError, google.protobuf.message.DecodeError: the record is damaged or lacks a field.
@@ -154,7 +154,7 @@ def _records(part: tfds.core.DatasetBuilder, split: str) -> Any:
 
 
 def _check_count(part: tfds.core.DatasetBuilder, split: str) -> None:
-    """Counts the records of a split, since TFDS trusts the description."""
+    """Raises ValueError if a split's record count differs from its description, which TFDS does not check."""
     info, count = part.info.splits[split], 0
     for path in info.filepaths:
         reader = ArrayRecordReader(os.fspath(path))

@@ -1,4 +1,4 @@
-"""Crops and resizes a picture to the square uint8 array that the scorer sees, in training and in scoring."""
+"""Crops and resizes a picture to the square uint8 array that the scorer sees in training and scoring."""
 
 import dataclasses
 import os
@@ -13,10 +13,10 @@ from blur_jax.data.untrusted import excerpt
 
 Box = tuple[int, int, int, int]  # x, y, width and height, in pixels.
 
-IMAGE_SIZES = (16, 1024)  # The smallest and the largest `Preprocessing.image_size`.
-CONTEXTS = (0.25, 8)  # The smallest and the largest `Preprocessing.context`.
+IMAGE_SIZES = (16, 1024)  # The smallest and largest `Preprocessing.image_size`.
+CONTEXTS = (0.25, 8)  # The smallest and largest `Preprocessing.context`.
 MIN_SIDE = 16  # In pixels; a smaller crop shows too little to judge its blur.
-MAX_ASPECT = 4  # Longer over shorter side; the central square of a longer whole picture shows too little.
+MAX_ASPECT = 4  # Longer side / shorter side of a whole picture; above this, its central square shows too little.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Preprocessing:
 
     Attributes:
         image_size: side S of the stored square, in pixels.
-        context: side of the square crop over the longer side of the face box; 1.0 is the box itself.
+        context: side of the square crop divided by the longer side of the face box; 1.0 is the box itself.
     """
 
     image_size: int = 64
@@ -42,7 +42,7 @@ class Preprocessing:
 
     @property
     def tag(self) -> str:
-        """The protocol in a file name, such as "128px-context1.25"."""
+        """The protocol as used in file names, such as "128px-context1.25"."""
         return f"{self.image_size}px-context{self.context:g}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
-        """Rebuilds the protocol from `to_dict`; raises ValueError for an unknown, missing or impossible field."""
+        """Reverses `to_dict`; raises ValueError for an unknown, missing or invalid field."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a preprocessing record must have the fields {sorted(known)}, found {excerpt(fields)}")
@@ -60,17 +60,17 @@ class Preprocessing:
 def crop_square(size: tuple[int, int], box: Box | None, context: float) -> tuple[int, int, int]:
     """Returns the square to crop from a picture of `size` (width, height), as (left, top, side) in whole pixels.
 
-    Its side is `context` times the longer side of the box, at most the picture's shorter side; it is centered on the
-    box and shifted to lie inside the picture. So no pixel is invented and no direction is stretched. A box of None
-    means the whole picture.
+    Its side is `context` times the longer side of the box, but at most the picture's shorter side. It is centered on
+    the box, then shifted to fit inside the picture, so nothing is padded or stretched. A box of None means the whole
+    picture.
 
     Raises:
-        ValueError: the box is empty or leaves the picture.
+        ValueError: the box is empty or extends beyond the picture.
     """
     width, height = size
     x, y, w, h = box if box is not None else (0, 0, width, height)
     if w <= 0 or h <= 0 or x < 0 or y < 0 or x + w > width or y + h > height:
-        raise ValueError(f"box x={x} y={y} w={w} h={h} is empty or leaves the picture of {width} x {height} pixels")
+        raise ValueError(f"box x={x} y={y} w={w} h={h} is empty or extends beyond the {width} x {height} picture")
     side = max(1, min(round(context * max(w, h)), width, height))
     left = min(max(round(x + w / 2 - side / 2), 0), width - side)
     top = min(max(round(y + h / 2 - side / 2), 0), height - side)
@@ -81,8 +81,8 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
     """Crops the face from an RGB picture and resizes it to uint8 [image_size, image_size, 3]; see `crop_square`."""
     left, top, side = crop_square(image.size, box, preprocessing.context)
     target = (preprocessing.image_size, preprocessing.image_size)
-    # `resize(box=...)` would filter pixels outside the crop, so a face saved as its own crop would differ.
-    # Pillow's bicubic filter is antialiased: its support grows with the reduction.
+    # `resize(box=...)` would read pixels outside the crop, so a face saved as a cropped file would give another result.
+    # Pillow's bicubic filter is antialiased: its support grows with the reduction factor.
     crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
     return np.asarray(crop, np.uint8)
 
@@ -94,8 +94,8 @@ def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> 
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the picture is unreadable, or too small or too long to judge, or the box leaves it. The message does
-            not name the picture.
+        ValueError: the picture is unreadable, too small or too long to judge, or the box extends beyond it. The message
+            does not include the path.
     """
     if isinstance(picture, np.ndarray):
         image = pictures.from_array(picture)
@@ -116,11 +116,11 @@ def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Prepr
     if side < MIN_SIDE:
         region = "the picture" if box is None else f"the crop around the box of {box[2]} x {box[3]}"
         raise ValueError(
-            f"{region} is too small to judge: only {side} pixels on a side of the {width} x {height} picture are used;"
-            f" at least {MIN_SIDE} are needed"
+            f"{region} is too small to judge: it uses only {side} x {side} pixels of the {width} x {height} picture;"
+            f" at least {MIN_SIDE} x {MIN_SIDE} are needed"
         )
     if box is None and max(size) > MAX_ASPECT * min(size):
         raise ValueError(
-            f"the picture of {width} x {height} pixels is too long to judge as a whole: one side is more than"
-            f" {MAX_ASPECT} times the other; supply the box of the face"
+            f"the {width} x {height} picture is too long to judge as a whole: one side is more than {MAX_ASPECT} times"
+            " the other; supply a face box"
         )

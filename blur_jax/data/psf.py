@@ -1,8 +1,8 @@
-"""Shapes of blur at a known width: point spread functions, and down-and-up sampling. Widths are in pixels.
+"""Blur shapes of known width: point spread functions and down-and-up sampling. Widths are in pixels.
 
-A point spread function (PSF) is a cloud of weighted points, the places where the light of one scene point lands. Shared
-out bilinearly among pixels, a cloud gives a non-negative PSF of sum one whose second moment is an exact, increasing
-function of the cloud's scale. Solving for the scale gives the *discrete* PSF the requested moment, for any shape and
+A point spread function (PSF) is a cloud of weighted points where the light of one scene point lands. Distributing the
+cloud bilinearly over pixels produces a non-negative PSF that sums to one. Its second moment is an exact, increasing
+function of the cloud's scale, so solving for the scale gives the *discrete* PSF the requested moment, for any shape and
 for widths far below a pixel.
 """
 
@@ -14,33 +14,33 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-Cloud = tuple[jax.Array, jax.Array]  # points [count, 2] (x, y), centered and of unit r.m.s. radius; weights [count]
+Cloud = tuple[jax.Array, jax.Array]  # points [count, 2] (x, y), centered, with unit r.m.s. radius; weights [count]
 
 _REACH = 3.5  # Largest reach of a PSF, in r.m.s. radii.
-_GAUSSIAN_CUT = 3.5  # Standard deviations.
-_ROUGHNESS = 1.5  # R.m.s. change of the camera's velocity, in initial velocities.
+_GAUSSIAN_CUT = 3.5  # Where Gaussians are cut off, in standard deviations.
+_ROUGHNESS = 1.5  # R.m.s. change of the camera's velocity, relative to its initial velocity.
 _MIN_FACTOR = 1 / 3  # Up to this factor, down-and-up sampling is the identity.
 
 
 def support(max_rms: float) -> int:
-    """Returns the side (odd, in pixels) of a PSF that has room for every family up to `max_rms` pixels."""
+    """Returns the PSF side (odd, in pixels) that fits every family up to `max_rms` pixels."""
     return 2 * (math.ceil(_REACH * max_rms) + 1) + 1
 
 
 def point_count(size: int) -> int:
-    """Returns the number of points that keeps the grain of a cloud below 1 % of the contrast at the largest width."""
+    """Returns a point count that keeps the cloud's grain below 1% of the contrast at the largest width."""
     return max(256, 4 * (size // 2) ** 2)
 
 
 def _sunflower(count: int) -> np.ndarray:
-    """Returns `count` points that cover the unit disk evenly, [count, 2] (Vogel, 1979)."""
+    """Returns points, [count, 2], that cover the unit disk evenly (Vogel, 1979)."""
     index = np.arange(count)
     radius, turn = np.sqrt((index + 0.5) / count), index * math.pi * (3 - math.sqrt(5))
     return np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1).astype(np.float32)
 
 
 def _normalized(points: jax.Array, weights: jax.Array) -> Cloud:
-    """Returns the points centered and of unit r.m.s. radius, and the weights at a sum of one."""
+    """Centers the points, scales them to unit r.m.s. radius, and scales the weights to sum to one."""
     weights = weights / jnp.sum(weights)
     points = points - jnp.sum(weights[:, None] * points, axis=0, keepdims=True)
     square = jnp.sum(weights[:, None] * points**2)
@@ -48,15 +48,15 @@ def _normalized(points: jax.Array, weights: jax.Array) -> Cloud:
 
 
 def disk_cloud(count: int) -> Cloud:
-    """Returns the point cloud of defocus: a uniform disk, whose radius is sqrt(2) of the r.m.s. radius."""
+    """Returns the point cloud of defocus: a uniform disk, whose radius is sqrt(2) times the r.m.s. radius."""
     return _normalized(jnp.asarray(_sunflower(count)), jnp.ones(count))
 
 
 def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
     """Returns the point cloud of a Gaussian.
 
-    `aspect`, in [0.2, 1], is the minor over the major standard deviation; `angle`, in radians, is the direction of the
-    major axis, from the x axis towards the y axis, which points down.
+    `aspect`, in [0.2, 1], is the minor standard deviation divided by the major; `angle`, in radians, is the direction
+    of the major axis, measured from the x axis toward the y axis, which points down.
     """
     points = _GAUSSIAN_CUT * _sunflower(count)
     weights = jnp.asarray(np.exp(-0.5 * np.sum(points**2, axis=-1)))
@@ -69,7 +69,7 @@ def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
 def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
     """Returns the point cloud of motion blur: the velocity of the camera follows a random walk."""
     # Velocity is a normal vector plus Brownian motion, whose Karhunen-Loeve series on [0, 1] has the terms
-    # sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has t and sqrt(2) (1 - cos(f t)) / f^2.
+    # sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has the terms t and sqrt(2) (1 - cos(f t)) / f^2.
     time = (np.arange(count)[:, None] + 0.5) / count
     frequency = (np.arange(terms) + 0.5) * np.pi
     wander = _ROUGHNESS * math.sqrt(2) * (1 - np.cos(time * frequency)) / frequency**2
@@ -80,15 +80,15 @@ def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
 
 
 def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) -> jax.Array:
-    """Shares a `Cloud` out among pixels, at the scale that produces the requested width.
+    """Distributes a `Cloud` over pixels at the scale that produces the requested width.
 
-    Returns a PSF, float32 [size, size], `size` odd, non-negative, of sum one, whose r.m.s. radius about the central
-    pixel is `rms`, in pixels, at most `size / 7 - 1`, so that the PSF fits.
+    Returns a non-negative PSF, float32 [size, size], that sums to one. Its r.m.s. radius about the central pixel is
+    `rms` pixels. `size` is odd; `rms` must be at most `size / 7 - 1` for the PSF to fit.
     """
     half = size // 2
-    # Pixels floor(u) and floor(u) + 1 share a coordinate u with weights that keep its mean, so its square becomes the
-    # chord of x^2 through these two. The sum of chords is convex and increasing in the scale and never below scale^2:
-    # Newton's method from scale = rms descends to the root.
+    # A coordinate u is split between pixels floor(u) and floor(u) + 1 with weights that keep its mean, so its square
+    # becomes the chord of x^2 through these two. The sum of chords is convex and increasing in the scale and never
+    # below scale^2, so Newton's method, started at scale = rms, descends to the root.
     radius = jnp.abs(points)
     weight = weights[:, None]
 
@@ -106,12 +106,12 @@ def rasterize(points: jax.Array, weights: jax.Array, rms: ArrayLike, size: int) 
 
 
 def gaussian_operator(rms: ArrayLike, size: int) -> jax.Array:
-    """Returns Gaussian blur with mirrored borders as a [size, size] matrix for an axis.
+    """Returns Gaussian blur with mirrored borders as a [size, size] matrix for one axis.
 
-    It is the discrete Gaussian (Lindeberg, 1990), heat that spreads from pixel to pixel: its variance is exact at any
-    width, and a cosine of frequency w, which has mirrored borders itself, fades by exp(variance (cos w - 1)). The
-    matrix, float32, is symmetric and non-negative within rounding; each row sums to one. `rms` is the r.m.s. radius in
-    pixels, over both axes.
+    This is the discrete Gaussian (Lindeberg, 1990), which models heat diffusion between pixels. Its variance is exact
+    at any width, and it attenuates a cosine of frequency w, which itself has mirrored borders, by
+    exp(variance (cos w - 1)). The float32 matrix is symmetric and, within rounding, non-negative; each row sums to one.
+    `rms` is the r.m.s. radius in pixels, over both axes.
     """
     frequency = np.pi * np.arange(size)[:, None] / size
     cosines = np.cos(frequency * (np.arange(size) + 0.5)) * np.sqrt(np.where(frequency, 2, 1) / size)
@@ -121,16 +121,16 @@ def gaussian_operator(rms: ArrayLike, size: int) -> jax.Array:
 
 
 def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array:
-    """Returns down-sampling by area average, then linear up-sampling, as a [size, size] matrix for an axis.
+    """Returns area-average downsampling followed by linear upsampling as a [size, size] matrix for one axis.
 
-    Low-resolution samples are `factor` pixels apart and each is the mean light over an interval of that length; the
-    edge pixels continue beyond the border. A pixel's value is interpolated between its two neighboring samples. The
-    matrix, float32, is non-negative; each row sums to one.
+    Low-resolution samples are `factor` pixels apart, and each is the mean light over an interval of that length; edge
+    pixels are repeated beyond the border. Each pixel is interpolated between its two neighboring samples. The float32
+    matrix is non-negative; each row sums to one.
 
-    Averaged over phases, the weight of the pixel j places away is the probability that factor * B rounds to j, where B
-    has the quadratic B-spline's density (a box for the area average, a triangle for the interpolation). So factors up
-    to 1/3 change nothing, and the second moment per axis tends to factor^2 / 4 + 1 / 12 for large factors. `phase`, in
-    [0, 1), is the position of the low-resolution grid in grid steps.
+    Averaged over phases, the weight of a pixel j pixels away is the probability that factor * B rounds to j, where B
+    has the density of the quadratic B-spline (a box for the area average, convolved with a triangle for the
+    interpolation). So factors up to 1/3 change nothing, and the second moment per axis tends to factor^2 / 4 + 1 / 12
+    for large factors. `phase`, in [0, 1), is the position of the low-resolution grid in grid steps.
     """
     pixel = jnp.arange(size, dtype=jnp.float32)
     position = pixel / factor - phase
@@ -161,6 +161,6 @@ def downup_factor(rms: ArrayLike, max_rms: float) -> jax.Array:
 
 
 def _spline_tail(x: np.ndarray) -> np.ndarray:
-    """Returns P(B > x) for x >= 0 and B with the quadratic B-spline's density on [-1.5, 1.5]."""
+    """Returns P(B > x) for x >= 0, where B has the density of the quadratic B-spline on [-1.5, 1.5]."""
     outer = np.clip(1.5 - x, 0, None) ** 3 / 6
     return np.where(x < 0.5, 0.5 - 0.75 * x + x**3 / 3, outer)

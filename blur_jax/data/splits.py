@@ -18,14 +18,14 @@ from blur_jax.data.preprocessing import Preprocessing
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """The n faces of a prepared data set, each once.
+    """The n faces of a prepared data set.
 
     Attributes:
-        images: random access to uint8 [S, S, 3].
+        images: n images, uint8 [S, S, 3], with random access.
         names: n names.
         sizes: float32 [n], shorter side of the original face in pixels.
         groups: n blur families, events or folders; "" means no group.
-        digest: SHA-256, in hex, of the stored faces; "" if the faces were not read from a disk.
+        digest: SHA-256 of the stored faces, in hex; "" if the faces were not read from disk.
     """
 
     images: Sequence[np.ndarray]
@@ -40,13 +40,13 @@ class Faces:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """One split of a prepared data set: pairs of faces, or ranked faces, as rows of all faces.
+    """One split of a prepared data set: pairs of faces, or ranked faces, as row numbers in `faces`.
 
     Attributes:
         faces: all faces of the data set.
         rows: int32 [m, 2], (left, right), for pairs; [m] for ranked faces.
-        labels: for labeled pairs int8 [m], +1 the right face is blurrier, -1 the left face is, 0 a tie; for ranked
-            faces float32 [m], larger is blurrier; None for unlabeled pairs.
+        labels: int8 [m] for labeled pairs, +1 if the right face is blurrier, -1 if the left face is, 0 for a tie;
+            float32 [m] for ranked faces, larger is blurrier; None for unlabeled pairs.
         preprocessing: how the faces were cropped and resized.
         metadata: the builder's metadata (headline_splits, size_bins, coverage, ...).
     """
@@ -68,7 +68,7 @@ class Split:
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256, in hex, of the faces, pairs and labels."""
+        """The SHA-256 of the faces, pairs and labels, in hex."""
         digest = hashlib.sha256(self.faces.digest.encode())
         for array in (self.rows, self.labels):
             digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
@@ -76,7 +76,7 @@ class Split:
 
     @property
     def names(self) -> np.ndarray:
-        """The names of the faces, texts [m, 2] or [m]."""
+        """The face names, strings [m, 2] or [m]."""
         return np.array(self.faces.names)[self.rows]
 
 
@@ -89,19 +89,19 @@ def open_split(
     seed: int = 0,
     leave_out: str | None = None,
 ) -> Split:
-    """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set that a run's `config.data` names.
+    """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set that `config.data` selects.
 
-    `count` pairs are drawn by `seed`; a larger count contains a smaller one; None means all. Pairs with a face whose
-    name contains `leave_out` are left out before the draw.
+    `count` pairs are drawn at random with `seed`; a larger count adds pairs to those of a smaller count; None means all
+    pairs. Pairs with a face whose name contains `leave_out` are excluded before the draw.
 
     Raises:
         FileNotFoundError: the data set is not prepared; the message says how to prepare it.
-        prepared.DamagedData: it cannot be read.
+        prepared.DamagedData: the data set cannot be read.
         ValueError: the split is missing, or several data sets are prepared and the config does not choose one.
     """
     parts = prepared.find_parts(config)
     if kind not in parts:
-        raise ValueError(f"{config.name} ({os.path.basename(parts.popitem()[1])}) was prepared without a part {kind!r}")
+        raise ValueError(f"{config.name} ({os.path.basename(parts.popitem()[1])}) was prepared without a {kind!r} part")
     part = prepared.open_part(parts[kind])
     if split not in part.info.splits:
         raise ValueError(f"{config.name} has no {kind} split {split!r}; it has {sorted(part.info.splits)}")
@@ -116,30 +116,30 @@ def open_split(
 
 
 def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
-    """Returns the sorted splits of a part of the data set, [] if the part is missing; raises as `open_split`."""
+    """Returns the sorted split names of a part, or [] if the part is missing; raises the errors of `open_split`."""
     parts = prepared.find_parts(config)
     return sorted(prepared.open_part(parts[kind]).info.splits) if kind in parts else []
 
 
 def prepared_sources(config: ml_collections.ConfigDict) -> str:
-    """Returns the `sources` of the prepared data set that a run's `config.data` names.
+    """Returns the `sources` of the prepared data set that a run's `config.data` selects.
 
     Raises:
-        FileNotFoundError: it is not prepared.
+        FileNotFoundError: the data set is not prepared.
         ValueError: several data sets match and `config.sources` is not set, or the data set is partial and
             `config.allow_missing` is False.
     """
     folder = next(iter(prepared.find_parts(config).values()))
     if prepared.read_metadata(folder).get("partial") and not config.allow_missing:
         raise ValueError(
-            f"{folder} was prepared from partial data; allow that with --config.data.allow_missing=True, or supply the"
+            f"{folder} was prepared from partial data; pass --config.data.allow_missing=True to allow this, or add the"
             " missing files and set --config.data.manual_dir"
         )
     return folder.rpartition("-")[2]
 
 
 def used_faces(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (rows [n] of the different faces, in the order they first occur; pairs int [m, 2], indices of them)."""
+    """Returns (rows [n] of the distinct faces, in order of first use; pairs, int [m, 2], as indices into them)."""
     unique, first, inverse = np.unique(split.rows.ravel(), return_index=True, return_inverse=True)
     order = np.argsort(first)
     return unique[order], np.argsort(order)[inverse].reshape(split.rows.shape)
@@ -177,7 +177,7 @@ def _open_faces(folder: str, cache_mb: int) -> Faces:
 
 
 class _Images(Sequence):
-    """Decodes images on access; a cache keeps them, since decoding costs more than a small network."""
+    """Decodes images on access and can cache them, since decoding takes longer than a small network."""
 
     def __init__(self, folder: str, source: Sequence[bytes], *, cache: bool) -> None:
         self._folder, self._source, self._cache = folder, source, cache

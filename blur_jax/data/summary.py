@@ -13,10 +13,10 @@ def describe_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
     Returns:
         {"parts": [{"kind": "labeled", "unlabeled" or "ranked", "split", "pairs" (0 for ranked faces), "ties",
-        "faces": the number of different faces}],
-        "lists": {list file: {"lines", "resolved", ...}} where the builder counted them,
-        "agreement": {"annotators", "pairs", "alpha"} for the labels; None where one person labeled them,
-        "headline_splits": the test splits that count}.
+        "faces": the number of distinct faces}],
+        "lists": {list file: {"lines", "resolved", ...}}, if the builder counted them,
+        "agreement": {"annotators", "pairs", "alpha"} for the labels; None if only one person labeled them,
+        "headline_splits": the test splits in the headline mean}.
 
     Raises:
         FileNotFoundError: the data are not prepared.

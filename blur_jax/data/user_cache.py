@@ -1,4 +1,4 @@
-"""User paths: `~` in them, and the folders for prepared data and compiled programs, which are made again if missing."""
+"""Expands `~` in a user's paths, and locates the folders for prepared data and compiled programs."""
 
 import os
 import tempfile
@@ -18,9 +18,9 @@ def expand(path: str | os.PathLike) -> str:
 
 
 def folder() -> str:
-    """Returns blur_jax below the user's cache folder; it may not exist.
+    """Returns the blur_jax folder in the user's cache folder; it may not exist.
 
-    A user without a home folder, as in some containers, gets a folder of the system's temporary one.
+    A user without a home folder, as in some containers, gets one in the system's temporary folder.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if cache.startswith("~"):

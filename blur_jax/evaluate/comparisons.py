@@ -1,4 +1,4 @@
-"""Comparisons of pictures by another system, and the qualities of these pictures, from CSV files."""
+"""Reads picture comparisons by another system, and the qualities of these pictures, from CSV files."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,13 +8,13 @@ import numpy as np
 
 from blur_jax.data.untrusted import Fields, Place, excerpt, read_table
 
-# Columns that `blur_jax.score` writes: whether larger is better.
+# {column that `blur_jax.score` writes: whether larger is better}.
 LARGER_IS_BETTER = {"sharpness": True, "blur": False, "blur_percentile": False, "p_blurrier_than_anchor": False}
 _MATED = dict.fromkeys(("1", "true", "yes", "mated"), True) | dict.fromkeys(("0", "false", "no", "non-mated"), False)
 
 
 class Comparisons(NamedTuple):
-    """n comparisons of two pictures."""
+    """n comparisons, each of two pictures."""
 
     left: list[str]  # Names of the first pictures.
     right: list[str]  # Names of the second pictures.
@@ -30,11 +30,13 @@ class Measure(NamedTuple):
 
 
 def parse_measure(text: str) -> Measure:
-    """Reads "sharpness", or "noise:lower" or "noise:higher" for a column of another system; else raises ValueError."""
+    """Parses "sharpness", or "noise:lower" or "noise:higher" for another system's column; else raises ValueError."""
     column, _, better = text.partition(":")
     better = better or {True: "higher", False: "lower", None: ""}[LARGER_IS_BETTER.get(column)]
     if better not in ("lower", "higher"):
-        raise ValueError(f"--column={text}: say which direction is better, --column={column}:higher or {column}:lower")
+        raise ValueError(
+            f"--column={text} does not say which direction is better; pass --column={column}:higher or {column}:lower"
+        )
     measure = Measure(column, better == "higher")
     if LARGER_IS_BETTER.get(column, measure.larger_is_better) != measure.larger_is_better:
         raise ValueError(f"--column={text}: {'lower' if better == 'higher' else 'higher'} {column} is better")
@@ -45,7 +47,7 @@ def read_comparisons(path: str) -> Comparisons:
     """Reads a CSV file with the columns left, right (names), similarity and mated (1 or 0, yes or no).
 
     Raises:
-        ValueError: a row contains something else; the message names its line.
+        ValueError: a row is invalid; the message states its line.
         OSError: the file cannot be read.
     """
     left, right, similarity, mated = [], [], [], []
@@ -64,10 +66,10 @@ def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarr
     """Reads a CSV file like those `blur_jax.score` writes, with a `name` column and a column for each measure.
 
     Returns:
-        {name: [measures], larger is better; -inf where the row has no value, as for a picture that cannot be scored}.
+        {name: [measures], larger is better; -inf for a missing value, such as for a picture that cannot be scored}.
 
     Raises:
-        ValueError: a row contains something else; the message names its line.
+        ValueError: a row is invalid; the message states its line.
         OSError: the file cannot be read.
     """
     qualities = {}

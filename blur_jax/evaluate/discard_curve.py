@@ -1,10 +1,10 @@
-"""Error versus discard: the error of a comparison system without the pictures of the worst quality.
+"""Error versus discard: the error of a comparison system after the pictures of the worst quality are discarded.
 
-As in Schlett et al., "Considerations on the Evaluation of Biometric Quality Assessment Algorithms" (arXiv 2303.13294):
-a comparison is as good as the worse of its two pictures, comparisons are discarded from the worst quality on
-(comparisons of equal quality together), and the curve is the false non-match rate (FNMR) of the mated comparisons
-that are left, a step function of the share of mated comparisons discarded. Two pictures match when their similarity is
-at or above a threshold, which is fixed on all comparisons before any is discarded: here by a false match rate (FMR).
+This follows Schlett et al., "Considerations on the Evaluation of Biometric Quality Assessment Algorithms" (arXiv
+2303.13294). A comparison has the quality of the worse of its two pictures. Comparisons are discarded in order of
+quality, worst first (those of equal quality together). The curve is the false non-match rate (FNMR) of the remaining
+mated comparisons, a step function of the share of mated comparisons discarded. Two pictures match if their similarity
+is at or above a threshold, which is set by a false match rate (FMR) on all comparisons, before any is discarded.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ class DiscardCurve:
     """The curve for one measure of quality."""
 
     discarded: np.ndarray  # float64 [k], shares of the mated comparisons, increasing from 0, below 1.
-    fnmr: np.ndarray  # float64 [k], the FNMR of the rest from there up to the next share.
+    fnmr: np.ndarray  # float64 [k], the FNMR of the remaining comparisons, up to the next share.
 
     def at(self, share: float) -> float:
         """Returns the FNMR after the last step at or below a share of discarded comparisons, in [0, 1]."""
@@ -30,22 +30,22 @@ class DiscardCurve:
         return float(np.sum(self.fnmr * np.maximum(ends - self.discarded, 0.0)))
 
     def best_area(self, limit: float) -> float:
-        """Returns the area of the theoretical best: the FNMR falls as fast as the share rises, down to 0."""
+        """Returns the area under the theoretical best curve: the FNMR falls as fast as the share rises, down to 0."""
         start, end = self.fnmr[0], min(self.fnmr[0], limit)
         return float(start * end - end**2 / 2)
 
     def excess(self, limit: float) -> float:
-        """Returns the partial area: `area` less `best_area`; smaller is better."""
+        """Returns the partial area: `area` minus `best_area`; smaller is better."""
         return self.area(limit) - self.best_area(limit)
 
     def relative(self, limit: float) -> float:
-        """Returns `excess` divided by that of random discarding: 0 is best, 1 is no better; nan without errors."""
+        """Returns `excess` divided by that of random discarding: 0 is best, 1 is no better; NaN without errors."""
         at_random = self.fnmr[0] * limit - self.best_area(limit)  # Random discarding does not change the FNMR.
         return self.excess(limit) / at_random if at_random > 0 else math.nan
 
 
 def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> DiscardCurve:
-    """Computes the curve for m mated comparisons; raises ValueError without any.
+    """Computes the curve for m mated comparisons; raises ValueError if there are none.
 
     Args:
         left: [m] quality of the first picture, larger is better; -inf is discarded first.
@@ -57,7 +57,7 @@ def discard_curve(left: np.ndarray, right: np.ndarray, errors: np.ndarray) -> Di
     quality, level = np.unique(np.minimum(left, right), return_inverse=True)
     count = np.bincount(level, minlength=len(quality))
     wrong = np.bincount(level, weights=errors, minlength=len(quality))
-    left_over = np.cumsum(count[::-1])[::-1]  # The number of comparisons at each level of quality or better.
+    left_over = np.cumsum(count[::-1])[::-1]  # The number of comparisons at each quality level or better.
     return DiscardCurve(1.0 - left_over / len(errors), np.cumsum(wrong[::-1])[::-1] / left_over)
 
 
@@ -67,7 +67,7 @@ def match_threshold(non_mated: np.ndarray, fmr: float) -> float:
     Raises ValueError if the non-mated comparisons are too few to measure such a rate.
     """
     if not 0 < fmr < 1:
-        raise ValueError(f"fmr must lie between 0 and 1, not {fmr:g}")
+        raise ValueError(f"fmr must be between 0 and 1, not {fmr:g}")
     needed = math.ceil(round(1 / fmr, 6))
     if len(non_mated) < needed:
         raise ValueError(

@@ -1,9 +1,9 @@
-"""Does discarding blurred pictures lower the error of a comparison system? Error versus discard (arXiv 2303.13294).
+"""Measures how far discarding blurred pictures lowers a comparison system's error (error versus discard).
 
     python -m blur_jax.evaluate.error_vs_discard --comparisons=comparisons.csv --scores=scores.csv --output=edc.csv
 
-The first table has left,right,similarity,mated; the second has name and the columns to judge by. See
-docs/thresholds.md.
+The method is described in arXiv 2303.13294. The first table has the columns left,right,similarity,mated; the second has
+name and the columns to judge by. See docs/thresholds.md.
 """
 
 import argparse
@@ -18,11 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, lines = "python -m blur_jax.evaluate.error_vs_discard", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=lines)
     parser.add_argument("--comparisons", required=True, metavar="CSV", help="left,right,similarity,mated (1 or 0)")
-    parser.add_argument("--scores", required=True, metavar="CSV", help="name and scores, as blur_jax.score writes them")
-    parser.add_argument("--fmr", type=float, default=0.001, help="false match rate that fixes the threshold [0.001]")
-    column = "column to judge by, repeatable; for another system's, NAME:higher or NAME:lower (is better) [sharpness]"
+    parser.add_argument("--scores", required=True, metavar="CSV", help="name and scores, as written by blur_jax.score")
+    parser.add_argument("--fmr", type=float, default=0.001, help="false match rate that sets the threshold [0.001]")
+    column = "column to judge by; repeatable; add :higher or :lower (is better) for another system's [sharpness]"
     parser.add_argument("--column", action="append", metavar="NAME", help=column)
-    parser.add_argument("--limit", type=float, default=0.2, help="largest share that the area covers [0.2]")
+    parser.add_argument("--limit", type=float, default=0.2, help="largest discarded share that the area covers [0.2]")
     parser.add_argument("--output", metavar="CSV", help="write the curves here: column,discarded,fnmr")
     parser.add_argument("--figure", metavar="WEBP", help="draw the curves here")
     return command_line.run(parser, _run, argv)

@@ -1,4 +1,4 @@
-"""Evaluates a run on its test faces, each counted once, and its validation pairs, on any devices and processes."""
+"""Evaluates a run on its test faces (each counted once) and validation pairs, on any devices and processes."""
 
 import csv
 import dataclasses
@@ -27,25 +27,25 @@ SCORES_FILE = "scores.csv"
 PAIRS_FILE = "validation_pairs.csv"
 REPORT_FILE = "report.html"
 _VALIDATION = "validation"
-_DECIMALS = 6  # Of the metrics; more than their intervals support.
+_DECIMALS = 6  # Decimals of the metrics; more than their intervals support.
 Scored = dict[str, tuple[splits.Split, np.ndarray]]
 
 
 def score_splits(config: ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
-    """Returns a run's best checkpoint and the scores of every ranked split; arguments and errors as in `evaluate`."""
+    """Returns a run's best checkpoint and the scores of all ranked splits; arguments and errors as in `evaluate`."""
     saved = distributed.everywhere(checkpoints.find, workdir)
     return saved, score_data(config, Scorer(saved), ("ranked",))
 
 
 def score_data(config: ConfigDict, scorer: Scorer, kinds: Iterable[str] = ("ranked", "labeled")) -> Scored:
-    """Scores the ranked test faces of a data set and the faces of its labeled validation pairs, or only one of these.
+    """Scores a data set's ranked test faces and the faces of its labeled validation pairs, or only one of these kinds.
 
     Returns:
-        {split: (the opened split, float32 [n], scores of its ranked faces or of `splits.used_faces`)}.
+        {split: (the opened split, scores float32 [n] of its ranked faces or of `splits.used_faces`)}.
 
     Raises:
         FileNotFoundError: the data are not prepared.
-        ValueError: the data do not fit the checkpoint.
+        ValueError: the data do not match the checkpoint.
     """
     scored = {}
     for name, split in distributed.everywhere(_open_splits, config, scorer, kinds).items():
@@ -75,7 +75,7 @@ def _open_splits(config: ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> di
 
 
 def evaluations(config: ConfigDict, scored: Scored) -> tuple[list[Evaluation], LabeledPairs | None]:
-    """Returns the scores of `score_data` as plain data with metrics, for each test split and the validation pairs."""
+    """Returns plain data with metrics for each test split and the validation pairs, from the scores of `score_data`."""
     pairs = _labeled_pairs(*scored[_VALIDATION]) if _VALIDATION in scored else None
     tests = {name: columns for name, columns in scored.items() if name != _VALIDATION}
     return [_evaluation(config, name, *columns) for name, columns in tests.items()], pairs
@@ -86,23 +86,23 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measures how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
 
-    Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (only if a face is ranked), and
-    `validation_pairs.csv` with a row for each labeled pair; the metrics can be computed again from these two.
+    Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (only if faces are ranked), and
+    `validation_pairs.csv` with a row for each labeled pair; the metrics can be recomputed from the last two.
 
     Args:
         config: the config of the run; only `data`, `evaluation` and `seed` are used.
         workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
         output: the folder to write to, created if missing; None means the run directory.
-        saved: the checkpoint; None finds it in `workdir`.
+        saved: the checkpoint; None means the best one in `workdir`.
 
     Returns:
-        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy"; "sources", the hash of the data;
-        "splits", `grouped_metrics` for each; and "validation", `labeled_pairs.pair_metrics`, None without such pairs.
+        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy"; "sources", the data hash; "splits",
+        `grouped_metrics` for each; and "validation", `labeled_pairs.pair_metrics`, or None without labeled pairs.
 
     Raises:
         checkpoints.CheckpointError: the run has no usable checkpoint.
         FileNotFoundError: the data are not prepared.
-        ValueError: the data do not fit the checkpoint, or have nothing to evaluate on.
+        ValueError: the data do not match the checkpoint, or contain nothing to evaluate.
     """
     saved = saved or distributed.everywhere(checkpoints.find, workdir)
     scorer = Scorer(saved)
@@ -111,12 +111,12 @@ def evaluate(
 
 
 def results_folder(workdir: str, output: str | None = None) -> epath.Path:
-    """Returns the folder for the results: `output`, or the run directory, which is above the folder of a checkpoint."""
+    """Returns the results folder: `output`, or by default the run directory, even if `workdir` is a checkpoint."""
     return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
 
 
 def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:
-    """Returns the paths of the results of `evaluate`, and its headline metrics; arguments are as in `evaluate`."""
+    """Returns text with the result paths and headline metrics of `evaluate`; arguments are as in `evaluate`."""
     folder = results_folder(workdir, output)
     files = {"report": REPORT_FILE} | ({"scores": SCORES_FILE} if results["splits"] else {}) | {"pairs": PAIRS_FILE}
     lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
@@ -183,7 +183,7 @@ def _evaluation(config: ConfigDict, name: str, split: splits.Split, scores: np.n
 def grouped_metrics(
     scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
 ) -> dict[str, Any]:
-    """Returns the metrics for a split of n faces and, under "groups", for each group; "" belongs to no group.
+    """Returns the metrics for a split of n faces and, under "groups", for each group; faces in group "" are in none.
 
     Arguments and `options` are as in `bootstrap.rank_metrics`.
     """
@@ -192,14 +192,14 @@ def grouped_metrics(
     for name in names if len(names) > 1 else []:
         members = np.asarray(groups) == name
         if members.sum() > 1:
-            # A group without clear faces has no AUC of clear faces: its own lowest rank is not the clear level.
+            # A group without clear faces has no AUC: its own lowest rank is not the clear level.
             columns = (values[members] for values in (scores, ranks, sizes))
             summary["groups"][name] = bootstrap.rank_metrics(*columns, clear=ranks.min(), **options)
     return summary
 
 
 def scores_csv(scored: Scored) -> str:
-    """Returns a row for each face; float32 values have the fewest digits that are read back as the same number."""
+    """Returns CSV text with a row for each face; float32 values have the fewest digits that identify them."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():
         for row, rank, score in zip(split.rows, np.asarray(split.labels), scores):

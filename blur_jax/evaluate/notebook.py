@@ -1,4 +1,4 @@
-"""The functions behind the cells of notebooks/analyze_checkpoint.ipynb, which stay short."""
+"""Functions for notebooks/analyze_checkpoint.ipynb, which keep its cells short."""
 
 import dataclasses
 import itertools
@@ -22,7 +22,7 @@ from blur_jax.threshold import rules
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoredPictures:
-    """The n pictures of a user that were scored."""
+    """The n user pictures that were scored."""
 
     names: list[str]  # Paths.
     boxes: list[Box | None]  # (x, y, width, height); None means the whole picture.
@@ -32,11 +32,11 @@ class ScoredPictures:
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
-    """Returns in one sentence why the data in a run's `config.data` cannot be read here; None if they can."""
+    """Returns a sentence saying why the data in a run's `config.data` cannot be read here, or None if they can."""
     try:
         data.split_names(config, "labeled")
     except (FileNotFoundError, ValueError) as error:
-        return f"The data of this run are not on this machine, so this part is skipped ({error})."
+        return f"This run's data are not on this machine, so this part is skipped ({error})."
 
 
 def metrics_text(splits: Sequence[Evaluation], pairs: LabeledPairs | None) -> str:
@@ -45,7 +45,7 @@ def metrics_text(splits: Sequence[Evaluation], pairs: LabeledPairs | None) -> st
 
 
 def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | None:
-    """Returns `folder` (or one picture); without it, Colab asks for an upload to `upload_to`. None: no pictures."""
+    """Returns `folder` or, without one, asks for an upload to `upload_to` on Colab; None if there are no pictures."""
     if folder:
         return folder
     if "google.colab" not in sys.modules:
@@ -63,7 +63,7 @@ def collect_pictures(folder: str | None, upload_to: str = "uploads") -> str | No
 def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> ScoredPictures:
     """Scores the first `most` pictures of a folder (or any PATH for `python -m blur_jax.score`).
 
-    It scores nothing if `path` is None.
+    Scores nothing if `path` is None.
     """
     results = list(scorer.score_each(itertools.islice(Inputs([path]), most) if path else []))
     failed = {picture.name: scored.error for picture, scored in results if scored.error is not None}
@@ -75,9 +75,9 @@ def score_pictures(scorer: Scorer, path: str | None, most: int = 2000) -> Scored
 
 
 def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None, most: int = 50) -> str:
-    """Returns a table of pictures, sharpest first, with all columns of their scores, and the failures.
+    """Returns a table of pictures, sharpest first, with all score columns, followed by the failures.
 
-    `keep_below` is a threshold; None means the run's own. `most` limits the rows of either kind.
+    `keep_below` is a threshold; None means the run's own. `most` limits the number of rows of each kind.
     """
     if not pictures.names and not pictures.failed:
         return "There are no pictures to show."
@@ -93,7 +93,7 @@ def table_text(scorer: Scorer, pictures: ScoredPictures, keep_below: float | Non
 
 
 def _columns(scorer: Scorer, blur: np.ndarray, keep_below: float | None) -> dict[str, np.ndarray]:
-    """Returns `Scorer.columns`, without "keep" if the run's threshold is for another of its checkpoints."""
+    """Returns `Scorer.columns`, without "keep" if the run's threshold is for a different checkpoint."""
     try:
         return scorer.columns(blur, keep_below=keep_below)
     except ValueError:
@@ -107,7 +107,7 @@ def choose_threshold(blur: np.ndarray, discard: float) -> tuple[float | None, st
     except ValueError as error:
         return None, f"No threshold: {error}."
     share = rules.share(blur >= keep_below)
-    return keep_below, f"Keep below {keep_below:.4f}: it discards {share}."
+    return keep_below, f"Keep pictures below {keep_below:.4f}, which discards {share}."
 
 
 def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = None) -> Sequence[str]:
@@ -121,8 +121,8 @@ def compare(
 ) -> tuple[str, list[figures.Figure]]:
     """Compares two checkpoints on the same pictures; `pictures` and `splits` have the scores of `first`.
 
-    These are the user's pictures if there are at least two, or else the test faces if both scorers prepare pictures in
-    the same way.
+    It uses the user's pictures if there are at least two, or otherwise the test faces if both scorers prepare pictures
+    in the same way.
     Returns (a text; a figure of the scores and, if both checkpoints are calibrated, a figure of the percentiles).
     """
     if len(pictures.names) > 1:
@@ -140,7 +140,7 @@ def compare(
     for column in ("blur", "blur_percentile"):
         if all(column in values for values in columns):
             values = [values[column] for values in columns]
-            lines.append(f"{column}: they differ by {np.abs(values[0] - values[1]).mean():.3f} on average")
+            lines.append(f"{column}: the checkpoints differ by {np.abs(values[0] - values[1]).mean():.3f} on average")
             drawn.append(figures.two_scorers(*values, names, column))
     return "\n".join(lines), drawn
 

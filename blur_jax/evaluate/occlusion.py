@@ -1,8 +1,8 @@
-"""Maps of the parts of a picture that produce its score: each part is sharpened in turn and the picture is rescored.
+"""Maps the parts of a picture that produce its score: sharpens each part in turn and rescores the picture.
 
-The usual gray patch would bring edges of its own, which a scorer of blur takes for detail. So a part is sharpened under
-a soft window and the rest left alone: where that lowers the score most, the scorer saw blur; where it raises it, the
-part was sharp already, or the sharpened part looks like a fault.
+The usual gray patch would add edges, which a blur scorer takes for detail. Instead, a part is sharpened under a soft
+window, and the rest stays unchanged. Where this lowers the score most, the scorer saw blur; where it raises the score,
+the part was already sharp, or the sharpened part looks like an artifact.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ def occlusion_maps(score: Callable[[np.ndarray], np.ndarray], images: np.ndarray
 
     Args:
         score: from uint8 [m, S, S, 3] to float [m] in [0, 1], larger is blurrier, such as `Scorer.score_images`.
-        images: uint8 [n, S, S, 3]; each is scored `cells`^2 times more.
-        cells: parts along a side; fewer than 2 raise ValueError.
+        images: uint8 [n, S, S, 3]; each is scored `cells`^2 + 1 times.
+        cells: number of parts along a side; raises ValueError if below 2.
 
     Returns:
-        float32 [n, S, S], smooth, as windows overlap.
+        float32 [n, S, S], smooth because the windows overlap.
     """
     if cells < 2:
         raise ValueError(f"cells must be 2 or more, not {cells}")

@@ -1,4 +1,4 @@
-"""The config to evaluate a run with: its own, changed by the command line."""
+"""Builds the config for evaluating a run: its own, with changes from the command line."""
 
 import json
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ def merge(
     *,
     chosen: bool = False,
 ) -> ml_collections.ConfigDict:
-    """Returns the run's config with other `data` and `evaluation`; `data.sources` is None if the data may differ.
+    """Returns the run's config with `data` and `evaluation` overridden; `data.sources` is None if the data may differ.
 
     Args:
-        run: its config, as its checkpoint records it.
+        run: the run's config, as recorded in its checkpoint.
         given: the fields set on the command line, such as {"data.manual_dir": "PHOTOS"}.
-        settings: the config of the command line.
-        chosen: whether a config file was named; its data replace the run's if it names another data set.
+        settings: the config from the command line.
+        chosen: whether --config was passed; its data replace the run's if they are another data set.
 
     Raises ValueError if a field of another group differs from the run's, or a number is out of its range.
     """
@@ -32,7 +32,7 @@ def merge(
     recorded, name = fields["data"], settings["data"]["name"]
     data = dict(recorded)
     if chosen and name != recorded["name"]:
-        # The network, not the data set, decides which faces it can score.
+        # The network, not the data set, determines the crop that it can score.
         data = settings["data"] | {field: recorded[field] for field in ("image_size", "context")}
     elif given.get("data.name", recorded["name"]) != recorded["name"] or "data.manual_dir" in given:
         data["sources"] = None
@@ -45,8 +45,8 @@ def merge(
             fields[group][field] = value
         elif json.dumps(_get(fields, name)) != json.dumps(value):  # A tuple is recorded as a list.
             raise ValueError(
-                f"config.{name} is {_get(fields, name)!r} in the run, {value!r} here; --mode=evaluate takes only fields"
-                " of config.data and config.evaluation"
+                f"config.{name} is {_get(fields, name)!r} in the run but {value!r} here; --mode=evaluate can only"
+                " change fields of config.data and config.evaluation"
             )
     check_ranges(merged := ml_collections.ConfigDict(fields), _GROUPS)
     return merged
@@ -61,7 +61,7 @@ def check_output(run: ml_collections.ConfigDict, data: ml_collections.ConfigDict
     if output is None and (run.name != data.name or len(sources) > 1):
         other = data.name if run.name != data.name else f"{data.name} from other lists or pictures"
         raise ValueError(
-            f"results on {other} would replace those of the run's own data; choose another folder with --output=DIR"
+            f"results on {other} would replace those on the run's own data; choose another folder with --output=DIR"
         )
 
 

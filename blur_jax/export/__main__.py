@@ -1,8 +1,8 @@
-"""Writes a run's scorer as one file for programs without JAX, with a model card beside it.
+"""Exports a run's scorer to a file for programs without JAX, with a model card next to it.
 
     python -m blur_jax.export --checkpoint=RUN --format=onnx --output=scorer.onnx
 
-The file is run and compared with the scorer before it is kept. See docs/export.md.
+Before the file is saved, its scores are compared with the run's. See docs/export.md.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from blur_jax.runs import command_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser("python -m blur_jax.export", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one checkpoints/<step>")
+    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
     parser.add_argument("--format", required=True, choices=["onnx", "stablehlo", "safetensors"])
     parser.add_argument("--output", required=True, metavar="FILE", help="ends in .onnx, .stablehlo or .safetensors")
     parser.add_argument("--license", default="other", metavar="ID", help="license of the weights, for the card [other]")
@@ -45,7 +45,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.keep_below is None:
         threshold = read_threshold(saved.path, checkpoint=fingerprint)
     else:
-        threshold = Threshold(arguments.keep_below, "given to blur_jax.export", fingerprint, saved.step)
+        threshold = Threshold(arguments.keep_below, "set with blur_jax.export --keep-below", fingerprint, saved.step)
     described = metadata.describe(
         saved, outputs=exported.names, fingerprint=fingerprint, threshold=threshold, license_id=arguments.license
     )
@@ -64,7 +64,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _metrics(path: Any, step: int) -> dict[str, Any] | None:
-    """Returns a run's metrics.json if it describes the checkpoint of that step; damaged metrics count as missing."""
+    """Returns a run's metrics.json if it describes the checkpoint at `step`; damaged metrics count as missing."""
     try:
         metrics = json.loads(path.read_text()) if path.exists() else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""The model card beside an exported file: YAML front matter and Markdown, a README.md for Hugging Face."""
+"""The model card next to an exported file: YAML front matter and Markdown, for Hugging Face as README.md."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ import yaml
 
 from blur_jax.metrics.interval import Interval, interval_text
 
-# Quoted entries of metrics.json: their name there -> (their name on Hugging Face, a description).
+# Entries of metrics.json that the card quotes: name there -> (name on Hugging Face, description).
 _METRICS = {
     "spearman": ("spearmanr", "Spearman correlation with the true rank"),
     "pairwise_accuracy": ("accuracy", "share of pairs in the right order"),
     "auc": ("roc_auc", "AUC, clear against blurred"),
 }
-_TASK = {"type": "image-classification", "name": "ranking by blur"}  # The nearest task of Hugging Face.
+_TASK = {"type": "image-classification", "name": "ranking by blur"}  # The closest Hugging Face task.
 _LIBRARIES = {"onnx": "onnx", "stablehlo": "jax", "safetensors": "jax"}
 
 _PREPARE = """import numpy as np
 from PIL import Image, ImageOps
 
-def prepare(path, box=None):  # For pictures of 8 bits without transparency; box: x, y, width, height of the face.
+def prepare(path, box=None):  # For 8-bit pictures without transparency; box: x, y, width, height of the face.
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     width, height = image.size
     x, y, w, h = box or (0, 0, width, height)
@@ -52,15 +52,15 @@ columns = jax.jit(graph.columns)(images)
 
 _BODY = """# Blur scorer
 
-Scores how blurred a picture of a face (or of another object, if it was trained on such pictures) is. `{file}` was
+Scores how blurred a picture of a face is (or of another object, if it was trained on such pictures). `{file}` was
 exported by blur_jax {version}, an implementation of the idea in
 [Semi-supervised Ranking for Object Image Blur Assessment](https://arxiv.org/abs/2207.06085), from step {step} of a run
 on `{data}`; checkpoint `{fingerprint}`.
 
 ## Input and output
 
-Input `images`: uint8 [n, {size}, {size}, 3], RGB, any n. Scaling and calibration are inside the file. A score depends
-on its image alone.
+Input `images`: uint8 [n, {size}, {size}, 3], RGB, any n. Scaling and calibration are inside the file. Each score
+depends only on its own image.
 
 | output, float32 [n] | range | larger is |
 |---|---|---|
@@ -81,10 +81,10 @@ on its image alone.
 
 ## Intended use and limits
 
-It orders pictures of one kind by their blur, and finds the most blurred ones to leave out. It has learned from the
-pictures of `{data}`: on other cameras, subjects or crops a score may mean something else, so look at pictures on both
-sides of a threshold before relying on it. It judges blur alone, not pose, light or identity, and says nothing
-about people. Scores of different checkpoints cannot be compared; percentiles in the same reference set can.
+The scorer ranks pictures of one kind by blur, for example to discard the most blurred ones. It was trained on the
+pictures in `{data}`. For other cameras, subjects or crops a score may mean something else, so look at pictures on both
+sides of a threshold before relying on it. It judges only blur, not pose, light, identity or anything else about people.
+Scores from different checkpoints cannot be compared; percentiles in the same reference set can.
 
 ## Results
 
@@ -99,7 +99,7 @@ Results = list[tuple[str, str, str, Interval]]  # (split, " with matched sizes" 
 
 
 def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
-    """Returns a file's card from its metadata and, if it describes this checkpoint, the run's metrics.json."""
+    """Returns a file's card from its metadata and the run's metrics.json, None if that is for another checkpoint."""
     protocol, results = described["preprocessing"], _results(metrics)
     fields = {"file": file, "size": protocol["image_size"], "context": protocol["context"]}
     body = _BODY.format(
@@ -165,17 +165,17 @@ def _table(results: Results) -> str:
 
 def _calibration(calibration: dict[str, Any] | None) -> str:
     if calibration is None:
-        return "The checkpoint carries no calibration: scores put pictures in order and have no unit."
-    sentence = f"Percentiles are among {calibration['reference']}."
+        return "The checkpoint is not calibrated: its scores rank pictures but have no unit."
+    sentence = f"Percentiles are relative to {calibration['reference']}."
     if calibration["scale"] is None:
         return sentence
     return (
-        f"{sentence} The anchor is their median, blur {calibration['quantiles'][50]:.4f}; the probability of being"
-        f" called blurrier than it was fitted to {calibration['pairs']} labeled pairs."
+        f"{sentence} The anchor is their median, blur {calibration['quantiles'][50]:.4f}. The probability of being"
+        f" called blurrier than the anchor was fitted to {calibration['pairs']} labeled pairs."
     )
 
 
 def _threshold(threshold: dict[str, Any] | None) -> str:
     if threshold is None:
         return "No threshold was chosen for this checkpoint."
-    return f"Keep a picture if `blur < {threshold['keep_below']:.6g}`. This threshold: {threshold['source']}"
+    return f"Keep a picture if `blur < {threshold['keep_below']:.6g}`. Threshold source: {threshold['source']}"

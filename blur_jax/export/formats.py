@@ -1,6 +1,6 @@
-"""The three formats: how to write a graph as a file, and how to run such a file without its training run.
+"""The three export formats: writes a graph as a file, and runs such a file without its training run.
 
-Metadata is {"blur_jax.<key>": JSON}, see metadata.py.
+Metadata is {"blur_jax.<key>": JSON}; see metadata.py.
 """
 
 import contextlib
@@ -29,19 +29,19 @@ Metadata = dict[str, str]
 Columns = dict[str, np.ndarray]
 Runner = Callable[[np.ndarray], Columns]  # From uint8 [n, S, S, 3] to {column: float32 [n]}.
 
-OPSET = 18  # The oldest of ONNX in which the graph can be written, since runtimes lag behind.
+OPSET = 18  # The oldest ONNX opset that supports the graph, because runtimes lag behind.
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How to write and read a format of exports."""
+    """How to write and read one export format."""
 
     ending: str
     packages: tuple[str, ...]  # From the extra `export`.
     build: Callable[[Graph, Metadata], bytes]
     open: Callable[[str | os.PathLike], Runner]
-    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None means that a file beside the export has it.
+    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None if it is in a separate file.
 
 
 def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
@@ -54,11 +54,11 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
         return tuple(graph.columns(images).values())
 
     shape = graph.input_shape("n")
-    # The layers of jax2onnx rely on rank promotion.
+    # jax2onnx's layers rely on rank promotion.
     with jax.numpy_rank_promotion("allow"), _quiet():
         if graph.has_group_norm:
-            # jax2onnx 0.13 writes Flax's GroupNorm wrongly for a free batch size, and cannot read the jit of jax
-            # 0.12, so it gets plain arithmetic.
+            # jax2onnx 0.13 exports Flax's GroupNorm incorrectly for a free batch size, and cannot read jax 0.12's jit,
+            # so it gets plain arithmetic.
             shape = graph.input_shape(*jax.export.symbolic_shape("n"))
             with jax.disable_jit():
                 function = jaxpr_as_fun(jax.make_jaxpr(function)(shape))
@@ -73,7 +73,7 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what jax2onnx reports, such as layers from other libraries that it cannot load."""
+    """Hides jax2onnx's messages, such as warnings about layers from other libraries that it cannot load."""
     loggers = [logging.getLogger(name) for name in ("jax2onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -88,17 +88,17 @@ def _quiet() -> Iterator[None]:
 
 
 def session(model: bytes) -> Any:
-    """Returns an onnxruntime session for the bytes of an ONNX file, on the CPU."""
+    """Returns an onnxruntime session on the CPU for the bytes of an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Spinning threads would take the cores from the threads that decode pictures.
+    # Spinning threads would take cores away from the threads that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def open_onnx(path: str | os.PathLike) -> Runner:
-    """Returns a function that runs an ONNX file in onnxruntime, on the CPU."""
+    """Returns a function that runs an ONNX file with onnxruntime on the CPU."""
     loaded = session(pathlib.Path(path).read_bytes())
     names = [output.name for output in loaded.get_outputs()]
     return lambda images: dict(zip(names, loaded.run(names, {"images": images})))
@@ -119,7 +119,7 @@ def build_stablehlo(graph: Graph, metadata: Metadata) -> bytes:
 
 
 def open_stablehlo(path: str | os.PathLike) -> Runner:
-    """Returns a function that runs a file of `build_stablehlo` in JAX, on its default device."""
+    """Returns a function that runs a `build_stablehlo` file in JAX, on its default device."""
     return _compiled(jax.export.deserialize(bytearray(pathlib.Path(path).read_bytes())).call)
 
 
@@ -129,7 +129,7 @@ def _compiled(columns: Callable[..., dict[str, jax.Array]]) -> Runner:
 
 
 def build_safetensors(graph: Graph, metadata: Metadata) -> bytes:
-    """Writes the parameters by path, such as "backbone/stem/conv/kernel"."""
+    """Writes the parameters under their paths, such as "backbone/stem/conv/kernel"."""
     from safetensors.numpy import save
 
     flat = traverse_util.flatten_dict(graph.params, sep="/")
@@ -138,7 +138,7 @@ def build_safetensors(graph: Graph, metadata: Metadata) -> bytes:
 
 
 def load_safetensors(path: str | os.PathLike) -> tuple[Graph, Metadata]:
-    """Rebuilds the graph, and reads the metadata, from a file of `build_safetensors`."""
+    """Rebuilds the graph and reads the metadata from a `build_safetensors` file."""
     from safetensors.numpy import load_file
 
     metadata = read_safetensors_metadata(path)
@@ -150,7 +150,7 @@ def load_safetensors(path: str | os.PathLike) -> tuple[Graph, Metadata]:
 
 
 def open_safetensors(path: str | os.PathLike) -> Runner:
-    """Returns a function that runs a file of `build_safetensors` in JAX."""
+    """Returns a function that runs a `build_safetensors` file in JAX."""
     return _compiled(load_safetensors(path)[0].columns)
 
 
@@ -171,7 +171,7 @@ FORMATS = {
 
 
 def check_installed(name: str) -> None:
-    """Raises ImportError, which names the package to install, if a format lacks a package."""
+    """Raises ImportError, naming the package to install, if a format's package is missing."""
     for package in FORMATS[name].packages:
         if importlib.util.find_spec(package) is None:
-            raise ImportError(f'{name} needs the package {package}, which is not installed: pip install -e ".[export]"')
+            raise ImportError(f'{name} needs the package {package}; run pip install -e ".[export]"')

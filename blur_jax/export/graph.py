@@ -1,4 +1,4 @@
-"""The exported function: from uint8 images to the columns of `calibration.to_columns`, with the parameters inside."""
+"""The exported function: from uint8 images to the columns of `calibration.to_columns`, with the parameters built in."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ from blur_jax.runs import inference
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """A checkpoint's function from images to columns, in float32 whatever dtype the run computes in."""
+    """A checkpoint's function from images to columns, always in float32, even if the run computes in another dtype."""
 
     network: models.Network
     params: models.Params
@@ -29,7 +29,7 @@ class Graph:
         object.__setattr__(self, "network", self.network.clone(backbone=backbone))
 
     def columns(self, images: jax.Array) -> dict[str, jax.Array]:
-        """Maps uint8 [n, S, S, 3] to {column: float32 [n]}, as `calibration.to_columns` names and orders them."""
+        """Maps uint8 [n, S, S, 3] to {column: float32 [n]}, with the names and order of `calibration.to_columns`."""
         blur = self.network.apply({"params": self.params}, inference.to_float(images))
         return to_columns(blur, self.calibration, xp=jnp)
 
@@ -42,7 +42,7 @@ class Graph:
         return not isinstance(self.network.backbone, backbones.EfficientNetLite0)
 
     def portable(self) -> "Graph":
-        """Returns the same function in operations that ONNX converters support."""
+        """Returns the same function using only operations that ONNX converters support."""
         changes: dict[str, Any] = _PORTABLE.get(type(self.network.backbone), {})
         backbone = self.network.backbone.clone(**changes)
         return dataclasses.replace(self, network=self.network.clone(backbone=backbone))
@@ -53,9 +53,9 @@ class Graph:
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """Max-pools [b, h, w, c] as ResNet does (3 x 3, stride 2, SAME padding), as a maximum over shifted maps.
+    """Max-pools [b, h, w, c] like ResNet (3 x 3, stride 2, SAME padding), as a maximum over shifted maps.
 
-    At the edge of the map a place counts twice, which does not change a maximum.
+    At the edges, a position counts twice, which does not change the maximum.
     """
     for axis in (1, 2):
         length = x.shape[axis]
@@ -66,7 +66,7 @@ def _max_pool(x: jax.Array) -> jax.Array:
     return x
 
 
-# Operations of the backbones that portability replaces.
+# Backbone operations that `Graph.portable` replaces.
 _PORTABLE = {
     backbones.EfficientNetLite0: {"depthwise_conv": depthwise.by_convolution},
     backbones.ResNet: {"max_pool": _max_pool},

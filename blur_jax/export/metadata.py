@@ -10,20 +10,21 @@ from blur_jax.runs.threshold import Threshold
 from blur_jax.runs.version import version
 
 PREFIX = "blur_jax."
-# Column -> its range, and the meaning of a larger value.
+# Column -> (range, what a larger value means).
 COLUMNS = {
     "blur": ([0, 1], "blurrier"),
-    "sharpness": ([0, 100], "sharper; 100 * (1 - blur), scaled as the quality components of ISO/IEC 29794-1"),
+    "sharpness": ([0, 100], "sharper; 100 * (1 - blur), scaled like the quality components of ISO/IEC 29794-1"),
     "blur_percentile": ([0, 100], "blurrier; the percentage of the reference set that is sharper"),
     "p_blurrier_than_anchor": ([0, 1], "blurrier; the probability that people call it blurrier than the anchor"),
 }
 PROTOCOL = (
-    "Rotate the picture upright according to its EXIF orientation. Convert it to 8-bit RGB: transparent parts over"
-    " white, the high byte of 16-bit values, no color profile. Cut out a square: its side is {context:g} times the"
-    " longer side of the face box (without a box, of the picture), at most the shorter side of the picture; center it"
-    " on the box, then shift it into the picture. Resize the square to {size} x {size} by an antialiased bicubic filter"
-    " (a = -0.5, its support grows with the reduction), as Pillow's BICUBIC does. Squares of less than {least} pixels,"
-    " and whole pictures of more than {aspect} times the length of their shorter side, are not judged."
+    "Rotate the picture upright according to its EXIF orientation. Convert it to 8-bit RGB: put transparent parts"
+    " over white, take the high byte of 16-bit values, and ignore color profiles. Crop a square whose side is"
+    " {context:g} times the longer side of the face box (or of the picture, without a box), but at most the shorter"
+    " side of the picture; center it on the box, then shift it into the picture. Resize the square to {size} x {size}"
+    " with an antialiased bicubic filter like Pillow's BICUBIC (a = -0.5, its support grows with the reduction)."
+    " Squares smaller than {least} pixels, and whole pictures longer than {aspect} times their shorter side, are not"
+    " scored."
 )
 
 
@@ -57,12 +58,12 @@ def describe(
 
 
 def encode(described: dict[str, Any]) -> Metadata:
-    """Returns metadata in its form in files, {"blur_jax.<key>": JSON}."""
+    """Returns metadata as it is stored in files, {"blur_jax.<key>": JSON}."""
     return {PREFIX + key: json.dumps(value) for key, value in described.items()}
 
 
 def decode(metadata: Metadata) -> dict[str, Any]:
-    """Reverses `encode`; drops the entries of other programs."""
+    """Reverses `encode`; drops other programs' entries."""
     return {key[len(PREFIX) :]: json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
 
 
@@ -70,6 +71,6 @@ def _license_note(saved: Checkpoint) -> str:
     started = ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from"
     started *= bool(saved.config.model.pretrained)
     return (
-        f"The code of blur_jax is under Apache-2.0{started}. The pictures and labels that the scorer was trained on may"
-        " restrict what its weights may be used for; blur_jax does not know their terms."
+        f"blur_jax is licensed under Apache-2.0{started}. The licenses of the pictures and labels that the scorer was"
+        " trained on may restrict the use of its weights; blur_jax does not know their terms."
     )

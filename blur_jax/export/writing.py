@@ -15,7 +15,7 @@ from blur_jax.export.graph import Graph
 from blur_jax.metrics.calibration import Calibration, to_columns
 from blur_jax.runs import run_dir
 
-TOLERANCE = 1e-5  # The largest difference allowed, as a share of the range of a column.
+TOLERANCE = 1e-5  # The largest difference allowed, as a share of the column's range.
 BATCHES = (1, 6)  # Batch sizes to try, because a graph may have a fixed batch size by mistake.
 
 
@@ -38,7 +38,7 @@ def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
         raise ValueError(f"--output={output}: the folder {file.parent} does not exist; create it first")
     existing = [path for path in paths(output, format) if path.exists()]
     if existing and not overwrite:
-        raise ValueError(f"{existing[0]} exists already; use another --output, or pass --overwrite to replace it")
+        raise ValueError(f"{existing[0]} already exists; use another --output, or pass --overwrite to replace it")
     formats.check_installed(format)
 
 
@@ -51,10 +51,10 @@ def write(
     format: str,
     metrics: dict[str, Any] | None = None,
 ) -> float:
-    """Writes an export, the file last and whole, and returns its difference: see `largest_difference`.
+    """Writes an export atomically, with the main file last, and returns its `largest_difference`.
 
-    `score`, from uint8 [n, S, S, 3] to float32 [n], returns the run's scores; `described` is the metadata. See
-    `card.text` for `metrics`. Raises ValueError, and writes nothing, if the file differs from the run.
+    `score` maps uint8 [n, S, S, 3] to the run's scores, float32 [n]; `described` is the metadata. See `card.text` for
+    `metrics`. If the file differs from the run, raises ValueError and writes nothing.
     """
     file, *beside = paths(output, format)
     chosen, texts = formats.FORMATS[format], metadata.encode(described)
@@ -66,10 +66,10 @@ def write(
             difference = largest_difference(run, score, image_size=side, calibration=graph.calibration)
         except (ValueError, OSError):
             raise
-        except Exception as error:  # Converters and runtimes raise many types, with pages of text.
+        except Exception as error:  # Converters and runtimes raise many error types, with pages of text.
             reason = (str(error).splitlines() or [""])[0][:300]
             raise ValueError(
-                f"this run cannot become a {chosen.ending} file ({type(error).__name__}: {reason}); nothing was written"
+                f"this run cannot be exported to {format} ({type(error).__name__}: {reason}); nothing was written"
             ) from error
         if not difference <= TOLERANCE:
             raise ValueError(
@@ -77,7 +77,7 @@ def write(
                 f" {TOLERANCE:g}; nothing was written"
             )
         if chosen.read_metadata and chosen.read_metadata(temporary) != texts:
-            raise ValueError(f"the {format} file does not return its metadata; nothing was written")
+            raise ValueError(f"the metadata in the {format} file cannot be read back; nothing was written")
         written = card.text(described, file=file.name, format=format, metrics=metrics)
         plain = {metadata.PREFIX + key: value for key, value in described.items()}
         for path, content in zip(beside, [written, json.dumps(plain, indent=2) + "\n"]):
@@ -86,7 +86,7 @@ def write(
 
 
 def sample_images(size: int) -> np.ndarray:
-    """Returns random images from blurred to sharp, uint8 [6, size, size, 3], the same at every call."""
+    """Returns random images from blurred to sharp, uint8 [6, size, size, 3], the same on every call."""
     rng = np.random.default_rng(0)
     images = []
     for grid in np.geomspace(4, size, BATCHES[-1]).astype(int):
@@ -100,7 +100,7 @@ def largest_difference(
 ) -> float:
     """Runs a file on random images and returns its largest difference from `score`, as a share of a column's range.
 
-    `score` and `calibration` belong to the run. Raises ValueError for other columns, shapes or dtypes.
+    `score` and `calibration` are the run's. Raises ValueError if the file returns other columns, shapes or dtypes.
     """
     images, differences = sample_images(image_size), []
     for count in BATCHES:

@@ -1,4 +1,4 @@
-"""Measures how well scores put faces, or labeled pairs, in their true order of blur, with intervals."""
+"""Measures how well scores order faces, or labeled pairs, by their true blur, with intervals."""
 
 from blur_jax.metrics.rank_statistics import auc, kendall, pairwise_accuracy, spearman
 

@@ -1,12 +1,13 @@
-"""95% bootstrap intervals of the metrics: resampled faces, paired differences, means over splits.
+"""95% bootstrap intervals for metrics, for paired differences between scorers and for means over splits.
 
-Every metric is an array [1 + resamples]: its value on the faces themselves, then on each resample of them. Resamples
-depend only on the seed and the number of faces, so two scorers of the same faces are paired by subtraction:
+Every metric is an array [1 + resamples]: its value on the faces themselves, then on each resample of the faces.
+Resamples depend only on the seed and the number of faces, so subtract the metrics of two scorers to compare them on the
+same faces:
 
     ours = headline(our_scores, ranks, sizes, size_bins=bins)  # {"auc": [1 + resamples], ...}, size-matched
     baseline = headline(baseline_scores, ranks, sizes, size_bins=bins)
     interval(ours["auc"])                                      # {"value": ..., "low": ..., "high": ...}
-    interval(ours["auc"] - baseline["auc"])                    # paired: better than the baseline where low > 0
+    interval(ours["auc"] - baseline["auc"])                    # paired: better than the baseline if low > 0
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,22 +30,22 @@ def headline(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Computes the size-matched metrics of one scorer on one split, and on each resample of it.
+    """Computes the size-matched metrics of one scorer on one split and on each of its resamples.
 
     Args:
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
         sizes: [n] shorter side of the original face in pixels; None means that all are equal.
-        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges mean plain metrics.
+        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges means plain metrics.
         resamples: number of bootstrap resamples, at least 1.
-        seed: seed for the resampling: the same for scorers that are compared, different for different splits.
+        seed: resampling seed; use the same seed for scorers to compare, and different seeds for different splits.
 
     Returns:
         {"auc", "pairwise_accuracy", "spearman", "kendall", "auc_matched_size": float64 [1 + resamples]}, see
         `rank_statistics.size_matched` and `auc_matched_size`; nan if undefined.
 
     Raises:
-        ValueError: as `rank_statistics.checked`, or `resamples` is below 1, or `size_bins` do not increase.
+        ValueError: `rank_statistics.checked` fails, `resamples` is below 1, or `size_bins` are not increasing.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     return _headline(scores, ranks, sizes, size_bins, _draws(len(scores), resamples, seed), None)
@@ -59,8 +60,8 @@ def headlines(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Returns `headline` for every split {split: (scores, ranks, sizes)} and, under "mean", for the mean over splits.
 
-    A split's place is its seed: scorers that are compared need the same splits in the same order. `mean_of` lists the
-    splits to average; None or an empty list means all. `headline` explains the other arguments.
+    A split's position is its seed, so scorers to compare need the same splits in the same order. `mean_of` lists the
+    splits to average; None or an empty list means all. See `headline` for the other arguments.
     """
     resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
@@ -71,9 +72,9 @@ def headlines(
 
 
 def interval(values: np.ndarray) -> Interval:
-    """Returns a metric [1 + resamples] with its 95% percentile interval, None if undefined, ready for JSON.
+    """Returns the value and 95% percentile interval of a metric [1 + resamples], ready for JSON; None if undefined.
 
-    Resamples in which the metric is undefined (for instance all faces have one rank) are left out of the interval.
+    The interval ignores resamples where the metric is undefined, for example because all faces have the same rank.
     """
     defined = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
@@ -93,19 +94,19 @@ def rank_metrics(
 ) -> dict[str, Any]:
     """Computes all metrics of a set of scores with 95% bootstrap intervals, ready for JSON.
 
-    The percentile bootstrap draws examples (faces), not pairs, with replacement: pairs that share a face are not
-    independent. A face drawn twice ties with its own copy, which is not a pair. Memory is of order n * (n + resamples).
-    Arguments and errors are as in `headline`; `clear` is the rank of the clear level, and None means the lowest of
-    `ranks`. For a part of a split, pass the split's lowest rank.
+    The percentile bootstrap draws examples (faces), not pairs, with replacement, because pairs that share a face are
+    not independent. Two copies of the same face do not count as a pair. Memory use is O(n * (n + resamples)).
+    Arguments and errors are as in `headline`; `clear` is the rank of the clear level, and None means the lowest rank.
+    For part of a split, pass the split's lowest rank.
 
     Returns:
         {"examples": n, "pairs": number of pairs that differ in rank,
         "auc", "pairwise_accuracy", "spearman", "kendall": `Interval`,
-        "auc_between": {"0-1": `Interval`, ...}, for every two levels of rank; empty if there are more than 5,
+        "auc_between": {"0-1": `Interval`, ...}, for every two rank levels; empty if there are more than 5 levels,
         "pairwise_accuracy_by_gap": {"1": {"pairs": number, **`Interval`}, ...}, see `rank_statistics.by_gap`};
-        and, if the faces fall into more than one bin of size,
+        and, if the faces fall into more than one size bin,
         {"size_matched": {name: `Interval`}, for all metrics that `headline` returns,
-        "size_alone": the same for a scorer that knows only size: what size still tells within the bins,
+        "size_alone": the same for a scorer that uses only size, which shows how well size predicts blur within bins,
         "by_size": {"32-40": {"examples": faces, "blurred": faces above the clear level, **{name: `Interval`}}, ...}}.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
@@ -139,7 +140,7 @@ def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
 
 
 def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
-    """Returns how often each example counts, float64 [1 + resamples, n]: once, then as drawn with replacement."""
+    """Returns example counts, float64 [1 + resamples, n]: one of each example, then draws with replacement."""
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; it must be at least 1")
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))

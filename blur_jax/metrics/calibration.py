@@ -1,8 +1,8 @@
-"""The meaning of a run's scores: percentiles in a reference set, and the probability of being called blurrier.
+"""Converts a run's scores to percentiles of a reference set and to probabilities of being called blurrier.
 
-A checkpoint carries a `Calibration`, fitted to the run's validation data. Blur is in [0, 1], larger is blurrier;
-sharpness is in [0, 100], larger is better, as ISO/IEC 29794-1 reports the components of quality. `to_columns` is plain
-arithmetic on arrays, so an exported graph contains the same formulas.
+A checkpoint contains a `Calibration`, fitted to the run's validation data. Blur is in [0, 1], larger is blurrier;
+sharpness is in [0, 100], larger is better, like the quality components of ISO/IEC 29794-1. `to_columns` is plain
+arithmetic on arrays, so exported graphs contain the same formulas.
 """
 
 import dataclasses
@@ -14,20 +14,20 @@ import numpy as np
 
 from blur_jax.data.untrusted import excerpt
 
-PERCENTILES = 101  # Quantiles kept of the reference: the 0th to the 100th percentile.
-_LEAST_LOGIT = 1e-6  # Scores nearer to 0 or 1 count as this far away, so logits are finite.
+PERCENTILES = 101  # Stored quantiles of the reference set: the 0th to the 100th percentile.
+_LEAST_LOGIT = 1e-6  # Scores are clipped to be at least this far from 0 and 1, so logits are finite.
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """The meaning of one checkpoint's scores.
+    """What one checkpoint's scores mean.
 
     P(a is called blurrier than b) = sigmoid(scale * (logit(blur a) - logit(blur b))) is a Bradley-Terry model of the
-    annotators, fitted to labeled pairs; the scale is None if the pairs are too few.
+    annotators, fitted to labeled pairs; the scale is None if there are too few pairs.
     """
 
     reference: str  # Name of the reference set, such as "400 validation faces of demo_face_blur (1a2b3c4d)".
-    quantiles: tuple[float, ...]  # `PERCENTILES` scores of the reference, not decreasing.
+    quantiles: tuple[float, ...]  # `PERCENTILES` scores of the reference set, non-decreasing.
     scale: float | None = None
     scale_interval: tuple[float, float] | None = None  # 95%.
     pairs: int = 0  # Number of labeled pairs.
@@ -36,18 +36,18 @@ class Calibration:
         if len(self.quantiles) != PERCENTILES or not all(0 <= value <= 1 for value in self.quantiles):
             raise ValueError(f"a calibration needs {PERCENTILES} quantiles in [0, 1], found {len(self.quantiles)}")
         if any(high < low for low, high in zip(self.quantiles, self.quantiles[1:])):
-            raise ValueError("the quantiles of a calibration must not decrease")
+            raise ValueError("calibration quantiles must not decrease")
         if self.scale is not None and not 0 < self.scale <= sys.float_info.max:
-            raise ValueError(f"the scale of a calibration must be above 0, not {excerpt(self.scale)}")
+            raise ValueError(f"the calibration scale must be above 0, not {excerpt(self.scale)}")
         if not isinstance(self.reference, str) or not isinstance(self.pairs, int):
-            raise ValueError("a calibration needs the name of its reference and a number of pairs")
+            raise ValueError("a calibration needs a reference (a string) and a pair count (an integer)")
         interval = self.scale_interval
         if interval is not None and not (len(interval) == 2 and interval[0] <= interval[1]):
-            raise ValueError(f"the scale_interval of a calibration must be (low, high), not {excerpt(interval)}")
+            raise ValueError(f"the calibration's scale_interval must be (low, high), not {excerpt(interval)}")
 
     @property
     def median(self) -> float:
-        """The score in the middle of the reference: the default anchor."""
+        """The median score of the reference set, which is the default anchor."""
         return self.quantiles[PERCENTILES // 2]
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Calibration":
-        """Rebuilds a calibration from `to_dict`; raises ValueError for anything else."""
+        """Reverses `to_dict`; raises ValueError for any other value."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a calibration must have the fields {sorted(known)}, found {excerpt(fields)}")
@@ -64,7 +64,7 @@ class Calibration:
             quantiles, interval = tuple(fields["quantiles"]), interval and tuple(interval)
             return cls(fields["reference"], quantiles, fields["scale"], interval, fields["pairs"])
         except TypeError as error:
-            raise ValueError(f"the fields of a calibration must be numbers ({error})") from error
+            raise ValueError(f"calibration fields must be numbers ({error})") from error
 
 
 def to_columns(
@@ -72,9 +72,9 @@ def to_columns(
 ) -> dict[str, Any]:
     """Returns the columns that every output reports for scores, float [n] in [0, 1], in this order.
 
-    "blur", unchanged; "sharpness" in [0, 100]; "blur_percentile" in [0, 100], the share of the reference that is
-    sharper; "p_blurrier_than_anchor" in [0, 1]. The last two exist only if the calibration allows them. `anchor` is a
-    score; None means the median of the reference. `xp` is `numpy` or `jax.numpy`.
+    "blur", unchanged; "sharpness" in [0, 100]; "blur_percentile" in [0, 100], the share of the reference set that is
+    sharper; "p_blurrier_than_anchor" in [0, 1]. The last two require a calibration; the last requires its scale.
+    `anchor` is a score; None means the median of the reference set. `xp` is `numpy` or `jax.numpy`.
     """
     columns = {"blur": blur, "sharpness": sharpness(blur)}
     if calibration is not None:
@@ -90,18 +90,18 @@ def sharpness(blur: Any) -> Any:
 
 
 def percentile(blur: Any, quantiles: tuple[float, ...], *, xp: ModuleType = np) -> Any:
-    """Returns where scores [n] lie among `quantiles` (not decreasing), in [0, 100]: linear between two of them.
+    """Returns the percentiles, in [0, 100], of scores [n] among non-decreasing `quantiles`, interpolated linearly.
 
-    Each step between two quantiles adds the part of it that a score has covered.
+    Each interval between two quantiles contributes the fraction of it that lies below the score.
     """
     low, high = np.asarray([quantiles[:-1], quantiles[1:]], np.float32)[:, None]
-    width = np.maximum(high - low, np.float32(1e-9))  # Equal quantiles make one step.
+    width = np.maximum(high - low, np.float32(1e-9))  # Equal quantiles form a step.
     covered = xp.clip((blur[..., None] - xp.asarray(low)) / xp.asarray(width), 0.0, 1.0)
     return covered.sum(axis=-1) * (100.0 / low.shape[-1])
 
 
 def probability_blurrier(blur: Any, anchor: Any, scale: float, *, xp: ModuleType = np) -> Any:
-    """Returns the probability that people call pictures [n] blurrier than the anchor (a score, or [n]): in [0, 1]."""
+    """Returns the probability, in [0, 1], that people call pictures [n] blurrier than the anchor (a score, or [n])."""
     return 1.0 / (1.0 + xp.exp(-scale * (logit(blur, xp=xp) - logit(anchor, xp=xp))))
 
 

@@ -1,10 +1,10 @@
 """Fits a `Calibration` to the scores of a reference set and of labeled pairs.
 
-The scale k of P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) comes from Bradley
-and Terry (1952) and is fitted by maximum likelihood. As in Platt (1999), the targets are moved a little away from 0
-and 1, so that pairs which are all in order do not fit an infinite scale. Pairs that share a face err together (one
-wrong label, twenty wrong pairs), and the scale is for new faces: so pairs are weighted such that no face counts more
-than once, and the interval resamples faces.
+The model is P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) (Bradley and Terry, 1952);
+its scale k is fitted by maximum likelihood. As in Platt (1999), the targets are moved slightly away from 0 and 1, so
+the scale stays finite even if all pairs are in order. Pairs that share a face tend to be wrong together: one badly
+scored face can make twenty pairs wrong. Since the scale is used for new faces, pairs are weighted so that each face
+counts at most once, and the interval resamples faces.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy import optimize, special
 
 from blur_jax.metrics.calibration import PERCENTILES, Calibration, logit
 
-LEAST_PAIRS = 30  # Fewer pairs with an order fit no scale.
+LEAST_PAIRS = 30  # The minimum number of ordered pairs to fit a scale.
 _RESAMPLES = 200
 
 
@@ -27,11 +27,11 @@ def fit(
         reference: name of the reference set.
         reference_scores: [n] scores of the reference set, in [0, 1], n above 0.
         scores: [faces] scores of the faces in the pairs.
-        pairs: int [m, 2], places (left, right) in `scores`.
-        order: [m], +1 the right one was called blurrier, -1 the left, 0 neither.
+        pairs: int [m, 2], indices (left, right) into `scores`.
+        order: [m], +1 if the right face was called blurrier, -1 if the left face was, 0 if neither was.
     """
     quantiles = np.quantile(np.asarray(reference_scores, np.float64), np.linspace(0, 1, PERCENTILES))
-    quantiles = tuple(np.maximum.accumulate(quantiles).tolist())  # Rounding may let equal quantiles decrease.
+    quantiles = tuple(np.maximum.accumulate(quantiles).tolist())  # Rounding may make equal quantiles decrease.
     if np.count_nonzero(order) < LEAST_PAIRS:
         return Calibration(reference, quantiles)
     logits = logit(np.asarray(scores, np.float64))
@@ -43,15 +43,15 @@ def fit(
 
 
 def face_weights(pairs: np.ndarray) -> np.ndarray:
-    """Returns weights [m] for pairs, int [m, 2] of faces: one over the number of pairs with the pair's busier face."""
+    """Returns weights [m] for pairs, int [m, 2]: 1 / the number of pairs that contain the pair's more frequent face."""
     return 1.0 / np.bincount(pairs.ravel())[pairs].max(axis=1)
 
 
 def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndarray | None = None) -> float | None:
-    """Returns the most likely scale, below 0 if most pairs are in the wrong order; None if all differences are 0.
+    """Returns the most likely scale, negative if most pairs are in the wrong order; None if all differences are 0.
 
-    `logit_differences` [m] are the right score's logit minus the left score's logit; `order` is as in `fit`, 0 counts
-    as half of either; `weights` [m] are 0 or more, None weights all pairs equally.
+    `logit_differences` [m] are the right score's logit minus the left score's logit. `order` is as in `fit`; 0 counts
+    as half a pair in each order. `weights` [m] are 0 or more; None weights all pairs equally.
     """
     differences, count = np.asarray(logit_differences, np.float64), len(order)
     weights = np.ones(count) if weights is None else weights
@@ -62,7 +62,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
     if not len(differences):
         return None
 
-    def slope(scale: float) -> float:  # Of the log-likelihood; it decreases.
+    def slope(scale: float) -> float:  # The derivative of the log-likelihood; it decreases.
         return float(np.sum(weights * differences * (targets - special.expit(scale * differences))))
 
     sign = np.sign(slope(0.0))

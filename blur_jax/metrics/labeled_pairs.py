@@ -1,4 +1,4 @@
-"""Labeled pairs with their scores: the share in the labeled order, its interval, and the mistakes."""
+"""Labeled pairs with their scores: pairwise accuracy, its interval, and the mistakes."""
 
 import dataclasses
 from typing import Any
@@ -10,39 +10,42 @@ from blur_jax.metrics import rank_statistics
 from blur_jax.metrics.calibration import probability_blurrier
 from blur_jax.metrics.interval import Interval
 
-_LEAST_IN_BIN = 10  # Pairs in a group of `reliability`.
+_LEAST_IN_BIN = 10  # The minimum number of pairs in a `reliability` group.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabeledPairs:
     """A split of m labeled pairs of n faces, and their scores.
 
-    Raises ValueError if the fields differ in length, or a pair names a face that does not exist.
+    Raises ValueError if the fields differ in length, or a pair refers to a face that does not exist.
     """
 
     split: str  # Such as "validation".
     scores: np.ndarray  # float32 [n], predicted blur, 0 = sharp, 1 = blurred.
     names: list[str]
     images: np.ndarray  # uint8 [n, S, S, 3] RGB.
-    pairs: np.ndarray  # int [m, 2], places (left, right) among the faces.
-    order: np.ndarray  # int [m], +1 the right face is the blurrier, -1 the left is, 0 the annotators could not tell.
-    metrics: dict[str, Any]  # `pair_metrics` of them.
+    pairs: np.ndarray  # int [m, 2], indices (left, right) of faces.
+    order: np.ndarray  # int [m], +1 if the right face is blurrier, -1 if the left is, 0 if annotators could not tell.
+    metrics: dict[str, Any]  # The result of `pair_metrics`.
 
     def __post_init__(self) -> None:
         faces = {field: len(getattr(self, field)) for field in ("scores", "names", "images")}
         if len(set(faces.values())) != 1 or self.pairs.shape != (len(self.order), 2):
-            raise ValueError(f"pairs of {self.split!r}: {faces}, pairs {self.pairs.shape}, order {len(self.order)}")
+            raise ValueError(
+                f"the fields of {self.split!r} differ in length: {faces}, pairs {self.pairs.shape}, order"
+                f" {len(self.order)}"
+            )
         if len(self.pairs) and not 0 <= self.pairs.min() <= self.pairs.max() < len(self.scores):
             raise ValueError(f"a pair in {self.split!r} refers to a face outside the {len(self.scores)} scored faces")
 
 
 def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:
-    """Computes how well scores order labeled pairs, ready for JSON; for the arguments see `LabeledPairs`.
+    """Measures how well scores order labeled pairs, ready for JSON; see `LabeledPairs` for the arguments.
 
     Returns:
-        {"pairs": pairs with an order, "ties": pairs without one, "faces": different faces in them, "pairwise_accuracy":
-        `Interval`, the share of ordered pairs that the scores put in that order, equal scores counting one half;
-        undefined if no pair has an order}.
+        {"pairs": number of ordered pairs, "ties": number of other pairs, "faces": number of distinct faces,
+        "pairwise_accuracy": `Interval`, the share of ordered pairs that the scores put in the labeled order, where
+        equal scores count one half; undefined if no pair has an order}.
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
     ordered = order != 0
@@ -56,15 +59,15 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
 
 
 def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns a 95% interval of the share of `right`, float [m] in [0, 1]: Jeffreys' interval, honest for few pairs.
+    """Returns a 95% interval for the mean of `right`, float [m] in [0, 1]: Jeffreys' interval, reliable for few pairs.
 
-    Pairs int [m, 2] that share a face go wrong together, so they count as fewer: as many independent pairs as
-    would have the variance found by adding up the errors face by face (Aronow, Samii and Assenova, 2015). A
-    bootstrap of few pairs that are all right would claim to be certain.
+    Pairs, int [m, 2], that share a face tend to be wrong together. The interval therefore uses the number of
+    independent pairs that would have the same variance as the errors summed per face (Aronow, Samii and Assenova,
+    2015). With a few pairs that are all right, a bootstrap interval would have zero width.
     """
     errors = right - right.mean()
     apart = np.sum(errors**2)
-    # The square of each face's sum contains the products of all pairs at that face; a pair's own is in it twice.
+    # The squared sums contain the products of all pairs at a face, and each pair's own square twice, once per face.
     together = np.sum(np.bincount(pairs.ravel(), np.repeat(errors, 2)) ** 2) - apart
     count = len(right) * min(1.0, apart / together) if apart > 0 and together > 0 else len(right)
     hits = count * right.mean()
@@ -73,13 +76,14 @@ def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
 
 
 def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tuple[float, float, float, float]]:
-    """Compares the probability of the scores' own order of labeled pairs, without ties, with how often people agree.
+    """Compares the predicted probability that people agree with the scores' order of a pair with how often they do.
 
-    Makes at most `bins` groups of about equally many pairs by their probability under the `scale` of a calibration.
+    Sorts the labeled pairs, except ties, by their probability under a calibration's `scale` and splits them into at
+    most `bins` groups of about the same size.
 
     Returns:
-        for each group, from the least probable to the most: (mean probability, in [0.5, 1], that people agree
-        that the face scored blurrier is blurrier; the share of the pairs where they did; a 95% interval of that share).
+        for each group, by increasing probability: (mean probability, in [0.5, 1], that people agree that the face
+        scored blurrier is blurrier; the share of pairs where they did; a 95% interval for that share).
     """
     ordered = labeled.order != 0
     pairs, order = labeled.pairs[ordered], labeled.order[ordered]
@@ -95,7 +99,7 @@ def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tupl
 
 
 def mistaken(labeled: LabeledPairs, count: int) -> list[tuple[int, int]]:
-    """Returns up to `count` pairs (sharper, blurrier) in the wrong order, farthest apart first, each face once."""
+    """Returns up to `count` wrongly ordered pairs (sharper, blurrier), largest gap first, each face at most once."""
     ordered = labeled.order != 0
     pairs = np.where(labeled.order[ordered, None] > 0, labeled.pairs[ordered], labeled.pairs[ordered, ::-1])
     gaps = labeled.scores[pairs[:, 0]] - labeled.scores[pairs[:, 1]]

@@ -1,18 +1,19 @@
 """Rank statistics of scores against true blur, plain and matched by face size.
 
-All metrics depend on the order of the scores alone, never on their values. They come from two quantities, for
-examples that count `counts` times (once each for the metric itself, as drawn for a bootstrap resample):
+All metrics depend only on the order of the scores, not on their values. They are computed from two quantities, with
+each example counted `counts` times (once for the metric itself; as often as it was drawn for a resample):
 
-* S, concordant less discordant pairs, and the numbers P and Q of pairs that differ in rank and in score: pairwise
-  accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class against another is the
-  pairwise accuracy if rank has only these two levels;
-* the mid-ranks of both, whose correlation is Spearman's.
+* S, the number of concordant minus discordant pairs, and P and Q, the numbers of pairs that differ in rank and in
+  score: pairwise accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class against another
+  is the pairwise accuracy for a rank with only these two levels;
+* the mid-ranks of scores and ranks: Spearman's correlation is their correlation.
 
-Everything is an integer until the last division, so the metrics are exact and repeatable.
+All values are integers until the last division, so the metrics are exact and repeatable.
 
-Small faces are blurrier, so a scorer could do well by face size alone. The size-matched metrics therefore compare
-only faces in one bin of size. Size still tells something within a wide bin: `auc_matched_size` compares only faces of
-nearly the same size, at the price of fewer pairs, and the metrics of `-sizes` as scores show how far size alone gets.
+Small faces tend to be blurrier, so a scorer could do well by face size alone. The size-matched metrics therefore
+compare only faces in the same size bin. Within a wide bin, size is still informative: `auc_matched_size` compares only
+faces of nearly the same size, at the cost of fewer pairs; and the metrics with `-sizes` as scores show how well size
+alone does.
 """
 
 import math
@@ -26,12 +27,12 @@ Bins = Sequence[float] | None
 
 NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
 MATCHED_SIZE_RATIO = 1.1  # sizes match if the larger is at most this many times the smaller
-_FEW = 5  # up to this many levels, or gaps between them, are reported one by one
-_BLOCK = 1024  # columns of an n x n matrix of pairs held at a time
+_FEW = 5  # the maximum number of levels, or of gaps between levels, that are reported separately
+_BLOCK = 1024  # number of columns of the n x n pair matrix in memory at a time
 
 
 def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns the share of the pairs that differ in rank which the scores put in the same order.
+    """Returns the share of pairs with different ranks whose scores are in the same order as their ranks.
 
     Args:
         scores: [n] finite predicted blur; equal scores count one half.
@@ -49,18 +50,18 @@ def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
 def auc(scores: ArrayLike, ranks: ArrayLike) -> float:
     """Returns the area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
 
-    It is `pairwise_accuracy` over the pairs of a clear face and a blurrier one.
+    It is `pairwise_accuracy` over all pairs of a clear face and a blurrier face.
     """
     return _once(scores, ranks)["auc"]
 
 
 def spearman(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Spearman's correlation (SRCC) in [-1, 1], ties at mid-rank; nan if all scores or all ranks are equal."""
+    """Returns Spearman's correlation (SRCC), in [-1, 1], ties at mid-rank; nan if scores or ranks are all equal."""
     return _once(scores, ranks)["spearman"]
 
 
 def kendall(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Kendall's rank correlation (KRCC): tau-b, which allows for ties. It is otherwise like `spearman`."""
+    """Returns Kendall's rank correlation (KRCC), tau-b, which accounts for ties; otherwise like `spearman`."""
     return _once(scores, ranks)["kendall"]
 
 
@@ -70,7 +71,7 @@ def _once(scores: ArrayLike, ranks: ArrayLike) -> dict[str, float]:
 
 
 def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None) -> tuple[Array, Array, Array]:
-    """Returns the inputs as arrays [n], sizes of 0 for None; raises ValueError if one is not finite numbers [n]."""
+    """Returns the inputs as arrays [n], sizes of None as zeros; raises ValueError unless all are finite numbers [n]."""
     scores, ranks = np.asarray(scores), np.asarray(ranks)
     sizes = np.zeros(len(np.atleast_1d(scores))) if sizes is None else np.asarray(sizes)
     for name, array in (("scores", scores), ("ranks", ranks), ("sizes", sizes)):
@@ -93,9 +94,9 @@ def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None)
 
 
 def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
-    """Returns whether scores [m] of left and right faces agree with `order`: float [m], 1 yes, 0 no, 0.5 equal scores.
+    """Returns 1 where scores [m] of left and right faces agree with `order`, 0.5 where they are equal, else 0.
 
-    The order is +1 if the right face is truly blurrier, -1 if the left face is; [m], or one for all pairs.
+    The order is +1 if the right face is truly blurrier, -1 if the left face is; it is [m] or one value for all pairs.
     """
     return 0.5 + 0.5 * np.sign((right - left) * order)
 
@@ -103,7 +104,7 @@ def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
 def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None) -> dict[str, Array]:
     """Returns {name: float64 [resamples]} for `NAMES`, nan if undefined.
 
-    Here and below, `counts` [resamples, n] is how often each of n faces counts; `clear` is the rank of the clear level;
+    Here and below, `counts` [resamples, n] is how often each of n faces counts. `clear` is the rank of the clear level;
     None means the lowest rank.
     """
     blurred = ranks > (ranks.min() if clear is None else clear)
@@ -123,10 +124,11 @@ def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None
 def by_size(
     scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None, size_bins: Bins = None
 ) -> dict[str, tuple[Array, Array, dict[str, Array]]]:
-    """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} for the bins with any face.
+    """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} for the non-empty bins.
 
-    `size_bins` are increasing edges in pixels: a bin below the first, one from each edge up to but not including the
-    next, and one from the last edge on. None or no edges mean one bin. Raises ValueError if they decrease.
+    `size_bins` are increasing edges in pixels. There is a bin below the first edge, a bin from each edge up to but not
+    including the next, and a bin from the last edge up. None or no edges means one bin. Raises ValueError if the edges
+    do not increase.
     """
     clear = ranks.min() if clear is None else clear
     edges = (0, *(size_bins or ()), math.inf)
@@ -148,7 +150,7 @@ def size_matched(
 ) -> dict[str, Array]:
     """Returns {name: float64 [resamples]}: means of `by_size` over the bins where a metric is defined.
 
-    The weight of a bin is its number of blurred faces, above the clear level. With one bin, they are plain metrics.
+    A bin's weight is its number of blurred faces (above the clear level). With one bin, these are the plain metrics.
     """
     _, weights, bins = zip(*by_size(scores, ranks, sizes, counts, clear, size_bins).values())
     matched = {}
@@ -161,7 +163,7 @@ def size_matched(
 
 
 def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None) -> Array:
-    """Returns the AUC [resamples] over pairs with matched sizes: the faces differ by at most a tenth in size."""
+    """Returns the AUC [resamples] over pairs of faces whose sizes differ by at most a tenth."""
     blurred = ranks > (ranks.min() if clear is None else clear)
 
     def order(columns: slice) -> Array:
@@ -173,7 +175,7 @@ def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, c
 
 
 def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Array]:
-    """Returns {"0-1": AUC [resamples]} for every two levels of rank; empty if there are more than 5."""
+    """Returns {"0-1": AUC [resamples]} for every two rank levels; empty if there are more than 5 levels."""
     levels = np.unique(ranks)
     aucs = {}
     for j, high in enumerate(levels if len(levels) <= _FEW else []):
@@ -184,10 +186,11 @@ def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Arra
 
 
 def by_gap(scores: Array, ranks: Array, counts: Array) -> dict[str, tuple[Array, Array]]:
-    """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the gap in rank between the faces.
+    """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the rank gap between the faces.
 
-    Pairs of equal rank do not count. At most 5 different gaps are kept apart ("1"); more gaps are merged into quarters
-    of the pairs ("0.1 to 0.25": smallest and largest gap). Gaps that agree to four digits of the largest are equal.
+    Pairs of equal rank do not count. Up to 5 distinct gaps are reported separately ("1"); more gaps are merged into
+    four groups of about equally many pairs ("0.1 to 0.25": smallest and largest gap). Gaps that agree to four digits of
+    the largest gap are equal.
     """
     levels, level, members = np.unique(ranks.astype(np.float64), return_inverse=True, return_counts=True)
     if len(levels) < 2:
@@ -197,7 +200,7 @@ def by_gap(scores: Array, ranks: Array, counts: Array) -> dict[str, tuple[Array,
     upper = np.triu_indices(len(levels), 1)
     distinct, which = np.unique(gaps[upper], return_inverse=True)
     pairs = np.cumsum(np.bincount(which, weights=np.outer(members, members)[upper]))
-    last = np.arange(len(distinct))  # of each class of gaps
+    last = np.arange(len(distinct))  # the last gap of each class
     if len(distinct) > _FEW:
         last = np.unique(np.searchsorted(pairs, pairs[-1] * np.array([0.25, 0.5, 0.75, 1])))
     gap_class = np.searchsorted(distinct[last], gaps)
@@ -223,9 +226,9 @@ def _signs(values: Array, columns: slice) -> Array:
 
 
 def _compare(scores: Array, order: Callable[[slice], Array], counts: Array) -> tuple[Array, Array]:
-    """Returns concordant less discordant pairs [resamples], and their number with the ties in score.
+    """Returns the number of concordant minus discordant pairs and the number of all pairs, both [resamples].
 
-    `order(columns)` returns the true order of the pairs in a block, as `_signs` does, 0 if a pair is left out.
+    `order(columns)` returns the true order of the pairs in a block, like `_signs`; 0 leaves a pair out.
     """
     counts32 = counts.astype(np.float32)  # exact: the products below are integers under 2**24
     concordance, pairs = np.zeros((2, len(counts)))
@@ -234,7 +237,7 @@ def _compare(scores: Array, order: Callable[[slice], Array], counts: Array) -> t
         true = order(block).astype(np.float32)
         concordance += ((counts32 @ (true * _signs(scores, block))) * counts[:, block]).sum(axis=1)
         pairs += ((counts32 @ np.abs(true)) * counts[:, block]).sum(axis=1)
-    return concordance / 2, pairs / 2  # each pair was met twice
+    return concordance / 2, pairs / 2  # each pair was counted twice
 
 
 def _accuracy(concordance: Array, pairs: Array) -> Array:
@@ -247,7 +250,7 @@ def _midranks(values: Array, counts: Array) -> tuple[Array, Array]:
 
     The factor of two keeps the mid-ranks integers.
     """
-    level = np.unique(values, return_inverse=True)[1]  # keeps exact ties only
+    level = np.unique(values, return_inverse=True)[1]  # only exactly equal values are ties
     order = np.argsort(level, kind="stable")
     starts = np.flatnonzero(np.diff(level[order], prepend=-1))
     level_counts = np.add.reduceat(counts[:, order], starts, axis=1)

@@ -1,7 +1,7 @@
 """Backbones in Flax Linen: images [batch, S, S, 3] in [0, 1] -> a list of feature maps.
 
-They are fully convolutional, for any S >= 32, and process each image separately: group normalization per image, or
-batch normalization folded into the convolutions. Parameters are float32; computation is in `dtype`.
+They are fully convolutional, accept any S >= 32 and process each image separately: they use group normalization per
+image, or batch normalization folded into the convolutions. Parameters are float32; computations use `dtype`.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from jax import lax
 
 from blur_jax.models import depthwise
 
-# A gain of 2 keeps the variance through a convolution and a rectifier, a gain of 1 through a linear convolution.
+# To preserve variance, a convolution needs a gain of 2 before a rectifier and a gain of 1 otherwise.
 _RECTIFIED = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 _LINEAR = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
 def convolve_folded(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any) -> jax.Array:
-    """Equals `lax.conv_general_dilated` of [b, h, w, c] and [k, k, c, f], k even, at stride 2 with padding SAME.
+    """Computes `lax.conv_general_dilated` of [b, h, w, c] and [k, k, c, f], k even, with stride 2 and SAME padding.
 
-    It folds blocks of 2 x 2 pixels into channels and convolves these with stride 1. XLA needs half the time for it on a
-    CPU if channels are few, as in an image.
+    It folds blocks of 2 x 2 pixels into channels and convolves them with stride 1. With few channels, as in an image,
+    this takes XLA half the time on a CPU.
     """
     x = jnp.pad(x, ((0, 0), *lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding), (0, 0)))
     batch, height, width, channels = x.shape
@@ -63,9 +63,9 @@ class ConvNorm(nn.Module):
 class SmallNet(nn.Module):
     """A small network that trains from scratch in minutes on two CPU cores.
 
-    The stem is a 4x4 convolution of stride 2 whose 16 channels can hold the 2 x 2 x 3 samples of each step, so it keeps
-    the finest detail, which shows blur, at a quarter of the cost of full resolution. A single group per normalization
-    removes the image's contrast and keeps the ratio of fine to coarse responses.
+    The stem is a 4x4 convolution with stride 2. Its 16 channels can represent the 2 x 2 x 3 samples of each step, so it
+    keeps the finest detail, which shows blur, at a quarter of the cost of full resolution. Normalizing all channels as
+    one group removes the image's contrast but keeps the ratio of fine to coarse responses.
     """
 
     widths: tuple[int, ...] = (16, 32, 64)
@@ -74,7 +74,7 @@ class SmallNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
-        """Returns the maps of the stem and of each stage, S / 2, S / 4 and S / 8 pixels wide."""
+        """Returns the feature maps of the stem and of each stage, S / 2, S / 4 and S / 8 pixels wide."""
         conv = partial(ConvNorm, groups=1, dtype=self.dtype)
         x = ((images - 0.5) / 0.25).astype(self.dtype)
         x = nn.relu(conv(self.widths[0], 4, 2, convolve=self.stem_conv, name="stem")(x))
@@ -87,7 +87,7 @@ class SmallNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet (He et al., CVPR 2016) with group normalization; bottlenecks stride in their 3x3 convolution."""
+    """ResNet (He et al., CVPR 2016) with group normalization; in bottlenecks, the 3x3 convolution has the stride."""
 
     stage_sizes: tuple[int, ...]
     bottleneck: bool
@@ -96,7 +96,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
-        """Returns the maps of the stages, S / 4 to S / 32 pixels wide."""
+        """Returns the feature maps of the stages, S / 4 to S / 32 pixels wide."""
         x = ((images - 0.5) / 0.25).astype(self.dtype)
         x = nn.relu(ConvNorm(64, 7, 2, dtype=self.dtype, name="stem")(x))
         x, maps = self.max_pool(x), []
@@ -114,7 +114,7 @@ class ResNet(nn.Module):
 
 
 class ResNetBlock(nn.Module):
-    """Two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1, around a shortcut."""
+    """Two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1, with a shortcut."""
 
     features: int
     strides: int
@@ -140,7 +140,7 @@ class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 (Tan and Le, ICML 2019, Lite variant), without its last 1x1 convolution and classifier.
 
     Batch norms are folded into convolutions. `pretrained.load` fills in ImageNet weights, which require images
-    normalized to (255 x - 127) / 128 and TensorFlow's SAME padding, asymmetric at stride 2.
+    normalized to (255 x - 127) / 128 and TensorFlow's SAME padding, which is asymmetric at stride 2.
     """
 
     blocks: int = 16
@@ -155,7 +155,7 @@ class EfficientNetLite0(nn.Module):
         x, maps = _relu6(conv(x)), []
         for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
             x = InvertedResidual(*block, self.dtype, self.depthwise_conv, name=f"block{index:02d}")(x)
-            # ImageNet's activations deviate by 3 to 14; near one, they suit the learning rates of small networks.
+            # With ImageNet weights, the standard deviations are 3 to 14; small networks' learning rates need about 1.
             maps.append(x / 8.0)
         return maps
 
@@ -173,7 +173,7 @@ LITE0_BLOCKS = (
 
 
 class InvertedResidual(nn.Module):
-    """A 1x1 expansion (unless it is 1), a depthwise convolution and a linear 1x1 projection, around a shortcut."""
+    """A 1x1 expansion (unless the factor is 1), a depthwise convolution, a linear 1x1 projection and a shortcut."""
 
     features: int
     kernel_size: int
@@ -195,7 +195,7 @@ class InvertedResidual(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """Depthwise convolution with bias, SAME padding and the parameters of `nn.Conv`."""
+    """Depthwise convolution with bias, SAME padding and the same parameters as `nn.Conv`."""
 
     kernel_size: int
     strides: int

@@ -1,4 +1,4 @@
-"""Depthwise convolution with SAME padding, [b, h, w, c] with [k, k, 1, c], in two equal ways.
+"""Two equivalent depthwise convolutions of [b, h, w, c] with [k, k, 1, c], with SAME padding.
 
 XLA's grouped convolution is fast on GPUs and TPUs and in other runtimes. On a CPU, XLA computes a sum of shifted
 products many times faster (measured with benchmarks/depthwise.py at commit 1a7d073).
@@ -15,7 +15,7 @@ from jax import lax
 
 
 def fastest(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Convolves in the way that is faster on the device that it is compiled for."""
+    """Convolves with the faster implementation for the device it is compiled for."""
     return lax.platform_dependent(
         x, kernel, cpu=partial(by_shifts, strides=strides), default=partial(by_convolution, strides=strides)
     )
@@ -63,7 +63,7 @@ def _by_shifts_backward(strides: int, saved: tuple, gradient: jax.Array) -> tupl
 
 
 def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
-    """Transposes the convolution: spreads the gradient by the stride and applies the kernel turned by half a circle."""
+    """Transposes the convolution: spreads the gradient by the stride and applies the kernel rotated by 180 degrees."""
     size = kernel.shape[:2]
     spread = [
         (length - 1 - before, full + before - 1 - strides * (count - 1), strides - 1)
@@ -80,7 +80,7 @@ def _gradient_of_x(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.
 
 
 def _gradient_of_kernel(x: jax.Array, kernel: jax.Array, strides: int, gradient: jax.Array) -> jax.Array:
-    """Sums over images and positions, row by row: XLA's own sum is 3 to 15 times slower on a CPU."""
+    """Sums over images and positions, row by row, since XLA's own sum is 3 to 15 times slower on a CPU."""
     padded = _pad(x, kernel, strides).astype(jnp.float32)
     batch, height, width, channels = gradient.shape
     size = kernel.shape[:2]

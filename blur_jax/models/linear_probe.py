@@ -1,6 +1,6 @@
-"""Linear probing: fits a head to the labeled pairs on the features of the untrained network.
+"""Linear probing: fits a head on the features of the untrained network to the labeled pairs.
 
-Fine-tuning from a random head distorts pre-trained features, which hurts most on pictures unlike the training data; a
+Fine-tuning from a random head distorts pretrained features, which hurts most on pictures unlike the training data; a
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
 """
 
@@ -14,8 +14,8 @@ def logistic_ranking(
     """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardized features.
 
     It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), where z are the standardized
-    features. Features are float [n, F], pairs int [m, 2] (rows of the left and the right image), orders [m] (+1 the
-    right image is blurrier, -1 the left image is, 0 a tie, which is left out).
+    features. `features` is float [n, F]; `pairs` is int [m, 2], the rows of the left and right images; `order` is [m],
+    +1 if the right image is blurrier, -1 if the left image is, 0 for a tie. Ties are ignored.
 
     Returns:
         (kernel float32 [F], bias): features @ kernel + bias has mean 0 and standard deviation 1, larger = blurrier.

@@ -1,7 +1,7 @@
-"""The network that scores: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
+"""The scoring network: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
 
-No layer mixes the images of a batch, so an image's score depends on that image alone. To add a backbone, add a module
-to backbones.py, with a field `dtype`, that maps images to a list of feature maps, and a line to `BACKBONES`.
+No layer mixes the images of a batch, so an image's score depends on that image alone. To add a backbone, write a module
+in backbones.py that has a `dtype` field and maps images to a list of feature maps, and add it to `BACKBONES`.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,13 @@ Params = dict[str, Any]
 class Network(nn.Module):
     """Scores how blurred each image is.
 
-    The features are the mean and the standard deviation over positions of every feature map of the backbone, since blur
-    shows more in the variation of a filter's response than in its mean; and an average of the last map that weights
-    informative positions, an edge rather than a cheek (`AttentionPool`).
+    The features are the mean and standard deviation of each of the backbone's feature maps over positions, since blur
+    affects the variation of a filter's response more than its mean, and a weighted average of the last map that favors
+    informative positions, such as an edge rather than a cheek (`AttentionPool`).
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
-        pool_center: also pool the central half of each map's height and width: the face without its background.
+        pool_center: whether to also pool the central half of each map, which shows the face without the background.
     """
 
     backbone: nn.Module
@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.head = nn.Dense(1, kernel_init=nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal"))
 
     def features(self, images: jax.Array) -> jax.Array:
-        """Returns the input of the head, float32 `[batch, features]`; images are as in `__call__`."""
+        """Returns the head's input, float32 `[batch, features]`; images are as in `__call__`."""
         maps = self.backbone(images)
         pooled = [*maps, *map(central_half, maps)] if self.pool_center else maps
         return jnp.concatenate([*map(mean_and_std, pooled), self.attention(maps[-1])], axis=-1)
@@ -54,7 +54,7 @@ class Network(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Averages a feature map over positions, once for each head, with weights that the map determines."""
+    """Averages a feature map over positions, once for each head, with weights computed from the map."""
 
     heads: int = 8
 
@@ -63,7 +63,7 @@ class AttentionPool(nn.Module):
         """Pools `[batch, height, width, channels]` to float32 `[batch, heads * channels]`."""
         batch, height, width, channels = maps.shape
         maps = maps.astype(jnp.float32).reshape(batch, height * width, channels)
-        # A softmax over positions cancels a bias.
+        # No bias: a softmax over positions would cancel it.
         weights = nn.softmax(nn.Dense(self.heads, use_bias=False, name="weights")(maps), axis=1)
         return jnp.einsum("bph,bpc->bhc", weights, maps).reshape(batch, self.heads * channels)
 
@@ -71,8 +71,8 @@ class AttentionPool(nn.Module):
 def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, pool_center: bool = False) -> Network:
     """Builds the network, whose parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
 
-    Only the backbone, a key of `BACKBONES`, computes in `dtype`; the rest is float32. `blocks` keeps only the first
-    blocks of a backbone in `NUM_BLOCKS`.
+    `backbone` is a key of `BACKBONES`. Only the backbone computes in `dtype`; the rest uses float32. `blocks` is the
+    number of blocks to keep of a backbone in `NUM_BLOCKS`; None keeps all.
 
     Raises:
         ValueError: `backbone` is unknown, `blocks` is out of range, or the backbone cannot be cut.
@@ -90,17 +90,17 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
 
 
 def central_half(maps: jax.Array) -> jax.Array:
-    """Cuts `[batch, height, width, channels]` to the central half of height and width; keeps a map of one pixel."""
+    """Crops `[batch, height, width, channels]` to the central half of height and width; keeps a one-pixel map."""
     top, left = maps.shape[1] // 4, maps.shape[2] // 4
     return maps[:, top : maps.shape[1] - top, left : maps.shape[2] - left]
 
 
 def mean_and_std(maps: jax.Array) -> jax.Array:
-    """Pools `[batch, height, width, channels]` over positions, to float32 `[batch, 2 channels]`."""
+    """Pools `[batch, height, width, channels]` over positions to float32 `[batch, 2 * channels]`."""
     maps = maps.astype(jnp.float32)
     mean = jnp.mean(maps, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(maps - mean), axis=(1, 2))
-    # The constant keeps the gradient of the square root finite if a map is flat.
+    # The constant keeps the gradient of the square root finite for flat maps.
     return jnp.concatenate([mean[:, 0, 0], jnp.sqrt(variance + 1e-6)], axis=-1)
 
 
@@ -111,19 +111,19 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_lite0": backbones.EfficientNetLite0,
 }
 
-# {backbone that `build(blocks=n)` can cut after its n-th block: number of its blocks}.
+# {backbone that `build(blocks=n)` can cut after its n-th block: its number of blocks}.
 NUM_BLOCKS = {"efficientnet_lite0": len(backbones.LITE0_BLOCKS)}
 
 
 def from_config(config: ml_collections.ConfigDict) -> Network:
-    """Builds the network that a run's `config.model` describes; raises ValueError for an impossible field."""
+    """Builds the network that a run's `config.model` describes; raises ValueError for an invalid field."""
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"config.model.dtype={config.dtype!r} must be 'float32' or 'bfloat16'")
     blocks = NUM_BLOCKS.get(config.backbone, 0)
     if not 0 <= config.frozen_blocks <= (min(blocks, config.blocks) if config.blocks else blocks):
         raise ValueError(
             f"config.model.frozen_blocks={config.frozen_blocks} must be between 0 and the number of blocks in use; only"
-            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks may reduce their number"
+            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks can reduce their number"
         )
     return build(
         backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks, pool_center=config.pool_center

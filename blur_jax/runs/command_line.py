@@ -1,6 +1,6 @@
-"""Runs the commands `python -m blur_jax.<name>`: an error that a user can cause is one sentence, not a traceback.
+"""Runs the commands `python -m blur_jax.<name>`; an error that a user can cause prints one sentence, not a traceback.
 
-They parse with argparse, so that `--help` answers at once, and import JAX only after the arguments are right.
+Commands use argparse and import JAX only after the arguments are parsed, so `--help` is immediate.
 """
 
 import argparse
@@ -29,9 +29,9 @@ def run(
 ) -> int:
     """Runs `command` on the parsed arguments and returns its exit status; adds `--debug`, which shows tracebacks.
 
-    An `argv` of None means the arguments of the process.
+    If `argv` is None, it parses the process's arguments.
     """
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:
@@ -86,7 +86,7 @@ def sentence(error: Exception) -> str:
 
 
 def flag_error(error: Exception) -> str:
-    """Describes, in one line, an error in a flag, a config field or the config file (which may raise any exception)."""
+    """Describes in one line an error in a flag, a config field or the config file (which may raise any exception)."""
     while error.args and isinstance(error.args[0], Exception):  # ml_collections wraps one error in another.
         error = error.args[0]
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
@@ -98,19 +98,19 @@ def flag_error(error: Exception) -> str:
     if unread and isinstance(error, OSError):
         return f"the config file cannot be read: {unread[1]}"
     if text.startswith("Unknown command line flag") and "Did you mean" not in text:
-        return f"{text}; fields of the config are set as --config.<field>=<value>"
+        return f"{text}; set config fields with --config.<field>=<value>"
     # ml_collections puts a traceback into its message.
     sentence = text.strip().splitlines()[-1] if "Traceback (most recent call last)" in text else text
     return " ".join(f"{_place(error, text)}{sentence}".split())
 
 
 def _place(error: Exception, text: str) -> str:
-    """Names the line of the user's config file that raised the error, if it did."""
-    if isinstance(error, SyntaxError):  # The text names file and line.
+    """Returns the line of the user's config file that raised the error, or "" if none did."""
+    if isinstance(error, SyntaxError):  # The text already includes the file and line.
         return ""
     in_text = re.findall(r'File "(.+)", line (\d+)', text)
     frames = in_text or [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if not frames or re.search(r"site-packages.(ml_collections|absl)\b", frames[-1][0]):
         return ""
-    kind = "" if in_text else f"{type(error).__name__}: "  # The last line of a text names the type.
+    kind = "" if in_text else f"{type(error).__name__}: "  # The last line of the text includes the type.
     return f"{frames[-1][0]}, line {frames[-1][1]}: {kind}"

@@ -1,6 +1,6 @@
-"""The allowed range of every number in a config, so a typo fails at once with one sentence, not hours later.
+"""The allowed range of every number in a config, so a typo fails immediately with a clear message, not hours later.
 
-The ranges are much wider than what makes sense in training; configs/default.py documents the fields.
+The ranges are much wider than sensible training values; configs/default.py documents the fields.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from flax import traverse_util
 
 from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 
-# The losses on unlabeled pairs; config.consistency.<name>_weight weighs each.
+# The losses on unlabeled pairs; config.consistency.<name>_weight is the weight of each.
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 _MOST_STEPS = 10**8
@@ -23,7 +23,7 @@ _MOST_STEPS = 10**8
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """The numbers that a field may have; NaN is not one of them."""
+    """The allowed values of a field; NaN is never allowed."""
 
     lower: float
     upper: float
@@ -42,7 +42,7 @@ class Range:
         return above and (value < self.upper if self.open_above else value <= self.upper)
 
     def __str__(self) -> str:
-        """Completes "must be ...", for messages."""
+        """Returns text to complete "must be ..." in a message."""
         lower, upper = "above" if self.open_below else "at least", "below" if self.open_above else "at most"
         ends = f"{lower} {self.lower} and {upper} {self.upper}"
         return f"{'a whole number ' * self.whole}{ends}{', or left unset' * self.optional}"
@@ -53,8 +53,8 @@ _WARMUP = Range(0, _MOST_STEPS, whole=True)
 _BATCH = Range(1, 2**16, whole=True)
 _BLOCKS = Range(0, 1000, whole=True)
 _WEIGHT = Range(0, 1000)
-_SCORES = Range(0, 1)  # Differences of scores, which lie in [0, 1].
-_CHANGE = Range(0, 1, open_above=True)  # A change of gain by 1 could leave nothing of the image.
+_SCORES = Range(0, 1)  # Differences between scores, which are in [0, 1].
+_CHANGE = Range(0, 1, open_above=True)  # Changing a gain by 1 could erase the image.
 
 RANGES = {
     "seed": Range(0, 2**31 - 1, whole=True),  # An int32.
@@ -78,8 +78,8 @@ RANGES = {
     "consistency.temperature": Range(0, 1000, open_below=True),
     "consistency.pairs_per_degradation": _BATCH,
     "consistency.warmup_steps": _WARMUP,
-    "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1, pairs never count.
-    "degradation.rms_min": Range(0, 0.25, open_below=True),  # A quarter of the image leaves no face.
+    "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1, no pair would count.
+    "degradation.rms_min": Range(0, 0.25, open_below=True),  # Blur over a quarter of the image hides the face.
     "degradation.rms_max": Range(0, 0.25, open_below=True),
     "degradation.noise_max": Range(0, 1),
     "degradation.jpeg_min_quality": Range(1, 100, whole=True, optional=True),
@@ -87,7 +87,7 @@ RANGES = {
     "augment.contrast": _CHANGE,
     "augment.color": _CHANGE,
     "augment.noise": Range(0, 1),
-    "optimizer.learning_rate": Range(0, 10, open_below=True),  # At 0 a run would learn nothing.
+    "optimizer.learning_rate": Range(0, 10, open_below=True),  # At 0, a run would learn nothing.
     "optimizer.warmup_steps": _WARMUP,
     "optimizer.weight_decay": Range(0, 10),
     "optimizer.clip_norm": Range(0, 10**6, open_below=True, optional=True),
@@ -104,9 +104,9 @@ OPTIONAL_TEXTS = ("start_from", "data.dir", "data.manual_dir", "data.sources", "
 
 
 def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | None = None) -> None:
-    """Raises ValueError, naming the field and its range, if a number of a config is outside its range.
+    """Raises ValueError, with the field and its range, if a number in a config is out of range.
 
-    `groups`, such as "data", limits the check to their fields.
+    `groups`, such as ["data"], limits the check to the fields of these groups.
     """
     for name, range_ in RANGES.items():
         parts = name.split(".")
@@ -124,5 +124,5 @@ def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
 
 
 def uses_own_labels(config: ml_collections.ConfigDict) -> bool:
-    """Returns whether a loss uses the network's own order of clean pairs as the label."""
+    """Returns whether a loss uses the network's own order of clean pairs as labels."""
     return config.consistency.quadruplet_weight > 0 or config.consistency.pairwise_weight > 0

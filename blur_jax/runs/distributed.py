@@ -1,8 +1,8 @@
-"""Many devices, many processes: the only file that knows `jax.pmap`, process 0 and preemption.
+"""Runs on several devices and processes; the only file that handles `jax.pmap`, process 0 and preemption.
 
-A replica is one device. Code is written for one replica and reaches the others through collectives over `AXIS`.
-Parameters and state are replicated: plain pytrees without a leading axis. A batch is sharded: its leading axis counts
-local replicas.
+A replica is one device. Code is written for one replica and communicates with the others through collectives over
+`AXIS`. Parameters and state are replicated: plain pytrees without a leading axis. A batch is sharded: its leading axis
+is the local replicas.
 """
 
 import concurrent.futures
@@ -24,13 +24,13 @@ from jax.experimental import multihost_utils
 from blur_jax.data.untrusted import excerpt, reason
 
 AXIS = "replica"
-_CPU_REPLICAS = 4  # docs/performance.md compares numbers.
+_CPU_REPLICAS = 4  # docs/performance.md compares this with other values.
 _MESSAGE_BYTES = 2048
 _SHOWN_DIFFERENCES = 8
 _MEETING_SECONDS = 5
 _JOIN_SECONDS = 90  # Time for all processes to start.
 _LOST_SECONDS = 60  # All processes end once one has been silent for this long.
-# Words of JAX's runtimes and collective libraries when another process has stopped; the exceptions have any type.
+# Words in errors from JAX's runtimes and collective libraries when another process has stopped; their types vary.
 _LOST = (
     *("gloo", "nccl", "coordination service", "heartbeat", "barrier", "deadline_exceeded"),
     *("socket closed", "connection reset", "connection closed", "connection refused"),
@@ -40,8 +40,8 @@ _LOST = (
 def divide_cpu(*sizes: int) -> None:
     """Splits the CPU into several JAX devices, whose number divides `sizes`, unless JAX_NUM_CPU_DEVICES sets it.
 
-    A replica's share of a batch fits a core's caches better than the whole, and replicas leave no core idle. Their
-    number does not depend on the machine, so results do not either. Once JAX has been used, nothing changes.
+    A replica's share of a batch fits a core's caches better than the whole batch, and no core is idle. The number of
+    devices does not depend on the machine, so the results do not either. Has no effect once JAX has been used.
     """
     unset = jax.config.jax_num_cpu_devices < 0  # ty: ignore[missing-attribute]
     if unset and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
@@ -69,10 +69,10 @@ def open_devices() -> None:
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
-    """Joins the other processes of a run; call it before any other function of JAX.
+    """Joins the other processes of a run; call this before any other JAX function.
 
-    `coordinator` is the HOST:PORT of process 0, and `process` is the number of this process. JAX detects arguments that
-    are None on Cloud TPU, Slurm and Open MPI.
+    `coordinator` is the HOST:PORT of process 0, and `process` is the number of this process. On Cloud TPU, Slurm and
+    Open MPI, JAX detects arguments that are None.
     """
     jax.distributed.initialize(
         coordinator,
@@ -85,7 +85,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
 
 def is_lost(error: Exception) -> bool:
-    """Returns whether an error, in a run of several processes, means that another process has stopped."""
+    """Returns whether an error in a multi-process run means that another process has stopped."""
     return any(word in str(error).lower() for word in _LOST)
 
 
@@ -109,17 +109,17 @@ def shard(batch: Any) -> Any:
 
 
 def check_batch_size(size: int, field: str) -> None:
-    """Raises ValueError if a global batch does not divide over all devices; `field` names the setting."""
+    """Raises ValueError if a global batch cannot be split evenly over all devices; `field` is the config field."""
     devices = jax.device_count()
     if size <= 0 or size % devices:
         raise ValueError(
             f"config.{field}={size} must be a positive multiple of the {devices} devices ({jax.process_count()}"
-            f" process(es)); set it to e.g. {max(1, round(size / devices)) * devices}"
+            f" process(es)); for example, set it to {max(1, round(size / devices)) * devices}"
         )
 
 
 def example_keys(key: jax.Array, count: int) -> jax.Array:
-    """Returns one key for each of this replica's `count` examples, the same on any number of devices."""
+    """Returns one key for each of this replica's `count` examples; an example's key does not depend on the devices."""
     indices = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
 
@@ -129,7 +129,7 @@ def psum(tree: Any) -> Any:
 
 
 def all_gather(x: jax.Array) -> jax.Array:
-    """Concatenates [n, ...] of every replica to [replicas * n, ...], in the order of the global batch."""
+    """Concatenates [n, ...] from every replica into [replicas * n, ...], in global batch order."""
     return jax.lax.all_gather(x, AXIS, tiled=True)
 
 
@@ -145,16 +145,16 @@ def say(text: str) -> None:
 def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on every process and returns its result; if it fails on one process, every process raises.
 
-    Otherwise the others would wait in their next collective for a process that has stopped. All processes must call
-    this at the same point; the function may take any time, but must not use collectives. The process where it fails
-    raises its error, the others a ValueError that names the process and its error.
+    Otherwise, the others would wait in their next collective for a process that has stopped. All processes must call
+    this at the same point; the function may take any amount of time but must not use collectives. The failing process
+    raises its own error; the others raise a ValueError with that process's number and error.
     """
     if jax.process_count() == 1:
         return function(*args, **kwargs)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(function, *args, **kwargs)
         done = False
-        while not done:  # Collectives give up on a process that is busy for long, so all meet every few seconds.
+        while not done:  # Collectives time out if a process is busy, so all processes meet every few seconds.
             concurrent.futures.wait([future], timeout=_MEETING_SECONDS)
             done = np.all(multihost_utils.process_allgather(np.int32(future.done())))
     error = future.exception()
@@ -170,7 +170,7 @@ def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 
 def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Calls a function on process 0; returns its JSON-serializable result on all processes; raises as `everywhere`."""
+    """Calls a function on process 0 and returns its JSON-serializable result on all; raises like `everywhere`."""
     return share(everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None))
 
 
@@ -206,7 +206,7 @@ def check_agreement(**values: Any) -> None:
 
 
 def share(value: Any) -> Any:
-    """Returns process 0's JSON-serializable value on every process, and ignores the values of the others."""
+    """Returns process 0's JSON-serializable value on every process and ignores the other values."""
     if jax.process_count() == 1:
         return value
     payload = np.frombuffer(json.dumps(value if is_process_zero() else None).encode(), np.uint8)
@@ -220,10 +220,10 @@ def broadcast(tree: Any) -> Any:
 
 
 class Preemption:
-    """Notices SIGTERM (a machine is about to be preempted) and Ctrl-C, on all processes at the same step.
+    """Detects SIGTERM (a machine is about to be preempted) and Ctrl-C on all processes at the same step.
 
-    It listens from the first call of `reached`. Before, while the first step compiles, a run has nothing to save, and
-    both signals end the process as usual.
+    It starts listening at the first call to `reached`. Before that, while the first step compiles, a run has nothing to
+    save, so both signals end the process as usual.
     """
 
     def __enter__(self) -> "Preemption":
@@ -245,16 +245,16 @@ class Preemption:
         if number == signal.SIGINT:
             self.reason = "Ctrl-C"
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.write(2, b"\nstopping after this step, to save it; Ctrl-C again ends the run at once\n")
+            os.write(2, b"\nstopping after this step to save it; press Ctrl-C again to stop immediately\n")
             if not self._alone:
                 signal.raise_signal(signal.SIGTERM)
 
     def reached(self, step: int) -> bool:
         """Returns whether to save and stop after `step`."""
         if self._before is None:
-            # With several processes JAX's coordinator catches SIGTERM and makes all stop at the same step.
+            # With several processes, JAX's coordinator catches SIGTERM and makes all of them stop at the same step.
             numbers = [signal.SIGTERM] if self._alone else []
-            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # Shells ignore it for jobs in the background.
+            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # Shells ignore it for background jobs.
                 numbers.append(signal.SIGINT)
             handlers = {number: signal.signal(number, self._ask) for number in numbers}
             self._before = (handlers, signal.set_wakeup_fd(-1))  # `signals.watch` set them.

@@ -1,4 +1,4 @@
-"""Spreads a function of images over all devices of all processes: scores, or the features that a head sees."""
+"""Runs a function of images (scores, or the head's input features) on all devices of all processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from blur_jax.runs import distributed
 Function = Callable[[Any, jax.Array], jax.Array]
 Mapped = Callable[..., np.ndarray]
 
-# Images per device of a small batch. A CPU's caches hold no more: 8 at a time run twice as fast as 64, at 128 px.
+# Images per device in a small batch. CPU caches fit no more: at 128 px, batches of 8 are twice as fast as 64.
 _FEW = 8
 
 
@@ -24,12 +24,12 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def make_map(function: Function) -> Mapped:
-    """Returns `mapped(params, images, *, batch_size=256, progress=None)`: `function` for any number of images.
+    """Returns `mapped(params, images, *, batch_size=256, progress=None)`, which runs `function` in batches.
 
-    `function` maps parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...]; `mapped` takes uint8 [n, S, S, 3], n
-    above 0, and returns [n, ...] in the same order, both the same on every process. `batch_size` is the most images of
-    a global batch; all batches have one size, or two on accelerators, to compile little. `progress` labels a progress
-    bar; None shows none.
+    `function` maps parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...]. `mapped` takes uint8 [n, S, S, 3], n
+    above 0, and returns [n, ...] in the same order; its inputs and results are the same on every process. `batch_size`
+    is the maximum size of a global batch; there is one batch size, or two on accelerators, to limit compilation.
+    `progress` labels a progress bar; None hides it.
     """
 
     def replica(params: Any, images: jax.Array) -> jax.Array:
@@ -41,7 +41,7 @@ def make_map(function: Function) -> Mapped:
         plan = plan_batches(len(images), batch_size)
         hidden = None if progress and distributed.is_process_zero() else True
         batches = tqdm(plan, desc=progress, unit="batch", disable=hidden, leave=False)
-        # Dispatches a batch before it reads the one ahead, so that devices do not wait for the host.
+        # Dispatches each batch before reading the previous result, so devices do not wait for the host.
         results, running = [], None
         for start, size in batches:
             ahead, running = running, step(params, distributed.shard(_local_batch(images, start, size)))
@@ -63,7 +63,7 @@ def make_features(model: nn.Module) -> Mapped:
 
 
 def plan_batches(count: int, batch_size: int) -> list[tuple[int, int]]:
-    """Returns (start, size) of global batches that cover `count` images; sizes are multiples of the devices."""
+    """Returns (start, size) of global batches that cover `count` images; sizes are multiples of the device count."""
     devices = jax.device_count()
     full, few = (-(-size // devices) * devices for size in (batch_size, min(batch_size, _FEW * devices)))
     if jax.local_devices()[0].platform == "cpu":

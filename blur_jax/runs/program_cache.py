@@ -1,7 +1,7 @@
-"""Keeps the programs that JAX compiles in the user's cache folder, so that the next command loads them.
+"""Keeps JAX's compiled programs in the user's cache folder, so the next command can load them.
 
-Each command calls `keep_programs` before it compiles anything; the library never does. JAX's own limit on the folder's
-size is not set: with it, JAX stops keeping programs once a killed process leaves one without its time of use.
+Commands call `keep_programs` before they compile anything; the library never does. JAX's own limit on the cache size is
+not set: with it, JAX stops keeping programs once a killed process leaves a program without an access time.
 """
 
 import os
@@ -15,9 +15,9 @@ from blur_jax.data import user_cache
 
 
 def keep_programs() -> None:
-    """Makes JAX keep its programs, unless JAX_COMPILATION_CACHE_DIR or JAX_ENABLE_COMPILATION_CACHE decide otherwise.
+    """Makes JAX keep its programs, unless JAX_COMPILATION_CACHE_DIR or JAX_ENABLE_COMPILATION_CACHE says otherwise.
 
-    If the folder cannot be used, a line on standard error says why, and the command continues without it.
+    If the folder cannot be used, prints the reason to standard error and continues without it.
     """
     config: Any = jax.config
     if config.jax_compilation_cache_dir is not None or not config.jax_enable_compilation_cache:
@@ -26,20 +26,20 @@ def keep_programs() -> None:
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         if not os.access(path, os.W_OK):
-            raise PermissionError(f"{path} cannot be written")
+            raise PermissionError(f"{path} is not writable")
         if hasattr(os, "getuid"):  # On Windows, the user's profile is private.
-            status = os.stat(path)  # JAX runs the programs in the folder as code.
+            status = os.stat(path)  # JAX executes the programs in this folder.
             if status.st_uid != os.getuid():
                 raise PermissionError(f"{path} belongs to another user")
             if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise PermissionError(f"others may write in {path}; run chmod go-w on it")
+                raise PermissionError(f"other users can write to {path}; run: chmod go-w {path}")
     except OSError as error:
         print(
-            f"compiled programs are not kept ({error}), so every start compiles them again; to use another folder, set"
-            " JAX_COMPILATION_CACHE_DIR",
+            f"compiled programs are not kept ({error}), so every command compiles them again; set"
+            " JAX_COMPILATION_CACHE_DIR to use another folder",
             file=sys.stderr,
         )
         return
     config.update("jax_compilation_cache_dir", path)
     config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    config.update("jax_persistent_cache_enable_xla_caches", "none")  # XLA's own may fail in a read-only folder.
+    config.update("jax_persistent_cache_enable_xla_caches", "none")  # XLA's own caches may fail in a read-only folder.

@@ -48,14 +48,14 @@ def software() -> dict[str, Any]:
 
 
 def record_start(workdir: str | os.PathLike, step: int) -> None:
-    """Records that this process trains a run from `step` on; at step 0 it drops earlier records."""
+    """Records that this process trains a run starting at `step`; at step 0, drops earlier records."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     before = path.read_text() if step and path.exists() else ""
     run_dir.write_atomically(path, before + json.dumps({"Step": step, **describe()}) + "\n")
 
 
 def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns `describe`, and "Step", the first step, for each process that trained a run."""
+    """Returns `describe` and "Step" (the first step) for each process that trained a run."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -65,8 +65,8 @@ def command() -> str:
 
 
 def commit(root: str = _ROOT) -> str:
-    """Returns `git describe` of a checkout, "-dirty" if it was edited; else the version of the package."""
-    # A package installed inside another checkout is not a part of it.
+    """Returns `git describe` of a checkout, with "-dirty" if it was edited, or else the package version."""
+    # A package installed inside another checkout is not part of it.
     if os.path.exists(os.path.join(root, ".git")):
         git = ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"]
         with contextlib.suppress(OSError, subprocess.SubprocessError):

@@ -1,6 +1,6 @@
 """A run directory: its config, its metrics history, and files that are written atomically.
 
-Paths are etils.epath paths, so a run may live in a bucket (`gs://`) as well as on a disk.
+Paths are etils.epath paths, so a run may be in a bucket (`gs://`) or on disk.
 """
 
 import contextlib
@@ -25,38 +25,36 @@ _BUCKET_SECONDS = 20
 
 # Hosts may keep the data in different places.
 _OWN_FIELDS = ("data.dir", "data.manual_dir", "data.cache_mb")
-# The state after a step does not depend on these: a run may resume with other values.
+# The training state does not depend on these, so a run may resume with other values.
 _FREE_FIELDS = ("data.dir", "data.manual_dir", "data.allow_missing", "data.cache_mb", "log_every", "keep")
 _FREE_GROUPS = ("evaluation.",)
 
 
 def resolve(workdir: str | os.PathLike) -> epath.Path:
-    """Returns the absolute path of a run directory, or its address in a bucket; raises ValueError if that fails."""
+    """Returns a run directory's absolute path or bucket address; raises ValueError if the address cannot be used."""
     text = os.fspath(workdir)
     if "://" not in text:
         return epath.Path(os.path.abspath(expand(text)))
     scheme, _, place = text.partition("://")
-    if scheme != "gs":  # Orbax writes arrays only to disks and gs://; for s3:// it raises, or writes to a disk.
-        raise ValueError(
-            f"{text}: {scheme}:// is not supported; use a local path, which may be on a mounted disk, or gs://"
-        )
+    if scheme != "gs":  # Orbax writes arrays only to disk and gs://; for s3:// it raises an error or writes to disk.
+        raise ValueError(f"{text}: {scheme}:// is not supported; use a local path (a mounted disk works too) or gs://")
     _check_bucket(place.partition("/")[0])
     return epath.Path(text)
 
 
 @functools.cache
 def _check_bucket(name: str) -> None:
-    """Opens a bucket, once in a process, within a time limit that does not apply to later uses."""
+    """Opens a bucket once per process, with a time limit that does not apply to later use."""
     try:
         import gcsfs
         from google.cloud import storage  # Orbax uses it.
     except ImportError as error:
-        raise ValueError(f"gs://{name}: reading gs:// needs a package: pip install gcsfs") from error
-    for protocol in gcsfs.GCSFileSystem.protocol:  # A listing must show what other processes save.
+        raise ValueError(f"gs://{name}: reading gs:// requires gcsfs; run: pip install gcsfs") from error
+    for protocol in gcsfs.GCSFileSystem.protocol:  # Listings must show what other processes have just saved.
         fsspec.config.conf.setdefault(protocol, {})["use_listings_cache"] = False
     try:
         storage.Client().get_bucket(name, timeout=_BUCKET_SECONDS, retry=None)
-    except Exception as error:  # The credentials, the network and the server each raise types of their own.
+    except Exception as error:  # Credentials, network and server errors have different types.
         raise ValueError(
             f"gs://{name}: cannot be opened ({type(error).__name__}: {reason(error)}); create the bucket, log in with"
             " `gcloud auth application-default login`, or see docs/pods.md for the permissions that a run needs"
@@ -64,21 +62,21 @@ def _check_bucket(name: str) -> None:
 
 
 def run_of(path: str | os.PathLike) -> epath.Path:
-    """Returns the run directory of a path: a run directory, its `checkpoints` folder, or one checkpoints/<step>."""
+    """Returns the run directory, given that directory, its `checkpoints` folder or a checkpoints/<step> folder."""
     path = resolve(path)
-    path = path.parent if (path / "meta").is_dir() else path  # Orbax's folder is not ours to write in.
+    path = path.parent if (path / "meta").is_dir() else path  # Only Orbax writes to a step folder.
     return path.parent if path.name == "checkpoints" else path
 
 
 def is_local(path: epath.Path) -> bool:
-    """Returns whether a path is on a file system, which can append to files, and not in a bucket."""
+    """Returns whether a path is on a file system, where files can be appended to, and not in a bucket."""
     return "://" not in os.fspath(path)
 
 
 def write_atomically(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file whole or not at all; creates its folder if needed; writes "?" for lone surrogates."""
+    """Writes a text file atomically; creates its folder if needed and writes "?" for lone surrogates."""
     path, data = epath.Path(path), text.encode("utf-8", "replace")
-    if not is_local(path):  # A bucket writes an object whole or not at all.
+    if not is_local(path):  # Buckets write objects atomically.
         path.write_bytes(data)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,23 +87,23 @@ def write_atomically(path: str | os.PathLike, text: str) -> None:
 def claim(
     config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any] | None = None
 ) -> contextlib.AbstractContextManager:
-    """Makes `workdir` the run directory of `config`, or checks that it is.
+    """Makes `workdir` the run directory of `config`, or checks that it already is.
 
     `recorded` is the config in its newest checkpoint; without a checkpoint, a run with another config is replaced. The
     returned context manager keeps other processes from claiming the directory, except in a bucket, which has no locks.
-    Raises ValueError if it belongs to another config or process, and OSError if it cannot be written.
+    Raises ValueError if the directory belongs to another config or process, and OSError if it cannot be written.
     """
     folder = resolve(workdir)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if is_local(folder):
             file = stack.enter_context(open(folder / ".lock", "w"))
-            files.lock(file, f"{folder}: another process is training in it; wait for it, or use another --workdir")
+            files.lock(file, f"{folder}: another process is training in it; wait for it, or pass another --workdir")
         if recorded is None:
             recorded = json.loads(config.to_json())
         else:
             check_same_config(config, workdir, recorded)
-        # For people: the program reads the record in each checkpoint.
+        # Only for people; the program reads the record in each checkpoint.
         write_atomically(folder / CONFIG_FILE, json.dumps(recorded, indent=2) + "\n")
         return stack.pop_all()
 
@@ -114,9 +112,9 @@ def check_same_config(config: ml_collections.ConfigDict, workdir: str | os.PathL
     """Raises ValueError if `recorded`, the config in a checkpoint of `workdir`, differs in fields that matter."""
     different = differences(recorded, json.loads(config.to_json()))
     if different:
-        longer = f"; to continue training from it, set another --workdir and --config.start_from={workdir}"
+        longer = f"; to continue training from it, pass another --workdir and --config.start_from={workdir}"
         raise ValueError(
-            f"{workdir} contains a run with another config ({different}); use another --workdir or the same config"
+            f"{workdir} contains a run with another config ({different}); pass another --workdir or the same config"
             + longer * ("config.steps is" in different)
         )
 
@@ -126,7 +124,7 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
     there, here = (traverse_util.flatten_dict(config, sep=".") for config in (there, here))
     fields = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
     fields = [name for name in fields if name not in _FREE_FIELDS and not name.startswith(_FREE_GROUPS)]
-    lines = [f"config.{name} is {excerpt(there.get(name))} there, {excerpt(here.get(name))} here" for name in fields]
+    lines = [f"config.{name} is {excerpt(there.get(name))} there but {excerpt(here.get(name))} here" for name in fields]
     return "; ".join(lines[:8] + [f"and {len(lines) - 8} more"] * (len(lines) > 8))
 
 
@@ -144,7 +142,7 @@ def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
 
 
 def _read_rows(path: epath.Path) -> list[dict[str, float]]:
-    """Returns the rows of a file, none if it is missing; skips a line that is not a row, such as one cut by a kill."""
+    """Returns a file's rows, or [] if it is missing; skips damaged lines, such as a line cut off by a kill."""
     rows = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):
@@ -154,10 +152,10 @@ def _read_rows(path: epath.Path) -> list[dict[str, float]]:
 
 
 class History:
-    """A file with a run's metrics, one JSON line per row; a written row is on disk."""
+    """A file with a run's metrics, one JSON line per row; `write` puts the row on disk immediately."""
 
     def __init__(self, workdir: str | os.PathLike, name: str, *, first_step: int) -> None:
-        """Opens the file and drops rows past `first_step`: a run that was killed will write them again."""
+        """Opens the file and drops rows after `first_step`, which a resumed run will write again."""
         self._path = resolve(workdir) / name
         self._lines = [json.dumps(row) + "\n" for row in _read_rows(self._path) if row["step"] <= first_step]
         write_atomically(self._path, "".join(self._lines))
@@ -175,5 +173,5 @@ class History:
 
     def close(self) -> None:
         if self._file:
-            with files.naming(self._path):  # Closing writes again what could not be written.
+            with files.naming(self._path):  # Closing retries a failed write.
                 self._file.close()

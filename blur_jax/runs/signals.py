@@ -1,10 +1,10 @@
-"""Handles a command's signals: Ctrl-C outside training, and the end of another process in a pod. Imports no JAX.
+"""Handles Ctrl-C outside training, and the end of another process in a pod. Does not import JAX.
 
-Python raises KeyboardInterrupt in the main thread, between two of its own instructions: a process that is compiling
-does not react until it has finished. A thread that the signal wakes ends it earlier.
+Python raises KeyboardInterrupt in the main thread between two Python instructions, so a process that is compiling does
+not react until it has finished. A thread that the signal wakes ends the process earlier.
 
-When another process of a run stops, JAX's runtime aborts this one from C++, with a stack trace. So a parent that never
-imports JAX waits for the process that does, forwards signals to it and translates its end.
+When another process of a run stops, JAX's runtime aborts this process from C++, with a stack trace. So a parent process
+that never imports JAX waits for a child that does, forwards signals to it and translates its exit status.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2).
 def watch(sentence: str, *, seconds: float = 3.0) -> None:
     """Makes Ctrl-C end the process with `sentence` after `seconds`, unless KeyboardInterrupt ends it earlier."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return  # Shells turn Ctrl-C off for jobs in the background.
+        return  # Shells disable Ctrl-C for background jobs.
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if _importing(frame):
@@ -39,7 +39,7 @@ def watch(sentence: str, *, seconds: float = 3.0) -> None:
         leave(sentence)
 
     def unraisable(dropped: "sys.UnraisableHookArgs") -> None:
-        # Python drops it in a destructor, with a traceback: raise it again a moment later.
+        # Python drops an interrupt in a destructor, with a traceback; raise it again a moment later.
         if dropped.exc_type is KeyboardInterrupt:
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
@@ -61,9 +61,9 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def leave(sentence: str) -> NoReturn:
-    """Prints a sentence and ends the process at once with `STATUS`.
+    """Prints a sentence and exits immediately with `STATUS`.
 
-    A normal exit can crash while threads of XLA, Grain and Orbax run, and JAX would wait for the other processes.
+    A normal exit can crash while XLA, Grain and Orbax threads run, and JAX would wait for the other processes.
     """
     print(f"\n{sentence}", file=sys.stderr, flush=True)
     sys.stdout.flush()
@@ -71,17 +71,17 @@ def leave(sentence: str) -> NoReturn:
 
 
 def divide(lost: str, status: int) -> None:
-    """Forks this process: returns in the child; the parent ends with the child, with its status (128 + N for signal N).
+    """Forks this process and returns in the child; the parent exits with the child's status (128 + N for signal N).
 
-    If the child was aborted, the parent prints `lost` and exits with `status`. Call it before JAX is imported: JAX's
-    threads would not survive.
+    If the child aborts, the parent prints `lost` and exits with `status`. Call this before importing JAX, whose threads
+    would not survive the fork.
     """
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        os.setpgid(0, 0)  # Hides the terminal's signals, which the parent forwards.
+        os.setpgid(0, 0)  # Shields the child from the terminal's signals; the parent forwards them.
         if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # Ends the child with its parent.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # Kills the child when its parent dies.
             if os.getppid() != parent:  # The parent was killed before this line.
                 os._exit(128 + signal.SIGKILL)
         return

@@ -1,6 +1,6 @@
 """A run's threshold: which pictures to keep, how it was chosen, and the checkpoint it belongs to.
 
-`python -m blur_jax.threshold` writes it as `threshold.json` into the run directory; scoring and export read it there.
+`python -m blur_jax.threshold` writes it to `threshold.json` in the run directory; scoring and export read that file.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.runs import run_dir
 
 THRESHOLD_FILE = "threshold.json"
-# The file explains the fields to readers without this program.
+# Explains the file to people who do not have this program.
 _STATED = {"quantity": "blur", "direction": "in [0, 1], larger is blurrier; keep if blur < keep_below"}
 
 
@@ -23,14 +23,14 @@ _STATED = {"quantity": "blur", "direction": "in [0, 1], larger is blurrier; keep
 class Threshold:
     """A picture is kept when its blur is below `keep_below`."""
 
-    keep_below: float  # A score, 0 or more; above 1 it keeps everything.
-    source: str  # How it was chosen, a sentence for people.
+    keep_below: float  # A score, 0 or more; a value above 1 keeps everything.
+    source: str  # How it was chosen, as a sentence for people.
     checkpoint: str  # `checkpoints.fingerprint` of the parameters that produce the scores.
     step: int | None = None  # The step of that checkpoint.
     rule: str = "given"  # "discard", "lose-good", "keep-bad" or "given".
     target: float | None = None  # The rule's share in [0, 1]; None for "given".
-    pictures: int = 0  # The number of pictures that it was chosen on.
-    # 95% interval of the rule's share, in [0, 1], on new pictures of the same kind; None if no pictures chose it.
+    pictures: int = 0  # The number of pictures used to choose it.
+    # 95% interval of the rule's share, in [0, 1], on new pictures of the same kind; None if no pictures were used.
     interval: tuple[float, float] | None = None
     date: str = ""  # YYYY-MM-DD.
 
@@ -56,7 +56,7 @@ class Threshold:
             raise ValueError(f"a threshold's quantity must be 'blur', not {excerpt(fields['quantity'])}")
         interval = fields["interval"]
         if interval is not None and not isinstance(interval, (list, tuple)):
-            raise ValueError(f"the interval of a threshold must be two shares, not {excerpt(interval)}")
+            raise ValueError(f"a threshold's interval must be two shares, not {excerpt(interval)}")
         values = {name: value for name, value in fields.items() if name not in _STATED}
         values["interval"] = interval and tuple(interval)
         return cls(**values)
@@ -82,14 +82,15 @@ def read_threshold(run_path: str | os.PathLike, *, checkpoint: str | None = None
         raise ValueError(f"{path}: damaged ({error}); remove it and run blur_jax.threshold again") from error
     if checkpoint is not None and threshold.checkpoint != checkpoint:
         raise ValueError(
-            f"{path}: was chosen for checkpoint {excerpt(threshold.checkpoint)} (step {excerpt(threshold.step)}), not"
-            f" for the loaded checkpoint {checkpoint}; run blur_jax.threshold again, or pass --keep-below"
+            f"{path}: the threshold was chosen for checkpoint {excerpt(threshold.checkpoint)} (step"
+            f" {excerpt(threshold.step)}), not for the loaded checkpoint {checkpoint}; run blur_jax.threshold again, or"
+            " pass --keep-below"
         )
     return threshold
 
 
 def write_threshold(run_path: str | os.PathLike, threshold: Threshold) -> epath.Path:
-    """Writes a run's threshold, whole or not at all; returns the path of the file."""
+    """Writes a run's threshold atomically; returns the file path."""
     path = threshold_path(run_path)
     run_dir.write_atomically(path, json.dumps(threshold.to_dict(), indent=2) + "\n")
     return path

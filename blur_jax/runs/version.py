@@ -1,10 +1,10 @@
-"""The version of the package; imports nothing else, so that `blur_jax.__version__` answers at once."""
+"""The package version; imports nothing else, so `blur_jax.__version__` is immediate."""
 
 import importlib.metadata
 
 
 def version() -> str:
-    """Returns the version of the installed package, "0+checkout" if it is not installed."""
+    """Returns the version of the installed package, or "0+checkout" if it is not installed."""
     try:
         return importlib.metadata.version("blur_jax")
     except importlib.metadata.PackageNotFoundError:

@@ -12,9 +12,10 @@ from blur_jax.runs import command_line
 
 _DESCRIPTION = """\
 Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with everything below it), a glob, a
-list (.csv with a column name, and maybe x,y,width,height; names are relative to the list's folder), or - for paths on
-standard input. Every picture becomes a row; the row of a picture that cannot be scored states the reason. The same
-command continues after an interruption. Exit status: 0 all scored, 1 some not, 2 wrong usage. See docs/scoring.md."""
+list (.csv with a name column and, optionally, x,y,width,height; names are relative to the list's folder), or - for
+paths on standard input. Every picture becomes a row; if it cannot be scored, the row contains the reason. After an
+interruption, run the same command again to continue. Exit status: 0 all scored, 1 some failed, 2 wrong usage. See
+docs/scoring.md."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,12 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--anchor", type=_unit, metavar="B", help="blur to compare with; default: the reference's median"
     )
-    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="the I-th of N parts, I from 0")
+    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="score part I of N, from 0")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="pictures scored at a time")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="threads that decode; default: one per core")
-    parser.add_argument(
-        "--backend", choices=["xla", "onnx"], default="xla", help="runtime of the network: docs/export.md"
-    )
+    parser.add_argument("--threads", type=_positive, metavar="N", help="decoding threads; default: one per core")
+    parser.add_argument("--backend", choices=["xla", "onnx"], default="xla", help="network runtime; see docs/export.md")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing table")
     return command_line.run(parser, _score, argv)
 
@@ -47,7 +46,7 @@ def _unit(text: str) -> float:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
     return int(text)
 
 
@@ -93,7 +92,7 @@ def _score(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
     )
     if not arguments.overwrite and (summary := session.finished(job, pictures)):
-        print(f"{job.output} is complete already: {summary}")
+        print(f"{job.output} is already complete: {summary}")
     else:
         start = time.monotonic()
         with contextlib.closing(progress.Progress(pictures)) as bar:

@@ -1,4 +1,4 @@
-"""The parts that all HTML pages share: a skeleton, one style, escaped text, tables that scroll on a phone."""
+"""Parts shared by all HTML pages: a skeleton, a style, escaped text, and tables that scroll on a phone."""
 
 import html
 from collections.abc import Iterable
@@ -56,14 +56,14 @@ def path(text: object) -> str:
 
 
 def table(heads: Iterable[str], rows: Iterable[str], heading: str = "") -> str:
-    """Returns a table that scrolls on a narrow screen: HTML of column heads, rows (from "<tr") and a heading."""
+    """Returns a table that scrolls on a narrow screen; heads, rows (starting with "<tr") and heading are HTML."""
     line = "".join(f"<th>{head}" for head in heads)
     title = f"<h3>{heading}</h3>" if heading else ""
     return f"<div>{title}<div class=wide><table>{line}{''.join(rows)}</table></div></div>"
 
 
 def row(cells: Iterable[object], kind: str = "") -> str:
-    """Returns a table row from its cells, HTML; the first cell is a name and may wrap."""
+    """Returns a table row from its cells, which are HTML; the first cell is a name and may wrap."""
     first, *others = map(str, cells)
     return f"<tr{f' class={kind}' * bool(kind)}><td class=name>{first}" + "".join(f"<td>{cell}" for cell in others)
 
@@ -74,7 +74,7 @@ def fields(values: dict[str, object]) -> str:
 
 
 def details(summary: str, content: str) -> str:
-    """Returns HTML that shows `content` when the reader clicks `summary`, both HTML."""
+    """Returns HTML that shows `content` when the reader clicks `summary`; both are HTML."""
     return f"<details><summary>{summary}</summary>{content}</details>"
 
 

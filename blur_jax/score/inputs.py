@@ -1,6 +1,6 @@
 """The pictures to score, from files, folders, globs, lists with boxes and standard input.
 
-Memory contains only the names in one branch of folders, its boxes and a digest of each picture.
+Only the names and boxes in one branch of folders, and a digest of each picture, are held in memory.
 """
 
 import glob
@@ -19,28 +19,28 @@ from blur_jax.data.picture_lists import BOXES_FILE
 from blur_jax.data.preprocessing import Box
 
 STANDARD_INPUT = "-"
-_NAME_ROOTS = ("", f"{picture_files.IMAGES}/", f"{picture_files.UNLABELED}/")  # Names in boxes.csv may leave these out.
+_NAME_ROOTS = ("", f"{picture_files.IMAGES}/", f"{picture_files.UNLABELED}/")  # Names in boxes.csv may omit these.
 
 
 class Input(NamedTuple):
-    """The path of a picture, and the box of its face in pixels of the upright picture; None means the whole picture."""
+    """A picture's path, and the box of its face in pixels of the upright picture; None means the whole picture."""
 
     name: str
     box: Box | None
 
 
 class Inputs:
-    """The pictures to score, each once, in a fixed order; may be iterated several times."""
+    """The pictures to score, each once, in a fixed order; can be iterated repeatedly."""
 
     def __init__(
         self, paths: Sequence[str], *, shard: tuple[int, int] = (0, 1), standard_input: IO[bytes] | None = None
     ) -> None:
-        """Checks the lists, and reads standard input to its end if `paths` has "-".
+        """Checks the lists, and reads standard input to its end if `paths` contains "-".
 
         Args:
             paths: pictures; folders, with everything below them; globs; lists (`.csv`, see `picture_lists.read_csv`)
                 whose names are relative to their folder; "-" for standard input (see `picture_lists.read_paths`).
-            shard: (i, n) takes the i-th of n parts, i from 0. The part of a picture depends only on its name.
+            shard: (i, n) selects part i of n, counting from 0. A picture's part depends only on its name.
             standard_input: the file that "-" reads; None means `sys.stdin`.
 
         Raises ValueError for a damaged list, or if i is not below n.
@@ -74,7 +74,7 @@ class Inputs:
                 yield picture
         if empty:
             endings = " ".join(picture_files.ENDINGS)
-            raise ValueError(f"found no pictures in {', '.join(self._paths)}; pictures end in {endings}")
+            raise ValueError(f"no pictures found in {', '.join(self._paths)}; their names must end in {endings}")
 
     def identity(self) -> dict[str, Any]:
         """Returns the arguments as JSON values."""
@@ -90,7 +90,7 @@ class Inputs:
             elif glob.has_magic(path) and not os.path.lexists(path):
                 matches = sorted(glob.iglob(path, recursive=True))
                 if not matches:
-                    raise ValueError(f"{path}: matches no file; correct the pattern")
+                    raise ValueError(f"{path}: no file matches this pattern; correct it")
                 for match in matches:
                     if os.path.isdir(match):
                         yield from _walk(match)
@@ -118,7 +118,7 @@ def is_list(path: str) -> bool:
 
 def _walk(folder: str) -> Iterator[Input]:
     """Yields the pictures at any depth in a folder, sorted, with the boxes of the nearest `boxes.csv` above them."""
-    nearest: list[_Boxes | None] = [None]  # For each folder of the branch.
+    nearest: list[_Boxes | None] = [None]  # One for each folder on the branch.
     for path, kind in picture_files.walk(folder):
         if kind is Kind.FOLDER:
             own = os.path.join(path, BOXES_FILE)

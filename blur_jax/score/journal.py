@@ -1,4 +1,4 @@
-"""A record of finished rows, with which an interrupted scoring command continues."""
+"""A record of finished rows, from which an interrupted scoring command can continue."""
 
 import itertools
 import json
@@ -24,9 +24,9 @@ class Row(NamedTuple):
 
 
 class Journal:
-    """A hidden file beside the output: a header that describes the job, then a JSON line for each input, in order.
+    """A hidden file next to the output: a header that describes the job, then a JSON line for each input, in order.
 
-    Rows are only appended. A kill may leave half a line, which is ignored.
+    Rows are only appended. A killed command may leave an incomplete line, which is ignored.
     """
 
     def __init__(self, output: str, header: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ class Journal:
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))
         self._file = open(self.path, "a+b")
         try:
-            files.lock(self._file, f"{self.path}: another process is writing it; wait for it, or use another --output")
+            files.lock(self._file, f"{self.path}: in use by another process; wait for it, or use another --output")
             self._file.seek(0)
             first = self._file.readline()
             if first.endswith(b"\n"):
@@ -56,7 +56,7 @@ class Journal:
             header = read_json(line)
             different = [key for key in self._header if header.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: the first line is damaged; remove it to start again") from error
+            raise ValueError(f"{self.path}: the first line is damaged; remove the file to start again") from error
         if different:
             differences = "; ".join(
                 f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
@@ -69,8 +69,8 @@ class Journal:
     def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
         """Keeps the rows that agree with the first `inputs`, drops the others, and returns the remaining inputs.
 
-        Only full batches are kept, so that the following batches have the same scores to the bit as without an
-        interruption. `keep` is called with the rows of each kept batch.
+        Only full batches are kept, so that the remaining scores are identical to those of an uninterrupted command, to
+        the bit. `keep` is called with the rows of each kept batch.
         """
         inputs = iter(inputs)
         self._file.seek(0)
@@ -90,7 +90,7 @@ class Journal:
         return itertools.chain(batch, inputs)
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Adds rows and flushes them, so that a kill loses none."""
+        """Adds rows and flushes them, so that none are lost if the process is killed."""
         self._file.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
         self._file.flush()
 
@@ -115,7 +115,7 @@ def path_of(output: str) -> str:
 
 
 def _parse(line: bytes) -> Row:
-    """Returns a row; raises ValueError for half a line, or one that a failing disk has damaged."""
+    """Returns a row; raises ValueError for an incomplete or damaged line."""
     match read_json(line) if line.endswith(b"\n") else None:
         case [str(name), None | [*_] as box, float(blur), None]:
             return Row(name, box and tuple(box), blur, None)

@@ -41,7 +41,7 @@ def score_each(
         prepare: maps a picture and a box to uint8 [S, S, 3]; called in threads. An exception becomes an error.
         forward: maps uint8 [n, S, S, 3] to float32 [n]; called in one thread.
         batch_size: images per batch, 1 or more.
-        threads: number of threads that prepare, 1 or more; None means one per core. Each keeps one picture in memory.
+        threads: number of preparing threads, 1 or more; None means one per core. Each keeps one picture in memory.
     """
     threads = available_cores() if threads is None else threads
     if batch_size < 1 or threads < 1:
@@ -52,7 +52,7 @@ def score_each(
 def _score_each(
     pictures: Iterator[tuple], prepare: Callable, forward: Callable, batch_size: int, threads: int
 ) -> Iterator[tuple[Any, Scored]]:
-    free = threading.Semaphore(2 * threads)  # Bounds the whole pictures in memory.
+    free = threading.Semaphore(2 * threads)  # Limits the number of full-size pictures in memory.
     running = collections.deque()
     pool, device = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
 
@@ -70,7 +70,7 @@ def _score_each(
         while running:
             yield from running.popleft().result()
     finally:
-        # A batch waits for its images, so their pool ends first.
+        # A batch waits for its images, so shut down the pool that prepares them first.
         pool.shutdown(cancel_futures=True)
         device.shutdown(cancel_futures=True)
 
@@ -92,7 +92,7 @@ def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list
     errors = [image if isinstance(image, str) else None for image in prepared]
     if all(errors):
         return [(key, Scored(None, error)) for key, error in zip(keys, errors)]
-    # Black images take the places of bad pictures, so that an interruption does not change the batches.
+    # Black images replace bad pictures, so that an interruption does not change the batches.
     black = np.zeros_like(prepared[errors.index(None)])
     blur = forward(np.stack([image if error is None else black for image, error in zip(prepared, errors)])).tolist()
     scored = [Scored(value, None) if error is None else Scored(None, error) for value, error in zip(blur, errors)]

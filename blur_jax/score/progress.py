@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar on standard error, if that is a terminal.
+    """A bar on standard error, if it is a terminal.
 
-    It appears after the first batch, so that compilation does not lower the rate. A thread counts the total.
+    It appears after the first batch, so that compilation does not lower the rate. A separate thread counts the total.
     """
 
     def __init__(self, inputs: Iterable) -> None:
@@ -25,7 +25,7 @@ class Progress:
             threading.Thread(target=self._count, args=(inputs,), name="count", daemon=True).start()
 
     def _count(self, inputs: Iterable) -> None:
-        # The thread that scores raises the same error.
+        # The scoring thread raises the same error.
         with contextlib.suppress(ValueError, OSError):
             self._total = sum(1 for _ in inputs)
 

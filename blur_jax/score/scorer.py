@@ -29,21 +29,21 @@ GivenPair = TypeVar("GivenPair", bound=Pair)
 
 
 class Scorer:
-    """Gives each picture a score from 0 (sharp) to 1 (blurred) that depends on that picture alone.
+    """Scores each picture from 0 (sharp) to 1 (blurred), independently of all other pictures.
 
     It uses all devices. In a program with several processes, all processes must make the same calls.
 
     Attributes:
         preprocessing: the crop and resize protocol of the training data, applied to every picture.
         calibration: the meaning of the scores; None if the run was not calibrated.
-        fingerprint: 16 hex digits that name the parameters.
+        fingerprint: 16 hex digits that identify the parameters.
         config: the config of the run.
         step: the number of updates that produced the parameters.
         path: the folder of the checkpoint.
     """
 
     def __init__(self, saved: checkpoints.Checkpoint, forward: Forward | None = None) -> None:
-        """Reads the parameters, or raises `checkpoints.CheckpointError`; without `forward`, JAX runs the network."""
+        """Loads the parameters, or raises `checkpoints.CheckpointError`; without `forward`, JAX runs the network."""
         model, params = distributed.everywhere(checkpoints.load_network, saved)
         self.preprocessing, self.calibration = saved.preprocessing, saved.calibration
         self.config, self.step, self.path = saved.config, saved.step, saved.path
@@ -61,8 +61,8 @@ class Scorer:
         """Scores pictures.
 
         Args:
-            pictures: any number of file paths, contents of files (bytes), PIL images, or arrays, uint8 or uint16, of
-                shape [H, W], [H, W, 3] or [H, W, 4], of any sizes. A generator is read as scoring proceeds.
+            pictures: any number of file paths, file contents (bytes), PIL images, or uint8 or uint16 arrays of shape
+                [H, W], [H, W, 3] or [H, W, 4], of any sizes. A generator is read as scoring proceeds.
             boxes: (x, y, width, height) of the face in each picture, in pixels of the upright picture; None means
                 whole pictures.
             batch_size: pictures scored at a time; it does not change the scores.
@@ -72,10 +72,10 @@ class Scorer:
 
         Raises:
             FileNotFoundError: a picture is missing.
-            ValueError: a picture is unreadable or cannot be judged, or a box leaves it; the message says which.
+            ValueError: a picture cannot be read or scored, or a box extends beyond it; the message says which.
         """
         pairs, scores = _with_boxes(pictures, boxes), []
-        # By name, so that a generator's pictures are dropped once they are prepared.
+        # Keyed by name, so that a generator's pictures are dropped once they are prepared.
         named = ((f" ({p})" if isinstance(p, (str, os.PathLike)) else "", p, box) for p, box in pairs)
         for name, scored in self._score_each(named, batch_size):
             if scored.error is not None:
@@ -92,9 +92,9 @@ class Scorer:
         Pictures are read at most three batches ahead, and decoded in threads while the devices compute.
 
         Args:
-            pictures: (picture, box) as in `score`. A picture in memory stays there until it is yielded.
+            pictures: (picture, box) as in `score`. An in-memory picture is kept until it is yielded.
             batch_size: pictures scored at a time, 1 or more.
-            threads: number of threads that decode, 1 or more; None means one per core. Each keeps a picture in memory.
+            threads: number of decoding threads, 1 or more; None means one per core. Each keeps a picture in memory.
 
         Yields:
             ((picture, box), result), in order.
@@ -112,13 +112,13 @@ class Scorer:
     def score_images(self, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
         """Scores images that `prepare` returns: uint8 [n, S, S, 3] -> float32 [n], in [0, 1], larger is blurrier.
 
-        `batch_size` images go to all devices together; `progress` labels a bar. Raises ValueError for other images.
+        `batch_size` is the total over all devices; `progress` labels a bar. Raises ValueError for other images.
         """
         side = self.preprocessing.image_size
         if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
             raise ValueError(
-                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)}; use"
-                " Scorer.prepare"
+                f"images must be uint8 [n, {side}, {side}, 3], not {images.dtype} {list(images.shape)};"
+                " prepare them with Scorer.prepare"
             )
         if not len(images):
             return np.zeros(0, np.float32)
@@ -144,11 +144,11 @@ class Scorer:
 
 
 def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None) -> Iterator[Pair]:
-    """Pairs the arguments of `Scorer.score`; checks them before anything is scored."""
+    """Pairs pictures with boxes; checks both before anything is scored."""
     single = isinstance(pictures, (str, bytes, os.PathLike, Image.Image))
     if single or (isinstance(pictures, np.ndarray) and pictures.ndim < 4) or not isinstance(pictures, Iterable):
         raise ValueError(
-            f"score takes a list of pictures, not {type(pictures).__name__}: [picture] for a single one,"
+            f"score takes a list of pictures, not {type(pictures).__name__}; pass [picture] for a single picture or"
             " sorted(pathlib.Path(folder).glob('*.jpg')) for a folder"
         )
     if boxes is None:
@@ -168,11 +168,11 @@ def _joined(pictures: Iterable[Picture], boxes: Iterable[Box | None]) -> Iterato
 
 
 def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
-    """Loads a scorer on any machine, whatever devices trained it.
+    """Loads a scorer on any machine, regardless of the devices that trained it.
 
     Args:
-        path: a run directory, for its best checkpoint by validation, or one checkpoint, `checkpoints/<step>`.
-        backend: "xla", on all devices; or "onnx", onnxruntime on the CPU, which is faster for some networks
+        path: a run directory, for its best checkpoint by validation, or one of its `checkpoints/<step>`.
+        backend: "xla" uses all devices; "onnx" uses onnxruntime on the CPU, which is faster for some networks
             (docs/export.md) and returns the same scores to within 1e-5.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Scores pictures into a table, continues after an interruption, and describes the table in a file beside it."""
+"""Scores pictures into a table, continues after an interruption, and describes the table in a file next to it."""
 
 import array
 import dataclasses
@@ -27,11 +27,11 @@ class Job:
     """The outputs of a command, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
 
     output: str  # The path of the table.
-    source: Mapping[str, Any]  # JSON values that the scores depend on; a job continues only one with the same source.
+    source: Mapping[str, Any]  # JSON values that scores depend on; to continue a job, they must match.
     meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Further JSON values for the statement.
     anchor: float | None = None
     keep_below: float | None = None  # None leaves out the column "keep".
-    sheet: str | None = None  # The path of the page of `sheet.write`.
+    sheet: str | None = None  # The path of the page that `sheet.write` writes.
     batch_size: int = 64
     threads: int | None = None
 
@@ -42,7 +42,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The number of rows, of rows without a score, whether any row has a box, and a hash of names and boxes."""
+    """The number of rows and of failures, whether any row has a box, and a hash of the names and boxes."""
 
     rows: int
     failed: int
@@ -50,7 +50,7 @@ class Summary:
     inputs: str
 
     def __str__(self) -> str:
-        reasons = "; the column reason says why" * (self.failed > 0)
+        reasons = "; see the reason column" * (self.failed > 0)
         return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
 
 
@@ -85,12 +85,12 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
         counts = f"{summary.rows:,} rows for different inputs (this command has {now.rows:,})"
         raise ValueError(f"{job.output} has {counts}; {_REPLACE}")
     if job.sheet and not os.path.exists(job.sheet):
-        raise ValueError(f"{job.output} exists, but {job.sheet}, which is written with it, is missing; {_REPLACE}")
+        raise ValueError(f"{job.output} exists, but its sheet {job.sheet} is missing; {_REPLACE}")
     return summary
 
 
 class _Tally:
-    """Facts about all rows, gathered row by row; `blur` takes four bytes for each row, NaN for a missing score."""
+    """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score."""
 
     def __init__(self) -> None:
         self.blur = array.array("f")
@@ -108,9 +108,9 @@ class _Tally:
 
 
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
-    """Scores all inputs, or the inputs that an interrupted run of the same job has left, and writes the outputs.
+    """Scores all inputs, or those that an interrupted run of the same job left over, and writes the outputs.
 
-    `progress` is called with the number of inputs that are done, before the first batch and after each batch. Raises
+    `progress` is called with the number of finished inputs, before the first batch and after each batch. Raises
     ValueError if the journal belongs to another job or is in use.
     """
     with Journal(job.output, job.source) as journal:
@@ -128,7 +128,7 @@ def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable
 
 
 def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally) -> None:
-    """Writes the outputs while reading the rows once; the statement, which marks them complete, is last."""
+    """Writes the outputs in one pass over the rows; the statement, which marks them complete, is written last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
     names = tables.column_names(columns, with_boxes=summary.with_boxes)

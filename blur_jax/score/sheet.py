@@ -1,4 +1,4 @@
-"""A one-file HTML page with pictures sorted by score, to judge a scorer and a threshold by eye."""
+"""A single-file HTML page with pictures sorted by score, to judge a scorer and a threshold by eye."""
 
 import base64
 import io
@@ -40,7 +40,7 @@ class Picks:
     def __init__(self, blur: np.ndarray) -> None:
         """Picks the rows to show from the scores of all rows, float32 [n] (NaN if missing)."""
         scored = np.flatnonzero(~np.isnan(blur))
-        self.blur, self.failed = blur[scored], len(blur) - len(scored)  # Scores; the number of other rows.
+        self.blur, self.failed = blur[scored], len(blur) - len(scored)  # The scores; the number of rows without one.
         self.failures: list[Row] = []
         self._indices = scored[ranked_split.sorted_sample(self.blur, _PICTURES)].tolist() if len(scored) else []
         self._rows: dict[int, Row] = {}
@@ -62,7 +62,7 @@ class Picks:
 
 
 def write(path: str, picks: Picks, preprocessing: Preprocessing, *, keep_below: float | None, title: str) -> None:
-    """Writes the page, whole or not at all, with a line at the threshold; `picks.watch` has seen all rows."""
+    """Writes the page atomically, with a line at the threshold; `picks.watch` must have seen all rows."""
     shown = picks.shown
     with ThreadPoolExecutor(available_cores()) as pool:
         thumbnails = list(pool.map(lambda row: _thumbnail(row, preprocessing), shown))
@@ -73,8 +73,8 @@ def write(path: str, picks: Picks, preprocessing: Preprocessing, *, keep_below: 
         first_discarded = sum(row.blur is not None and row.blur < keep_below for row in shown)
         cells.insert(first_discarded, f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>")
     which = "All" if len(shown) == len(picks.blur) else f"{len(shown)} of {len(picks.blur):,}"
-    body = f"""<p>{which} pictures, row by row from the sharpest to the most blurred, evenly spaced in their order. The
-number is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
+    body = f"""<p>{which} pictures, evenly spaced by rank, row by row from the sharpest to the most blurred. The number
+is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
 <div class=grid>{"".join(cells)}</div>
 {_failed(picks)}"""
     run_dir.write_atomically(path, html_parts.page(title, body, _STYLE))

@@ -1,4 +1,4 @@
-"""Writes tables of scores as CSV, JSON lines or Parquet, row by row, and describes their columns."""
+"""Writes score tables as CSV, JSON lines or Parquet, row by row, and describes their columns."""
 
 import csv
 import io
@@ -16,12 +16,12 @@ from blur_jax.score.journal import Row
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 OK, FAILED = "ok", "failed"
-METADATA_KEY = "blur_jax"  # In Parquet's key-value metadata.
+METADATA_KEY = "blur_jax"  # The key in Parquet's key-value metadata.
 
 # {column: description}; `Scorer.columns` returns "blur" and the columns after it.
 MEANING = {
-    "name": "the path of the picture, from where the command ran",
-    "x": "left edge of the box of the face, in pixels of the upright picture; empty for a whole picture",
+    "name": "path of the picture, from the folder where the command ran",
+    "x": "left edge of the face box, in pixels of the upright picture; empty for a whole picture",
     "y": "top edge of the box",
     "width": "width of the box",
     "height": "height of the box",
@@ -29,19 +29,19 @@ MEANING = {
     "reason": f"why it {FAILED}",
     "blur": "in [0, 1], larger is blurrier",
     "sharpness": "in [0, 100], larger is better: 100 * (1 - blur)",
-    "blur_percentile": "in [0, 100], larger is blurrier: the share of the calibration's reference that is sharper",
-    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: how likely people call it blurrier than the anchor",
+    "blur_percentile": "in [0, 100], larger is blurrier: the percentage of the reference set that is sharper",
+    "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: the probability of being called blurrier than the anchor",
     "keep": "keep if blur < keep_below, otherwise discard",
 }
 _DECIMALS = {"blur": 6, "sharpness": 4, "blur_percentile": 4, "p_blurrier_than_anchor": 6}
-_CHUNK = 1 << 14  # Rows in memory, and in a row group of Parquet.
+_CHUNK = 1 << 14  # Rows held in memory, and rows per Parquet row group.
 
 Record = dict[str, Any]
 Columns = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # Maps blur, float32 [n], to {column: [n]}.
 
 
 def check_ending(path: str) -> None:
-    """Raises ValueError if an output does not have the ending of a known format."""
+    """Raises ValueError if an output path does not have a supported ending."""
     if not path.lower().endswith(ENDINGS):
         raise ValueError(f"--output={path} must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
 
@@ -70,10 +70,10 @@ def records(rows: Iterable[Row], columns: Columns, *, with_boxes: bool) -> Itera
 
 
 def write(path: str, columns: Sequence[str], rows: Iterable[Record], metadata: Mapping[str, Any]) -> None:
-    """Writes records in the format of the path's ending, whole or not at all; Parquet also contains the metadata.
+    """Writes records atomically, in the format of the path's ending; Parquet also contains the metadata.
 
-    Bytes of names that are not UTF-8 stay the same in CSV, become lone surrogates in JSON, as in Python, and backslash
-    escapes in Parquet.
+    Bytes in names that are not UTF-8 stay the same in CSV, become lone surrogates in JSON, like in Python, and become
+    backslash escapes in Parquet.
     """
     ending = os.path.splitext(path)[1].lower()
     writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
@@ -102,7 +102,7 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterable[Recor
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise ValueError("a .parquet --output needs the package pyarrow: pip install pyarrow") from error
+        raise ValueError("a .parquet --output needs the package pyarrow; run pip install pyarrow") from error
     kinds = dict.fromkeys(BOX_COLUMNS, pa.int32()) | dict.fromkeys(_DECIMALS, pa.float64())
     fields = [pa.field(column, kinds.get(column, pa.string())) for column in columns]
     schema = pa.schema(fields, metadata={METADATA_KEY: json.dumps(metadata)})

@@ -3,7 +3,7 @@
     python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
     python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv
 
-Pictures whose blur is below the threshold are kept. Scoring and export read it in RUN/threshold.json. See
+Pictures whose blur is below the threshold are kept. Scoring and export read it from RUN/threshold.json. See
 docs/thresholds.md.
 """
 
@@ -19,14 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m blur_jax.threshold", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists, as for scoring")
+    parser.add_argument("pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists (see blur_jax.score)")
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
-    parser.add_argument("--examples", metavar="CSV", help="table of name,label: good or bad")
+    parser.add_argument("--examples", metavar="CSV", help="table with the columns name and label (good or bad)")
     rule = parser.add_mutually_exclusive_group(required=True)
     rule.add_argument("--discard", type=float, metavar="SHARE", help="discard this share of pictures like PHOTOS")
     rule.add_argument("--lose-good", type=float, metavar="SHARE", help="discard at most this share of good pictures")
     rule.add_argument("--keep-bad", type=float, metavar="SHARE", help="keep at most this share of bad pictures")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures in memory at a time [64]")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures scored at a time [64]")
     return command_line.run(parser, _run, argv)
 
 
@@ -34,9 +34,9 @@ def _run(arguments: argparse.Namespace) -> int:
     shares = {rule: getattr(arguments, rule.replace("-", "_")) for rule in ("discard", "lose-good", "keep-bad")}
     ((rule, share),) = [item for item in shares.items() if item[1] is not None]
     if rule == "discard" and (arguments.examples or not arguments.pictures):
-        raise ValueError("--discard takes PHOTOS (pictures or folders), not --examples")
+        raise ValueError("--discard needs PHOTOS (pictures or folders), not --examples")
     if rule != "discard" and (arguments.pictures or not arguments.examples):
-        raise ValueError(f"--{rule} takes --examples=CSV, with good and bad pictures, not PHOTOS")
+        raise ValueError(f"--{rule} needs --examples=CSV, a list of good and bad pictures, not PHOTOS")
 
     from blur_jax.runs import distributed, program_cache
     from blur_jax.runs.threshold import write_threshold
@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         chosen = choose.for_examples(loaded, examples, rule, share, **options)
     print("\n".join(chosen.lines))
-    print(f"wrote {write_threshold(loaded.path, chosen.threshold)}, where scoring and export read it")
+    print(f"wrote {write_threshold(loaded.path, chosen.threshold)}; scoring and export will use it")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Chooses a threshold for a scorer on a user's pictures: scores them, applies a rule, and reports its effect."""
+"""Chooses a scorer's threshold from a user's pictures: scores them, applies a rule and reports the effect."""
 
 import datetime
 import os
@@ -33,15 +33,15 @@ class Chosen(NamedTuple):
 
 
 def for_discard(scorer: Scorer, pictures: Iterable[Input], rate: float, *, source: str, batch_size: int = 64) -> Chosen:
-    """Chooses the threshold that discards a share of pictures, `rate` in (0, 1), for the scorer that scores them.
+    """Chooses the threshold that discards a share `rate`, in (0, 1), of the pictures.
 
-    The threshold records `source`. Raises ValueError if too few pictures can be scored.
+    `source` is recorded with the threshold. Raises ValueError if too few pictures can be scored.
     """
     scores, outcome = _scored(scorer, pictures, batch_size)
     blur = scores[~np.isnan(scores)]
     keep_below = _apply(rules.for_discard, blur, rate, outcome)
     discarded = rules.share(blur >= keep_below)
-    reason = f"to discard {rate:.3g} of pictures like {source}, chosen on {len(blur)} of them"
+    reason = f"chosen to discard {rate:.3g} of pictures like {source}, based on {len(blur)} of them"
     threshold = _threshold(scorer, keep_below, reason, "discard", rate, discarded)
     return Chosen(threshold, [outcome, _meaning(scorer, keep_below), f"discards {discarded}"])
 
@@ -51,9 +51,9 @@ def for_examples(
 ) -> Chosen:
     """Chooses the threshold that loses few good pictures, or keeps few bad ones.
 
-    `LOSE_GOOD` discards at most `rate`, in (0, 1), of the good pictures, and as many others as that allows; `KEEP_BAD`
-    keeps at most `rate` of the bad pictures, and as many others as that allows. The threshold records `source`. Raises
-    ValueError if too few pictures can be scored.
+    `LOSE_GOOD` discards at most a share `rate`, in (0, 1), of the good pictures, and as many others as that allows;
+    `KEEP_BAD` keeps at most a share `rate` of the bad pictures, and as many others as that allows. `source` is recorded
+    with the threshold. Raises ValueError if too few pictures can be scored.
     """
     scores, outcome = _scored(scorer, (example.picture for example in examples), batch_size)
     good = np.array([example.good for example in examples])
@@ -65,23 +65,23 @@ def for_examples(
         keep_below, aim = _apply(rules.for_kept_bad, bad, rate, outcome), f"keep at most {rate:.3g} of bad"
     shares, lines = {}, [outcome, _meaning(scorer, keep_below)]
     for name, wrong, effect in (
-        (LOSE_GOOD, good >= keep_below, "of good pictures it discards"),
-        (KEEP_BAD, bad < keep_below, "of bad pictures it keeps"),
+        (LOSE_GOOD, good >= keep_below, "good pictures discarded:"),
+        (KEEP_BAD, bad < keep_below, "bad pictures kept:"),
     ):
         if len(wrong):
             shares[name] = rules.share(wrong)
             lines.append(f"{effect} {shares[name]}")
     if len(good) and len(bad) and np.mean(bad >= keep_below) <= np.mean(good >= keep_below):
-        lines.append("it discards no more of the bad pictures than of the good ones: blur does not tell them apart")
-    reason = f"to {aim} pictures, chosen on {len(good)} good and {len(bad)} bad examples in {source}"
+        lines.append("bad pictures are not discarded more often than good ones: blur does not tell them apart")
+    reason = f"chosen to {aim} pictures, based on {len(good)} good and {len(bad)} bad examples in {source}"
     return Chosen(_threshold(scorer, keep_below, reason, rule, rate, shares[rule]), lines)
 
 
 def read_examples(path: str | os.PathLike) -> list[Example]:
     """Reads a CSV file of pictures that a person has judged.
 
-    Its columns are name (a path from the folder of the file), label (good or bad) and, for faces in larger pictures,
-    x, y, width and height of the face in pixels. Raises ValueError, which names the line, for other contents.
+    Its columns are name (a path relative to the file's folder), label (good or bad) and, for faces in larger pictures,
+    x, y, width and height of the face in pixels. Raises ValueError, naming the line, for anything else.
     """
     path, examples, places = os.fspath(path), [], {}
     with open(path, "rb") as file:
@@ -113,7 +113,7 @@ def _scored(scorer: Scorer, pictures: Iterable[Input], batch_size: int) -> tuple
 def _apply(rule: Callable[[np.ndarray, float], float], scores: np.ndarray, rate: float, outcome: str) -> float:
     try:
         return rule(scores, rate)
-    except ValueError as error:  # Failures of scoring may leave too few scores.
+    except ValueError as error:  # Scoring failures may leave too few scores.
         raise ValueError(f"{outcome}: {error}") from error
 
 

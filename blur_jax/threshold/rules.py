@@ -1,9 +1,9 @@
-"""Rules that place a threshold, and their uncertainty, from scores in [0, 1], larger is blurrier.
+"""Rules that choose a threshold from scores in [0, 1] (larger is blurrier), and the uncertainty of its effect.
 
-A picture is kept when its score is below the threshold, which lies halfway between two neighboring scores of the given
-pictures. If k of n pictures lie at or above it, then the share of all such pictures lies, for any distribution of
-scores, between the k-th and the k+1-st of n uniform order statistics: the exact binomial interval of Clopper and
-Pearson (1934), although the threshold was chosen on the same pictures. The interval assumes independent pictures of
+A picture is kept if its score is below the threshold, which is halfway between two neighboring scores of the given
+pictures. If k of n pictures are at or above it, then for any distribution of scores, the share among all such pictures
+lies between the k-th and the (k+1)-st of n uniform order statistics. This is the exact binomial interval of Clopper and
+Pearson (1934), even though the threshold was chosen on the same pictures. The interval assumes independent pictures of
 the same kind: twenty frames of one scene count as one.
 """
 
@@ -13,7 +13,7 @@ import math
 import numpy as np
 from scipy import stats
 
-LEAST_CASES = 2  # Pictures required on either side of the requested share.
+LEAST_CASES = 2  # Pictures required on each side of the requested share.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Share:
 
     def __str__(self) -> str:
         value, interval = self.count / self.total, f"{self.low:.1%} to {self.high:.1%}"
-        return f"{value:.1%} ({self.count:,} of {self.total:,}; {interval} of new ones)"
+        return f"{value:.1%} ({self.count:,} of {self.total:,}; 95% interval {interval})"
 
 
 def share(hits: np.ndarray) -> Share:
@@ -46,7 +46,7 @@ def for_discard(scores: np.ndarray, rate: float) -> float:
     gaps, above = _gaps(scores)
     if not len(gaps):
         raise ValueError(
-            f"all {len(scores)} scores are {scores[0]:.4g}, so a threshold cannot divide them; add pictures"
+            f"all {len(scores)} scores are {scores[0]:.4g}, so no threshold can separate them; add pictures"
         )
     return float(gaps[np.argmin(np.abs(above - rate * len(scores)))])
 
@@ -83,7 +83,7 @@ def check_enough(count: int, rate: float, kind: str) -> None:
 
 def check_share(rate: float) -> None:
     if not 0 < rate < 1:
-        raise ValueError(f"a share must lie between 0 and 1, such as 0.1, not {rate:g}")
+        raise ValueError(f"a share must be between 0 and 1, such as 0.1, not {rate:g}")
 
 
 def _gaps(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

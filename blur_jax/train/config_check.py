@@ -13,7 +13,7 @@ from blur_jax.train import optimizer, start
 
 
 def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
-    """Raises ValueError, naming the field, for a config that cannot work; all processes must call it together.
+    """Raises ValueError, naming the field, if the config cannot work; all processes must call it together.
 
     Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`.
     """
@@ -48,7 +48,7 @@ def divisible(config: ml_collections.ConfigDict) -> list[int]:
 
 def _check_paths(config: ml_collections.ConfigDict, workdir: str | None) -> None:
     if workdir is not None:
-        run_dir.resolve(workdir)  # Raises for an address that cannot hold a run.
+        run_dir.resolve(workdir)  # Raises for an address that cannot be a run directory.
     if config.start_from is not None and (workdir is None or checkpoints.latest_step(workdir) is None):
         start.find_start(config)
 
@@ -58,10 +58,10 @@ def _check_groups(config: ml_collections.ConfigDict) -> None:
     share = config.batch.unlabeled // jax.device_count()
     if share % group:
         raise ValueError(
-            f"config.consistency.pairs_per_degradation={group} must divide the {share} unlabeled pairs of each device"
+            f"config.consistency.pairs_per_degradation={group} must divide the {share} unlabeled pairs on each device"
         )
     if weight > 0 and config.model.linear_probe_strength is None and config.start_from is None:
         raise ValueError(
             f"config.consistency.distillation_weight={weight} distills the network that training starts from, which is"
-            " random; set config.model.linear_probe_strength or config.start_from, or a weight of 0"
+            " random; set config.model.linear_probe_strength or config.start_from, or set the weight to 0"
         )

@@ -1,6 +1,6 @@
-"""Measures the cost of a run by its first steps: `launch.py --mode=dry_run`, before an expensive launch.
+"""Measures the cost of a run from a few steps, before an expensive launch: `launch.py --mode=dry_run`.
 
-It repeats all that training does before it claims its run directory, so the same errors appear.
+It does everything that training does before claiming the run directory, so the same errors appear.
 """
 
 import sys
@@ -19,7 +19,7 @@ from blur_jax.train.loop import make_batches, make_step
 from blur_jax.train.run import Run, images_per_step, open_run
 from blur_jax.train.state import TrainState, check_finite
 
-# Batches are read ahead while the step compiles. Only after these are used up do the steps wait for the data.
+# Batches are read ahead while the step compiles. Steps wait for data only once these are used up.
 _FIRST_STEPS = 12
 _TIMED_STEPS = 10
 
@@ -27,23 +27,23 @@ _TIMED_STEPS = 10
 class StepCost(NamedTuple):
     """The cost of a training step on one device."""
 
-    memory: Any  # JAX's analysis of the compiled step: bytes of arguments, outputs, those in place, temporaries.
-    limit_bytes: int | None  # JAX's share of the device's memory; None if the device does not report it.
+    memory: Any  # JAX's analysis of the compiled step: bytes of arguments, outputs, in-place outputs, temporaries.
+    limit_bytes: int | None  # Device memory that JAX may use; None if the device does not report it.
     flops: float | None  # Floating-point operations; None if XLA does not count them.
-    compile_seconds: float  # Tracing included.
-    step_seconds: tuple[float, ...]  # At the pace of the training loop; reading the batch is included.
+    compile_seconds: float  # Includes tracing.
+    step_seconds: tuple[float, ...]  # Measured as in the training loop; includes reading the batch.
 
 
 def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str:
-    """Starts a run as training does, makes a few steps, throws them away and describes their cost in a few lines.
+    """Makes a few training steps, discards them and describes their cost in a few lines of text.
 
-    All processes must call it together; `config_check.check_config` accepts the config. Only the config and
-    the step of an existing run in `workdir` are read, and nothing is written: the measured steps start from a random
-    network. Raises as `loop.train` does, and ValueError if the step does not fit into memory.
+    All processes must call it together, with a config that `config_check.check_config` accepts. It writes nothing, and
+    reads only the config and the step of an existing run in `workdir`: the measured steps start from a random network.
+    Raises the errors of `loop.train`, and ValueError if the step does not fit into memory.
     """
     run = open_run(config, workdir)
     first_step, recorded = run.saved or (0, None)
-    if workdir is not None and recorded is not None:  # A run that has saved nothing is replaced.
+    if workdir is not None and recorded is not None:  # A run without checkpoints would be replaced.
         run_dir.check_same_config(config, workdir, recorded)
     state = run.initial_state()
     lines = _run_lines(run, state)
@@ -61,7 +61,7 @@ def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str
 
 
 def measure(run_step: jax.stages.Wrapped, state: TrainState, batches: Iterator[Batch]) -> StepCost:
-    """Compiles and runs the step of `loop.make_step`; raises FloatingPointError as `check_finite`."""
+    """Compiles and times the step of `loop.make_step`; raises FloatingPointError like `check_finite`."""
     state, batch = distributed.replicate(state), distributed.shard(next(batches))
     if distributed.is_process_zero():
         print("compiling the training step", file=sys.stderr, flush=True)
@@ -71,7 +71,7 @@ def measure(run_step: jax.stages.Wrapped, state: TrainState, batches: Iterator[B
     times, before = [], None
     for _ in range(_FIRST_STEPS + _TIMED_STEPS + 1):
         state, metrics = run_step(state, batch)
-        # Waits for the step before once this one has been dispatched, as the loop does.
+        # Like the training loop, wait for the previous step once this one has been dispatched.
         jax.block_until_ready(before)
         times.append(time.monotonic())
         before, batch = metrics, distributed.shard(next(batches))
@@ -86,25 +86,25 @@ def measure(run_step: jax.stages.Wrapped, state: TrainState, batches: Iterator[B
 
 
 def cost_lines(cost: StepCost, *, images: int, first_step: int, steps: int) -> dict[str, str]:
-    """Describes a cost, {name: line}, for global batches of `images` images, after `first_step` of a run's `steps`."""
+    """Describes a cost as {name: line}, for a run at `first_step` of `steps` with `images` images per global batch."""
     memory = cost.memory
     arguments, outputs = memory.argument_size_in_bytes, memory.output_size_in_bytes
     in_place, temporaries = memory.alias_size_in_bytes, memory.temp_size_in_bytes
     seconds = float(np.median(cost.step_seconds))
-    limit = "the device does not report how much it has" if cost.limit_bytes is None else f"of {_mib(cost.limit_bytes)}"
-    flops = "the compiler does not count operations"
+    limit = "the device does not report its memory" if cost.limit_bytes is None else f"of {_mib(cost.limit_bytes)}"
+    flops = "not counted by the compiler"
     if cost.flops is not None:
         rate = cost.flops / seconds / 1e9
-        flops = f"{cost.flops / 1e9:.3g} GFLOP a step on each device, {rate:.3g} GFLOP/s"
+        flops = f"{cost.flops / 1e9:.3g} GFLOP per step on each device, {rate:.3g} GFLOP/s"
     least, most, left = min(cost.step_seconds), max(cost.step_seconds), max(0, steps - first_step)
     return {
         "memory": f"{_mib(arguments + outputs - in_place + temporaries)} on each device ({limit}): arguments"
-        f" {_mib(arguments)}, outputs {_mib(outputs)} ({_mib(in_place)} of them in place), temporaries"
+        f" {_mib(arguments)}, outputs {_mib(outputs)} ({_mib(in_place)} in place), temporaries"
         f" {_mib(temporaries)}",
         "compiling": f"{cost.compile_seconds:.1f} s",
         "operations": flops,
-        "step": f"{1000 * seconds:.4g} ms, median of {len(cost.step_seconds)} from {1000 * least:.4g} to"
-        f" {1000 * most:.4g}; {images / seconds:.0f} images/s",
+        "step": f"{1000 * seconds:.4g} ms, median of {len(cost.step_seconds)} steps ({1000 * least:.4g} to"
+        f" {1000 * most:.4g} ms); {images / seconds:.0f} images/s",
         "run": f"{left} of {steps} steps left, about {_duration(left * seconds)},"
         " plus time for validation, checkpoints and evaluation",
     }
@@ -119,8 +119,8 @@ def _run_lines(run: Run, state: TrainState) -> dict[str, str]:
         "devices": f"{devices} x {jax.devices()[0].device_kind}, {jax.process_count()} process(es)",
         "data": f"{len(pairs.labeled)} labeled, {len(pairs.unlabeled or ())} unlabeled and {len(pairs.validation)}"
         f" validation pairs; {len(pairs.labeled.faces.names)} faces in all",
-        "batch": f"{labeled} labeled and {unlabeled} unlabeled pairs, on each device {labeled // devices} and"
-        f" {unlabeled // devices}",
+        "batch": f"{labeled} labeled and {unlabeled} unlabeled pairs; {labeled // devices} and"
+        f" {unlabeled // devices} on each device",
         "parameters": f"{trained:,} trained, {frozen:,} frozen",
     }
 

@@ -1,4 +1,4 @@
-"""Writes the metrics of training on process 0: progress on the console, the run's history and TensorBoard."""
+"""Writes training metrics on process 0: console progress, the run's history and TensorBoard."""
 
 import math
 import statistics
@@ -20,7 +20,7 @@ class Writer:
     """Writes the metrics of one run; does nothing on processes other than 0."""
 
     def __init__(self, workdir: str, *, first_step: int, steps: int, images_per_step: int) -> None:
-        """Opens the files and drops rows past `first_step`: a run that was killed will write them again.
+        """Opens the files and drops rows after `first_step`, which a resumed run writes again.
 
         A run in a bucket has no TensorBoard log; its history contains the same metrics.
         """
@@ -39,7 +39,7 @@ class Writer:
         print(f"step {first_step}/{steps}  compiling the training step", file=sys.stderr, flush=True)
 
     def start(self) -> None:
-        """Starts the clock after the training step has been compiled: the rate does not include the compilation."""
+        """Starts the clock once the training step has been compiled, so that the rate excludes compilation."""
         if self._active:
             self._last = (time.monotonic(), self._first_step)
             self._bar = tqdm(
@@ -61,7 +61,7 @@ class Writer:
             self._record(self._training, step, values, pace=pace)
 
     def write_validation(self, step: int, values: dict[str, float]) -> None:
-        """Records the metrics of validation at one step; the rate does not include its time either."""
+        """Records the validation metrics at one step; the rate also excludes validation time."""
         if self._active:
             self._record(self._validation, step, values, pace="")
             self._last = (time.monotonic(), step)
@@ -85,18 +85,18 @@ class Writer:
 
 
 class StepLog:
-    """Reads the metrics of the step before the one just dispatched, so that the devices never wait for the host.
+    """Reads metrics one step late, so that the devices never wait for the host.
 
-    A row of the history is the mean over the steps since the row before; skipped updates count in "skipped" alone.
+    A history row is the mean over the steps since the previous row; skipped updates count only in "skipped".
     """
 
     def __init__(self, config: ml_collections.ConfigDict, writer: Writer, unlogged: list[dict[str, float]]) -> None:
-        """Starts the log; `unlogged` is the metrics of earlier steps that are in no row yet."""
+        """Starts the log; `unlogged` contains the metrics of earlier steps that are not in a row yet."""
         self._config, self._writer = config, writer
         self._pending, self._started, self.unlogged = None, False, list(unlogged)
 
     def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
-        """Takes the metrics of the step just dispatched, and records the metrics of the step before."""
+        """Stores the metrics of the step just dispatched, and records those of the previous step."""
         if not self._started:  # Once the first step has been dispatched, it has been compiled.
             self._writer.start()
             self._started = True
@@ -109,11 +109,11 @@ class StepLog:
             return
         (step, metrics), self._pending = self._pending, None
         metrics = {name: float(value) for name, value in metrics.items()}
-        if metrics.get("skipped"):  # Its other metrics would make the means of a row NaN.
+        if metrics.get("skipped"):  # Its other metrics would turn the row's means into NaN.
             metrics = {"skipped": 1.0}
         culprits = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         if culprits:
-            raise FloatingPointError(f"step {step}: not finite: {_text(culprits)}")
+            raise FloatingPointError(f"step {step}: metrics are not finite: {_text(culprits)}")
         self.unlogged.append(metrics)
         self._writer.advance(step)
         if step % self._config.log_every == 0 or step == self._config.steps:

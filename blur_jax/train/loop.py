@@ -22,13 +22,13 @@ from blur_jax.train.step import train_step
 def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     """Trains a scorer, or resumes a run that was stopped.
 
-    The state after any step depends on the config and the data alone, so a run that was killed and restarted ends as an
-    uninterrupted one does. SIGTERM and Ctrl-C save and return early.
+    The state after any step depends only on the config and the data, so a run that was killed and restarted ends in the
+    same state as an uninterrupted one. On SIGTERM or Ctrl-C it saves a checkpoint and returns early.
 
-    `config_check.check_config` accepts the config. Returns whether the run has made all its steps.
+    The config must pass `config_check.check_config`. Returns whether the run has completed all its steps.
 
     Raises:
-        ValueError: `workdir` is in use, or contains another run or only damaged checkpoints, or the data lack a split.
+        ValueError: `workdir` is in use, or contains another run or only damaged checkpoints, or a split is missing.
         FileNotFoundError: the data are not prepared.
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
@@ -36,7 +36,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     run = open_run(config, workdir)
     state = run.initial_state()
     with contextlib.ExitStack() as stack:
-        # All that a config can get wrong has been tried by now: a typo leaves no claim behind.
+        # Every config error has surfaced by now, so a typo does not leave a claimed directory.
         lock, newest = distributed.everywhere(claim_run, run, workdir, state.arrays())
         stack.enter_context(lock)
         newest = distributed.share(newest)
@@ -44,7 +44,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         distributed.check_agreement(step=int(state.step), state=checkpoints.fingerprint(state.arrays()))
         if writer is None:
             distributed.say(
-                f"{workdir}: this run has made its {config.steps} steps; to continue training from it, set another"
+                f"{workdir}: this run has completed its {config.steps} steps; to train further, pass another"
                 f" --workdir and --config.start_from={workdir}"
             )
             return True
@@ -59,7 +59,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
             good = saver.latest_step
             kept = "no checkpoint was saved" if good is None else f"the last good checkpoint (step {good}) is kept"
             raise FloatingPointError(
-                f"{error}; training stops and {kept}. Lower config.optimizer.learning_rate"
+                f"{error}; training stopped, and {kept}. Lower config.optimizer.learning_rate"
                 " or config.optimizer.clip_norm and train in another --workdir"
             ) from error
         if stopped_by:
@@ -75,7 +75,7 @@ def make_step(
 
 
 def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_step: int) -> Iterator[batches.Batch]:
-    """Yields this process's share of the batches of the steps after `first_step`, without end."""
+    """Yields this process's share of each batch after `first_step`, indefinitely."""
     return batches.train_batches(
         pairs.labeled,
         config.batch.labeled,
@@ -89,7 +89,7 @@ def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_st
 
 
 def _loop(run: Run, state: TrainState, log: StepLog, writer: Writer, saver: checkpoints.CheckpointWriter) -> str:
-    """Makes the remaining steps; returns "" after the last, else the reason for the stop and its step."""
+    """Makes the remaining steps; returns "" after the last one, or why and at which step it stopped."""
     config, first_step = run.config, int(state.step)
     run_step = make_step(config, run.model, run.tx)
     batches = make_batches(config, run.pairs, first_step)

@@ -1,8 +1,8 @@
 """Margin ranking and ranking consistency, the losses of arXiv 2207.06085, and distillation of pair probabilities.
 
 Scores lie in [0, 1]; larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only and
-returns one value per pair; `mean` reduces last. `where` marks the pairs that count; any other pair costs exactly 0 and
-passes no gradient, whatever its scores are (padding, NaN).
+returns one value per pair; `mean` averages them. `where` marks the pairs that count; any other pair costs exactly 0 and
+passes no gradient, even if its scores are padding or NaN.
 """
 
 import jax
@@ -29,7 +29,7 @@ def margin_ranking(
         right: float [batch], scores of the right images.
         order: integer or float [batch]: +1 the right image is blurrier, -1 the left is, 0 a tie.
         margin: the difference by which the blurrier image must outscore the other; in [0, 1].
-        tie_margin: the difference that the scores of a tie may have at no cost; in [0, 1].
+        tie_margin: the largest score difference that costs nothing for a tie; in [0, 1].
         where: bool [batch], the pairs that count; None means all.
 
     Returns:
@@ -51,7 +51,7 @@ def pseudo_label(*, left: jax.Array, right: jax.Array, confidence_threshold: flo
         confidence_threshold: smallest score difference that counts; 0 leaves out exact ties only.
 
     Returns:
-        float [batch]: +1 the right image scores as blurrier, -1 the left does, 0 the pair does not count.
+        float [batch]: +1 if the right image scores blurrier, -1 if the left does, 0 if the pair does not count.
     """
     difference = right - left
     return jnp.where(jnp.abs(difference) >= confidence_threshold, jnp.sign(difference), 0.0)
@@ -69,19 +69,19 @@ def quadruplet_consistency(
 ) -> jax.Array:
     r"""Quadruplet ranking consistency of unlabeled pairs (section 3 of the paper).
 
-    The same degradation applied to both images of a pair must keep their order. The network's own order of the
-    clean pair is the pseudo-label of the degraded one:
+    Applying the same degradation to both images of a pair must not change their order. The network's own order of the
+    clean pair is the pseudo-label of the degraded pair:
 
     .. math::
         \max(0, (s'_{left} - s'_{right}) \cdot \mathrm{sign}(s_{right} - s_{left}) + margin)
 
-    with :math:`s` the clean and :math:`s'` the degraded scores. The label is a sign: no gradient passes through the
-    clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` costs nothing.
+    with :math:`s` the clean and :math:`s'` the degraded scores. The label is a sign, so no gradient passes through
+    the clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` costs nothing.
 
     Args:
         clean_left: float [batch], scores of the clean left images.
         clean_right: float [batch], scores of the clean right images.
-        degraded_left: float [batch], scores of the left images after the degradation that their pair shares.
+        degraded_left: float [batch], scores of the left images after their pair's shared degradation.
         degraded_right: float [batch], scores of the right images after the same degradation.
         margin: the difference by which the degraded scores must keep the order; in [0, 1].
         confidence_threshold: see `pseudo_label`.
@@ -99,7 +99,7 @@ def quadruplet_consistency(
 def pairwise_consistency(
     *, clean: jax.Array, degraded: jax.Array, margin: float, where: jax.Array | None = None
 ) -> jax.Array:
-    r"""Pairwise ranking consistency: a degraded copy must outscore its own original (the paper's simpler baseline).
+    r"""Pairwise ranking consistency: a degraded copy must outscore its original (the paper's simpler baseline).
 
     .. math:: \max(0, s - s' + margin)
 
@@ -126,20 +126,21 @@ def pair_distillation(
 ) -> jax.Array:
     r"""Distillation of a teacher's pair probabilities: a soft pseudo-label, weighted by how sure the teacher is.
 
-    With :math:`p = \sigma((l_{right} - l_{left}) / temperature)` of the teacher's and :math:`q` of the scorer's own
-    scores, :math:`l` being the logit of a score:
+    Let :math:`p = \sigma((l_{right} - l_{left}) / temperature)` for the teacher's scores and :math:`q` the same for
+    the scorer's own scores, where :math:`l` is the logit of a score:
 
     .. math:: -|2p - 1| \, (p \log q + (1 - p) \log(1 - q))
 
-    The cross-entropy is RankNet's with soft targets (Burges et al., ICML 2005, section 3). The weight leaves out pairs
-    that the teacher cannot tell apart, and needs no confidence threshold. No gradient passes through the teacher.
+    The cross-entropy is RankNet's with soft targets (Burges et al., ICML 2005, section 3). The weight vanishes for
+    pairs that the teacher cannot tell apart, so no confidence threshold is needed. No gradient passes through the
+    teacher.
 
     Args:
         teacher_left: float [batch], the teacher's scores of the left images.
         teacher_right: float [batch], its scores of the right images.
-        left: float [batch], scores of the left images, maybe of other views of them.
+        left: float [batch], scores of the left images, possibly of different views.
         right: float [batch], scores of the right images.
-        temperature: difference of logits at which an order has a probability of 0.73; above 0.
+        temperature: logit difference at which an order has a probability of 0.73; above 0.
         where: bool [batch], the pairs that count; None means all.
 
     Returns:
@@ -153,7 +154,7 @@ def pair_distillation(
 
 
 def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
-    """Returns the mean over the entries that count; 0, with gradient 0, if none does.
+    """Returns the mean over the entries that count; 0, with gradient 0, if none counts.
 
     Args:
         values: float [batch].
@@ -164,7 +165,7 @@ def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
 
 
 def _logit(scores: jax.Array) -> jax.Array:
-    """Returns logits of scores in [0, 1], bounded where they saturate."""
+    """Returns logits of scores in [0, 1], bounded where the scores saturate."""
     return jax.scipy.special.logit(jnp.clip(scores, 1e-6, 1 - 1e-6))
 
 

@@ -13,7 +13,7 @@ from blur_jax.runs.config import uses_unlabeled
 def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedule:
     """Returns the learning rate as a function of the step: linear warm-up, then cosine decay to 0 at `steps`.
 
-    `config` is `config.optimizer`; its `learning_rate` is the peak, its `warmup_steps` pass through `fitted_warmup`.
+    `config` is `config.optimizer`; `learning_rate` is the peak, and `fitted_warmup` adjusts `warmup_steps`.
     """
     peak, warmup_steps = config.learning_rate, fitted_warmup(config.warmup_steps, steps)
     warmup = optax.linear_schedule(peak / (warmup_steps + 1), peak, warmup_steps)
@@ -22,7 +22,7 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
 
 
 def fitted_warmup(warmup_steps: int, steps: int) -> int:
-    """Returns the length of a warm-up: half of the run if it would not end before the run does."""
+    """Returns the warm-up length in steps: `warmup_steps`, or half of the run if the run is not longer than that."""
     return warmup_steps if warmup_steps < steps else steps // 2
 
 
@@ -34,7 +34,7 @@ def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
     shortened = [f"config.{field}={value}" for field, value in given.items() if fitted_warmup(value, steps) != value]
     if shortened:
         distributed.say(
-            f"the run of {steps} steps ends before its warm-up does ({', '.join(shortened)}), so the warm-up takes"
+            f"the warm-up ({', '.join(shortened)}) does not fit into the run of {steps} steps; it is shortened to"
             f" {steps // 2} steps"
         )
 
@@ -42,12 +42,12 @@ def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
 def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransformation:
     """Returns AdamW with a clipped global gradient norm; biases and normalization parameters do not decay.
 
-    `config` is `config.optimizer`; up to `max_skipped_updates` updates in a row change nothing if their gradient is not
+    `config` is `config.optimizer`; up to `max_skipped_updates` updates in a row are skipped if their gradients are not
     finite.
     """
     clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
-    # With the usual eps of 1e-8, a gradient of mere rounding errors becomes a full-sized update, and the same run
-    # drifts apart on other numbers of devices.
+    # With the usual eps of 1e-8, a gradient that is only rounding error becomes a full-sized update, and the same
+    # run diverges on different numbers of devices.
     adamw = optax.adamw(learning_rate(config, steps), eps=1e-6, weight_decay=config.weight_decay, mask=_is_matrix)
     chain = optax.chain(clip, adamw)
     limit = config.max_skipped_updates
@@ -55,7 +55,7 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
 
 
 def skipped(state: Any, max_skipped_updates: int) -> jax.Array:
-    """Returns whether the last update was skipped: bool []; `max_skipped_updates` is as in `build`, above 0."""
+    """Returns whether the last update was skipped: bool []; `max_skipped_updates` is as in `build`, and above 0."""
     return ~state.last_finite & (state.notfinite_count <= max_skipped_updates)
 
 

@@ -1,4 +1,4 @@
-"""A run before its loop: its inputs, then its claimed directory and the state to resume from."""
+"""Prepares a run for the training loop: opens its inputs, claims its directory and restores its state."""
 
 import contextlib
 import dataclasses
@@ -35,7 +35,7 @@ class Run:
 
 
 def open_run(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
-    """Opens a run, a new one if `workdir` is None, and writes nothing; all processes must call it together.
+    """Opens a run (a new one if `workdir` is None) without writing anything; all processes must call it together.
 
     Raises ValueError if a split or a checkpoint cannot be used, and FileNotFoundError if the data are not prepared.
     """
@@ -58,7 +58,7 @@ def _open(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
 
 
 def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[contextlib.AbstractContextManager, int | None]:
-    """Claims the run directory on process 0; returns (its lock, to be entered; the newest whole step or None).
+    """Claims the run directory on process 0; returns (its lock to enter, the newest undamaged step or None).
 
     `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory contains a run with
     another config or only damaged checkpoints, or is in use; and OSError if it cannot be written.
@@ -79,9 +79,9 @@ def resume_run(
 ) -> tuple[TrainState, list[dict[str, float]], Writer | None]:
     """Restores the state after the step `newest`, or starts with `state`, in a claimed run directory.
 
-    Returns (the state; the metrics of the last steps, which no row of the history contains yet; the writer of further
-    metrics, None if all steps are made). Raises ValueError if the checkpoint cannot be read or was made on other data,
-    and OSError if the directory cannot be written.
+    Returns (the state; the metrics of the last steps, which are not in the history yet; the metrics writer, None if the
+    run is complete). Raises ValueError if the checkpoint cannot be read or was made on other data, and OSError if the
+    directory cannot be written.
     """
     steps, unlogged = run.config.steps, []
     if newest is not None:

@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
 
 
 def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
-    """Opens the splits that training reads; raises as `data.open_split`."""
+    """Opens the splits that training reads; raises the errors of `splits.open_split`."""
     options, left_out = config.data, config.data.leave_out
     count, seed = options.labeled_count, config.seed
     labeled = splits.open_split(options, "labeled", options.labeled_split, count=count, seed=seed, leave_out=left_out)
@@ -50,12 +50,12 @@ def fingerprint(pairs: Pairs) -> str:
 
 
 def build(config: ml_collections.ConfigDict) -> tuple[network.Network, optax.GradientTransformation]:
-    """Builds the network and the optimizer of a config; raises ValueError for a config that cannot work."""
+    """Builds the network and the optimizer from a config; raises ValueError for a config that cannot work."""
     return network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
 
 
 def initial_params(config: ml_collections.ConfigDict, model: network.Network) -> network.Params:
-    """Draws the parameters of a network; float32 NumPy arrays."""
+    """Returns random initial parameters of a network, as float32 NumPy arrays."""
     size = config.data.image_size
     key = train_step.stream_key(config.seed, 0, train_step.STREAM_INIT)
     return jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
@@ -67,11 +67,12 @@ def initial_state(
     tx: optax.GradientTransformation,
     labeled: splits.Split | None,
 ) -> train_state.TrainState:
-    """Returns the state before the first update, NumPy arrays; all processes must call it together.
+    """Returns the state before the first update, as NumPy arrays; all processes must call it together.
 
-    A linear probe is fitted to the pairs `labeled`; None keeps random parameters, if only structure and shapes matter.
-    Raises FileNotFoundError if the package of the pretrained weights is not installed, and ValueError if weights do not
-    exist, no pair can fit the probe, or `config.start_from` does not fit.
+    The linear probe is fitted to the `labeled` pairs; None keeps random parameters, for callers that need only their
+    structure and shapes. Raises FileNotFoundError if the package with the pretrained weights is not installed, and
+    ValueError if the backbone has no such weights, no pair has an order for the probe, or `config.start_from` does not
+    match the config.
     """
     params = initial_params(config, model)
     if labeled is not None:
@@ -79,7 +80,7 @@ def initial_state(
     ema, teacher = config.ema_decay is not None, config.consistency.distillation_weight > 0
     frozen_blocks = config.model.frozen_blocks
     create = functools.partial(train_state.create, tx=tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher)
-    return jax.device_get(jax.jit(create)(params))  # One program instead of one for each shape.
+    return jax.device_get(jax.jit(create)(params))  # Compiles one program instead of one for each shape.
 
 
 def _starting_params(
@@ -103,7 +104,7 @@ def _starting_params(
 
 
 def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:
-    """Fits a head, the same on every process, as `linear_probe.logistic_ranking` does.
+    """Fits a head with `linear_probe.logistic_ranking`, identical on every process.
 
     `features` are the head's inputs, float [n, F]; returns {"kernel": float32 [F, 1], "bias": float32 [1]}.
     """
@@ -113,7 +114,7 @@ def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, stre
 
 
 def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
-    """Finds the checkpoint that `config.start_from` names; raises ValueError if it is missing or does not fit."""
+    """Finds the checkpoint in `config.start_from`; raises ValueError if it is missing or does not match the config."""
     try:
         saved = checkpoints.find(config.start_from)
     except checkpoints.CheckpointError as error:
@@ -125,7 +126,7 @@ def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
     different = [f"config.{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
     if different:
         raise ValueError(
-            f"config.start_from={config.start_from} has another network ({'; '.join(different)}); set these fields to"
-            " its values, or leave out config.start_from"
+            f"config.start_from={config.start_from} has another network or crop ({'; '.join(different)}); set these"
+            " fields to its values, or leave config.start_from unset"
         )
     return saved

@@ -13,7 +13,7 @@ from blur_jax.models import network
 
 @struct.dataclass
 class TrainState:
-    """The state of training after `step` updates."""
+    """The training state after `step` updates."""
 
     step: jax.Array  # int32 [].
     params: Any  # float32 pytree, the network's parameters.
@@ -27,12 +27,12 @@ class TrainState:
         return self.params if self.ema_params is None else self.ema_params
 
     def arrays(self) -> dict[str, Any]:
-        """Returns {name: pytree} for all fields except the step and fields that are None, for a checkpoint."""
+        """Returns the fields to save in a checkpoint, {name: pytree}: all except the step and those that are None."""
         trees = {name: getattr(self, name) for name in ("params", "ema_params", "opt_state", "teacher_params")}
         return {name: tree for name, tree in trees.items() if tree is not None}
 
     def at(self, step: int, arrays: dict[str, Any]) -> "TrainState":
-        """Returns the state with this step and these arrays, in a dict as `arrays` returns it."""
+        """Returns the state with this step and these arrays, a dict like the one that `arrays` returns."""
         return self.replace(step=np.int32(step), **arrays)  # ty: ignore[missing-attribute]
 
 
@@ -54,7 +54,7 @@ def create(
 
 
 def check_finite(state: TrainState) -> None:
-    """Raises FloatingPointError, naming the array, if a state of NumPy arrays is not finite."""
+    """Raises FloatingPointError with the array's path if a state of NumPy arrays is not finite."""
     for path, array in jax.tree_util.tree_leaves_with_path(state):
         if not np.isfinite(array).all():
             raise FloatingPointError(f"the state after step {state.step} is not finite: {jax.tree_util.keystr(path)}")

@@ -25,21 +25,21 @@ from blur_jax.runs.inference import to_float
 from blur_jax.train import losses, optimizer
 from blur_jax.train.state import TrainState
 
-# Named random streams: every draw of a step comes from fold_in(fold_in(key(seed), step), stream).
+# Named random streams: every draw in a step comes from fold_in(fold_in(key(seed), step), stream).
 STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
 
 
 class Views(NamedTuple):
-    """The inputs of the losses that no gradient passes through, for n labeled and m unlabeled pairs."""
+    """The loss inputs that no gradient passes through, for n labeled and m unlabeled pairs."""
 
     labeled: jax.Array  # float32 [n, 2, S, S, 3], augmented labeled pairs.
     order: jax.Array  # float32 [n], +1 the right image is blurrier, -1 the left, 0 a tie.
-    # float32 [m, 2, S, S, 3], unlabeled pairs, `config.consistency.pairs_per_degradation` of them with the same
-    # degradation, then augmented; None if no loss uses them; so are the next three.
+    # float32 [m, 2, S, S, 3], unlabeled pairs, degraded and then augmented; `config.consistency.pairs_per_degradation`
+    # pairs share a degradation. This field and the next three are None if no loss uses them.
     degraded: jax.Array | None = None
     clean: jax.Array | None = None  # float32 [m, 2, S, S, 3], the same without the degradation.
     clean_scores: jax.Array | None = None  # float32 [m, 2], the network's scores of `clean`.
-    teacher_scores: jax.Array | None = None  # float32 [m, 2], for unlabeled pairs, neither degraded nor augmented.
+    teacher_scores: jax.Array | None = None  # float32 [m, 2], for unlabeled pairs before any change.
 
 
 def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
@@ -54,9 +54,9 @@ def train_step(
     tx: optax.GradientTransformation,
     config: ml_collections.ConfigDict,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Makes one update of this replica's share `batch`; returns (new state, metrics), the same on every replica.
+    """Makes one update from `batch`, this replica's share; returns (new state, metrics), the same on every replica.
 
-    Metrics are float32 scalars. Tracing reads `config`, so a program has all its choices compiled in.
+    Metrics are float32 scalars. `config` is read during tracing, so its choices are compiled into the program.
     """
     views = make_views(state.params, batch, state.step, model=model, config=config, teacher_params=state.teacher_params)
     warmup_steps = optimizer.fitted_warmup(config.consistency.warmup_steps, config.steps)
@@ -91,7 +91,7 @@ def make_views(
     config: ml_collections.ConfigDict,
     teacher_params: Any = None,
 ) -> Views:
-    """Degrades, augments and scores the clean pairs of this replica's share `batch`; `step` fixes the draws."""
+    """Degrades, augments and scores the clean pairs in `batch`, this replica's share; `step` seeds the draws."""
     draws = _augmentations(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
     labeled = _augmented(augmentation.apply, draws, to_float(batch.labeled))
     order = batch.order.astype(jnp.float32)
@@ -103,8 +103,8 @@ def make_views(
     consistency = config.consistency
     images_alike = 2 * consistency.pairs_per_degradation if consistency.share_degradation else 1
     degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, images_alike)
-    # A picture's noise precedes the degradation, but its exposure changes last: a scorer that sees clipped light only
-    # blurred takes the edges of clipping for sharpness.
+    # Noise is added before the degradation, but exposure changes last. If clipped light were always blurred, the scorer
+    # would take the edges of clipping for sharpness.
     exposed = partial(_augmented, augmentation.apply, augmentation.without_noise(draws))
     clean = clean_scores = teacher_scores = None
     if uses_own_labels(config):
@@ -120,14 +120,14 @@ def losses_of(
 ) -> dict[str, jax.Array]:
     """Scores the views in one forward pass and returns this replica's share of each loss and metric, {"loss", ...}.
 
-    `ramp`, float32 [] in [0, 1], weighs the consistency losses early in the run. The results are float32 scalars; their
-    sum over replicas is the mean over all pairs: sums over counts, never a mean of means.
+    `ramp`, float32 [] in [0, 1], scales the consistency losses early in the run. The results are float32 scalars whose
+    sum over replicas is the mean over all pairs, not a mean of replica means.
     """
     weights = config.consistency
     parts: list[Any] = [views.labeled]
     if views.degraded is not None:
         parts.append(views.degraded)
-    if weights.pairwise_weight > 0:  # Only this loss on unlabeled pairs sends a gradient through the clean scores.
+    if weights.pairwise_weight > 0:  # The only loss with a gradient through the clean scores.
         parts.append(views.clean)
     sizes = [len(part) for part in parts]
     scores = _score(model, params, jnp.concatenate(parts))
@@ -193,7 +193,7 @@ def _unlabeled_losses(
 
 
 def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Array]:
-    """Pairs each image's score with every other of its degradation: float32 [m, 2] -> two [m * (2 * group - 1)]."""
+    """Pairs every two scores that share a degradation: float32 [m, 2] -> two [m * (2 * group - 1)]."""
     first, second = np.triu_indices(2 * group, k=1)
     scores = scores.reshape(-1, 2 * group)
     return scores[:, first].ravel(), scores[:, second].ravel()
@@ -214,18 +214,18 @@ def _score(model: nn.Module, params: Any, pairs: jax.Array) -> jax.Array:
 
 
 def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict) -> augmentation.Augmentation:
-    """Draws the changes of each of the 2n images in pairs [n, 2, S, S, 3]."""
+    """Draws the augmentation of each of the 2n images in pairs [n, 2, S, S, 3]."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(distributed.example_keys(key, len(pairs)))
     return jax.vmap(partial(augmentation.sample, image_size=pairs.shape[-2], **options))(keys.ravel())
 
 
 def _augmented(change: Callable, draws: augmentation.Augmentation, pairs: jax.Array) -> jax.Array:
-    """Changes each image in pairs, float32 [n, 2, S, S, 3], by its own draw."""
+    """Applies its own draw to each image in pairs, float32 [n, 2, S, S, 3]."""
     return map_examples(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
 def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDict, images_alike: int) -> jax.Array:
-    """Degrades pairs, float32 [n, 2, S, S, 3]: every `images_alike` images in a row share one degradation."""
+    """Degrades pairs, float32 [n, 2, S, S, 3]; every `images_alike` consecutive images share a degradation."""
     fixed: dict[str, Any] = dict(options, image_size=pairs.shape[-2], families=tuple(options.families))
     keys = distributed.example_keys(key, 2 * len(pairs) // images_alike)
 
@@ -236,7 +236,7 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 
 
 def map_examples(function: Callable, *arguments: Any) -> Any:
-    """Like `jax.vmap`, but on a CPU it takes one example at a time, which fits a core's caches and halves the time."""
+    """Like `jax.vmap`, but processes one example at a time on a CPU, which fits a core's caches and halves the time."""
     if jax.default_backend() == "cpu":
         return lax.map(lambda example: function(*example), arguments)
     return jax.vmap(function)(*arguments)

@@ -1,4 +1,4 @@
-"""Labeled validation pairs: the accuracy of a run's scores and pseudo-labels, and the calibration of its scores."""
+"""Measures the accuracy of scores and pseudo-labels on labeled validation pairs, and calibrates the scores."""
 
 import hashlib
 import math
@@ -22,14 +22,14 @@ _MOST_FACES = 500  # ... and from at most this many.
 def make_validate(
     config: ml_collections.ConfigDict, model: nn.Module, split: Split, others: Sequence[Split] = ()
 ) -> Callable[[Any], tuple[dict[str, float], Calibration]]:
-    """Returns a function from parameters to `pair_metrics` for the labeled pairs in `split` and a fitted calibration.
+    """Returns a function from parameters to (`pair_metrics` of the labeled pairs in `split`, a fitted calibration).
 
     Percentiles refer to the faces in `split`; if these are few, also to faces in `others`. Raises ValueError if no
     pair has an order.
     """
     rows, pairs = used_faces(split)
     if split.labels is None or not split.labels.any():
-        raise ValueError("the validation split has only ties; config.data must name data with ordered validation pairs")
+        raise ValueError("the validation split has only ties; set config.data to data with ordered validation pairs")
     ordered, order = split.labels != 0, split.labels.astype(np.int64)
     reference, more = _reference(config.data, split, others)
     images = split.faces.stack(np.concatenate([rows, more]))
@@ -46,7 +46,7 @@ def make_validate(
 
 
 def _reference(config: ml_collections.ConfigDict, split: Split, others: Sequence[Split]) -> tuple[str, np.ndarray]:
-    """Returns (name of the reference set, its rows of faces); no rows if it contains all faces in `split`."""
+    """Returns (name of the reference set, its face rows); the rows are empty if it is exactly the faces in `split`."""
     data = f"{config.name} ({config.sources})" if config.sources else config.name
     rows = np.unique(split.rows)
     if len(rows) >= _FEW_FACES:
@@ -64,7 +64,7 @@ def count_ordered(split: Split) -> int:
 def warn_of_few_pairs(split: Split, labeled: Split) -> None:
     """Prints the tasks that the validation split `split` is too small for, and how many more labels they need.
 
-    The training pairs `labeled` show what share of new labels validation gets.
+    `labeled`, the training pairs, determines what share of new labels goes to validation.
     """
     pairs = count_ordered(split)
     share = len(split) / (len(split) + len(labeled))
@@ -74,8 +74,8 @@ def warn_of_few_pairs(split: Split, labeled: Split) -> None:
     ):
         if pairs < enough:
             distributed.say(
-                f"validation has only {pairs} ordered pair(s), too few {task} (it needs {enough}: label about"
-                f" {math.ceil((enough - pairs) / share)} more pairs)"
+                f"validation has only {pairs} ordered pair(s), too few {task} ({enough} are needed; label"
+                f" about {math.ceil((enough - pairs) / share)} more pairs)"
             )
 
 
@@ -84,10 +84,10 @@ def pair_metrics(
 ) -> dict[str, float]:
     """Returns the metrics of m pairs from the scores [m] of both sides and the labeled order [m], +1 or -1.
 
-    "validation_accuracy" is the share of pairs in the labeled order. If the same pairs are used as if they were
-    unlabeled, "pseudo_label_share" is the share that passes the confidence threshold, and "pseudo_label_accuracy" is
-    the share of these in the labeled order (absent if no pair passes). "score_spread", the standard deviation of the
-    scores, shows a collapse.
+    "validation_accuracy" is the share of pairs in the labeled order. The pairs are also treated as if they were
+    unlabeled: "pseudo_label_share" is the share that passes the confidence threshold, and "pseudo_label_accuracy" is
+    the share of those in the labeled order (absent if no pair passes). "score_spread" is the standard deviation of the
+    scores; near 0, the scores have collapsed.
     """
     in_order = rank_statistics.in_order(left, right, order)
     confident = np.abs(right - left) >= confidence_threshold
@@ -102,9 +102,9 @@ def pair_metrics(
 
 
 def warn_of_collapse(step: int, spread: float) -> None:
-    """Prints what to do if the scores of all images have become the same; `spread` is "score_spread"."""
+    """Warns if the scores of all images are nearly the same; `spread` is "score_spread"."""
     if spread < _COLLAPSED:
         distributed.say(
             f"step {step}: the scores have collapsed: their standard deviation over the validation images is"
-            f" {spread:.1g}. Lower config.consistency's weights, or raise config.ranking.margin"
+            f" {spread:.1g}. Lower the weights in config.consistency, or raise config.ranking.margin"
         )

@@ -89,7 +89,7 @@ def test_sample_draws_quality_uniformly_and_none_only_where_it_is_off():
     ("wrong", "message"),
     [
         ({"families": ("defocus", "defcus")}, "defcus"),
-        ({"families": ()}, "need one or more"),
+        ({"families": ()}, "must contain one or more"),
         ({"rms_min": 0.0}, "rms_min=0.0"),
         ({"rms_min": 0.2}, "rms_max=0.1"),
         ({"noise_max": -0.1}, "noise_max=-0.1"),

@@ -29,7 +29,7 @@ def test_rows_have_boxes(parse):
         (BOXED + "a, b.jpg,1,2,3,4\n", "list.csv:2: the row has 6 fields but the header has 5; quote names"),
         (BOXED + "a.jpg,1,2,3,4.5\n", "list.csv:2: the box '1,2,3,4.5' is not four whole numbers"),
         (BOXED + "a.jpg,,2,3,4\n", "list.csv:2: the box ',2,3,4' is not four whole numbers"),
-        (BOXED + ",1,2,3,4\n", "list.csv:2: the name is empty"),
+        (BOXED + ",1,2,3,4\n", "list.csv:2: '' is not a valid file name"),
     ],
 )
 @pytest.mark.parametrize("parse", [lists.read_csv, lists.read_boxes])
@@ -41,7 +41,7 @@ def test_a_bad_row_is_named(parse, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name\na.jpg\n", "list.csv:1: the header must name the columns name, x, y, width, height and no others"),
+        ("name\na.jpg\n", "list.csv:1: the header must have the columns name, x, y, width, height and no others"),
         (BOXED.strip() + ",who\na.jpg,1,2,3,4,me\n", "height and no others; found 'name,x,y,width,height,who'"),
         (BOXED + "a.jpg,,,,\n", "list.csv:2: 'a.jpg' has no box"),
     ],

@@ -191,7 +191,7 @@ def test_no_permission_is_said(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(ValueError, match="you have no permission to read it"):
+    with pytest.raises(ValueError, match="you do not have permission to read it"):
         read_image(path)
 
 

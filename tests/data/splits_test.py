@@ -214,7 +214,7 @@ def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path, monkey
     second = prepare_demo(tmp_path, monkeypatch, ranked=3)
     hashes = ", ".join(sorted([first, second]))
     for ask in (lambda: opened(config), lambda: splits.prepared_sources(config.data)):
-        with pytest.raises(ValueError, match=f"several sources; choose one with .*sources=HASH, from {hashes}"):
+        with pytest.raises(ValueError, match=f"several sources; pass .*sources=HASH with one of: {hashes}"):
             ask()
     for sources, count in ((first, 2), (second, 3)):
         config.data.sources = sources

@@ -41,13 +41,13 @@ def test_a_table_has_byte_order_mark_crlf_quotes_and_any_bytes():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"name,x,name\n", "list.csv:1: the header names a column twice: 'name,x,name'"),
-        (b'name\na.jpg\n"b"c.jpg\n', "list.csv:3: not CSV "),
-        (b'name\na.jpg\n"b.jpg\n', "list.csv:3: not CSV \\(unexpected end of data"),
-        (b"," * 100_000, "list.csv:1: a line of more than 65,536 characters"),
-        (b"," * 60_000, "the header must name the columns name; found ',,,"),
-        (b"name\n" + b"a" * MEGABYTES, "list.csv:2: a line of more than"),
-        (b'name\n"' + b"a\n" * MEGABYTES, r"list.csv:\d+: not CSV \(field larger than"),
+        (b"name,x,name\n", "list.csv:1: the header has a duplicate column: 'name,x,name'"),
+        (b'name\na.jpg\n"b"c.jpg\n', "list.csv:3: not valid CSV "),
+        (b'name\na.jpg\n"b.jpg\n', "list.csv:3: not valid CSV \\(unexpected end of data"),
+        (b"," * 100_000, "list.csv:1: the line is longer than 65,536 characters"),
+        (b"," * 60_000, "the header must have the columns name; found ',,,"),
+        (b"name\n" + b"a" * MEGABYTES, "list.csv:2: the line is longer than"),
+        (b'name\n"' + b"a\n" * MEGABYTES, r"list.csv:\d+: not valid CSV \(field larger than"),
     ],
 )
 def test_what_is_no_table_is_refused_at_once_and_in_short(data, message):

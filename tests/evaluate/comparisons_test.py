@@ -29,8 +29,8 @@ def test_comparisons_are_read(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("left,right,similarity\na,b,1\n", r"the header must name the columns .*mated; found 'left,right,similarity'"),
-        ("", r"the header must name the columns left, right, similarity, mated"),
+        ("left,right,similarity\na,b,1\n", r"the header must have the columns .*mated; found 'left,right,similarity'"),
+        ("", r"the header must have the columns left, right, similarity, mated"),
         ("left,right,similarity,mated\na,b,1,1\na,b,1,maybe\n", r"csv:3: mated must be 1 or 0, found 'maybe'"),
         ("left,right,similarity,mated\na,b,nan,1\n", r"csv:2: similarity must be a number, found 'nan'"),
         ("left,right,similarity,mated\na,b\n", r"csv:2: mated must be 1 or 0, found None"),
@@ -57,7 +57,11 @@ def test_measures_know_which_way_is_better(text, measure):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("ofiq", "ofiq:higher or ofiq:lower"), ("ofiq:up", "which direction"), ("blur:higher", "lower blur is better")],
+    [
+        ("ofiq", "ofiq:higher or ofiq:lower"),
+        ("ofiq:up", "which direction"),
+        ("blur:higher", "lower blur is better"),
+    ],
 )
 def test_directions_are_never_mixed(text, message):
     with pytest.raises(ValueError, match=message):
@@ -76,7 +80,7 @@ def test_qualities_are_larger_where_better_and_none_is_the_worst(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,blur\na,0.5\n", "the header must name the columns name, sharpness"),
+        ("name,blur\na,0.5\n", "the header must have the columns name, sharpness"),
         ("name,sharpness\na,50\na,60\n", "csv:3: 'a' has two rows"),
         ("name,sharpness\na,high\n", "csv:2: sharpness must be a number, found 'high'"),
     ],

@@ -165,7 +165,7 @@ def test_without_ranked_faces_the_pairs_alone_are_evaluated(evaluated, tmp_path,
     assert found["splits"] == {} and found["validation"] == results["validation"]
     assert sorted(os.listdir(tmp_path)) == ["metrics.json", "report.html", "validation_pairs.csv"]
     page = (tmp_path / "report.html").read_text()
-    assert "10 pairs are few" in page and "Split:" not in page
+    assert "only 10 pairs" in page and "Split:" not in page
     text = evaluation.summary_text(found, str(folder), str(tmp_path))
     assert "scores.csv" not in text and "validation_pairs.csv" in text
 

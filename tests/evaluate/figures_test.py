@@ -94,7 +94,7 @@ def test_scored_faces_need_no_true_blur():
     figure = figures.scored_faces(faces.scores, faces.images, ["keep", "", "discard", "a" * 30], columns=2)
     assert texts(figure) == ["0.125", "aaaaaa…aaaaaaa", "0.250", "0.500", "discard", "0.750", "keep"]
     assert [image.get_array()[0, 0, 0] for image in figure.axes[0].images] == [3, 1, 2, 0]
-    assert texts(figures.scored_faces([], [])) == ["No picture to show."]
+    assert texts(figures.scored_faces([], [])) == ["There are no pictures to show."]
 
 
 def test_mistaken_labels_show_the_pair_as_labeled():
@@ -118,7 +118,7 @@ def test_blurred_parts_share_one_scale_around_zero():
     colored = [image for image in figure.axes[0].images if image.get_cmap().name == "RdBu_r"]
     assert [(image.norm.vmin, image.norm.vmax) for image in colored] == [(-0.5, 0.5)] * 2
     assert texts(figure)[:2] == ["0.200", "0.800"] and "up to 0.50 logits" in texts(figure)[-1]
-    assert texts(figures.blurred_parts([], [], [])) == ["No picture to show."]
+    assert texts(figures.blurred_parts([], [], [])) == ["There are no pictures to show."]
 
 
 def test_calibration_curves_show_percentiles_and_the_anchor():

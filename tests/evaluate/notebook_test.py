@@ -76,7 +76,10 @@ def test_the_notebook_runs_and_draws(run, pictures, tmp_path):
     assert "mine.png" in text and re.search(r"not scored: .*broken.jpg: it is damaged", text)
     assert "No threshold: " in text  # Two pictures are too few for one.
     assert "test, gaussian" in text and "(10 pairs)" in text
-    assert "blur: they differ by 0.000 on average" in text and "blur_percentile: they differ by 0.000" in text
+    assert (
+        "blur: the checkpoints differ by 0.000 on average" in text
+        and "blur_percentile: the checkpoints differ by 0.000" in text
+    )
 
 
 @pytest.mark.filterwarnings("default")
@@ -85,7 +88,7 @@ def test_the_notebook_runs_where_there_are_neither_data_nor_pictures(run, tmp_pa
     names = {"BLUR_JAX_OTHER_RUN": "", "BLUR_JAX_PICTURES": "", "BLUR_JAX_DATA": tmp_path, "BLUR_JAX_FETCHED": tmp_path}
     text, drawn = execute(BLUR_JAX_RUN=f"file://{archive}", **names)
     assert drawn == [1, 1, 1, 1]  # Two that say there is no picture, the calibration, training.
-    assert "The data of this run are not on this machine, so this part is skipped (no prepared data" in text
+    assert "This run's data are not on this machine, so this part is skipped (no prepared data" in text
     assert "There are no pictures to show." in text and "No second run was named" in text
 
 
@@ -127,7 +130,7 @@ def test_a_threshold_for_a_share():
 def test_two_scorers_are_compared_on_the_pictures_or_else_on_test_faces(scorer, pictures):
     scored, none = (notebook.score_pictures(scorer, path) for path in (str(pictures), None))
     text, drawn = notebook.compare(scorer, scorer, ("a", "b"), scored, [])
-    assert text.splitlines()[0] == "blur: they differ by 0.000 on average" and len(drawn) == 2
+    assert text.splitlines()[0] == "blur: the checkpoints differ by 0.000 on average" and len(drawn) == 2
     splits, pairs = evaluation.evaluations(scorer.config, evaluation.score_data(scorer.config, scorer))
     text, drawn = notebook.compare(scorer, scorer, ("a", "b"), none, splits)
     assert len(drawn[0].axes[0].collections[0].get_offsets()) == 25

@@ -51,7 +51,7 @@ def test_a_config_file_of_the_runs_own_data_changes_nothing(run):
 def test_fields_of_training_may_be_repeated_but_not_changed(run):
     same = {"degradation.families": ("gaussian",), "seed": 7}
     assert overrides.merge(run, same, default.get_config()).seed == 7
-    with pytest.raises(ValueError, match=r"config\.seed is 7 in the run, 8 here; --mode=evaluate takes only fields"):
+    with pytest.raises(ValueError, match=r"config\.seed is 7 in the run but 8 here; --mode=evaluate can only"):
         overrides.merge(run, {"seed": 8}, default.get_config())
 
 

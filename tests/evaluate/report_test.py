@@ -147,7 +147,7 @@ def test_long_lists_of_groups_are_cut(tmp_path):
     groups = ["", "", *(f"event{i // 2:02d}" for i in range(80))]
     page = write(tmp_path / "report.html", [noisy(82, groups=groups, levels=3)])
     table = page[page.index("<table>") : page.index("</table>")]
-    assert table.count("event") == 30 and "10 more" in table
+    assert table.count("event") == 30 and "10 smaller groups" in table
 
 
 def test_a_failed_write_keeps_the_old_page_and_no_rest(tmp_path, monkeypatch):
@@ -174,7 +174,13 @@ def test_table_of_thresholds_by_hand(tmp_path):
     page = write(tmp_path / "report.html", [evaluation], threshold=threshold, calibration=CALIBRATION)
     table = page[page.index("What a threshold does") :].split("</table>")[0]
     heads = re.findall(r"<th>([^<]*)", table)
-    assert heads == ["Keep below", "Faces discarded", "Blurred caught, of 10", "Clear lost, of 10", "Percentile"]
+    assert heads == [
+        "Keep below",
+        "Faces discarded",
+        "Blurred discarded (of 10)",
+        "Clear discarded (of 10)",
+        "Percentile",
+    ]
     rows = rows_of(table)
     assert ["0.7", "30.0%", "30.0%", "30.0%", "70"] in rows
     # The 0.95 quantile of the twenty scores lies at place 18.05, counted from 0: 0.9 + 0.05 * 0.05, three digits of it.
@@ -205,9 +211,9 @@ def test_without_test_faces_the_validation_pairs_are_shown(tmp_path):
     pairs = label([0.2, 0.6, 0.5, 0.2, 0.4, 0.4], order=[1, 1, 0], names=["<b>", "b", "c", "d", "e", "f"])
     page = write(tmp_path / "report.html", [], pairs=pairs)
     section = page[page.index(">Validation pairs</h2>") :]
-    assert "0.500 <small>[" in section and "<td>2<td>1<td>6" in section and "2 pairs are few" in section
+    assert "0.500 <small>[" in section and "<td>2<td>1<td>6" in section and "only 2 pairs" in section
     assert "Faces sorted by score" in section and section.count("<img") == 2
-    listing = section[section.index("Names in full") :].split("</table>")[0]
+    listing = section[section.index("Full names") :].split("</table>")[0]
     assert [row[1:] for row in rows_of(listing) if row] == [["sharper", "c", "0.5000"], ["blurrier", "d", "0.2000"]]
     # With test faces, a sheet of the validation faces would be one too many.
     page = write(tmp_path / "report.html", [noisy(12)], pairs=pairs)
@@ -238,7 +244,7 @@ def test_data_and_config_are_listed(tmp_path):
 def test_commands_that_trained_the_run_are_listed(tmp_path):
     start = {"Step": 0, "Command": "python launch.py --workdir=<a>", "Commit": "abc", "Date": "2026-01-02 03:04 UTC"}
     page = write(tmp_path / "report.html", [], starts=[start, start | {"Step": 40, "Command": "again"}])
-    table = page[page.index("Trained by") :].split("</table>")[0]
+    table = page[page.index("Training commands") :].split("</table>")[0]
     assert rows_of(table) == [
         ["0", "2026-01-02 03:04 UTC", "abc", "python launch.py --workdir=&lt;a&gt;"],
         ["40", "2026-01-02 03:04 UTC", "abc", "again"],

@@ -126,7 +126,7 @@ def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeyp
     (tmp_path / "a" / grid.ROW_FILE).write_text(json.dumps(row | {"seed": "kept"}))
     assert grid.rows({"a": grid.Run(config, read_steps)}, workdir=str(tmp_path))["a"]["seed"] == "kept"
     config.seed = 1
-    with pytest.raises(ValueError, match="a contains a run with another config .*config.seed is 0 there, 1 here"):
+    with pytest.raises(ValueError, match="a contains a run with another config .*config.seed is 0 there but 1 here"):
         grid.rows({"a": grid.Run(config, read_steps)}, workdir=str(tmp_path))
 
 

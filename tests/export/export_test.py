@@ -141,7 +141,7 @@ def test_a_scorer_on_onnxruntime_gives_the_same(run, scorer, photographs):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("scorer.onnx", {}, r"scorer\.onnx exists already; use another --output, or pass --overwrite"),
+        ("scorer.onnx", {}, r"scorer\.onnx already exists; use another --output, or pass --overwrite"),
         ("scorer.onnx", {"format": "stablehlo"}, r"scorer\.onnx must end in \.stablehlo for --format=stablehlo"),
         ("nowhere/scorer.onnx", {}, "the folder .*nowhere does not exist"),
         ("new.onnx", {"checkpoint": "nowhere"}, "nowhere: no checkpoint here"),
@@ -163,7 +163,7 @@ def test_a_missing_package_is_told_in_a_line(tmp_path, capsys, monkeypatch, name
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == package else find(name))
     output = tmp_path / f"a{formats.FORMATS[name].ending}"
     assert export.main(["--checkpoint=RUN", f"--format={name}", f"--output={output}"]) == 2
-    wanted = f'export: {name} needs the package {package}, which is not installed: pip install -e ".[export]"\n'
+    wanted = f'export: {name} needs the package {package}; run pip install -e ".[export]"\n'
     assert capsys.readouterr().err == wanted
 
 

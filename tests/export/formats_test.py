@@ -109,7 +109,7 @@ def test_metadata_say_what_a_program_needs(described):
     assert described["outputs"]["sharpness"]["range"] == [0, 100]
     protocol = described["preprocessing"]
     assert (protocol["image_size"], protocol["context"], protocol["filter"]) == (32, 1.25, "bicubic")
-    assert "its side is 1.25 times the longer side of the face box" in protocol["description"]
+    assert "a square whose side is 1.25 times the longer side of the face box" in protocol["description"]
     assert described["calibration"]["reference"] == "100 faces of a test"
     assert described["anchor"] == pytest.approx(0.5)
     assert (described["threshold"]["keep_below"], described["threshold"]["source"][:3]) == (0.62, "10%")
@@ -182,7 +182,7 @@ def test_a_converter_that_fails_is_told_in_a_line(tmp_path, lite0, described, mo
         raise NotImplementedError("no plugin for primitive 'x'\nand much more")
 
     monkeypatch.setitem(formats.FORMATS, "onnx", dataclasses.replace(formats.FORMATS["onnx"], build=build))
-    message = r"cannot become a \.onnx file \(NotImplementedError: no plugin for primitive 'x'\); nothing was written"
+    message = r"cannot be exported to onnx \(NotImplementedError: no plugin for primitive 'x'\); nothing was written"
     with pytest.raises(ValueError, match=message):
         writing.write(lite0[0], described, lite0[1], output=tmp_path / "a.onnx", format="onnx")
     assert list(tmp_path.iterdir()) == []
@@ -205,7 +205,7 @@ def test_a_card_has_valid_front_matter(described, name):
     assert "| test with matched sizes | AUC, clear against blurred | 0.700 [0.800, 0.900] |" in body
     for part in ("| blur | 0 to 1 | blurrier |", "| sharpness | 0 to 100 | sharper", "1.25 times", "Apache-2.0"):
         assert part in body
-    assert "Keep a picture if `blur < 0.62`. This threshold: 10% of 50 pictures are to go" in body
+    assert "Keep a picture if `blur < 0.62`. Threshold source: 10% of 50 pictures are to go" in body
     assert "{" not in body.split("```")[0]
 
 
@@ -213,7 +213,7 @@ def test_a_card_without_results_threshold_and_calibration(described):
     bare = described | {"threshold": None, "calibration": None}
     _, front, body = card.text(bare, file="scorer.onnx", format="onnx", metrics=None).split("---\n", 2)
     assert "model-index" not in yaml.safe_load(front)
-    for part in ("no calibration", "No threshold", "no test results"):
+    for part in ("not calibrated", "No threshold", "no test results"):
         assert part in body
 
 

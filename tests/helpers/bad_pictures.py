@@ -52,9 +52,9 @@ def make(folder):
     return {
         "cut.jpg": "truncated",
         "empty.jpg": "the file is empty",
-        "text.jpg": "damaged, or not a picture in one of the formats JPEG",
-        "program.jpg": "damaged, or not a picture",
-        "dds.jpg": "damaged, or not a picture",
+        "text.jpg": "damaged or not in a supported format: JPEG",
+        "program.jpg": "damaged or not in a supported format",
+        "dds.jpg": "damaged or not in a supported format",
         "folder.jpg": "it is a folder",
         "loop.jpg": "symbolic links form a loop",
         "pipe.jpg": "not a regular file",

@@ -66,7 +66,7 @@ def bad_gradient(monkeypatch):
 
 def test_a_gradient_that_is_not_finite_stops_a_run_and_is_named(config, tmp_path, bad_gradient):
     bad_gradient.append(3)
-    culprits = "step 3: not finite: gradient norm nan  loss nan  ranking nan  train accuracy nan;"
+    culprits = "step 3: metrics are not finite: gradient norm nan  loss nan  ranking nan  train accuracy nan;"
     with pytest.raises(FloatingPointError, match=culprits):
         loop.train(config, str(tmp_path))
     assert checkpoints.latest_step(tmp_path) == 2
@@ -88,6 +88,6 @@ def test_skipped_updates_change_nothing_and_are_counted(config, tmp_path, bad_gr
 def test_more_in_a_row_than_may_be_skipped_stop_the_run(config, tmp_path, bad_gradient):
     config.optimizer.max_skipped_updates, config.checkpoint_every = 2, 1
     bad_gradient += [3, 4, 5]
-    with pytest.raises(FloatingPointError, match="step 5: not finite"):
+    with pytest.raises(FloatingPointError, match="step 5: metrics are not finite"):
         loop.train(config, str(tmp_path))
     assert checkpoints.latest_step(tmp_path) == 4  # Of which the parameters are those of step 2.

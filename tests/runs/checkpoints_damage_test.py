@@ -99,7 +99,7 @@ def test_arrays_with_a_changed_number_are_refused(tmp_path):
     saver.close()
     shutil.rmtree(tmp_path / "checkpoints" / "4" / "params")
     shutil.copytree(tmp_path / "other" / "checkpoints" / "4" / "params", tmp_path / "checkpoints" / "4" / "params")
-    with pytest.raises(checkpoints.CheckpointError, match="params: damaged: these are not the arrays that were saved"):
+    with pytest.raises(checkpoints.CheckpointError, match="params: damaged: the arrays do not match their checksum"):
         checkpoints.find(tmp_path).load_params(state_of(0).params)
 
 
@@ -107,7 +107,7 @@ def test_a_record_with_a_changed_number_is_refused(tmp_path):
     write(tmp_path, {4: 0.9})
     record = tmp_path / "checkpoints" / "4" / "meta" / "metadata"
     record.write_text(record.read_text().replace("0.9", "0.8"))
-    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: it is not the record that was saved"):
+    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: the record does not match its checksum"):
         checkpoints.find(tmp_path)
 
 
@@ -118,6 +118,6 @@ def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
         raise ValueError("RESOURCE_EXHAUSTED: ... [OS error 28: ENOSPC No space left on device]")
 
     monkeypatch.setattr(ocp.CheckpointManager, "save", full)
-    with pytest.raises(OSError, match=r"checkpoints: a checkpoint could not be saved \(no space left on its disk\)"):
+    with pytest.raises(OSError, match=r"checkpoints: a checkpoint could not be saved \(no space left on the disk\)"):
         save(saver, state_of(4))
     saver.close()

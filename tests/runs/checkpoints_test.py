@@ -165,7 +165,7 @@ def test_a_record_without_one_of_its_fields_is_refused(tmp_path, missing):
     meta = json.loads(record.read_text())
     del meta[missing]
     record.write_text(json.dumps(meta))
-    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: it is not the record that was saved"):
+    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: the record does not match its checksum"):
         checkpoints.find(tmp_path)
 
 

@@ -30,7 +30,7 @@ def sentence(*arguments):
         ("--config.zzz=1", "the config has no field zzz"),
         ("--config=nowhere.py", "the config file cannot be read: No such file or directory: 'nowhere.py'"),
         ("--config.steps=many", "flag --config.steps=many: invalid literal for int() with base 10: 'many'"),
-        ("--steps=1", "Unknown command line flag 'steps'; fields of the config are set as --config.<field>=<value>"),
+        ("--steps=1", "Unknown command line flag 'steps'; set config fields with --config.<field>=<value>"),
     ],
 )
 def test_what_a_user_mistypes(argument, said):

@@ -97,7 +97,7 @@ def test_programs_that_others_could_write_are_not_run(unset, monkeypatch, capsys
     unset.mkdir(parents=True)
     unset.chmod(0o770)
     program_cache.keep_programs()
-    assert f"others may write in {unset}; run chmod go-w on it" in capsys.readouterr().err
+    assert f"other users can write to {unset}; run: chmod go-w {unset}" in capsys.readouterr().err
     assert jax.config.jax_compilation_cache_dir is None
     unset.chmod(0o755)
     monkeypatch.setattr(os, "getuid", lambda: unset.stat().st_uid + 1)

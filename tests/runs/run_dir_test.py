@@ -23,7 +23,7 @@ def test_the_first_claim_records_the_config(config, tmp_path):
 def test_a_run_of_another_config_is_refused_by_field(config, tmp_path):
     recorded = json.loads(config.to_json())
     config.batch.labeled, config.seed = 16, 7
-    message = r"config\.batch\.labeled is 8 there, 16 here; config\.seed is 0 there, 7 here"
+    message = r"config\.batch\.labeled is 8 there but 16 here; config\.seed is 0 there but 7 here"
     with pytest.raises(ValueError, match=message):
         run_dir.claim(config, tmp_path, recorded)
 
@@ -53,7 +53,7 @@ def test_what_the_state_does_not_depend_on_may_change(config, tmp_path, field, v
 def test_what_the_run_depends_on_may_not(config, tmp_path, field, value):
     recorded = json.loads(config.to_json())
     config.update_from_flattened_dict({field: value})
-    with pytest.raises(ValueError, match=f"config.{field} is .* there, {value!r} here"):
+    with pytest.raises(ValueError, match=f"config.{field} is .* there but {value!r} here"):
         run_dir.claim(config, tmp_path, recorded)
 
 

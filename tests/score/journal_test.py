@@ -138,12 +138,12 @@ def test_a_journal_of_another_version_is_refused(output):
 def test_a_damaged_header_says_what_to_do(output, line):
     with open(journals.path_of(output), "wb") as file:
         file.write(line)
-    with pytest.raises(ValueError, match="damaged; remove it"):
+    with pytest.raises(ValueError, match="damaged; remove the file"):
         Journal(output, HEADER)
 
 
 def test_two_commands_cannot_write_one_journal(output):
-    with Journal(output, HEADER), pytest.raises(ValueError, match="another process is writing it"):
+    with Journal(output, HEADER), pytest.raises(ValueError, match="in use by another process"):
         Journal(output, HEADER)
     Journal(output, HEADER).__exit__()
 

@@ -27,7 +27,7 @@ def test_a_complete_table_is_not_scored_again(run, photos, capsys, monkeypatch):
     command(run, "photos")
     monkeypatch.setattr(session, "run", None)
     assert command(run, "photos") == 0
-    assert "scores.csv is complete already: 20 scored, 0 failed" in capsys.readouterr().out
+    assert "scores.csv is already complete: 20 scored, 0 failed" in capsys.readouterr().out
 
 
 def test_a_complete_table_with_failures_keeps_its_status(run, photos):
@@ -77,7 +77,7 @@ def test_a_picture_in_the_place_of_another_is_not_passed_over(run, photos, capsy
 def test_a_page_that_is_asked_for_later_is_not_passed_over(run, photos, capsys):
     command(run, "photos")
     assert command(run, "photos", "--sheet=sheet.html") == 2
-    assert "sheet.html, which is written with it, is missing; pass --overwrite" in capsys.readouterr().err
+    assert "its sheet sheet.html is missing; pass --overwrite" in capsys.readouterr().err
     assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
     assert os.path.exists("sheet.html")
 

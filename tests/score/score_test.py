@@ -91,7 +91,7 @@ def test_every_bad_file_is_a_row_with_its_reason_and_the_others_are_scored(run, 
     assert "too long to judge" in failed["wide.png"]["reason"]
     assert failed["loop.jpg"]["reason"] == "its symbolic links form a loop"
     assert blur_of() == blur_of("good.csv")
-    assert f"20 scored, {len(failed)} failed; the column reason says why" in capsys.readouterr().out
+    assert f"20 scored, {len(failed)} failed; see the reason column" in capsys.readouterr().out
 
 
 def test_the_same_rows_in_every_format(run, photos):
@@ -136,7 +136,7 @@ def test_boxes_give_rows_of_their_own(run, scorer, photos):
     assert command(run, "photos") == 1
     rows = read()
     assert [row["x"] for row in rows[:4]] == ["0", "9", "0", ""]
-    assert "leaves the picture of 48 x 40" in rows[2]["reason"]
+    assert "extends beyond the 48 x 40" in rows[2]["reason"]
     expected = scorer.score(["photos/00.png"] * 2, boxes=[(0, 0, 20, 20), (9, 9, 30, 30)])
     np.testing.assert_allclose([float(row["blur"]) for row in rows[:2]], expected, atol=1e-5)
 
@@ -171,11 +171,11 @@ def test_a_sheet(run, photos):
         (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv, .jsonl or .parquet"),
         (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
         (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
-        (["photos", "--batch-size=0"], "must be a whole number, 1 or more"),
+        (["photos", "--batch-size=0"], "must be a whole number of at least 1"),
         (["photos", "--shard=3/3"], "must be I/N with I from 0 to N - 1"),
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
-        (["photos/*.tif"], "matches no file"),
-        (["photos/empty"], "found no pictures in photos/empty"),
+        (["photos/*.tif"], "no file matches"),
+        (["photos/empty"], "no pictures found in photos/empty"),
         (["photos", "--output=no/such/folder/scores.csv"], "No such file or directory"),
         ([], "required: PATH"),
     ],

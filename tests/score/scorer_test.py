@@ -114,7 +114,7 @@ def test_a_stream_goes_on_after_a_bad_picture(loaded, images):
     expected = loaded.score_images(images[:2])
     assert [result.blur for result in scored] == [expected[0], None, None, expected[1]]
     assert scored[1].error == "the file does not exist"
-    assert "leaves the picture of 32 x 32" in scored[2].error
+    assert "extends beyond the 32 x 32" in scored[2].error
 
 
 def test_score_keeps_few_pictures_of_a_generator_in_memory(loaded):
@@ -180,7 +180,7 @@ GOOD = np.zeros((20, 20, 3), np.uint8)
         (7, None, "takes a list of pictures, not int"),
         ([7], None, "picture 0: a picture must be a path, bytes, a PIL image or an array, not int"),
         ([GOOD.astype(np.float32)], None, r"shape \[H, W\], .* not float32 \[20, 20, 3\]"),
-        ([GOOD], [(0, 0, 21, 21)], "leaves the picture of 20 x 20"),
+        ([GOOD], [(0, 0, 21, 21)], "extends beyond the 20 x 20"),
         ([GOOD[:, :10]], None, "too small to judge"),
         ([GOOD], [], "0 boxes for 1 pictures"),
         (iter([GOOD, GOOD]), [None], "more pictures than boxes"),
@@ -206,7 +206,7 @@ def test_no_images_have_no_scores(loaded):
 
 def test_an_error_says_which_picture(loaded, tmp_path):
     Image.fromarray(GOOD).save(tmp_path / "small.png")
-    with pytest.raises(ValueError, match=r"picture 1 \(.*small\.png\): box .* leaves the picture of 20 x 20"):
+    with pytest.raises(ValueError, match=r"picture 1 \(.*small\.png\): box .* extends beyond the 20 x 20"):
         loaded.score([GOOD, tmp_path / "small.png"], boxes=[None, (0, 0, 21, 21)])
 
 

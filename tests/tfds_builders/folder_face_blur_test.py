@@ -36,7 +36,7 @@ def test_twenty_pairs_are_all_it_takes(tmp_path):
             for image, name in zip(images, names):
                 np.testing.assert_array_equal(image, crop_and_resize(picture(int(name[1:-4])), None, SMALL))
     assert splits.split_names(configured(root), "ranked") == []
-    with pytest.raises(ValueError, match="was prepared without a part 'ranked'"):
+    with pytest.raises(ValueError, match="was prepared without a 'ranked' part"):
         opened(root, "ranked", "test")
 
 

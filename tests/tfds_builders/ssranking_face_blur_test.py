@@ -188,9 +188,7 @@ def test_a_box_that_is_empty_or_leaves_the_picture_is_reported(root, box):
     (root / LFW).write_text(text)
     message = error_of(root)
     x, y, w, h = box.split()
-    assert (
-        f"{LFW}:4: {root}/LFW/D_0001.png: box x={x} y={y} w={w} h={h} is empty or leaves the picture of 60" in message
-    )
+    assert f"{LFW}:4: {root}/LFW/D_0001.png: box x={x} y={y} w={w} h={h} is empty or extends beyond the 60" in message
     assert "box outside (1): " in message and "Use the original picture, correct the box" in message
 
 

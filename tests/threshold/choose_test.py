@@ -40,7 +40,7 @@ def test_a_discard_rate():
     assert chosen.lines == [
         "scored 40 of 41 pictures; 1 could not be scored, for example broken.jpg: it is broken",
         "keep pictures with blur below 0.3550 (sharpness above 64.50, percentile below 35.5 among 100 faces)",
-        "discards 10.0% (4 of 40; 2.8% to 23.7% of new ones)",
+        "discards 10.0% (4 of 40; 95% interval 2.8% to 23.7%)",
     ]
 
 
@@ -60,18 +60,18 @@ GOOD, BAD = np.arange(40) / 100, 0.3 + np.arange(40) / 100  # 0.00 to 0.39 and 0
 def test_few_lost_good_pictures():
     chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "lose-good", 0.05, source="labels.csv")
     assert chosen.threshold.keep_below == pytest.approx(0.375)
-    assert "of good pictures it discards 5.0% (2 of 40;" in chosen.lines[2]
-    assert "of bad pictures it keeps 20.0% (8 of 40;" in chosen.lines[3]
+    assert "good pictures discarded: 5.0% (2 of 40;" in chosen.lines[2]
+    assert "bad pictures kept: 20.0% (8 of 40;" in chosen.lines[3]
     assert (chosen.threshold.rule, chosen.threshold.pictures) == ("lose-good", 40)
 
 
 def test_few_kept_bad_pictures():
     chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "keep-bad", 0.05, source="labels.csv")
     assert chosen.threshold.keep_below == pytest.approx(0.315)
-    assert "of good pictures it discards 20.0% (8 of 40;" in chosen.lines[2]
-    assert "of bad pictures it keeps 5.0% (2 of 40;" in chosen.lines[3]
+    assert "good pictures discarded: 20.0% (8 of 40;" in chosen.lines[2]
+    assert "bad pictures kept: 5.0% (2 of 40;" in chosen.lines[3]
     assert (
-        "to keep at most 0.05 of bad pictures, chosen on 40 good and 40 bad examples in labels.csv"
+        "to keep at most 0.05 of bad pictures, based on 40 good and 40 bad examples in labels.csv"
         in chosen.threshold.source
     )
 
@@ -101,10 +101,10 @@ def test_examples_are_read(tmp_path):
     [
         ("name,label\na.jpg,good\nb.jpg,fine\n", r"labels.csv:3: the label must be good or bad, found 'fine'"),
         ("name,label\na.jpg,good\na.jpg,bad\n", r"labels.csv:3: 'a.jpg' is already in .*labels.csv:2"),
-        ("name,good\na.jpg,1\n", r"labels.csv:1: the header must name the columns name, label; found 'name,good'"),
-        ("label\ngood\n", r"the header must name the columns name"),
+        ("name,good\na.jpg,1\n", r"labels.csv:1: the header must have the columns name, label; found 'name,good'"),
+        ("label\ngood\n", r"the header must have the columns name"),
         ("name,label\n", r"no pictures listed"),
-        ("", r"the header must name"),
+        ("", r"the header must have"),
         ("name,label,x,y,width,height\na.jpg,good,1,2,wide,4\n", r"labels.csv:2: the box"),
     ],
 )

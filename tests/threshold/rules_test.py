@@ -63,7 +63,7 @@ def test_an_interval_by_hand():
     found = rules.share(np.zeros(10, bool))
     assert (found.count, found.total, found.low) == (0, 10, 0)
     assert found.high == pytest.approx(1 - 0.025**0.1)
-    assert str(found) == "0.0% (0 of 10; 0.0% to 30.8% of new ones)"
+    assert str(found) == "0.0% (0 of 10; 95% interval 0.0% to 30.8%)"
 
 
 @functools.cache  # The exact interval takes milliseconds.

@@ -52,7 +52,7 @@ def test_a_threshold_for_a_discard_rate(run, photos, capsys):
     assert "scored 30 of 31 pictures; 1 could not be scored, for example " in out
     assert "broken.png: " in out
     assert "among 100 faces of a test" in out
-    assert "discards 10.0% (3 of 30; 2.1% to 26.5% of new ones)" in out
+    assert "discards 10.0% (3 of 30; 95% interval 2.1% to 26.5%)" in out
     assert f"wrote {run / 'threshold.json'}" in out
     scorer = blur_jax.load_scorer(run)
     blur = scorer.score(sorted(photos.glob("[0-9]*.png")))
@@ -65,15 +65,15 @@ def test_a_threshold_from_examples(run, photos, tmp_path, capsys):
     names = [f"photos/{index:02}.png,{'good' if index < 25 else 'bad'}" for index in range(30)]
     (tmp_path / "labels.csv").write_text("name,label\n" + "\n".join(names) + "\n")
     assert threshold.main([f"--checkpoint={run}", "--lose-good=0.1", f"--examples={tmp_path / 'labels.csv'}"]) == 0
-    assert "of good pictures it discards 8.0% (2 of 25;" in capsys.readouterr().out
+    assert "good pictures discarded: 8.0% (2 of 25;" in capsys.readouterr().out
     assert json.loads((run / "threshold.json").read_text())["rule"] == "lose-good"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--discard=0.1"], "--discard takes PHOTOS (pictures or folders), not --examples"),
-        (["--lose-good=0.1", "PHOTOS"], "--lose-good takes --examples=CSV"),
+        (["--discard=0.1"], "--discard needs PHOTOS (pictures or folders), not --examples"),
+        (["--lose-good=0.1", "PHOTOS"], "--lose-good needs --examples=CSV"),
         (["--discard=10", "PHOTOS"], "between 0 and 1, such as 0.1, not 10"),
         (["--discard=0.01", "PHOTOS"], "30 of 31 pictures; 1 could not be scored, for example"),
         (["--discard=0.01", "PHOTOS"], "30 pictures are too few for a share of 0.01; supply 200"),

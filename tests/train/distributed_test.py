@@ -151,7 +151,7 @@ def test_a_workdir_of_another_config_is_refused_on_every_process(trained):
     processes = runs.start(other, folders["1"], processes=2)
     outputs = runs.outputs(processes)
     assert [process.returncode for process in processes] == [1, 1]
-    assert all("config.seed is 1 there, 9 here" in output for output in outputs)
+    assert all("config.seed is 1 there but 9 here" in output for output in outputs)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -29,9 +29,9 @@ def test_what_the_demo_takes(config):
     lines = lines_of(dry_run.report(config))
     assert lines["devices"] == "1 x cpu, 1 process(es)"
     assert lines["data"].startswith("24 labeled, 16 unlabeled and 10 validation pairs; ")
-    assert lines["batch"] == "8 labeled and 8 unlabeled pairs, on each device 8 and 8"
+    assert lines["batch"] == "8 labeled and 8 unlabeled pairs; 8 and 8 on each device"
     assert lines["parameters"] == f"{PARAMETERS:,} trained, 0 frozen"
-    assert "(the device does not report how much it has)" in lines["memory"]  # CPUs do not.
+    assert "(the device does not report its memory)" in lines["memory"]  # CPUs do not.
     assert lines["run"].startswith("6 of 6 steps left, about ")
 
 
@@ -59,7 +59,7 @@ def test_frozen_parameters_and_a_batch_without_unlabeled_pairs(config):
     trained = sum(leaf.size for leaf in jax.tree.leaves(params)) - frozen
     assert lines["parameters"] == f"{trained:,} trained, {frozen:,} frozen"
     assert lines["data"].startswith("24 labeled, 0 unlabeled")
-    assert lines["batch"] == "8 labeled and 0 unlabeled pairs, on each device 8 and 0"
+    assert lines["batch"] == "8 labeled and 0 unlabeled pairs; 8 and 0 on each device"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_batches_are_shared_among_devices_and_processes(config, tmp_path, topolo
     output = runs.run(config, tmp_path / "run", do=("dry run",), **topology)
     assert output.count(devices) == 1  # Said by process 0 alone.
     share = 8 // int(devices[0])
-    assert f"16 labeled and 8 unlabeled pairs, on each device {2 * share} and {share}" in output
+    assert f"16 labeled and 8 unlabeled pairs; {2 * share} and {share} on each device" in output
     assert not list(tmp_path.iterdir())
 
 
@@ -79,7 +79,7 @@ def test_a_run_that_is_there_is_checked_and_left_as_it_is(own_run, demo_dir):
     before = files(folder, demo_dir)
     assert "0 of 6 steps left, about 0 s" in dry_run.report(config, str(folder))
     config.seed = 5
-    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there, 5 here\)"):
+    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there but 5 here\)"):
         dry_run.report(config, str(folder))
     assert files(folder, demo_dir) == before
 
@@ -115,13 +115,13 @@ def test_the_lines_say_all_of_it():
     )
     cost = dry_run.StepCost(memory, 2**35, 5e9, 31.44, (0.3, 0.1, 0.2))
     assert dry_run.cost_lines(cost, images=192, first_step=1000, steps=91000) == {
-        "memory": "1,028.0 MiB on each device (of 32,768.0 MiB): arguments 3.0 MiB, outputs 2.0 MiB (1.0 MiB of"
-        " them in place), temporaries 1,024.0 MiB",
+        "memory": "1,028.0 MiB on each device (of 32,768.0 MiB): arguments 3.0 MiB, outputs 2.0 MiB (1.0 MiB in"
+        " place), temporaries 1,024.0 MiB",
         "compiling": "31.4 s",
-        "operations": "5 GFLOP a step on each device, 25 GFLOP/s",
-        "step": "200 ms, median of 3 from 100 to 300; 960 images/s",
+        "operations": "5 GFLOP per step on each device, 25 GFLOP/s",
+        "step": "200 ms, median of 3 steps (100 to 300 ms); 960 images/s",
         "run": "90000 of 91000 steps left, about 5 h 0 min, plus time for validation, checkpoints and evaluation",
     }
     silent = dry_run.cost_lines(cost._replace(flops=None, limit_bytes=None), images=192, first_step=0, steps=1)
-    assert silent["operations"] == "the compiler does not count operations"
-    assert "(the device does not report how much it has)" in silent["memory"]
+    assert silent["operations"] == "not counted by the compiler"
+    assert "(the device does not report its memory)" in silent["memory"]

@@ -59,7 +59,7 @@ def test_a_run_that_is_asked_to_stop_saves(long_config, tmp_path, sent, name):
     saved = checkpoints.latest_step(tmp_path)
     assert 0 < saved < 1000
     assert f"stopped by {name} and saved at step {saved}; rerun the command to resume" in output
-    assert ("Ctrl-C again ends the run at once" in output) == (name == "Ctrl-C")
+    assert ("press Ctrl-C again to stop immediately" in output) == (name == "Ctrl-C")
     assert "Traceback" not in output
 
 
@@ -147,7 +147,7 @@ def test_without_config_json_the_checkpoint_says_whose_run_it_is(own_run):
     config, folder = own_run
     (folder / "config.json").unlink()
     config.seed = 5
-    with pytest.raises(ValueError, match="config.seed is 0 there, 5 here"):
+    with pytest.raises(ValueError, match="config.seed is 0 there but 5 here"):
         loop.train(config, str(folder))
 
 
@@ -170,7 +170,7 @@ def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
 def test_a_finished_run_says_so_and_changes_nothing(shared_run, own_run, capsys):
     config, folder = own_run
     assert loop.train(config, str(folder))
-    assert "has made its 6 steps" in capsys.readouterr().out
+    assert "has completed its 6 steps" in capsys.readouterr().out
     runs.assert_states_equal(*(runs.last_state(*run) for run in (shared_run, own_run)))
 
 

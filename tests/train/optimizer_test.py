@@ -54,7 +54,7 @@ def test_a_shortened_warm_up_is_said_in_one_line(capsys, steps, quadruplet_weigh
     config.steps, config.consistency.quadruplet_weight = steps, quadruplet_weight
     optimizer.warn_of_short_run(config)
     line = (
-        f"the run of {steps} steps ends before its warm-up does ({shortened}), so the warm-up takes {steps // 2} steps"
+        f"the warm-up ({shortened}) does not fit into the run of {steps} steps; it is shortened to {steps // 2} steps"
     )
     assert capsys.readouterr().out == (f"{line}\n" if shortened else "")
 

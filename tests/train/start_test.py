@@ -58,10 +58,10 @@ def test_a_run_goes_on_without_what_it_started_from(shared_run, start, tmp_path,
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("model.backbone", "resnet18", r"config\.model\.backbone is 'small' there, 'resnet18' here"),
-        ("model.pool_center", True, r"config\.model\.pool_center is False there, True here"),
-        ("data.image_size", 64, r"config\.data\.image_size is 32 there, 64 here"),
-        ("data.context", 1.5, r"config\.data\.context is 1\.0 there, 1\.5 here"),
+        ("model.backbone", "resnet18", r"config\.model\.backbone is 'small' there but 'resnet18' here"),
+        ("model.pool_center", True, r"config\.model\.pool_center is False there but True here"),
+        ("data.image_size", 64, r"config\.data\.image_size is 32 there but 64 here"),
+        ("data.context", 1.5, r"config\.data\.context is 1\.0 there but 1\.5 here"),
         ("start_from", "nowhere", r"config\.start_from: .*nowhere: no checkpoint here"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_run_that_was_to_be_longer_is_told_how(shared_run):
     config = shared_run[0].copy_and_resolve_references()
     config.steps = 8
     folder = shared_run[1]
-    with pytest.raises(ValueError, match=rf"config\.steps is 6 there, 8 here.*--config\.start_from={folder}"):
+    with pytest.raises(ValueError, match=rf"config\.steps is 6 there but 8 here.*--config\.start_from={folder}"):
         loop.train(config, str(folder))
     assert checkpoints.latest_step(folder) == 6
     assert run_dir.read_history(folder)[-1]["step"] == 6

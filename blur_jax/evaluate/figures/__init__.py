@@ -1,7 +1,7 @@
-"""Figures of a run: the only folder in blur_jax that imports matplotlib.
+"""Figures of a run. This is the only folder in blur_jax that imports matplotlib.
 
 Each figure is a function from plain data to a `matplotlib.figure.Figure` (no pyplot, no global state), so that the
-report and a notebook draw the same.
+report and the notebook draw the same figures.
 """
 
 from matplotlib.figure import Figure

@@ -13,9 +13,9 @@ _COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.INK)
 
 @style.drawn
 def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
-    """Draws how often pairs come true against their probability, a panel for each name.
+    """Draws the share of predictions that came true against their probability, in a panel for each name.
 
-    `bins` are {name: rows (mean probability, share that came true, low, high)}; low and high limit the share.
+    `bins` is {name: rows (mean probability, share that came true, low, high)}; low and high bound the share.
     """
     figure = Figure(figsize=(0.4 + 2.9 * len(bins), 3.5), layout="constrained")
     axes = figure.subplots(1, len(bins), sharex=True, sharey=True, squeeze=False)[0]
@@ -25,14 +25,14 @@ def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]])
         errors = np.maximum([observed - low, high - observed], 0)
         ax.errorbar(predicted, observed, errors, color=style.BLUE, marker="o", markersize=4, linewidth=1.6)
         ax.set(title=style.short(name, 30), xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    figure.supxlabel("predicted: the first face is the blurrier", fontsize=10)
-    figure.supylabel("it is (share of pairs)", fontsize=10)
+    figure.supxlabel("predicted probability that the first face is blurrier", fontsize=10)
+    figure.supylabel("observed share of pairs", fontsize=10)
     return figure
 
 
 @style.drawn
 def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
-    """Draws error-versus-discard {measure of quality: curve}, with the best and discarding at random.
+    """Draws error-versus-discard curves, {quality measure: curve}, with the best and random discarding.
 
     `limit` in (0, 1] is the largest share of discarded comparisons shown.
     """
@@ -46,6 +46,7 @@ def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
         shares, fnmr = np.append(curve.discarded, 1.0), np.append(curve.fnmr, curve.fnmr[-1])
         color, line = _COLORS[index % len(_COLORS)], "-" if index < len(_COLORS) else "--"
         ax.step(shares, fnmr, line, where="post", color=color, label=style.short(name, 30))
-    ax.set(xlim=(0, limit), ylim=(0, None), xlabel="mated comparisons discarded (share)", ylabel="FNMR of the rest")
+    ax.set(xlim=(0, limit), ylim=(0, None))
+    ax.set(xlabel="share of mated comparisons discarded", ylabel="FNMR of the remaining ones")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

@@ -1,4 +1,4 @@
-"""Curves and clouds: the course of training, and scores against true blur."""
+"""Plots of the training history, and of scores against true blur."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,15 +11,15 @@ from blur_jax.evaluate.figures import style
 from blur_jax.metrics import ranked_split
 from blur_jax.metrics.ranked_split import Evaluation
 
-# "loss", their weighted sum, is not drawn: it rises while the weights of the consistency terms ramp up.
+# "loss", their weighted sum, is not drawn because it rises while the weights of the consistency terms ramp up.
 _LOSSES = ("ranking", "quadruplet", "pairwise", "distillation")
 _LOSS_COLORS = dict(zip(_LOSSES, (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)))
-_MAX_PANELS = 11  # Groups drawn, largest first: each of hundreds of persons may have a folder.
+_MAX_PANELS = 11  # Groups drawn, largest first; there may be hundreds, such as a folder for each person.
 
 
 @style.drawn
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draws the terms of the loss, unweighted, and the validation accuracy against the step.
+    """Draws the unweighted loss terms and the validation accuracy against the step.
 
     All keys but "step" are optional in each row of `history`; a step logged twice (a resumed run) counts once.
     """
@@ -62,7 +62,7 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def _step_axis(ax: Axes, last: float) -> None:
-    ax.set_xlim(0, 1.05 * max(last, 1))  # From 0 on, as one point alone has no range of its own.
+    ax.set_xlim(0, 1.05 * max(last, 1))  # Starts at 0, because a single point has no range.
     ax.xaxis.get_major_locator().set_params(integer=True)  # ty: ignore[unknown-argument]
 
 
@@ -74,10 +74,10 @@ def _curve(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
 
 @style.drawn
 def score_against_rank(evaluation: Evaluation) -> Figure:
-    """Draws the predicted score against true blur: all faces, then each group over all of them in gray."""
+    """Draws the predicted score against true blur: all faces, then each group over all faces in gray."""
     scores, ranks = np.asarray(evaluation.scores), np.asarray(evaluation.ranks)
     levels, level = np.unique(ranks, return_inverse=True)
-    few = len(levels) <= 8 and len(levels) < len(ranks)  # Human grades make strips, not a cloud.
+    few = len(levels) <= 8 and len(levels) < len(ranks)  # Human grades form strips, not a cloud.
     x = level + np.random.default_rng(0).uniform(-0.27, 0.27, len(ranks)) if few else ranks
     groups = ranked_split.ordered_groups(evaluation)
     drawn = groups[:_MAX_PANELS] if len(groups) > 1 else []
@@ -116,7 +116,7 @@ def _boxes(ax: Axes, scores: dict[int, np.ndarray]) -> None:
 
 @style.drawn
 def score_histogram(evaluation: Evaluation) -> Figure:
-    """Draws a histogram of the scores, split by true blur: by its levels if few, else by its thirds."""
+    """Draws a histogram of the scores, split by true blur: by level if there are few levels, else by third."""
     scores, ranks = np.asarray(evaluation.scores, np.float64), np.asarray(evaluation.ranks)
     levels = np.unique(ranks)
     if len(levels) <= 5:

@@ -1,4 +1,4 @@
-"""Sheets of faces: sorted by score, the mistakes, and the parts that produce a score."""
+"""Sheets of faces: faces sorted by score, mistakes, and the parts of a face that produce its score."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,7 +22,8 @@ Pairs = Sequence[tuple[int, int]]  # (sharper, blurrier)
 def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Figure:
     """Draws a contact sheet of the faces from the lowest score to the highest, sampled evenly.
 
-    Below each are its score, its true rank, and a bar colored by the true rank's percentile, dark to light if perfect.
+    Below each face are its score, its true rank, and a bar colored by that rank's percentile. If the order is perfect,
+    the bars go from dark to light.
     """
     notes = [f"true {text}" for text in ranked_split.rank_texts(evaluation.ranks)]
     figure, placed = _sorted_sheet(evaluation.scores, evaluation.images, notes, columns, rows)
@@ -43,14 +44,14 @@ def scored_faces(
     into `rows` rows, they are sampled evenly.
     """
     if not len(scores):
-        return style.message("No picture to show.")
+        return style.message("There are no pictures to show.")
     return _sorted_sheet(scores, images, notes or [""] * len(scores), columns, rows)[0]
 
 
 def _sorted_sheet(
     scores: np.ndarray, images: np.ndarray, notes: Sequence[str], columns: int, rows: int
 ) -> tuple[Figure, list[tuple[int, int, float]]]:
-    """Returns the sheet and the place of each of its faces, (index, x, y)."""
+    """Returns the sheet and the position of each face on it, (index, x, y)."""
     shown = ranked_split.sorted_sample(scores, columns * rows)
     columns = min(columns, len(shown))
     figure, ax = _sheet(columns, -(-len(shown) // columns), 1.5, style.WIDTH / 10)
@@ -65,7 +66,7 @@ def _sorted_sheet(
 
 @style.drawn
 def worst_mistakes(evaluation: Evaluation, count: int = 8) -> Figure:
-    """Draws the worst pairs of `ranked_split.mistaken_pairs` side by side, truly sharper left."""
+    """Draws the worst pairs of `ranked_split.mistaken_pairs` side by side, with the truly sharper face on the left."""
     pairs = ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, count)
     percentiles, true = ranked_split.percentiles(evaluation.ranks), ranked_split.rank_texts(evaluation.ranks)
     gaps = [percentiles[blurrier] - percentiles[sharper] for sharper, blurrier in pairs]
@@ -79,7 +80,7 @@ def worst_mistakes(evaluation: Evaluation, count: int = 8) -> Figure:
 
 @style.drawn
 def mistaken_labels(labeled: LabeledPairs, count: int = 8) -> Figure:
-    """Draws the labeled pairs that the scores most clearly order the other way, the face labeled as sharper left."""
+    """Draws the labeled pairs whose scores contradict their labels most, with the face labeled sharper on the left."""
     pairs = labeled_pairs.mistaken(labeled, count)
     titles = [f"scores {labeled.scores[sharper] - labeled.scores[blurrier]:.3f} apart" for sharper, blurrier in pairs]
 
@@ -109,13 +110,13 @@ def _pair_sheet(
 
 @style.drawn
 def blurred_parts(images: np.ndarray, scores: np.ndarray, maps: np.ndarray) -> Figure:
-    """Draws faces, and below each the parts that produce its score [n]; see `occlusion.occlusion_maps`.
+    """Draws faces with their scores [n], and below each the parts that produce it; see `occlusion.occlusion_maps`.
 
-    A dozen images, uint8 [n, S, S, 3], fit. Parts above 0 (red) in maps, float [n, S, S], make it blurred, parts below
-    0 (blue) sharp. All share one scale.
+    About a dozen images, uint8 [n, S, S, 3], fit. Values above 0 (red) in `maps`, float [n, S, S], raise the score, and
+    values below 0 (blue) lower it. All maps share one color scale.
     """
     if not len(images):
-        return style.message("No picture to show.")
+        return style.message("There are no pictures to show.")
     largest = float(np.abs(maps).max()) or 1.0
     figure, ax = _sheet(max(len(images), 4), 1, 2.3, style.WIDTH / max(len(images), 6))
     for x, (image, score, parts) in enumerate(zip(images, scores, maps)):
@@ -123,12 +124,12 @@ def blurred_parts(images: np.ndarray, scores: np.ndarray, maps: np.ndarray) -> F
         _face(ax, image, x, 0.15)
         _face(ax, np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8), x, 1.13)
         _face(ax, parts, x, 1.13, cmap="RdBu_r", norm=Normalize(-largest, largest), alpha=0.55)
-    ax.text(0, 2.19, f"red makes it blurred, blue makes it sharp; up to {largest:.2f} logits", va="center", fontsize=8)
+    ax.text(0, 2.19, f"red raises the blur score, blue lowers it; up to {largest:.2f} logits", va="center", fontsize=8)
     return figure
 
 
 def _sheet(width: float, height: int, pitch: float, inches: float) -> tuple[Figure, Axes]:
-    """Returns a blank figure in units of one face, `pitch` units a row, y running down."""
+    """Returns a blank figure in units of one face, with `pitch` units per row and y pointing down."""
     figure = Figure(figsize=(width * inches, height * pitch * inches))
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height * pitch, 0))

@@ -10,9 +10,9 @@ from blur_jax.metrics.calibration import Calibration, percentile, probability_bl
 
 @style.drawn
 def calibration_curves(calibration: Calibration, threshold: float | None = None) -> Figure:
-    """Draws the percentile of each score in the reference set and, if fitted, the probability of a pair.
+    """Draws the percentile of each score in the reference set and, if fitted, its probability against the anchor.
 
-    `threshold`, a score, is marked.
+    A line marks `threshold`, a score.
     """
     blur = np.linspace(0, 1, 501)
     figure = Figure(figsize=(7, 3.4), layout="constrained")
@@ -33,7 +33,7 @@ def calibration_curves(calibration: Calibration, threshold: float | None = None)
 
 @style.drawn
 def two_scorers(first: np.ndarray, second: np.ndarray, names: tuple[str, str], unit: str = "score") -> Figure:
-    """Draws scores [n] of two checkpoints (across, upwards) on the same pictures, with their Spearman correlation.
+    """Draws the scores [n] of two checkpoints (on x and y) for the same pictures, with their Spearman correlation.
 
     `names` are the names of the checkpoints; `unit` is the unit of the scores, such as "score" or "percentile".
     """

@@ -1,4 +1,4 @@
-"""Shared by all figures: colors, fonts, text, and the bytes of a finished figure."""
+"""Shared by all figures: colors, fonts, text, and WebP encoding."""
 
 import io
 import warnings
@@ -36,7 +36,7 @@ drawn = matplotlib.rc_context(_STYLE)  # Decorates a function that draws; global
 def message(text: str) -> Figure:
     """Draws a sentence in place of a figure that has nothing to show."""
     figure = Figure(figsize=(7, 0.6))
-    ax = figure.add_axes((0, 0, 1, 1))  # A notebook shows no figure without axes.
+    ax = figure.add_axes((0, 0, 1, 1))  # A notebook does not show a figure without axes.
     ax.set_axis_off()
     ax.text(0.01, 0.5, text, va="center", fontsize=11, color=INK)
     return figure
@@ -49,7 +49,7 @@ def short(name: str, width: int) -> str:
 
 
 def to_webp(figure: Figure, **options: Any) -> bytes:
-    """Returns a figure as a WebP file, at twice its size for sharp screens; `options` go to Pillow's encoder."""
+    """Returns a figure as a WebP file, at twice its size for high-DPI screens; `options` go to Pillow's encoder."""
     data = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that the font lacks shows as boxes here; the report also lists it as text.

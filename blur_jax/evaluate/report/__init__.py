@@ -1,4 +1,4 @@
-"""One HTML page of a run. It needs no network and no scripts: its figures are data URIs."""
+"""A run's report: one HTML page that needs no network and no scripts, with figures as data URIs."""
 
 from blur_jax.evaluate.report.page import write_report
 from blur_jax.evaluate.report.tables import summary_lines

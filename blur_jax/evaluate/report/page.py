@@ -1,4 +1,4 @@
-"""The whole page: the verdict and the headline, links to the sections, and the sections."""
+"""The report page: the verdict, the headline, links to the sections, and the sections."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from blur_jax.runs.threshold import Threshold
 from blur_jax.score.html_parts import escape, page
 
 _TRAINING = (
-    "Each term of the loss, before its weight. The weighted total is not drawn: it changes with the weights of the"
-    " consistency terms, which ramp up early in training. Pale lines are the logged values, dark lines their moving"
-    " average. Validation accuracy is the share of held-out labeled pairs that the model orders as labeled (0.5 ="
-    " chance)."
+    "Each loss term, before weighting. The weighted total is not drawn because it changes with the weights of the"
+    " consistency terms, which ramp up early in training. Pale lines are the logged values, and dark lines are their"
+    " moving averages. Validation accuracy is the share of held-out labeled pairs that the model orders as labeled"
+    " (0.5 = chance)."
 )
 _STYLE = """
 .verdict { border-left: 4px solid #2563a8; padding: 2px 0 2px 16px; margin: 18px 0; }
@@ -46,14 +46,14 @@ def write_report(
     config: Mapping[str, Any] | None = None,
     starts: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Writes the page atomically: a reader finds either the old page or the new one, whole.
+    """Writes the page atomically.
 
     Args:
-        path: file to write; its folder is created if missing. OSError leaves the old file unchanged.
+        path: file to write; its folder is created if missing. After an OSError, the old file is unchanged.
         title: headline of the page.
         history: rows of `run_dir.read_history`; may be empty.
         evaluations: one for each test split; may be empty.
-        facts: {name: value} that identify the run: checkpoint, data set, command, ...
+        facts: {name: value} pairs that identify the run: checkpoint, data set, command, ...
         pairs: the labeled validation pairs.
         calibration: the checkpoint's calibration.
         threshold: this checkpoint's threshold.

@@ -1,4 +1,4 @@
-"""The sections of the page: training, each split, the validation pairs, the calibration, the data, the run."""
+"""The sections of the page: training, each split, validation pairs, calibration, data, and the run."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from blur_jax.runs.checkpoints import ENOUGH_PAIRS
 from blur_jax.score.html_parts import details, escape, fields, path, row, table
 
 _SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
-# The fields of the config that tell most about the training.
+# The config fields that say most about the training.
 _SHOWN_FIELDS = (
     "model.backbone", "model.pretrained", "start_from", "steps", "batch.labeled", "batch.unlabeled", "ranking.weight",
     "ranking.margin", "ranking.tie_margin", "consistency.quadruplet_weight", "consistency.pairwise_weight",
@@ -24,16 +24,16 @@ _SHOWN_FIELDS = (
 
 
 _SORTED = (
-    "Read row by row: the face scored sharpest comes first, the most blurred last; its score and true blur are below."
-    " The bar shows true blur (dark = sharp, light = blurred) and should brighten evenly."
+    "Read row by row, from the face scored sharpest to the face scored most blurred. Below each face are its score and"
+    " true blur. The bar shows true blur (dark = sharp, light = blurred) and should brighten steadily."
 )
 _CLOUD = (
     "Each dot is a face. A good scorer produces a rising band; a group outside the gray band of all other faces is"
     " scored on a different scale."
 )
-_HISTOGRAM = "How many faces get each score. Where the colors overlap, no threshold can separate them."
+_HISTOGRAM = "The number of faces with each score. Where the colors overlap, no threshold can separate them."
 _MISTAKES = (
-    "The wrongly ordered pairs that lie furthest apart in true blur: the left face is truly sharper, but scored more"
+    "The wrongly ordered pairs that are furthest apart in true blur: the left face is truly sharper, but scored more"
     " blurred. Each face is shown at most once."
 )
 
@@ -62,7 +62,7 @@ def _listing(heads: Sequence[str], pairs: Sequence[tuple[int, int]], cells: Call
         for place, pair in enumerate(pairs, start=1)
         for side, face in zip(("sharper", "blurrier"), pair)
     ]
-    return details("Names in full", table(heads, rows)) if rows else ""
+    return details("Full names", table(heads, rows)) if rows else ""
 
 
 def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
@@ -72,22 +72,23 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
     accuracy = f"<tr class=split><td>{interval_cell(metrics['pairwise_accuracy'])}{counts}"
     parts = [
         table(("Pairwise accuracy", "Pairs with an order", "Ties", "Faces"), [accuracy]),
-        "<p>The share of the labeled pairs that the scores put in the labeled order; 0.5 is chance. The"
-        " brackets contain a 95% interval; pairs that share a face count as fewer. These pairs were not trained on, but"
-        " the checkpoint and the calibration were chosen by them: results on new pictures may be a little worse.</p>",
+        "<p>Pairwise accuracy is the share of labeled pairs that the scores put in the labeled order; 0.5 is chance."
+        " Brackets contain a 95% interval, which allows for pairs that share a face. These pairs were not used for"
+        " training, but they were used to choose the checkpoint and fit the calibration, so results on new pictures may"
+        " be slightly worse.</p>",
     ]
     if metrics["pairs"] < ENOUGH_PAIRS:
         parts.append(
-            f"<p><b>{metrics['pairs']} pairs are few:</b> below {ENOUGH_PAIRS} they do not choose the checkpoint, and"
-            " their accuracy says little. Label more pairs.</p>"
+            f"<p><b>There are only {metrics['pairs']} pairs:</b> with fewer than {ENOUGH_PAIRS}, they are not used to"
+            " choose the checkpoint, and their accuracy is unreliable. Label more pairs.</p>"
         )
     if show_faces:
-        caption = "Every face of the validation pairs, or an even sample: scored sharpest first, most blurred last."
+        caption = "Every face in the validation pairs, or an even sample, from scored sharpest to most blurred."
         sheet = figures.scored_faces(pairs.scores, pairs.images)
         parts.append(figure(sheet, caption, shows_faces=True, heading="Faces sorted by score"))
     caption = (
-        "The pairs that the scores most clearly order against their label, with the face labeled sharper on the left."
-        " Some are mistakes of the scorer, others are wrong labels: correct the labels and train again."
+        "The pairs whose scores contradict their labels most, with the face labeled sharper on the left. Some are"
+        " mistakes by the scorer, and others are wrong labels: correct the labels and train again."
     )
     parts.append(figure(figures.mistaken_labels(pairs), caption, shows_faces=True, heading="Worst mistakes"))
     heads, mistakes = ("Pair", "Labeled", "Name", "Score"), labeled_pairs.mistaken(pairs, 8)
@@ -99,26 +100,28 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
     shown = [(percentile, meaning.quantiles[percentile]) for percentile in _SHOWN_QUANTILES]
     rows = [row((f"{percentile}%", f"{blur:.3f}", f"{100 * (1 - blur):.1f}")) for percentile, blur in shown]
     parts = [
-        f"<p>The <b>percentile</b> of a picture is the share of the reference, {escape(meaning.reference)}, that is"
-        " sharper. It keeps its meaning when the scorer is trained again; a score may not.</p>"
+        f"<p>A picture's <b>percentile</b> is the share of the reference, {escape(meaning.reference)}, that is sharper."
+        " It keeps its meaning when the scorer is retrained; a score may not.</p>"
     ]
     if meaning.scale is None:
-        parts.append("<p>The run has too few labeled pairs to tell how probably people call a picture blurrier.</p>")
+        parts.append(
+            "<p>There are too few labeled pairs to estimate how likely people are to call a picture blurrier.</p>"
+        )
     else:
         low, high = meaning.scale_interval or (meaning.scale, meaning.scale)
         parts.append(
             "<p><b>p_blurrier_than_anchor</b> is the probability that people call the picture blurrier than the anchor,"
-            f" a picture in the middle of the reference (blur {meaning.median:.3f}). It is a Bradley-Terry model of the"
-            f" logits of both scores with the scale {meaning.scale:.2f} (95% interval {low:.2f} to {high:.2f}), fitted"
-            f" to {meaning.pairs} labeled pairs.</p>"
+            f" a picture in the middle of the reference (blur {meaning.median:.3f}). It comes from a Bradley-Terry"
+            f" model of the logits of both scores, with a scale of {meaning.scale:.2f} (95% interval {low:.2f} to"
+            f" {high:.2f}), fitted to {meaning.pairs} labeled pairs.</p>"
         )
     caption = "What a score means: where it lies in the reference, and how it compares with the anchor."
     parts.append(figure(figures.calibration_curves(meaning, threshold), caption))
     parts.append(table(("Percentile", "Blur", "Sharpness"), rows, "Scores of the reference"))
     if meaning.scale is not None and pairs is not None and pairs.metrics["pairs"]:
         caption = (
-            "How often people agree with the scores' order, against the probability that the calibration predicts. On"
-            " the gray line, the two match; the bars are 95% intervals. The scale was fitted to these very pairs."
+            "How often people agree with the scores' order, against the probability that the calibration predicts. They"
+            " match on the gray line; the bars are 95% intervals. The scale was fitted to these same pairs."
         )
         drawn = figures.reliability({"validation": labeled_pairs.reliability(pairs, meaning.scale)})
         parts.append(figure(drawn, caption, heading="Reliability"))
@@ -126,7 +129,7 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
 
 
 def data(summary: Mapping[str, Any]) -> str:
-    """Returns the counts of the data, from `summary.describe_data`."""
+    """Returns the section with the data counts, from `summary.describe_data`."""
     rows = [
         row((f"{part['kind']}: {escape(part['split'])}", part["pairs"] or "", part["ties"] or "", part["faces"]))
         for part in summary["parts"]
@@ -146,11 +149,11 @@ def data(summary: Mapping[str, Any]) -> str:
 
 
 def starts(started: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the commands that trained the run, from `provenance.read_starts`; "" without any."""
+    """Returns the commands that trained the run, from `provenance.read_starts`; "" if there are none."""
     heads = ("After step", "Date", "Commit", "Command")
     short = ("".join(f"<td>{escape(start[field])}" for field in ("Step", "Date", "Commit")) for start in started)
     rows = [f"<tr>{cells}<td class=long>{path(start['Command'])}" for cells, start in zip(short, started)]
-    return table(heads, rows, "Trained by") if rows else ""
+    return table(heads, rows, "Training commands") if rows else ""
 
 
 def run(facts: Mapping[str, Any], config: Mapping[str, Any] | None) -> str:
@@ -170,7 +173,7 @@ def _field(config: Mapping[str, Any], name: str) -> Any:
 
 
 def figure(drawn: figures.Figure, caption: str, *, shows_faces: bool = False, heading: str = "") -> str:
-    """Returns the figure as an image with its caption, a plain text, above."""
+    """Returns the figure as an image with its caption, plain text, above it."""
     options = {"quality": 90} if shows_faces else {"lossless": True}  # A lossless sheet of faces takes a megabyte.
     data = base64.b64encode(figures.to_webp(drawn, **options)).decode()
     width, text = round(96 * drawn.get_figwidth()), escape(caption)

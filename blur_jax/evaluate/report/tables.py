@@ -1,4 +1,4 @@
-"""The tables of metrics: the headline, the breakdown of a split, the effects of thresholds."""
+"""The metrics tables: the headline, the breakdown of a split, and the effects of thresholds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,19 +13,19 @@ from blur_jax.score.html_parts import escape, percent, row, table
 
 _COLUMNS = {"auc": "AUC", "pairwise_accuracy": "Pairwise accuracy", "spearman": "Spearman", "kendall": "Kendall"}
 _MAX_GROUP_ROWS = 30
-MIN_INTERVAL = 10  # Faces; a bootstrap of fewer looks surer than it is.
+MIN_INTERVAL = 10  # Faces; with fewer, a bootstrap interval is too narrow.
 
 _MATCHED = """<p>Small faces tend to be blurrier, so face size alone puts many pairs in the right order. The metrics in
 large type are therefore <b>size-matched</b>: each is computed within bins of face size and then averaged, weighted by
-the number of blurred faces. The rows below show the same scores without matching, and a scorer that knows nothing but
-face size: what that scorer gains over chance is what the bins fail to match. <b>AUC, matched size</b> is stricter: it
-counts only pairs of faces whose sizes differ by at most a tenth.</p>"""
+the number of blurred faces. The rows below show the same scores without matching, and a scorer that uses only face
+size: its gain over chance is the part of the size effect that the bins do not remove. <b>AUC, matched size</b> is
+stricter: it counts only pairs of faces whose sizes differ by at most a tenth.</p>"""
 
 
 def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
     """Returns the headline metrics as lines of text, for each split and its groups, size-matched if sizes differ.
 
-    `splits` has `bootstrap.rank_metrics` for each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
+    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
     """
     lines = []
     for split, split_metrics in splits.items():
@@ -60,14 +60,14 @@ def headline(evaluations: Sequence[Evaluation]) -> str:
             part = groups[group]
             rows.append(_row("group", group, part.get("size_matched", part), columns, part["examples"]))
         if more := len(listed[_MAX_GROUP_ROWS:]):
-            rows.append(f"<tr class=group><td colspan={len(columns) + 2}>… {more} more, smaller")
+            rows.append(f"<tr class=group><td colspan={len(columns) + 2}>… {more} smaller groups")
     return f"""{table(("Test split", *columns.values(), "Faces"), rows)}
 {_MATCHED if matched else ""}
-<p>The table shows how well the order of the scores agrees with the order of true blur. AUC is the share of pairs of a
-clear face (lowest true blur) and a blurrier one that are in the right order; pairwise accuracy is the same over all
-pairs that differ in true blur; 0.5 is chance. A Spearman or Kendall correlation of 1 is the same order, 0 is chance; a
-dash means that all faces have one rank, or that the lowest is missing. The brackets contain 95% bootstrap intervals
-over faces, if there are at least {MIN_INTERVAL} faces.</p>"""
+<p>The table shows how well the order of the scores agrees with the order of true blur. AUC is the share of pairs in the
+right order, among pairs of a clear face (lowest true blur) and a blurrier one. Pairwise accuracy is the same among all
+pairs that differ in true blur. For both, 0.5 is chance. A Spearman or Kendall correlation of 1 means the same order,
+and 0 is chance. A dash means that all faces have the same rank, or that no face has the lowest rank. Brackets contain
+95% bootstrap intervals over faces; they are shown for at least {MIN_INTERVAL} faces.</p>"""
 
 
 def _row(kind: str, name: str, summary: Mapping[str, Any], columns: Iterable[str], *counts: int) -> str:
@@ -83,13 +83,13 @@ def _cell(interval: Interval | None, faces: int) -> str:
 
 
 def interval_cell(interval: Interval) -> str:
-    """Returns the HTML of a metric with its interval below."""
+    """Returns the HTML of a metric with its interval below it."""
     bounds = bounds_text(interval)
     return number(interval["value"]) + (f" <small>{bounds}</small>" if bounds else "")
 
 
 def breakdown(summary: Mapping[str, Any]) -> str:
-    """Returns the tables of a split: by face size if sizes differ; by gap in true blur and between levels."""
+    """Returns a split's tables: by face size (if sizes differ), by gap in true blur, and between levels."""
     tables, count = [], summary["examples"]
     if "by_size" in summary:
         bins = {f"{size} px": part for size, part in summary["by_size"].items()}
@@ -109,9 +109,9 @@ def breakdown(summary: Mapping[str, Any]) -> str:
 
 
 def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: float | None) -> str:
-    """Returns the table of the effects of thresholds on a split; "" if it is tiny or all faces have one rank.
+    """Returns a table of threshold effects on a split; "" if it is tiny or all faces have the same rank.
 
-    Percentiles of the thresholds need `meaning`, the calibration. `chosen`, the run's own threshold, gets a row.
+    Threshold percentiles need `meaning`, the calibration. `chosen`, the run's own threshold, gets a row.
     """
     if len(evaluation.scores) < MIN_INTERVAL:
         return ""
@@ -121,17 +121,17 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
     if not effects:
         return ""
     clear, blurred = (int(members.sum()) for members in ranked_split.clear_and_blurred(evaluation.ranks))
-    heads = ["Keep below", "Faces discarded", f"Blurred caught, of {blurred}", f"Clear lost, of {clear}"]
+    heads = ["Keep below", "Faces discarded", f"Blurred discarded (of {blurred})", f"Clear discarded (of {clear})"]
     cells_of = [(f"{effect.keep_below:.4g}", *map(percent, effect[1:])) for effect in effects]
     if meaning is not None:
         places = calibration.percentile(np.array(values), meaning.quantiles)
         cells_of = [(*cells, f"{place:.0f}") for cells, place in zip(cells_of, places)]
     rows = [row(cells, "chosen" * (value == chosen)) for cells, value in zip(cells_of, values)]
     levels = (
-        "Clear faces have the lowest true blur; all other faces are blurred, however slightly."
+        "Clear faces have the lowest true blur; all other faces count as blurred, even if only slightly."
         if ranked_split.has_clear_level(evaluation.ranks)
-        else "Nearly all faces differ in true blur, so the sharpest third is clear, the blurriest third blurred."
+        else "Nearly all faces differ in true blur, so the sharpest third is clear and the blurriest third is blurred."
     )
-    percentiles = " The percentile is the threshold's place in the reference set of the calibration."
+    percentiles = " The percentile is the threshold's position in the calibration's reference set."
     return f"""{table(heads + ["Percentile"] * (meaning is not None), rows, "What a threshold does")}
 <p>A face is kept if its score is below the threshold. {levels}{percentiles * (meaning is not None)}</p>"""

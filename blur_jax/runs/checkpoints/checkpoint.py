@@ -1,4 +1,4 @@
-"""A saved step as scoring sees it, and the choice of a run's step to score with."""
+"""Loads a saved step for scoring, and chooses which step of a run to score with."""
 
 import contextlib
 import dataclasses
@@ -20,12 +20,12 @@ from blur_jax.runs import run_dir
 from blur_jax.runs.checkpoints import steps
 from blur_jax.runs.checkpoints.steps import CheckpointError
 
-ENOUGH_PAIRS = 50  # Validation accuracy chooses a checkpoint only with this many ordered validation pairs.
+ENOUGH_PAIRS = 50  # The minimum number of ordered validation pairs to choose a checkpoint by validation accuracy.
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk: its record is read, its arrays are not."""
+    """A checkpoint on disk; contains its record, but not its arrays."""
 
     path: str
     step: int
@@ -37,9 +37,9 @@ class Checkpoint:
     checksums: dict[str, str]  # {item: fingerprint of its arrays}.
 
     def load_params(self, template: Any) -> Any:
-        """Reads the parameters to score with: the moving average if the run kept one; raises CheckpointError.
+        """Reads the parameters to score with (the moving average, if the run kept one); raises CheckpointError.
 
-        `template` is a pytree of the expected structure, shapes and dtypes.
+        `template` is a pytree with the expected structure, shapes and dtypes.
         """
         folder = epath.Path(self.path)
         name = "ema_params" if (folder / "ema_params").is_dir() else "params"
@@ -48,7 +48,7 @@ class Checkpoint:
 
 
 def find(path: str | os.PathLike) -> Checkpoint:
-    """Finds the checkpoint to score with: `path` itself, or the best by validation of the run directory `path`.
+    """Finds the checkpoint to score with: `path` itself, or the run directory's best checkpoint by validation.
 
     If validation has fewer than `ENOUGH_PAIRS` pairs, the last validated checkpoint counts as the best.
     Raises CheckpointError if `path` contains no checkpoint, or a record is damaged.
@@ -61,7 +61,7 @@ def find(path: str | os.PathLike) -> Checkpoint:
         raise CheckpointError(
             f"{path}: no checkpoint here; pass a run directory (--workdir) or a single checkpoints/<step> folder"
         )
-    # Between equals the later one wins: it has seen more data.
+    # If two are equal, the later one wins, since it has seen more data.
     return max(map(_read, folders), key=lambda saved: (_rank(saved), saved.step))
 
 
@@ -77,7 +77,7 @@ def _read(path: epath.Path) -> Checkpoint:
 
 
 def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
-    """Parses the `meta` record, a JSON value, of the checkpoint `path`; raises CheckpointError for any other value."""
+    """Parses the `meta` record, a JSON value, of the checkpoint `path`; raises CheckpointError if it is invalid."""
     try:
         accuracy, calibration = meta[steps.METRIC], meta["calibration"]
         return Checkpoint(
@@ -98,7 +98,7 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
 
 @contextlib.contextmanager
 def _naming_others(folder: epath.Path) -> Iterator[None]:
-    """Lists the run's other checkpoints in a CheckpointError: people choose the one to score with instead."""
+    """Adds the run's other checkpoints to a CheckpointError, so people can choose one to score with instead."""
     try:
         yield
     except CheckpointError as error:

@@ -1,4 +1,4 @@
-"""The folders `checkpoints/<step>` of a run: reads whole ones, by their checksums, and puts damaged ones aside."""
+"""Reads a run's `checkpoints/<step>` folders, verifies their checksums and moves damaged folders aside."""
 
 import atexit
 import contextlib
@@ -29,7 +29,7 @@ _ECHO_SECONDS = 0.5  # TensorStore's threads may run this long after a failed re
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged or of another kind; the message says what to do."""
+    """A checkpoint is missing, damaged or of the wrong kind; the message says what to do."""
 
 
 def folders(workdir: str | os.PathLike) -> list[epath.Path]:
@@ -40,7 +40,7 @@ def folders(workdir: str | os.PathLike) -> list[epath.Path]:
 def steps_in(folder: epath.Path) -> list[epath.Path]:
     """Returns the step folders in a `checkpoints` folder, newest first."""
     steps = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
-    # In a bucket, the remains of a killed save have the final name already.
+    # In a bucket, an interrupted save already has the final name.
     steps = [path for path in steps if is_step(path) and ocp.utils.is_checkpoint_finalized(path)]
     return sorted(steps, key=lambda path: -int(path.name))
 
@@ -51,7 +51,7 @@ def is_step(folder: epath.Path) -> bool:
 
 
 def latest_step(workdir: str | os.PathLike) -> int | None:
-    """Returns the newest step that a run has saved, None if it has none."""
+    """Returns the newest step that a run has saved, or None if it has saved none."""
     return next((int(path.name) for path in folders(workdir)), None)
 
 
@@ -73,7 +73,7 @@ def plain(folder: epath.Path) -> epath.Path:
 
 
 def seal(record: dict[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds the checksums of the arrays, {name: pytree}, and of the record itself to a record."""
+    """Adds the checksums of the arrays, {name: pytree}, and of the record itself to the record."""
     record = record | {"checksums": {name: fingerprint(tree) for name, tree in arrays.items()}}
     return record | {_OWN_CHECKSUM: _record_checksum(record)}
 
@@ -84,25 +84,25 @@ def read_record(folder: epath.Path) -> dict[str, Any]:
     with alone(ocp.JsonCheckpointHandler) as checkpointer, _reading(path):
         record = checkpointer.restore(plain(folder) / path.name)
     if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _record_checksum(record):
-        raise CheckpointError(f"{path}: damaged: it is not the record that was saved")
+        raise CheckpointError(f"{path}: damaged: the record does not match its checksum")
     return record
 
 
 def check_metrics(folder: epath.Path) -> None:
-    """Raises CheckpointError if Orbax's own metrics of a step are damaged: Orbax would then open no step of the run."""
+    """Raises CheckpointError if a step's Orbax metrics are damaged, since Orbax could then open no step of the run."""
     path = folder / "metrics" / "metrics"
     if not path.parent.exists():  # No validation was due at this step.
         return
     with _reading(path):
         metrics = json.loads(path.read_text())
     if not isinstance(metrics, dict) or not isinstance(metrics.get(METRIC), (int, float)):
-        raise CheckpointError(f"{path}: damaged: it does not contain the {METRIC}")
+        raise CheckpointError(f"{path}: damaged: {METRIC} is missing")
 
 
 def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
-    """Reads arrays of a step; raises CheckpointError if they are missing or damaged, or do not fit the template.
+    """Reads a step's arrays; raises CheckpointError if they are missing, damaged or do not match the template.
 
-    `checksums` come from the record, {name: fingerprint}; `template` is {name: pytree of arrays of the expected
+    `checksums`, from the record, is {name: fingerprint}; `template` is {name: pytree of arrays with the expected
     structure, shapes and dtypes}.
     """
     arrays = {}
@@ -112,16 +112,20 @@ def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[st
             tree = checkpointer.restore(plain(folder) / name, args=ocp.args.StandardRestore(expected))
         if _shapes(tree) != _shapes(expected):
             raise CheckpointError(
-                f"{path}: its arrays do not fit the network that its config describes; it is damaged or edited"
+                f"{path}: the arrays do not fit the network that the config describes; the checkpoint is damaged or was"
+                " edited"
             )
         if checksums.get(name) != fingerprint(tree):
-            raise CheckpointError(f"{path}: damaged: these are not the arrays that were saved")
+            raise CheckpointError(f"{path}: damaged: the arrays do not match their checksum")
         arrays[name] = tree
     return arrays
 
 
 def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
-    """Returns the config in a run's newest readable record, None without checkpoints; raises CheckpointError."""
+    """Returns the config in a run's newest readable record, or None without checkpoints.
+
+    Raises CheckpointError if no record is readable.
+    """
     problems = []
     for folder in folders(workdir):
         try:
@@ -134,11 +138,11 @@ def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
 
 
 def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | None:
-    """Finds the newest step to resume from; None if nothing was saved. Only one process may call it.
+    """Finds the newest undamaged step to resume from; None if nothing was saved. Only one process may call this.
 
     `template` is {name: pytree of NumPy arrays with the expected structure and shapes}. A damaged step is renamed to
-    `<step>.damaged`, with a warning, so that the run can save it again; if the run has steps, but none is whole,
-    CheckpointError is raised and nothing is renamed. The arrays of steps before the newest whole one are not read.
+    `<step>.damaged`, with a warning, so the run can save it again. If all saved steps are damaged, CheckpointError is
+    raised and nothing is renamed. The arrays of steps older than the returned step are not read.
     """
     whole, damaged = None, {}
     for folder in folders(workdir):
@@ -146,7 +150,7 @@ def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | 
             check_metrics(folder)
             record = read_record(folder)
             if record["step"] != int(folder.name):
-                raise CheckpointError(f"{folder}: contains step {record['step']}, not the step in its name")
+                raise CheckpointError(f"{folder}: contains step {record['step']}, not the step in the folder name")
             if whole is None:
                 read_arrays(folder, record["checksums"], template)
                 whole = int(folder.name)
@@ -167,7 +171,7 @@ def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | 
 def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads a saved step; returns (its arrays, its record).
 
-    `template` is as in `newest_whole`. Raises CheckpointError if the step is missing or damaged, or does not fit it.
+    `template` is as in `newest_whole`. Raises CheckpointError if the step is missing, damaged or does not match it.
     """
     for folder in folders(workdir):
         if folder.name == str(step):
@@ -188,7 +192,7 @@ def fingerprint(params: Any) -> str:
 
 def _none_left(workdir: str | os.PathLike, problems: Sequence[CheckpointError]) -> CheckpointError:
     return CheckpointError(
-        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; use another --workdir, or"
+        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; pass another --workdir, or"
         " move this folder away to start over"
     )
 
@@ -203,7 +207,7 @@ def _shapes(tree: Any) -> Any:
 
 
 def alone(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
-    """Reads without waiting for other processes, so that one process can read a checkpoint alone."""
+    """Returns a checkpointer that does not wait for other processes, so one process can read a checkpoint alone."""
     here = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
@@ -213,7 +217,7 @@ def alone(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
 
 @contextlib.contextmanager
 def _reading(path: epath.Path) -> Iterator[None]:
-    """Unites the many types that Orbax and TensorStore raise for a damaged or foreign folder."""
+    """Converts the many error types that Orbax and TensorStore raise for an invalid folder into CheckpointError."""
     try:
         with without_echoes():
             yield
@@ -226,7 +230,7 @@ def _reading(path: epath.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_echoes() -> Iterator[None]:
-    """Hides tracebacks after a failed read or save; they concern other arrays, in an event loop Orbax has closed."""
+    """Hides tracebacks after a failed read or save; they are about other arrays, in an event loop that Orbax closed."""
     before = sys.unraisablehook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:

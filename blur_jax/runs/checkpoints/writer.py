@@ -1,4 +1,4 @@
-"""Saves steps in the background, each whole or not at all."""
+"""Saves steps atomically in the background."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ class CheckpointWriter:
     """Writes the checkpoints of one run and keeps the newest and the best."""
 
     def __init__(self, workdir: str | os.PathLike, *, keep: int) -> None:
-        """Opens the run's checkpoints; keeps the `keep` newest and, beside them, the best by validation accuracy."""
+        """Opens the run's checkpoints; keeps the `keep` newest and the best by validation accuracy."""
         managers = ocp.checkpoint_managers
         best = managers.BestN(
             get_metric_fn=lambda metrics: metrics[METRIC], n=1, keep_checkpoints_without_metrics=False
@@ -37,7 +37,7 @@ class CheckpointWriter:
 
     @property
     def latest_step(self) -> int | None:
-        """The newest saved step; None before the first."""
+        """The newest saved step; None before the first save."""
         return self._manager.latest_step()
 
     def save(
@@ -53,12 +53,12 @@ class CheckpointWriter:
         unlogged: Sequence[Mapping[str, float]] = (),
         data: str = "",
     ) -> None:
-        """Copies the arrays, starts to save a step and returns; the arrays may then be donated.
+        """Copies the arrays, starts saving a step and returns; the arrays may then be donated.
 
-        `arrays` is {name: pytree of NumPy arrays}; `unlogged` are the metrics of the last steps, which no row of the
-        history contains yet; `data` is the fingerprint of the pairs that the run learns from; the rest is as in
-        `Checkpoint`. The first save waits and is read back. Raises OSError if this save, or the one before, cannot be
-        written, and CheckpointError if the first cannot be read.
+        `arrays` is {name: pytree of NumPy arrays}; `unlogged` contains the metrics of the last steps, which are not in
+        the history yet; `data` is the fingerprint of the training pairs; the other arguments are as in `Checkpoint`.
+        The first save waits until it is written and read back. Raises OSError if this save or the previous save cannot
+        be written, and CheckpointError if the first save cannot be read back.
         """
         record = {
             "step": step,
@@ -70,7 +70,7 @@ class CheckpointWriter:
             "unlogged": list(unlogged),
             "data": data,
         }
-        record = seal(json.loads(json.dumps(record)), arrays)  # As a reader gets it: tuples become lists.
+        record = seal(json.loads(json.dumps(record)), arrays)  # Like a record read back: tuples become lists.
         items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
         metrics = None if validation_accuracy is None else {METRIC: validation_accuracy}
         together = ocp.args.Composite(meta=ocp.args.JsonSave(record), **items)
@@ -85,7 +85,7 @@ class CheckpointWriter:
         restore(self._run, step, dict(arrays))
 
     def wait(self) -> None:
-        """Waits until everything is written; raises OSError if it cannot be."""
+        """Waits until all saves are written; raises OSError if a save fails."""
         with self._saving():
             self._manager.wait_until_finished()
 
@@ -96,12 +96,12 @@ class CheckpointWriter:
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:
-        """Unites the many types that Orbax raises, at the next call, for a save that failed in the background."""
+        """Converts the many error types that Orbax raises for a failed save, perhaps at the next call, into OSError."""
         try:
             yield
         except Exception as error:
-            why = "no space left on its disk" if "No space left" in str(error) else reason(error)
+            why = "no space left on the disk" if "No space left" in str(error) else reason(error)
             raise OSError(
-                f"{self._run}: a checkpoint could not be saved ({why}); fix that, then run the same"
-                " command again to resume from the checkpoint before"
+                f"{self._run}: a checkpoint could not be saved ({why}); fix the problem and rerun the"
+                " same command to resume from the previous checkpoint"
             ) from error
