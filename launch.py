@@ -22,6 +22,10 @@ from blur_jax.runs import command_line, signals
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL in sysexits.h: try again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to continue"
+_ALONE = (
+    "launch.py: the processes of this run did not meet; start all of them within 90 seconds, with the same"
+    " --coordinator and --processes, and with --process=0, 1, 2, ..., each once"
+)
 _LOST = (
     "launch.py: another process of this run has stopped; see its output. Run the same command again on all hosts to"
     " resume the run from its last checkpoint"
@@ -72,6 +76,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     program_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+        signals.joined()
         distributed.open_devices()
         distributed.check_agreement(mode=mode, **provenance.software(), **run_dir.shared_fields(config))
     else:
@@ -114,7 +119,7 @@ def main(argv: list[str]) -> int:
         # Orbax logs errors that it also raises, and missing accuracies of checkpoints between validations.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
-        signals.divide(_LOST, STOPPED)
+        signals.divide(_ALONE, _LOST, STOPPED)
     signals.watch(_INTERRUPTED)
     try:
         return run(_MODE.value, _WORKDIR.value, _OUTPUT.value)

@@ -73,11 +73,14 @@ class _OrNone(flags.ArgumentParser):
         return self._parser.flag_type()
 
 
-def define_config(default: str) -> flags.FlagHolder:
-    """Defines --config and --config.<field>; None unsets a field. Raises as `flag_error` describes."""
+def define_config(default: str, **options: Any) -> flags.FlagHolder:
+    """Defines --config and --config.<field>, where None unsets a field; `flag_error` describes what it raises.
+
+    `options` are those of `config_flags.DEFINE_config_file`.
+    """
     for kind, parser in {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}.items():
         config_flags.register_flag_parser_for_type(kind, _OrNone(parser))
-    return config_flags.DEFINE_config_file("config", default, "Config file; see configs/.", lock_config=True)
+    return config_flags.DEFINE_config_file("config", default, "Config file; see configs/.", lock_config=True, **options)
 
 
 def sentence(error: Exception) -> str:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -28,7 +29,7 @@ _CPU_REPLICAS = 4  # docs/performance.md compares this with other values.
 _MESSAGE_BYTES = 2048
 _SHOWN_DIFFERENCES = 8
 _MEETING_SECONDS = 5
-_JOIN_SECONDS = 90  # Time for all processes to start.
+_JOIN_SECONDS = 90  # Time for all processes to start; launch.py states it.
 _LOST_SECONDS = 60  # All processes end once one has been silent for this long.
 # Words in errors from JAX's runtimes and collective libraries when another process has stopped; their types vary.
 _LOST = (
@@ -73,15 +74,32 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
     `coordinator` is the HOST:PORT of process 0, and `process` is the number of this process. On Cloud TPU, Slurm and
     Open MPI, JAX detects arguments that are None.
+
+    Raises:
+        ValueError: the coordinator's host does not exist, or JAX cannot detect the arguments or reach the processes.
     """
-    jax.distributed.initialize(
-        coordinator,
-        processes,
-        process,
-        initialization_timeout=_JOIN_SECONDS,
-        heartbeat_timeout_seconds=_LOST_SECONDS,
-        shutdown_timeout_seconds=_LOST_SECONDS,
-    )
+    try:
+        if coordinator is not None:
+            host, _, port = coordinator.rpartition(":")
+            socket.getaddrinfo(host.strip("[]"), int(port))  # JAX would look for the host for minutes.
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process,
+            initialization_timeout=_JOIN_SECONDS,
+            heartbeat_timeout_seconds=_LOST_SECONDS,
+            shutdown_timeout_seconds=_LOST_SECONDS,
+        )
+    except (ValueError, OSError, RuntimeError) as error:
+        if coordinator is None:
+            raise ValueError(
+                f"--distributed: JAX does not find the other processes here ({reason(error)}); outside Cloud TPU, Slurm"
+                " and Open MPI, pass --coordinator, --processes and --process"
+            ) from error
+        raise ValueError(
+            f"--coordinator={coordinator}: cannot join the other processes there ({reason(error)}); pass the HOST:PORT"
+            " of process 0, with a free port"
+        ) from error
 
 
 def is_lost(error: Exception) -> bool:
