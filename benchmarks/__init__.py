@@ -1,1 +1,4 @@
-"""Speed alone: each is one command, `python -m benchmarks.NAME --help`. Compare times within one call only."""
+"""Benchmarks of speed, and fault tests; each is a command, `python -m benchmarks.NAME --help`.
+
+Compare times only within one call.
+"""

@@ -1,9 +1,9 @@
-"""Measures the time of rendering blur, and shows why its convolution is an FFT.
+"""Measures how long rendering blur takes, and shows why its convolution is an FFT.
 
     python -m benchmarks.degradations --sizes=64,128
 
-Times the module's own convolution and alternatives that must give the same image, and then drawing and applying
-degradations of all families.
+Times the module's own convolution and alternatives that must produce the same image, and then times drawing and
+applying degradations of all families.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ RANGE = {"rms_min": 0.004, "rms_max": 0.06}
 
 
 def shifted_products(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Adds up shifted copies, one for each element of the PSF."""
+    """Sums shifted copies, one for each element of the PSF."""
     size, support = light.shape[1], draw.psf.shape[0]
     half, light = support // 2, _padded(draw, light)
 
@@ -40,7 +40,7 @@ def shifted_products(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
 
 
 def grouped_convolution(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Convolves by XLA's convolution, which `vmap` turns into a grouped one."""
+    """Uses XLA's convolution, which `vmap` turns into a grouped one."""
     size, light = light.shape[1], _padded(draw, light)
     planes = light.reshape(-1, 1, *light.shape[2:])
     kernel = draw.psf[None, None, ::-1, ::-1]
@@ -54,7 +54,7 @@ def _padded(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
 
 
 def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Takes dense products only: a mirrored image is a sum of cosines; a PSF adds sines to them."""
+    """Uses only dense products: a mirrored image is a sum of cosines, to which a PSF adds sines."""
     size, half = light.shape[1], draw.psf.shape[0] // 2
     frequency = np.pi * np.arange(size)[:, None] / size
     angle = frequency * (np.arange(size) + 0.5)
@@ -71,7 +71,7 @@ def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
 
 
 def _mapped(function: Callable) -> Callable:
-    """Returns the function, compiled and mapped over draws as in the train step: one draw after another on a CPU."""
+    """Compiles the function, mapped over draws as in the train step: one draw after another on a CPU."""
     return jax.jit(partial(map_examples, function))
 
 
@@ -90,7 +90,7 @@ def run(image_size: int, *, repeats: int, cpu: bool = False) -> None:
     for name, function in jitted.items():
         error = float(jnp.max(jnp.abs(function(convolved, images) - expected)))
         if error >= 1e-4:
-            raise ValueError(f"{name} differs from the module by {error}, not less than 1e-4; correct it")
+            raise ValueError(f"{name} differs from the module by {error}, which must be less than 1e-4; correct it")
     calls = {f"convolution: {name}": partial(function, convolved, images) for name, function in jitted.items()}
     apply = _mapped(degradations.apply)
     for name, options in {"": {}, ", with noise and JPEG": {"noise_max": 0.05, "jpeg_min_quality": 40}}.items():

@@ -1,4 +1,4 @@
-"""Injects faults of disk and data into stopped runs, and checks the promised outcome of each."""
+"""Injects disk and data faults into stopped runs, and checks the promised outcome of each."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import fault_runs as runs
 from benchmarks.fault_runs import DONE, FAILED, Ended
 
-# (folder of the run, rng) -> (a problem or "", the last launch, whether the run must equal an undisturbed one)
+# (run folder, rng) -> (a problem or "", the last launch, whether the run must match an undisturbed one)
 Injection = Callable[[pathlib.Path, random.Random], tuple[str, Ended, bool]]
 
 
@@ -46,7 +46,7 @@ def kinds(root: pathlib.Path) -> dict[str, Injection]:
 
 
 def _after(change: Callable[[pathlib.Path, random.Random], object], pattern: str = "") -> Injection:
-    """Changes a stopped run; the next launch must recover or, if there is a pattern, end with such a sentence."""
+    """Changes a stopped run; the next launch must recover or, if there is a pattern, print a match for it and fail."""
 
     def inject(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
         before = _stopped(folder, rng)
@@ -60,7 +60,7 @@ def _after(change: Callable[[pathlib.Path, random.Random], object], pattern: str
 
 
 def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
-    """Copies one of a few runs that were stopped midway; returns a problem or ""."""
+    """Copies one of a few runs that were stopped midway; returns a problem, or ""."""
     rows = rng.choice((3, 5, 7))
     made = folder.parent / f"stopped-{rows}"
     if not made.exists():
@@ -72,13 +72,13 @@ def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
 
 
 def _launched(folder: pathlib.Path, pattern: str = "") -> tuple[str, Ended]:
-    """Returns the problems and the end of a launch that must finish or, if there is a pattern, fail with it."""
+    """Launches a run that must finish or, if there is a pattern, fail with it; returns the problems and the end."""
     ended = runs.run(folder)
     return runs.problem_with(ended, pattern or "report ", [FAILED if pattern else DONE]), ended
 
 
 def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> None:
-    # Large files are chosen more often, as bits flip in proportion to size.
+    # Large files are chosen more often, because bit flips are proportional to size.
     files = [path for path in runs.files_of_newest(folder) if path.stat().st_size]
     (path,) = rng.choices(files, [path.stat().st_size ** 0.5 for path in files])
     runs.damage(path, how, rng)
@@ -91,7 +91,7 @@ def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> None:
 
 
 def _refused(folder: pathlib.Path, rng: random.Random, fields: dict[str, Any], pattern: str) -> tuple[str, Ended, bool]:
-    """Makes a launch that is refused, after which the run continues."""
+    """Makes a launch that must be refused; afterward, the run must continue."""
     problem = _stopped(folder, rng) or runs.problem_with(runs.run(folder, **fields), pattern, [FAILED])
     again, ended = _launched(folder)
     return problem or again, ended, True
@@ -102,21 +102,21 @@ def _two_at_once(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, 
     launches = [runs.Launch(folder), runs.Launch(folder)]
     ended = [launch.end() for launch in launches]
     codes = sorted(end.codes[0] for end in ended)
-    # The second has nothing to do if the first ends before it begins.
+    # The second has nothing to do if the first finishes before it starts.
     problem = "" if codes in ([DONE, FAILED], [DONE, DONE]) else f"exit status {codes}"
     texts = "".join(end.output for end in ended)
     if codes == [DONE, FAILED] and "another process is training in it" not in texts:
-        problem = problem or "the second gives no reason for its end"
+        problem = problem or "the second does not say why it ended"
     return before or problem, max(ended, key=lambda end: end.seconds), True
 
 
 def _prepared(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
-    """The launch names the damaged folder; once it is deleted, the run prepares the data again and continues."""
+    """The launch must name the damaged folder; once it is deleted, the run must prepare the data again and continue."""
     before = _stopped(folder, rng)
     path = rng.choice([path for path in (folder / "data").rglob("*") if path.is_file() and path.stat().st_size])
     runs.damage(path, how, rng)
     problem, ended = _launched(folder, "delete this folder")
-    if ended.codes == [DONE]:  # The damage is harmless, for instance in a citation.
+    if ended.codes == [DONE]:  # The damage was harmless, for instance in a citation.
         return before or runs.problem_with(ended, "report ", [DONE]), ended, True
     problem = before or problem
     shutil.rmtree(path.parent.parent)
@@ -132,7 +132,7 @@ def _description(folder: pathlib.Path, rng: random.Random) -> None:
 
 
 def _other_data(folder: pathlib.Path, _: random.Random) -> None:
-    """Replaces the prepared pairs by pairs of the reverse order."""
+    """Replaces the prepared pairs with pairs in reverse order."""
     other = folder / "other"
     shutil.copytree(folder.parent / "PHOTOS", other / "PHOTOS")
     table = other / "PHOTOS" / "pairs.csv"
@@ -149,7 +149,7 @@ def _other_data(folder: pathlib.Path, _: random.Random) -> None:
 
 
 def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tuple[str, Ended, bool]:
-    """Damages a picture of a pair before the data are prepared."""
+    """Damages a picture in a pair before the data are prepared."""
     pictures = folder.parent / f"{folder.name}-PHOTOS"
     shutil.copytree(root / "PHOTOS", pictures)
     path = pictures / f"{rng.randrange(30)}.png"
@@ -162,7 +162,7 @@ def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tu
 
 @contextlib.contextmanager
 def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], object]]:
-    """Puts the run on its own disk, copies it off at the end, and yields a function that mounts it with an option."""
+    """Puts the run on its own disk, copies it back at the end, and yields a function to remount it with an option."""
     place, copy = folder / "run", folder / "copy"
     place.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
@@ -176,7 +176,7 @@ def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], object]]:
 
 
 def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    """Fills the disk; with more space the run continues."""
+    """Fills the disk; with more space, the run must continue."""
     with _disk(folder, f"{rng.randint(600, 2500)}k") as remount:
         problem, _ = _launched(folder, "[Nn]o space left")
         remount("size=100m")

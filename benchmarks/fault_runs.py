@@ -37,7 +37,7 @@ FLAGS = {
 
 
 def make_pictures(folder: pathlib.Path) -> None:
-    """Draws pictures of known blur, pairs of most of them and ranks of the rest."""
+    """Draws pictures of known blur; most get pairs, and the rest get ranks."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     sigmas = rng.permutation(np.linspace(0, 3, PICTURES))
@@ -55,7 +55,7 @@ def make_pictures(folder: pathlib.Path) -> None:
 
 @dataclasses.dataclass
 class Ended:
-    """The end of a launch."""
+    """How a launch ended."""
 
     codes: list[int]  # Exit status of each process, negative for a signal.
     output: str
@@ -64,7 +64,7 @@ class Ended:
 
 
 class Launch:
-    """A launch of the run in `folder`/run, with data in `folder`/data; `fields` change the config."""
+    """Launches the run in `folder`/run, with data in `folder`/data; `fields` change the config."""
 
     def __init__(self, folder: pathlib.Path, processes: int = 1, pictures: str = "", **fields: Any) -> None:
         self._log = folder / f"output-{time.monotonic_ns()}"
@@ -101,7 +101,7 @@ class Launch:
         self._began = time.monotonic()
 
     def end(self) -> Ended:
-        """Waits for all processes, at most `LIMIT` seconds, then kills them."""
+        """Waits at most `LIMIT` seconds for all processes, then kills those still running."""
         hung = False
         for process in self.processes:
             try:
@@ -119,7 +119,7 @@ def run(folder: pathlib.Path, processes: int = 1, **options: Any) -> Ended:
 
 
 def outcome(folder: pathlib.Path) -> dict[str, object]:
-    """Returns all values that two runs share if they are equal bit for bit."""
+    """Returns all values that must be the same in two runs that are equal bit for bit."""
     run_folder = folder / "run"
     record = json.loads((newest(folder) / "meta" / "metadata").read_text())
     metrics = json.loads((run_folder / "metrics.json").read_text())
@@ -137,7 +137,7 @@ def newest(folder: pathlib.Path) -> pathlib.Path:
 def leftovers(folder: pathlib.Path) -> list[str]:
     """Returns the temporary files, temporary folders and empty files of a finished run, which must have none.
 
-    TensorBoard's files do not count: the file of a launch that is killed early is empty.
+    TensorBoard files do not count, because a launch that is killed early leaves an empty one.
     """
     paths = [*(folder / "run").rglob("*"), *(folder / "data").rglob("*")]
     paths = [path for path in paths if path.parent.name != "tensorboard" and path.name != ".lock"]
@@ -163,7 +163,7 @@ def damage(path: pathlib.Path, how: str, rng: random.Random) -> None:
 
 
 def stop_in_training(folder: pathlib.Path, row: int) -> Ended:
-    """Launches a run and stops it by SIGTERM once it has logged `row` rows."""
+    """Launches a run and stops it with SIGTERM once it has logged `row` rows."""
     launch = Launch(folder)
     launch.wait_for(lambda: logged(folder) >= row)
     launch.send(signal.SIGTERM)
@@ -171,7 +171,7 @@ def stop_in_training(folder: pathlib.Path, row: int) -> Ended:
 
 
 def logged(folder: pathlib.Path) -> int:
-    """Returns the number of rows in the history of a run."""
+    """Returns the number of rows in a run's history."""
     history = folder / "run" / "metrics.jsonl"
     return history.read_text().count("\n") if history.exists() else 0
 

@@ -1,12 +1,12 @@
-"""Injects kills, preemptions and faults of disk and data into runs, and counts the outcomes.
+"""Injects kills, preemptions, and disk and data faults into runs, and counts the outcomes.
 
     python -m benchmarks.faults --workdir=runs/faults --kills=100 --pod_kills=30 --preemptions=20 --repeats=5
 
-Runs are `launch.py` on a small folder of drawn pictures. After kills and preemptions, a run must equal an undisturbed
-one bit for bit, with the same history and metrics, and leave no half-written file. After a fault of disk or data, it
-must do the same or end with a sentence. No process may take more than two minutes to end. Prints a table, which grows
-in the workdir as `faults.md`, keeps the folders of runs that break this promise, and then exits with 1. Only root can
-inject faults that need their own disk.
+Runs are `launch.py` on a small folder of drawn pictures. After kills and preemptions, a run must match an undisturbed
+run bit for bit, with the same history and metrics, and leave no half-written files. After a disk or data fault, it must
+do the same or end with an error message. No process may take more than two minutes to end. Prints a table, which is
+also updated in the workdir as `faults.md`. If runs break this promise, keeps their folders and exits with status 1.
+Only root can inject faults that need their own disk.
 """
 
 import pathlib
@@ -41,7 +41,7 @@ class Campaign:
         self.rows, self.slowest, self._problems = {}, defaultdict(float), []
 
     def undisturbed(self, processes: int) -> None:
-        """Makes the reference run of `processes` processes, twice because the first compiles."""
+        """Makes the reference run with `processes` processes twice, because the first compiles."""
         for attempt in ("compiles", "undisturbed"):
             ended = runs.run(self.root / f"{attempt}-{processes}", processes)
             if problem := runs.problem_with(ended, "report ", [DONE]):
@@ -50,7 +50,7 @@ class Campaign:
         self.seconds[processes] = ended.seconds
 
     def count(self, fault: str, problem: str, seconds: float = 0.0, folder: pathlib.Path | None = None) -> None:
-        """Counts a fault; removes the folder of a run without a problem."""
+        """Counts a fault; deletes the folder if the run had no problem."""
         good, bad = self.rows.get(fault, (0, 0))
         self.rows[fault] = (good + (not problem), bad + bool(problem))
         self.slowest[fault] = max(self.slowest[fault], seconds)
@@ -62,14 +62,14 @@ class Campaign:
         (self.root / "faults.md").write_text(self.table())  # A later failure must not lose the counts.
 
     def differs(self, folder: pathlib.Path, processes: int = 1) -> str:
-        """Returns the differences of a finished run from the undisturbed one, or ""."""
+        """Returns how a finished run differs from the undisturbed one, or ""."""
         actual, wanted = runs.outcome(folder), self.wanted[processes]
         different = [name for name in wanted if actual[name] != wanted[name]]
         left = runs.leftovers(folder)
-        return f"other {different}" * bool(different) + f"left behind: {left}" * bool(left)
+        return f"differs in {different}; " * bool(different) + f"left behind: {left}" * bool(left)
 
     def table(self) -> str:
-        """Returns a Markdown table of the counts, a line for each fault."""
+        """Returns a Markdown table of the counts, with a line for each fault."""
         lines = ["| fault | injected | as promised | otherwise | slowest end, s |", "| --- | --- | --- | --- | --- |"]
         for fault, (good, bad) in self.rows.items():
             lines.append(f"| {fault} | {good + bad} | {good} | {bad} | {self.slowest[fault]:.0f} |")
@@ -82,7 +82,7 @@ class Campaign:
 
 
 def disturb(campaign: Campaign, count: int, processes: int, strikes: Mapping[str, Strike], check: Check) -> None:
-    """Disturbs runs and starts them again until `count` strikes have hit; checks each launch that a strike ended."""
+    """Disturbs and restarts runs until `count` strikes have hit; checks each launch that a strike ended."""
     names, rounds = list(strikes), 0
     with tqdm(total=count, desc=names[0], unit="strike", disable=None) as bar:
         while sum(sum(campaign.rows.get(name, (0, 0))) for name in names) < count:
@@ -93,7 +93,7 @@ def disturb(campaign: Campaign, count: int, processes: int, strikes: Mapping[str
                 launch = runs.Launch(folder, processes)
                 hit = strikes[name](campaign, launch, folder)
                 ended = launch.end()
-                if not hit or ended.codes == [DONE] * processes:  # It came too late.
+                if not hit or ended.codes == [DONE] * processes:  # The strike came too late.
                     problem = runs.problem_with(ended, "report |has completed its", [DONE])
                     problem = problem or campaign.differs(folder, processes)
                     break
@@ -107,7 +107,7 @@ def disturb(campaign: Campaign, count: int, processes: int, strikes: Mapping[str
 
 
 def kill(campaign: Campaign, launch: runs.Launch, folder: pathlib.Path, moment: str) -> bool:
-    """Kills one process of a launch at a moment out of `MOMENTS`."""
+    """Kills one process of a launch at a moment from `MOMENTS`."""
     saves = folder / "run" / "checkpoints"
     signs: dict[str, Callable[[], bool]] = {
         "any": lambda: True,
@@ -120,7 +120,7 @@ def kill(campaign: Campaign, launch: runs.Launch, folder: pathlib.Path, moment: 
 
 
 def preempt(campaign: Campaign, launch: runs.Launch, folder: pathlib.Path) -> bool:
-    """Sends SIGTERM to one process of a launch in training."""
+    """Sends SIGTERM to one process of a launch during training."""
     rows = runs.logged(folder) + campaign.rng.randint(1, 4)
     return _send(campaign, launch, signal.SIGTERM, lambda: runs.logged(folder) >= rows, 0.2)
 
@@ -136,7 +136,7 @@ def _send(campaign: Campaign, launch: runs.Launch, number: int, happened: Callab
 
 
 def survivors(ended: runs.Ended, _: pathlib.Path | None = None) -> str:
-    """Returns the problems of the other processes of a killed one, or ""."""
+    """Returns the problems of the processes that survived a killed one, or ""."""
     problems = ["hung"] * ended.hung
     for code in ended.codes:
         if code not in (-signal.SIGKILL, STOPPED, DONE):
@@ -161,7 +161,7 @@ def main(argv: list[str]) -> int:
     values = flags.FLAGS
     workdir = pathlib.Path(values.workdir).absolute()
     if workdir.exists():
-        sys.exit(f"--workdir={workdir} exists already; give another folder")
+        sys.exit(f"--workdir={workdir} already exists; pass another folder")
     began, campaign = time.monotonic(), Campaign(workdir, values.seed)
     for processes in (1, 2):
         campaign.undisturbed(processes)
@@ -182,10 +182,10 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("workdir", None, "Folder of the runs; must not exist.", required=True)
-    flags.DEFINE_integer("kills", 100, "SIGKILLs of runs in one process.", lower_bound=0)
-    flags.DEFINE_integer("pod_kills", 30, "SIGKILLs of one of two processes.", lower_bound=0)
-    flags.DEFINE_integer("preemptions", 20, "SIGTERMs to one of two processes.", lower_bound=0)
-    flags.DEFINE_integer("repeats", 5, "Times that each fault of disk and data is injected.", lower_bound=0)
-    flags.DEFINE_integer("seed", 0, "Fixes the delays.")
+    flags.DEFINE_string("workdir", None, "Folder for the runs; must not exist.", required=True)
+    flags.DEFINE_integer("kills", 100, "Number of SIGKILLs to runs with one process.", lower_bound=0)
+    flags.DEFINE_integer("pod_kills", 30, "Number of SIGKILLs to one of two processes.", lower_bound=0)
+    flags.DEFINE_integer("preemptions", 20, "Number of SIGTERMs to one of two processes.", lower_bound=0)
+    flags.DEFINE_integer("repeats", 5, "Number of times to inject each disk and data fault.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "Seed for the random delays.")
     app.run(main)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.fuzz --inputs=80000 --out=found
 
-Prints for each parser of `benchmarks.fuzz_targets` the number of inputs that gave data, the documented error, or
-something else, and the processor seconds. An input that gives something else, crashes, hangs or fills the memory is
-saved in --out, and the exit status is 1.
+For each parser in `benchmarks.fuzz_targets`, prints the number of inputs that produced data, the documented error or
+something else, and the CPU seconds. Inputs that produce something else, crash, hang or fill the memory are saved in
+--out, and the exit status is then 1.
 """
 
 import argparse
@@ -23,13 +23,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# Replacements for a JSON value.
+# Replacement values for JSON.
 _ODD = [None, True, -1, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", "x", "\ud800", [], {}, [[]]]
 _COLUMNS = ("inputs", "data", "error", "other", "seconds")
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
-    """Fuzzes one parser and writes the counts to "<name>.json" in `out`; libFuzzer ends the process."""
+    """Fuzzes one parser and writes the counts to "<name>.json" in `out`; libFuzzer then ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["blur_jax", "tfds_builders", "PIL"]):
@@ -40,7 +40,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
         target = fuzz_targets.TARGETS[name](scratch)
     for index, content in enumerate(target.seeds):
         if fuzz_targets.outcome(target, content) != "data":
-            raise ValueError(f"{name}: seed {index} does not give data; correct it in benchmarks.fuzz_targets")
+            raise ValueError(f"{name}: seed {index} does not produce data; correct it in benchmarks.fuzz_targets")
         (corpus / str(index)).write_bytes(content)
     warnings.simplefilter("ignore")
     counts, known, start = {"data": 0, "error": 0, "other": 0}, set(), time.process_time()
@@ -68,7 +68,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
 
 
 def mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
-    """Usually changes one value of a JSON text, because few changes of its bytes leave it JSON."""
+    """Usually changes one value in a JSON text, because random byte changes rarely leave valid JSON."""
     rng = random.Random(seed)
     try:
         root = [json.loads(data)]
@@ -109,7 +109,7 @@ def _file_name(name: str) -> str:
 
 
 def run(names: list[str], inputs: int, seed: int, out: Path) -> bool:
-    """Fuzzes each parser in its own process, and prints the table; returns whether all gave data or errors."""
+    """Fuzzes each parser in its own process and prints the table; returns whether all inputs led to data or errors."""
     out.mkdir(parents=True, exist_ok=True)
     print(f"{'parser':<30}" + "".join(f"{column:>10}" for column in _COLUMNS), flush=True)
     total, held = dict.fromkeys(_COLUMNS, 0.0), True
@@ -139,11 +139,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.partition("\n")[0])
     parser.add_argument("--inputs", type=int, default=80_000, help="inputs per parser")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="folder for inputs that give something else")
+    parser.add_argument("--out", type=Path, required=True, help="folder for inputs that produce something else")
     parser.add_argument(
-        "--only", action="append", choices=list(TARGETS), help="a parser; may be repeated; default: all"
+        "--only", action="append", choices=list(TARGETS), help="a parser to fuzz; repeatable; default: all"
     )
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # For the process of one parser.
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # For a single parser's process.
     arguments = parser.parse_args()
     if arguments.folder:
         fuzz(arguments.only[0], arguments.inputs, arguments.seed, arguments.folder, arguments.out)

@@ -3,12 +3,12 @@
     python -m benchmarks.scoring --checkpoint=RUN --pictures=10000
 
 Makes JPEGs. Measures the time per picture of decoding alone and of the network alone, before and after the command, and
-of the command. All use all cores, so the command cannot be faster than decoding and network together. Prints the share
-of their sum in the command's time, on the clock and in processor time, which other programs disturb less; the memory of
-the command; and the reasons of failures. Stops if a good file fails or a bad one does not. With --kills=N, kills the
-command N times (SIGKILL) and compares the table with that of an undisturbed run.
+of the command. All use all cores, so the command cannot be faster than decoding and the network together. Prints their
+sum as a share of the command's time, in wall time and in CPU time, which other programs disturb less; the command's
+memory; and the reasons for failures. Stops if a good file fails or a bad one does not. With --kills=N, kills the
+command N times (SIGKILL) and compares its table with that of an uninterrupted run.
 
-Root can read every file, so for root the command runs without that right (setpriv, of util-linux).
+Root can read every file, so if run by root, the command drops that privilege (with setpriv from util-linux).
 """
 
 import collections
@@ -30,12 +30,12 @@ from absl import flags
 from benchmarks import corrupted, timing
 from blur_jax.score import journal, pipeline, scorer
 
-_SAMPLE = 1024  # Pictures for decoding alone and the network alone.
+_SAMPLE = 1024  # Number of pictures for timing decoding and the network alone.
 _BATCH = 64
 
 
 class Cost(NamedTuple):
-    """Seconds per picture: on the clock, and summed over all processors."""
+    """Seconds per picture: wall time, and CPU time summed over all processors."""
 
     clock: float
     processor: float
@@ -58,7 +58,7 @@ def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
 
 
 class Sample(NamedTuple):
-    """The state of a command: seconds on the clock and of the processors, rows written, megabytes of memory."""
+    """The state of a command: wall and CPU seconds, rows written, megabytes of memory."""
 
     clock: float
     processor: float
@@ -89,7 +89,7 @@ class _Command:
         """Yields four samples per second until the command ends."""
         while self.process.poll() is None:
             with open(f"/proc/{self.process.pid}/stat") as file:
-                fields = file.read().rpartition(")")[2].split()  # See proc(5): from the third on.
+                fields = file.read().rpartition(")")[2].split()  # See proc(5); these start at the third field.
             processor = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
             memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 2**20
             yield Sample(time.perf_counter(), processor, self.rows(), memory)
@@ -112,7 +112,7 @@ def _run(folder: str) -> Cost:
 
 
 def _check(folder: str, bad: dict[str, str]) -> None:
-    """Prints the reasons of failures; raises ValueError if other files than those of `bad` failed."""
+    """Prints the reasons for failures; raises ValueError unless exactly the unreadable files of `bad` failed."""
     with open(os.path.join(folder, "scores.csv"), newline="") as file:
         failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
     for kind, reason in sorted({(bad.get(name, "good"), reason) for name, reason in failed.items()}):
@@ -124,19 +124,19 @@ def _check(folder: str, bad: dict[str, str]) -> None:
 
 
 def _kill(folder: str, count: int, kills: int) -> None:
-    """Kills the command `kills` times, and compares its table with that of the undisturbed run."""
+    """Kills the command `kills` times and compares its table with that of the uninterrupted run."""
     for index in range(kills):
         command, wanted = _Command(folder, "killed.csv"), (index + 1) * count // (kills + 2)
         while command.rows() < wanted and command.process.poll() is None:
             time.sleep(0.005 * np.random.default_rng(index).random())
         command.process.send_signal(signal.SIGKILL)
         if command.process.wait() != -signal.SIGKILL:
-            raise ValueError("the command ended before it could be killed; give more --pictures")
+            raise ValueError("the command ended before it could be killed; raise --pictures")
     _Command(folder, "killed.csv").process.wait()
     tables = [open(os.path.join(folder, name), "rb").read() for name in ("scores.csv", "killed.csv")]
     if tables[0] != tables[1]:
         raise ValueError(f"after {kills} kills the tables differ; see {folder}")
-    print(f"after {kills} kills (SIGKILL) and the same command again: {len(tables[0]):,} bytes, the same")
+    print(f"after {kills} kills (SIGKILL) and restarts, the table is the same: {len(tables[0]):,} bytes")
 
 
 def run() -> None:
@@ -153,8 +153,8 @@ def run() -> None:
             decode, forward = (statistics.mean(getattr(part, unit) for part in parts) for parts in zip(*rounds))
             whole = getattr(command, unit)
             print(
-                f"{unit}: decode {1e3 * decode:.2f} ms, forward {1e3 * forward:.2f} ms, command {1e3 * whole:.2f} ms a"
-                f" picture ({1 / whole:.0f}/s); decode and forward are {100 * (decode + forward) / whole:.0f}% of it"
+                f"{unit}: decode {1e3 * decode:.2f} ms, forward {1e3 * forward:.2f} ms, command {1e3 * whole:.2f} ms"
+                f" per picture ({1 / whole:.0f}/s); decode and forward are {100 * (decode + forward) / whole:.0f}%"
             )
         _check(folder, bad)
         if options.kills:
@@ -162,9 +162,9 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("checkpoint", None, "Run directory.", required=True)
-    flags.DEFINE_integer("pictures", 2000, "Files, a hundredth of them corrupted.", lower_bound=1000)
+    flags.DEFINE_string("checkpoint", None, "The run directory.", required=True)
+    flags.DEFINE_integer("pictures", 2000, "Number of files; one in a hundred is corrupted.", lower_bound=1000)
     flags.DEFINE_integer("side", 256, "Side of the pictures in pixels.", lower_bound=64)
     flags.DEFINE_integer("kills", 0, "Number of times to kill the command.", lower_bound=0)
-    flags.DEFINE_string("scratch", None, "Folder for the pictures; default: the system's.")
+    flags.DEFINE_string("scratch", None, "Folder for the pictures; default: the system's temporary folder.")
     timing.main(run)

@@ -1,4 +1,4 @@
-"""Times functions in turn, so that a busy machine slows all equally."""
+"""Times functions in turn, so a busy machine slows all of them equally."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from blur_jax.train import config_check
 
 
 def rounds(calls: Mapping[Any, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[Any, list[float]]:
-    """Times functions, {name: function}, in rounds: returns {name: seconds of each round}.
+    """Times functions, {name: function}, in rounds; returns {name: seconds of each round}.
 
     The clock stops once the returned arrays are ready. The first round compiles and does not count. `cpu` counts the
     CPU seconds of all threads of this process, which other programs disturb less.
@@ -45,7 +45,7 @@ def spread(values: npt.ArrayLike, decimals: int = 2) -> str:
 
 
 def machine() -> str:
-    """Returns the devices, the machine, its load and the versions, on one line."""
+    """Returns the devices, machine, load and versions on one line."""
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
     versions = f"jax {jax.__version__}, Python {platform.python_version()}"
     return f"{devices}, load {os.getloadavg()[0]:.1f}; {versions}"
@@ -58,7 +58,7 @@ def main(benchmark: Callable[[], object]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets logs each folder.
+            logging.set_verbosity(logging.WARNING)  # Otherwise, TensorFlow Datasets logs each folder.
         if "config" in flags.FLAGS:
             distributed.divide_cpu(*config_check.divisible(flags.FLAGS.config))
         print(machine())
@@ -69,5 +69,5 @@ def main(benchmark: Callable[[], object]) -> None:
 
 def define_rounds(repeats: int) -> None:
     """Defines --repeats, with a default, and --cpu."""
-    flags.DEFINE_integer("repeats", repeats, "Rounds; the median counts.", lower_bound=1)
-    flags.DEFINE_bool("cpu", False, "Count CPU seconds of all threads, for a busy machine.")
+    flags.DEFINE_integer("repeats", repeats, "Number of rounds; the median counts.", lower_bound=1)
+    flags.DEFINE_bool("cpu", False, "Count the CPU seconds of all threads, for use on a busy machine.")

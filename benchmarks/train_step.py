@@ -1,9 +1,9 @@
-"""Measures the time of the train step, and the shares of augmentation and degradation.
+"""Measures how long the train step takes, and the shares of augmentation and degradation.
 
     python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 
-Prints images per second and milliseconds of the whole step, and of the step in which the identity replaces the
-degradation, the augmentation, or both, with the share of the step that this saves: median [quartiles] of the rounds.
+Prints images per second and milliseconds for the whole step, and for the step in which the identity replaces the
+degradation, the augmentation, or both, with the share of the step that this saves: median [quartiles] over the rounds.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ from blur_jax.train import step as train_step
 
 CONFIG = str(pathlib.Path(__file__).resolve().parent.parent / "configs" / "default.py")
 WHOLE = "whole step"
-# {part: (module, functions that the identity replaces)}
+# {part: (module, functions to replace with the identity)}
 _IDENTITY = {"degradation": (degradations, ("apply",)), "augmentation": (augmentation, ("apply", "add_noise"))}
-# {variant: the parts that it lacks}
+# {variant: parts to leave out}
 VARIANTS = {WHOLE: (), **{f"without {part}": (part,) for part in _IDENTITY}, "without both": tuple(_IDENTITY)}
 
 
 def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence[str] = ()) -> tuple[Callable, tuple]:
-    """Returns the compiled step and its arguments; the identity replaces the parts `without`, keys of `_IDENTITY`."""
+    """Returns the compiled step and its arguments; `without` lists the parts (keys of `_IDENTITY`) to leave out."""
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     state = start.initial_state(config, model, tx, None)
     arguments = distributed.replicate(state), distributed.shard(batch)
@@ -51,7 +51,7 @@ def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence
 
 
 def draw_batch(config: ml_collections.ConfigDict) -> Batch:
-    """Draws a batch of the config's sizes: uint8 noise, labeled as if every right image were the blurrier one."""
+    """Draws a batch with the config's sizes: uint8 noise, labeled as if every right image were blurrier."""
     rng, size = np.random.default_rng(0), config.data.image_size
     labeled, unlabeled = (
         rng.integers(0, 256, (config.batch[part], 2, size, size, 3), np.uint8) for part in ("labeled", "unlabeled")
@@ -71,7 +71,7 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
         median = statistics.median(seconds)
         saved = 100 * (
             1 - np.divide(seconds, times[WHOLE])
-        )  # Round by round, since a machine may slow down for a while.
+        )  # Round by round, because a machine may slow down for a while.
         share = "" if name == WHOLE else f"  {timing.spread(saved, 1)}% of the step less"
         images = 2 * sum(sizes.values()) / median
         print(f"{name:<22} {1e3 * median:8.1f} {unit}ms  {images:8.0f} images/{unit}s{share}")

@@ -1,7 +1,7 @@
 """Sharpness measures and features of frozen networks: pure functions of uint8 RGB images.
 
-Gray levels (ITU-R BT.601 luma, rounded to uint8) and filters are OpenCV's, which mirror the border without repeating
-the outermost pixel. The closed-form measures are larger for sharper images.
+Gray levels (ITU-R BT.601 luma, rounded to uint8) and filters come from OpenCV, whose filters mirror the border without
+repeating the outermost pixel. The closed-form measures are larger for sharper images.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from skimage import measure
 from blur_jax.models import backbones, network, pretrained
 from blur_jax.runs import inference
 
-KERNEL_SIZES = (1, 3, 5, 7, 9)  # Of the Laplacian and Sobel filters of OFIQ's sharpness.
+KERNEL_SIZES = (1, 3, 5, 7, 9)  # For the Laplacian and Sobel filters in OFIQ's sharpness.
 BOX_SIZES = (3, 5, 7)
 
 
@@ -25,7 +25,7 @@ def laplacian_variance(image: np.ndarray) -> float:
 
 
 def normalized_laplacian_variance(image: np.ndarray) -> float:
-    """`laplacian_variance` over the variance of the gray image, so contrast cancels; 0 without contrast."""
+    """`laplacian_variance` divided by the variance of the gray image, so contrast cancels; 0 without contrast."""
     contrast = _gray(image).var()
     return laplacian_variance(image) / float(contrast) if contrast else 0.0
 
@@ -42,14 +42,14 @@ def sharpness_of_blur_effect(image: np.ndarray) -> float:
 
 
 def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
-    """The 26 features, float64 at least 0, of the sharpness of OFIQ and ISO/IEC 29794-5, of uint8 [H, W, 3].
+    """The 26 sharpness features of OFIQ and ISO/IEC 29794-5, float64 and at least 0, for uint8 [H, W, 3].
 
-    They cover the whole image instead of a face mask: mean and standard deviation over pixels, in turn, of
+    They cover the whole image instead of a face mask: the mean and standard deviation over pixels of
         |Laplacian| of the gray image after a 3x3 Gaussian, for kernel sizes 1, 3, 5, 7, 9   (10 features);
         |gray - box blur|, for boxes of 3, 5, 7, rounded to uint8 as in OFIQ                 (6);
         |Sobel dx dy| of the gray image, for kernel sizes 1, 3, 5, 7, 9                      (10).
-    Kernels are not normalized, so features differ in scale by orders of magnitude. OpenCV's mixed Sobel derivatives of
-    sizes 1 and 3 are equal.
+    Each mean is followed by its standard deviation. Kernels are not normalized, so features differ in scale by orders
+    of magnitude. OpenCV's mixed Sobel derivatives for sizes 1 and 3 are equal.
     """
     gray = _gray(image)
     smooth = cv2.GaussianBlur(gray, (3, 3), 0)
@@ -60,7 +60,7 @@ def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
 
 
 def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
-    """Mean and standard deviation over positions of every block of EfficientNet-Lite0 with ImageNet weights.
+    """Mean and standard deviation over positions, for every block of EfficientNet-Lite0 with ImageNet weights.
 
     Takes images uint8 [n, S, S, 3], S >= 32; returns float32 [n, 3616], twice the sum of the blocks' channels. Raises
     FileNotFoundError or ValueError if the weights' package is missing or damaged; see `pretrained.load`.

@@ -1,6 +1,6 @@
-"""Scorers fitted on labeled pairs of faces with given features, by scikit-learn.
+"""Scorers that scikit-learn fits to labeled pairs of faces with given features.
 
-A ranker scores each face alone; a larger score is blurrier.
+A ranker scores each face separately; a larger score is blurrier.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,15 +14,15 @@ from blur_jax.metrics import rank_statistics
 
 
 def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
-    """Share of `pairs` int [m, 2] (sharper face, blurrier face) that `scores` [n] put in order; ties count half."""
+    """Share of `pairs`, int [m, 2] (sharper face, blurrier face), that `scores` [n] put in order; ties count half."""
     return float(np.mean(rank_statistics.in_order(*scores[pairs].T)))
 
 
 def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float) -> np.ndarray:
     """Scores [n] of a linear ranker, P(b is blurrier than a) = sigmoid(w (x_b - x_a)): RankNet with one layer.
 
-    Features are standardized by the faces of the pairs. Without an intercept, a pair and its mirror image have the same
-    loss, so each pair is used in one order; every other pair is mirrored to have both classes.
+    Features are standardized over the faces in the pairs. Without an intercept, a pair and its mirror image have the
+    same loss, so each pair is used in one order; every other pair is mirrored so that both classes occur.
 
     Args:
         features: float [n, d] of all faces, including those of other splits.
@@ -39,11 +39,12 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
 
 
 def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: int, trees: int = 200) -> np.ndarray:
-    """Scores, in [0, 1], of a random forest: the share of comparisons in which a face like this one is blurrier.
+    """Scores of a random forest, in [0, 1]: the share of comparisons in which a face like this one is blurrier.
 
-    Trees on feature differences would compare two faces and give neither a score. Instead, each face is an example in
-    every pair it occurs in, labeled blurrier or sharper: a regression of the share of comparisons "won", weighted by
-    their number (squared error and Gini impurity choose the same splits). Arguments as `logistic_scores`.
+    Trees on feature differences would compare two faces without scoring either. Instead, each face is an example in
+    every pair that contains it, labeled blurrier or sharper. This is a regression of the share of comparisons "won",
+    weighted by their number (squared error and Gini impurity choose the same splits). For the arguments, see
+    `logistic_scores`.
     """
     wins = np.bincount(pairs[:, 1], minlength=len(features))
     count = np.bincount(pairs.ravel(), minlength=len(features))
@@ -54,11 +55,11 @@ def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: 
 
 
 def cross_validated(fit: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, groups: Sequence[str]) -> float:
-    """Pairwise accuracy on held-out faces, by 5-fold cross-validation over groups of faces, such as photographs.
+    """Pairwise accuracy on held-out faces, from 5-fold cross-validation over groups of faces, such as photographs.
 
-    A pair, int [m, 2], (sharper face, blurrier face), is judged if both of its faces are held out and fitted on if
-    neither is. Pairs with one held-out face would reward memory: a forest that has memorized its training faces knows
-    half of such a pair. `fit` takes pairs and returns the scores [n] of all faces.
+    A pair, int [m, 2], (sharper face, blurrier face), is used for evaluation if both of its faces are held out and for
+    fitting if neither is. Pairs with one held-out face would reward memorization: a forest that has memorized its
+    training faces knows half of such a pair. `fit` takes pairs and returns the scores [n] of all faces.
     """
     faces = np.unique(pairs)
     folds = GroupKFold(5, shuffle=True, random_state=0).split(faces, groups=np.asarray(groups)[faces])

@@ -3,12 +3,12 @@
     python -m experiments.baselines --config.data.manual_dir=LISTS --run=ours=runs/wider_blur --workdir=runs/baselines
 
 Writes to the workdir: `baselines.md` (the tables), `baselines.json` (everything) and `scores.csv` (scorer, split, name,
-score; larger is blurrier). `baselines.json` keeps the scores of the baselines, so a second call with more runs takes
-seconds; remove the file after changing a baseline. A run is a run directory that `launch.py` has evaluated; its
-`scores.csv` is read, so its crops may differ from those of the baselines.
+score; larger is blurrier). `baselines.json` keeps the scores of the baselines, so another call with more runs takes
+only seconds; delete the file after you change a baseline. A run is a run directory that `launch.py` has evaluated; only
+its `scores.csv` is read, so its crops may differ from those of the baselines.
 
-The settings of a baseline (resolution, regularization) are chosen on the labeled `train` pairs, see
-`baseline_rankers.cross_validated`, never on the tests.
+The settings of a baseline (resolution, regularization) are chosen on the labeled `train` pairs (see
+`baseline_rankers.cross_validated`), never on the tests.
 """
 
 import csv
@@ -53,14 +53,14 @@ Scores = dict[str, np.ndarray]  # {split: float [n]}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """All n faces of the labeled training pairs and of the tests."""
+    """All n faces in the labeled training pairs and the tests."""
 
     images: np.ndarray  # uint8 [n, S, S, 3].
     names: list[str]  # n different names.
     pairs: np.ndarray  # int [m, 2], indices (sharper face, blurrier face) of the `train` pairs without ties.
 
     def resized(self, side: int) -> np.ndarray:
-        """Returns the images resized with the filter of the crops, uint8 [n, side, side, 3]."""
+        """Returns the images resized with the crop filter, uint8 [n, side, side, 3]."""
         protocol = Preprocessing(image_size=side)
         return np.stack([crop_and_resize(Image.fromarray(image), None, protocol) for image in self.images])
 
@@ -83,7 +83,7 @@ def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
         yield name, {crop: lambda _, fixed=fixed: fixed for crop, fixed in scores.items()}
 
     ofiq = {crop: _measured(baseline_features.ofiq_sharpness, images, "OFIQ") for crop, images in crops.items()}
-    # Features spread over decades; their logarithms make the linear ranker 1% better on held-out pairs.
+    # Features span orders of magnitude; taking logarithms makes the linear ranker 1% better on held-out pairs.
     ofiq = {crop: np.log(features + 1e-3) for crop, features in ofiq.items()}
     forest, logistic = baseline_rankers.forest_scores, baseline_rankers.logistic_scores
     fits = {f"{c}, leaves of {n}": partial(forest, x, min_samples_leaf=n) for c, x in ofiq.items() for n in LEAVES}
@@ -115,7 +115,7 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Returns {"data": metadata, "baselines": `score_baselines`}, from the workdir if it holds those of these data."""
+    """Returns {"data": metadata, "baselines": `score_baselines`}, from the workdir if it has results for these data."""
     path, metadata = os.path.join(workdir, RESULTS_FILE), json.loads(json.dumps(labeled.metadata))
     if os.path.exists(path):
         cached = json.loads(pathlib.Path(path).read_text("utf-8"))
@@ -135,7 +135,7 @@ def _names(split: splits.Split) -> list[str]:
 
 
 def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
-    """Returns a run's scores of the faces of `tests`, in their order; raises ValueError if it has others or none."""
+    """Returns a run's scores for the faces in `tests`, in order; raises ValueError unless it scored the same faces."""
     file = os.path.join(path, SCORES_FILE)
     if not os.path.exists(file):
         raise ValueError(f"{file} does not exist; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
@@ -147,8 +147,8 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
     if different:
         raise ValueError(
-            f"{file} was made on other lists: {len(different)} of {len(ranks)} test faces are missing in one file or"
-            f" have another rank, such as {' '.join(different[0])}; evaluate the run on the data set of --config.data"
+            f"{file} was made from other lists: {len(different)} of {len(ranks)} test faces are missing in one file or"
+            f" have another rank, such as {' '.join(different[0])}; evaluate the run on the data set in --config.data"
         )
     return {name: np.array([float(rows[name, f]["blur"]) for f in _names(split)]) for name, split in tests.items()}
 
@@ -156,12 +156,12 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
 def compare(
     scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Computes the size-matched metrics of all scorers, and subtracts them from those of `first`.
+    """Computes the size-matched metrics of all scorers and subtracts them from those of `first`.
 
     Returns:
-        {scorer: {split: {metric: interval}, "mean": of the mean over headline splits, "by_faces": the same with splits
-        weighted by their number of faces, "first_minus_this" and "first_minus_this_by_faces": of the paired difference
-        of the means}}; intervals as in `bootstrap.interval`.
+        {scorer: {split: {metric: interval}, "mean": the same for the mean over headline splits, "by_faces": the same
+        with splits weighted by their number of faces, "first_minus_this" and "first_minus_this_by_faces": the same for
+        the paired difference of the means}}; for intervals, see `bootstrap.interval`.
     """
     bar = tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False)
     draws: dict[str, dict[str, dict[str, Any]]]
@@ -182,7 +182,7 @@ def compare(
 
 
 def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first: str | None) -> str:
-    """Returns the result of `compare` as a table with a row for each scorer, the best first."""
+    """Returns the result of `compare` as a table with a row for each scorer, best first."""
     headline = ranked.headline_names(tests)
     columns = {f"AUC {split}": (split, "auc") for split in headline}
     columns |= {"AUC, mean": ("mean", "auc"), "AUC, matched size": ("mean", "auc_matched_size")}
@@ -209,10 +209,10 @@ def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str
 
 
 def parse_runs(texts: Sequence[str]) -> dict[str, str]:
-    """Reads NAME=PATH texts; raises ValueError for another form or a repeated name."""
+    """Parses NAME=PATH texts; raises ValueError for a wrong form or a repeated name."""
     pairs = [text.partition("=")[::2] for text in texts]
     if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError("--run takes NAME=PATH, each name once")
+        raise ValueError("--run must be NAME=PATH, with a different name for each run")
     return dict(pairs)
 
 
@@ -225,7 +225,7 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
     settings = []
     for name, baseline in results["baselines"].items():
         if name in runs:
-            raise ValueError(f"--run={name}=... has the name of a baseline; choose another")
+            raise ValueError(f"--run={name}=... uses the name of a baseline; choose another name")
         values, setting = baseline["scores"], baseline["setting"]
         scores[name] = {test: np.array([values[face] for face in _names(split)]) for test, split in tests.items()}
         settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
@@ -241,6 +241,6 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
 
 if __name__ == "__main__":
     command.define_config("baselines")
-    flags.DEFINE_multi_string("run", [], "NAME=PATH of an evaluated run; repeatable.")
+    flags.DEFINE_multi_string("run", [], "An evaluated run, as NAME=PATH; repeatable.")
     command.define_workdir("runs/baselines")
     command.main(run)

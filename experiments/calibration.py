@@ -4,15 +4,15 @@
 
 Writes `calibration.md` and `reliability.webp` to the workdir.
 
-Probabilities: all pairs of ranked test faces of different rank and one bin of face size, each with a random first face.
-The expected calibration error (ECE) is the mean, over ten bins of equal width weighted by their pairs, of the gap
-between the predicted probability that the first face is blurrier and the share of pairs where it is.
+Probabilities are checked on all pairs of ranked test faces with different ranks in the same face-size bin, in random
+left-right order. The expected calibration error (ECE) is the mean gap between the predicted probability that the first
+face is blurrier and the share of pairs where it is, over ten bins of equal width weighted by their number of pairs.
 
-Thresholds: chosen to discard a tenth of a random half of the test faces and applied to the other half. "Within" is how
-often, in 1,000 halves, the share of the other half lies in the interval stated for all faces of that kind. As a half is
-a sample too, a correct interval gives 83%, not 95%.
+Thresholds are chosen to discard a tenth of a random half of the test faces and applied to the other half. "Within" is
+how often, in 1,000 random halves, the share discarded in the other half lies in the interval stated for all faces of
+that kind. Since a half is also a sample, a correct interval gives 83%, not 95%.
 
-Percentiles: of the same faces by two runs with the same reference set.
+Percentiles of the same faces are compared between two runs with the same reference set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ HALVES = 1000
 
 
 class Bin(NamedTuple):
-    """Pairs of similar predictions: their mean, the share that is true, and its 95% interval."""
+    """Pairs with similar predictions: the mean prediction, the share that is true, and its 95% interval."""
 
     predicted: float
     observed: float | None
@@ -49,7 +49,7 @@ class Bin(NamedTuple):
 
 
 def comparable_pairs(split: data.Split) -> np.ndarray:
-    """Returns the pairs of faces of different rank in one bin of size, int [m, 2], indices (sharper, blurrier)."""
+    """Returns the pairs of faces with different ranks in the same size bin, int [m, 2], indices (sharper, blurrier)."""
     size_bin = np.digitize(ranked.sizes(split), split.metadata["size_bins"])
     first, second = np.triu_indices(len(split), 1)
     ranks = np.asarray(split.labels)
@@ -59,7 +59,7 @@ def comparable_pairs(split: data.Split) -> np.ndarray:
 
 
 def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (sharper, blurrier) pairs [m, 2] with random sides, and whether the first face is blurrier, bool [m]."""
+    """Randomly swaps (sharper, blurrier) pairs [m, 2]; also returns whether the first face is blurrier, bool [m]."""
     swap = np.random.default_rng(0).integers(2, size=len(pairs)).astype(bool)
     return np.where(swap[:, None], pairs[:, ::-1], pairs), swap
 
@@ -67,13 +67,13 @@ def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def calibration_errors(
     predicted: np.ndarray, true: np.ndarray, pairs: np.ndarray, faces: int, resamples: int
 ) -> tuple[np.ndarray, list[Bin]]:
-    """Returns the expected calibration error, [1 + resamples] as in `bootstrap`, and the bins that hold pairs.
+    """Returns the expected calibration error, [1 + resamples] as in `bootstrap`, and the nonempty bins.
 
-    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier, `true` [m] whether it is.
+    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier; `true` [m] is the answer.
     """
     rng = np.random.default_rng(0)
     bin_of_pair = np.minimum((predicted * BINS).astype(int), BINS - 1)
-    sums = np.zeros((1 + resamples, 3, BINS))  # Of the weights, the predictions and the true answers.
+    sums = np.zeros((1 + resamples, 3, BINS))  # Sums of weights, predictions and true answers.
     for index, row in enumerate(sums):
         drawn = np.bincount(rng.integers(faces, size=faces), minlength=faces) if index else np.ones(faces)
         weights = drawn[pairs].prod(axis=1)
@@ -104,7 +104,7 @@ def score(path: str, data_dir: str | None) -> Scored:
     scorer = load_scorer(path)
     fitted = scorer.calibration
     if fitted is None or fitted.scale is None:
-        raise ValueError(f"{path}: its checkpoint has no calibrated scale; train it again")
+        raise ValueError(f"{path}: its checkpoint has no calibrated scale; train the run again")
     if data_dir is not None:
         scorer.config.data.dir = data_dir
     splits = ranked.open_splits(scorer.config.data)
@@ -114,7 +114,7 @@ def score(path: str, data_dir: str | None) -> Scored:
 
 
 def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[str]], list[Bin]]:
-    """Returns a run's rows in the table of probabilities, and the bins of all its splits together."""
+    """Returns a run's rows in the table of probabilities, and the bins for all of its splits combined."""
     parts, start = {}, 0
     for split_name, split in run.splits.items():
         pairs, true = on_random_sides(comparable_pairs(split))
@@ -135,7 +135,7 @@ def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[
 
 
 def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
-    """Returns `HALVES` of (stated share, share of the other half) that a threshold to discard `RATE` discards."""
+    """Returns `HALVES` pairs of (stated share, share of the other half) discarded by a threshold for `RATE`."""
     rng, shares = np.random.default_rng(0), []
     for _ in range(HALVES):
         mixed = rng.permutation(scores)
@@ -157,7 +157,7 @@ def threshold_row(name: str, run: Scored, pictures: np.ndarray | None) -> list[s
 
 
 def retraining_row(label: str, calibrations: Sequence[Calibration], blur: Sequence[np.ndarray]) -> list[str]:
-    """Returns a row in the table of percentiles, from the calibrations and scores [n] of two runs on the same faces."""
+    """Returns a row of the percentile table from the calibrations and scores [n] of two runs on the same faces."""
     percentiles = [calibration.percentile(scores, fitted.quantiles) for scores, fitted in zip(blur, calibrations)]
     row = [label, f"{len(blur[0]):,}", f"{stats.spearmanr(*blur).statistic:.3f}"]
     for first, second in (100 * np.asarray(blur), percentiles):
@@ -209,9 +209,9 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
 
 
 if __name__ == "__main__":
-    flags.DEFINE_multi_string("run", None, "NAME=PATH of a trained run; repeatable.", required=True)
-    flags.DEFINE_string("data_dir", None, "Folder of the runs' prepared data; default that of the runs.")
-    flags.DEFINE_string("pictures", None, "A folder of pictures of another kind.")
-    flags.DEFINE_integer("resamples", 1000, "Resamples of the bootstrap.", lower_bound=1)
+    flags.DEFINE_multi_string("run", None, "A trained run, as NAME=PATH; repeatable.", required=True)
+    flags.DEFINE_string("data_dir", None, "Folder of the runs' prepared data; default: as recorded in the runs.")
+    flags.DEFINE_string("pictures", None, "A folder with another kind of pictures.")
+    flags.DEFINE_integer("resamples", 1000, "Number of bootstrap resamples.", lower_bound=1)
     command.define_workdir("runs/calibration")
     command.main(run)

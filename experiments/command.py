@@ -1,4 +1,4 @@
-"""The command line of an experiment: the flags have the names of its function's arguments."""
+"""The command line of an experiment; flags are named like the arguments of its function."""
 
 import inspect
 import os
@@ -10,14 +10,14 @@ from absl import app, flags, logging
 
 from blur_jax.runs import command_line
 
-flags.disclaim_key_flags()  # `--help` lists the flags defined here as those of the experiment.
+flags.disclaim_key_flags()  # This makes `--help` list the flags defined here as those of the experiment.
 
-# config_flags raises these for a wrong field, type or file, also while it defines the flag.
+# config_flags raises these for a wrong field, type or file, even while it defines the flag.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
 
 
 def define_config(name: str) -> None:
-    """Defines --config and --config.<field>; the default is the file of that name in experiments/configs."""
+    """Defines --config and --config.<field>; the default is the file <name>.py in experiments/configs."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", f"{name}.py")
     try:
         command_line.define_config(path)
@@ -26,20 +26,20 @@ def define_config(name: str) -> None:
 
 
 def define_workdir(default: str) -> None:
-    flags.DEFINE_string("workdir", default, "Folder of results and runs.")
+    flags.DEFINE_string("workdir", default, "Folder for results and runs.")
 
 
 def define_grid(*, seeds: int) -> None:
-    flags.DEFINE_integer("seeds", seeds, "Runs of each kind, with seeds 0, 1, ...", lower_bound=1)
-    flags.DEFINE_integer("workers", 1, "Runs at a time; 2 are faster on a CPU.", lower_bound=1)
+    flags.DEFINE_integer("seeds", seeds, "Number of runs of each kind, with seeds 0, 1, ...", lower_bound=1)
+    flags.DEFINE_integer("workers", 1, "Number of runs at a time; 2 is faster on a CPU.", lower_bound=1)
 
 
 def main(experiment: Callable[..., None]) -> None:
-    """Calls an experiment with the flags named as its arguments; prints a user's errors without a traceback."""
+    """Calls an experiment with the flags named after its arguments; prints user errors without a traceback."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:
-            raise app.UsageError(f"unknown argument {argv[1]!r}; fields are set as --config.<field>=<value>")
+            raise app.UsageError(f"unknown argument {argv[1]!r}; set fields with --config.<field>=<value>")
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
         values = {name: flags.FLAGS[name].value for name in inspect.signature(experiment).parameters}

@@ -1,4 +1,4 @@
-"""Trains the missing runs of an experiment, each in its own process, and reads a row of results from each."""
+"""Trains the missing runs of an experiment, each in its own process, and reads a result row from each run."""
 
 import concurrent.futures
 import contextlib
@@ -25,7 +25,7 @@ class Run(NamedTuple):
     """One run of an experiment.
 
     `read` returns a JSON-serializable row, given the config and the run directory after training. It is sent to another
-    process, so it is a module's function or a `functools.partial` of one.
+    process, so it must be a module-level function or a `functools.partial` of one.
     """
 
     config: ml_collections.ConfigDict
@@ -33,18 +33,19 @@ class Run(NamedTuple):
 
 
 def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str, dict[str, Any]]:
-    """Makes the missing runs in `workdir`, some `workers` at a time.
+    """Makes the missing runs in `workdir`, `workers` at a time.
 
-    Returns {name: row} in the order of `runs`, the values of `Run.read` and the "seconds" of training and reading.
+    Returns {name: row} in the order of `runs`; a row has the values of `Run.read` and the "seconds" of training and
+    reading.
 
     Raises:
         ValueError: a run directory contains a run with another config.
-        SystemExit: SIGTERM stopped a run; the same command resumes it.
-        OSError, FloatingPointError: as `train`.
+        SystemExit: SIGTERM stopped a run; running the same command again resumes it.
+        OSError, FloatingPointError: like `train`.
     """
     folders = {name: os.path.join(workdir, name) for name in runs}
     todo = {name: run for name, run in runs.items() if not _is_made(run.config, folders[name])}
-    # Programs compiled for a CPU are never unmapped, so one process runs out of mappings after some tens of runs.
+    # Programs compiled for a CPU are never unmapped, so a process runs out of mappings after several dozen runs.
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
         workers, mp_context=spawn, initializer=program_cache.keep_programs, max_tasks_per_child=1

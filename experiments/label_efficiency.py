@@ -5,8 +5,9 @@
 Trains the config once for each unlabeled loss (none, pairwise and quadruplet consistency, distillation), number of
 labeled pairs and seed, and fits a linear ranker on frozen ImageNet features to the same pairs. A seed draws the same
 pairs for every scorer, so differences between scorers are paired. *Near* faces are the test faces of the config's data
-set; *far* faces are those of PHOTOS, a data set in the layout of the user's own pictures (docs/data.md), which is not
-trained on. On an accelerator, use more: --seeds=10 --config.steps=2000. A stopped grid resumes.
+set; *far* faces are those in PHOTOS, a data set in the layout of the user's own pictures (docs/data.md), which is never
+trained on. On an accelerator, use more seeds and steps: --seeds=10 --config.steps=2000. To resume a stopped grid, run
+the command again.
 
 Writes to the workdir: `rows.csv` (a row for each scorer), `label_efficiency.json` (all metrics), `label_efficiency.md`
 (the tables), `label_efficiency.webp` (the figure).
@@ -29,11 +30,11 @@ from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
 from tfds_builders.prepare import prepare_configured
 
 Rows = Mapping[Cell, dict]
-COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs takes all.
+COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs uses all pairs.
 
 
 def cells(scorers: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
-    """Returns all cells; the first seed of each comes first, for an early look at the whole grid."""
+    """Returns all cells, with all cells of the first seed first, for an early look at the whole grid."""
     return [(scorer, count, seed) for seed in range(seeds) for count in counts for scorer in scorers]
 
 
@@ -100,9 +101,9 @@ def run(
 
 def _check(config: ConfigDict, scorers: Sequence[str]) -> None:
     if unknown := set(scorers) - set(LOSSES):
-        raise ValueError(f"--scorers={','.join(sorted(unknown))}: choose from {', '.join(LOSSES)}")
+        raise ValueError(f"unknown --scorers={','.join(sorted(unknown))}; choose from {', '.join(LOSSES)}")
     if "none" not in scorers:
-        raise ValueError("--scorers must include none: the others are compared with labels alone")
+        raise ValueError("--scorers must include none, because the others are compared with labels alone; add it")
     for name in set(LOSSES[1:]) & set(scorers):
         weight = config.consistency[f"{name}_weight"]
         if weight <= 0:
@@ -127,7 +128,7 @@ if __name__ == "__main__":
     command.define_config("label_efficiency")
     command.define_workdir("runs/label_efficiency")
     command.define_grid(seeds=3)
-    flags.DEFINE_string("far", None, "A folder of ranked pictures of another kind, with ranked.csv.")
-    flags.DEFINE_list("scorers", list(LOSSES), f"What to train, including none (labels alone), of {', '.join(LOSSES)}.")
+    flags.DEFINE_string("far", None, "A folder with another kind of pictures and a ranked.csv.")
+    flags.DEFINE_list("scorers", list(LOSSES), f"What to train, including none (labels alone); of {', '.join(LOSSES)}.")
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labeled pairs.")
     command.main(run)

@@ -11,7 +11,7 @@ from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import Interval, interval_text
 from experiments import tables
 
-# Losses on unlabeled pairs, each with its config.consistency.<name>_weight.
+# Losses on unlabeled pairs, each with a weight config.consistency.<name>_weight.
 LOSSES = ("none", "pairwise", "quadruplet", "distillation")
 LINEAR = "linear ranker"
 MONITORED = ("validation_accuracy", "pseudo_label_share", "pseudo_label_accuracy", "score_spread", "confident")
@@ -24,9 +24,9 @@ Summary = dict[str, dict[str, dict[str, Interval]]]
 
 
 def over_seeds(values: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Averages runs [seeds, 1 + resamples] and resamples the runs too: [1 + resamples].
+    """Averages runs [seeds, 1 + resamples], also resampling the runs, to [1 + resamples].
 
-    Its interval covers other faces, labels and draws; with three seeds, the latter two are rough guesses.
+    The interval covers other faces, labels and draws; with three seeds, the latter two are rough guesses.
     """
     seeds, columns = values.shape
     drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, columns))
@@ -35,11 +35,11 @@ def over_seeds(values: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -> Summary:
-    """Returns size-matched AUC over seeds and its differences, paired by faces and seeds.
+    """Returns the size-matched AUC over seeds, and its differences paired by faces and seeds.
 
-    "gain" is over labels alone with as many pairs; "to_all" over labels alone with the most pairs; "to_half" over the
-    mean of the two: above 0, more than half of the gap between them is closed. The share itself has no useful interval,
-    since the gap may be 0.
+    "gain" is the difference to labels alone with as many pairs, "to_all" to labels alone with the most pairs, and
+    "to_half" to the mean of the two; above 0, more than half of the gap between them is closed. The share itself has no
+    useful interval, because the gap may be 0.
     """
 
     def auc(scorer: str, count: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
 
 
 def table(summary: Summary, counts: Sequence[int]) -> str:
-    """Returns a row of AUC for each scorer, then rows of its gain and its difference to all labels alone."""
+    """Returns an AUC row for each scorer, then rows for its gain and its difference to all labels alone."""
     rows = []
     for scorer, groups in summary.items():
         label = LABELS.get(scorer, scorer)
@@ -79,13 +79,13 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
 
 
 def _share_closed(group: Mapping[str, Any]) -> str:
-    """Returns the gain as a share of the gap to all labels; nothing if the gap is below 0.01, which may be noise."""
+    """Returns the gain as a share of the gap to all labels, or "" if the gap is below 0.01, which may be noise."""
     gap = group["gain"]["value"] - group["to_all"]["value"]
     return f"{group['gain']['value'] / gap:.0%}" if gap >= 0.01 else ""
 
 
 def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:
-    """Returns a row for each scorer: its cell, the monitored values, and its size-matched metrics on each axis."""
+    """Returns a CSV row for each scorer: its cell, monitored values, and size-matched metrics on each axis."""
     splits = [(axis, split) for axis, cells in metrics.items() for split in sorted(next(iter(cells.values())))]
     columns = [(*part, name) for part in splits for name in ("auc", "pairwise_accuracy", "spearman", "kendall")]
     lines = [("scorer", "labeled_pairs", "seed", *MONITORED, "seconds", *map("_".join, columns))]
@@ -97,7 +97,7 @@ def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict
 
 
 def draw(summaries: Mapping[str, Summary], counts: Sequence[int]) -> Figure:
-    """Draws AUC against the number of labeled pairs, a panel for each axis and a line for each scorer."""
+    """Draws AUC against the number of labeled pairs, with a panel for each axis and a line for each scorer."""
     figure = Figure(figsize=(5.5 * len(summaries), 4.2), layout="constrained")
     panels = figure.subplots(1, len(summaries), squeeze=False)[0]
     for axes, (axis, summary) in zip(panels, summaries.items()):

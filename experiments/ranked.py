@@ -1,4 +1,4 @@
-"""The ranked splits of a prepared data set and the size-matched metrics of scores on them."""
+"""The ranked splits of a prepared data set, and size-matched metrics for scores on them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,33 +11,33 @@ from tfds_builders.prepare import prepare_configured
 
 
 def prepare(config: ml_collections.ConfigDict) -> None:
-    """Prepares the data set of a run's `config.data` from `manual_dir`, if it is set, and sets its `sources`."""
+    """Prepares the data set of a run's `config.data` from `manual_dir`, if set, and sets `config.sources`."""
     config.sources = prepare_configured(config) if config.manual_dir else data.prepared_sources(config)
 
 
 def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None = None) -> dict[str, data.Split]:
-    """Opens the ranked splits `names` in their order; None opens all, sorted by name. Raises as `data.open_split`."""
+    """Opens the ranked splits `names` in order; None opens all, sorted by name. Raises like `data.open_split`."""
     names = data.split_names(config, "ranked") if names is None else names
     return {name: data.open_split(config, "ranked", name) for name in names}
 
 
 def headline_names(splits: Mapping[str, data.Split]) -> list[str]:
-    """Returns the splits whose mean is the headline of their data set; all splits if it names none."""
+    """Returns the splits whose mean is the headline of their data set, or all splits if the data set defines none."""
     (*_, last) = splits.values()
     return [name for name in last.metadata["headline_splits"] if name in splits] or list(splits)
 
 
 def sizes(split: data.Split) -> np.ndarray:
-    """Returns the size of each face of a ranked split, float32 [n], pixels."""
+    """Returns the size of each face in a ranked split, float32 [n], in pixels."""
     return split.faces.sizes[split.rows]
 
 
 def headlines(
     scores: Mapping[str, np.ndarray], splits: Mapping[str, data.Split], *, resamples: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns `bootstrap.headlines` of the scores {split: [n]}, "mean" over headline splits.
+    """Returns `bootstrap.headlines` for the scores {split: [n]}; "mean" is over headline splits.
 
-    Scores that are compared need the same splits in the same order.
+    To compare scores, use the same splits in the same order.
     """
     (*_, last) = splits.values()
     columns = {name: (scores[name], np.asarray(split.labels), sizes(split)) for name, split in splits.items()}

@@ -2,14 +2,16 @@
 
     python -m experiments.robustness --run=runs/wider_blur --data_dir=DIR --workdir=runs/robustness
 
-DIR holds the run's data set, prepared as for the run. Nothing is trained or chosen here. With `--against=RUN`, another
-run reads the same changed faces, and a table compares the AUC of both under each change. Writes to the workdir:
-`robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (a panel of the run for each change).
+DIR contains the run's data set, prepared as for the run. Nothing is trained or chosen here. With `--against=RUN`,
+another run scores the same changed faces, and a table compares the AUC of both under each change. Writes to the
+workdir: `robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (a panel of the run for each
+change).
 
-The reading of a run is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation hides nothing; that of a
-baseline is minus the logarithm of its measure. Shifts of readings are *shares of the gap* between the mean readings of
-unchanged blurred and clear faces (above and at the lowest rank of their split): +1 makes clear faces read like blurred
-ones, -1 makes blurred faces read like clear ones. Changes apply to the prepared crops, in the network's pixels.
+The reading of a run is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation does not hide shifts; the
+reading of a baseline is minus the logarithm of its measure. Shifts of readings are *shares of the gap* between the mean
+readings of unchanged blurred and clear faces (above and at the lowest rank of their split): +1 makes clear faces read
+like blurred ones, -1 makes blurred faces read like clear ones. Changes apply to the prepared crops, in the network's
+pixels.
 """
 
 import hashlib
@@ -34,9 +36,9 @@ from experiments import command, ranked, tables
 from experiments.baselines import CLOSED_FORM
 from experiments.robustness_changes import CHANGES, Face
 
-SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap: shifts below the first hardly matter, above the second are findings.
+SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap; shifts below SLIGHT hardly matter, shifts above LARGE are findings.
 _TINY = 1e-6
-_BATCH = 8  # Faces scored at a time; a batch that fits a CPU's caches takes half the time of 256.
+_BATCH = 8  # Faces to score at a time; a batch that fits a CPU's caches takes half as long as one of 256.
 
 Name = str | None
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
@@ -63,11 +65,11 @@ def measure(
     """Reads the faces of ranked splits under every change at every strength.
 
     Returns:
-        (results, AUCs). The results are {"clear", "blurred", "all": mean reading, "auc": interval, both of the
-        unchanged faces; "changes": {change: [row of each strength except the neutral one]}}. A row is {"strength";
+        (results, AUCs). The results are {"clear", "blurred", "all": mean reading, "auc": interval, both for the
+        unchanged faces; "changes": {change: [row for each strength except the neutral one]}}. A row is {"strength";
         "clear", "blurred", "all": mean shift of these faces, "rms": r.m.s. shift of a single face, in shares of the
-        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs, size-
-        matched means over splits, are those of each change and strength, including the neutral one, in each resample.
+        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs are
+        size-matched means over splits for each change and strength, including the neutral one, in each resample.
 
     Raises:
         ValueError: the splits have nothing to compare, or blurred faces do not read blurrier than clear ones.
@@ -76,7 +78,7 @@ def measure(
     ends, judged_images = np.cumsum([len(split) for split in splits.values()])[:-1], {}
 
     def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns readings [n] and AUC [1 + resamples]; reads equal images, as of most neutral strengths, once."""
+        """Returns readings [n] and AUC [1 + resamples]; scores equal images, such as unchanged ones, only once."""
         key = hashlib.sha256(images.data).digest()
         if key not in judged_images:
             readings = read(images)
@@ -86,14 +88,14 @@ def measure(
 
     unchanged, unchanged_auc = judge(faces)
     if np.isnan(unchanged_auc[0]):
-        raise ValueError(f"one of {', '.join(splits)} has no clear and blurred faces of matched size; see --splits")
+        raise ValueError(f"one of {', '.join(splits)} has no clear and blurred faces of matched size; change --splits")
     clear = clear_faces(splits)
     groups = {"clear": clear, "blurred": ~clear, "all": slice(None)}
     means = {name: float(unchanged[group].mean()) for name, group in groups.items()}
     gap = means["blurred"] - means["clear"]
     if gap <= 0:
         readings = f"blurred faces read {means['blurred']:.3f} on average, clear ones {means['clear']:.3f}"
-        raise ValueError(f"{label}: {readings}; this gap must be above 0: train for longer, or look at the data")
+        raise ValueError(f"{label}: {readings}; the gap must be above 0; train longer or check the data")
     changes, aucs = {}, {}
     for name, change in tqdm(CHANGES.items(), desc=label, unit="change", disable=None, leave=False):
         judged = {s: judge(np.stack([change.apply(face, s) for face in faces])) for s in change.strengths}
@@ -108,10 +110,10 @@ def measure(
 
 
 def difference(aucs: Aucs, against: Aucs) -> list[dict[str, Any]]:
-    """Compares the AUCs of two scorers on the same splits, as `measure` returns them.
+    """Compares the AUCs that `measure` returns for two scorers on the same splits.
 
-    Returns a row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other's;
-    "auc_change": interval of the change of the AUC minus that of the other's}.
+    Returns a row for each change and strength: {"change"; "strength"; "auc": interval of the AUC minus the other
+    scorer's; "auc_change": interval of the AUC change minus the other scorer's}.
     """
     rows = []
     for (name, strength), auc in aucs.items():
@@ -137,7 +139,7 @@ def _strength_text(strength: float | None) -> str:
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
-    """Returns in words the meaning of a change's rows (of `measure`); a flaw to act on begins with FINDING.
+    """Describes the rows that `measure` returns for a change; a flaw to act on begins with FINDING.
 
     A change that blurs must raise the mean reading of all faces at every step. Any other change can mislead in two
     ways: blurred faces look sharper, or clear faces look blurrier.
@@ -171,7 +173,7 @@ def tables_of(results: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def draw(results: Mapping[str, Any]) -> Figure:
-    """Draws a panel for each change: the mean shifts of clear and blurred faces by strength, on one scale."""
+    """Draws a panel for each change with the mean shifts of clear and blurred faces by strength, on one scale."""
     figure, lines = Figure(figsize=(10, 7), layout="constrained", dpi=110), -(-len(results["changes"]) // 3)
     for index, (name, rows) in enumerate(results["changes"].items()):
         change = CHANGES[name]
@@ -223,9 +225,9 @@ def run(
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "A trained run, or one of its checkpoints.", required=True)
     flags.DEFINE_string("against", None, "Another run or checkpoint to compare with under the same changes.")
-    flags.DEFINE_string("data_dir", None, "Folder of the run's prepared data; default that of the run.")
-    flags.DEFINE_multi_enum("baseline", [], list(CLOSED_FORM), "To compare with; repeatable.")
-    flags.DEFINE_list("splits", None, "Ranked splits; by default the headline splits of the data set.")
-    flags.DEFINE_integer("resamples", 1000, "Resamples of the bootstrap.", lower_bound=1)
+    flags.DEFINE_string("data_dir", None, "Folder of the run's prepared data; default: as recorded in the run.")
+    flags.DEFINE_multi_enum("baseline", [], list(CLOSED_FORM), "A baseline to compare with; repeatable.")
+    flags.DEFINE_list("splits", None, "Ranked splits; default: the headline splits of the data set.")
+    flags.DEFINE_integer("resamples", 1000, "Number of bootstrap resamples.", lower_bound=1)
     command.define_workdir("runs/robustness")
     command.main(run)

@@ -1,4 +1,4 @@
-"""Exactly known changes of a face, as pure functions of uint8 RGB images, and the strengths to try."""
+"""Known changes to a face, as pure functions of uint8 RGB images, and the strengths to try."""
 
 import dataclasses
 import functools
@@ -15,14 +15,14 @@ from PIL import Image, ImageEnhance, ImageFilter
 from blur_jax.data import degradations
 from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
 
-_RADII = (0, 0.01, 0.02, 0.04, 0.06)  # Of blur, r.m.s., in face widths.
-_SHIFTS = (-10, -5, -2, 0, 2, 5, 10)  # Of crops, in percent of the side.
+_RADII = (0, 0.01, 0.02, 0.04, 0.06)  # R.m.s. radii of blur in face widths.
+_SHIFTS = (-10, -5, -2, 0, 2, 5, 10)  # Crop shifts in percent of the side.
 
 Face = np.ndarray  # uint8 [S, S, 3], RGB.
 
 
 def jpeg(face: Face, quality: int | None) -> Face:
-    """Saves a face as JPEG with Pillow's default chroma subsampling and reads it again; None does nothing."""
+    """Saves a face as JPEG with Pillow's default chroma subsampling and rereads it; None does nothing."""
     if quality is None:
         return face
     file = io.BytesIO()
@@ -36,7 +36,7 @@ def enhanced(face: Face, factor: float, *, enhancer: type) -> Face:
 
 
 def noise(face: Face, sigma: float) -> Face:
-    """Adds Gaussian noise of `sigma` gray levels, independent between pixels, channels and faces, not between calls."""
+    """Adds Gaussian noise of `sigma` gray levels, independent between pixels, channels and faces; repeatable."""
     rng = np.random.default_rng(zlib.crc32(face.tobytes()))
     return _to_uint8(face + sigma * rng.standard_normal(face.shape))
 
@@ -47,14 +47,14 @@ def sharpening(face: Face, percent: int) -> Face:
 
 
 def upscaling(face: Face, factor: float) -> Face:
-    """Shrinks a face to 1 / `factor` of the side and enlarges it again, both bicubic, as for a small face."""
+    """Shrinks a face to 1 / `factor` of its side and enlarges it again, both bicubic, to imitate a small face."""
     side, shrunk = len(face), round(len(face) / factor)
     small = Image.fromarray(face).resize((shrunk, shrunk), Image.Resampling.BICUBIC)
     return np.asarray(small.resize((side, side), Image.Resampling.BICUBIC))
 
 
 def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
-    """Cuts 10% off each side, moved by `percent` of the side down (axis 0) or right (axis 1)."""
+    """Cuts 10% off each side, with the crop moved by `percent` of the side down (axis 0) or right (axis 1)."""
     side = len(face)
     margin = -(-_SHIFTS[-1] * side // 100)
     corner = [margin, margin]
@@ -64,7 +64,7 @@ def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
 
 
 def gaussian_blur(face: Face, rms: float) -> Face:
-    """Blurs by a Gaussian of r.m.s. radius `rms` face widths, in linear light, borders mirrored; see `degradations`."""
+    """Gaussian blur of r.m.s. radius `rms` face widths, in linear light, with mirrored borders; see `degradations`."""
     return _to_uint8(255 * np.asarray(_gaussian(float(rms), len(face))(face[None] / np.float32(255))[0]))
 
 
@@ -82,7 +82,7 @@ def _to_uint8(values: np.ndarray) -> Face:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A pure `apply(face, strength)`; `strengths` are compared with `neutral`; scores rise if it `blurs`."""
+    """A pure `apply(face, strength)`; `strengths` are compared with `neutral`; `blurs` if scores should rise."""
 
     apply: Callable[[Face, Any], Face]
     strengths: tuple

@@ -1,10 +1,10 @@
-"""Summarizes runs, such as those of a sweep over seeds: the mean and the spread of each metric.
+"""Summarizes runs, such as a seed sweep, by the mean and spread of each metric.
 
     for seed in 0 1 2; do python launch.py --config.seed=$seed --workdir=runs/seed$seed; done
     python -m experiments.summarize runs/seed*
 
-Reads the metrics.json of each run, and its size-matched metrics if it has any. Spread is the standard deviation over
-runs (n - 1), a rough guess with few runs; it covers other draws and starts, not other test faces.
+Reads the metrics.json of each run, using size-matched metrics if it has any. The spread is the standard deviation over
+runs (n - 1), a rough guess with few runs; it covers other draws and initial states, not other test faces.
 """
 
 import argparse
@@ -21,15 +21,15 @@ METRICS = ("auc", "pairwise_accuracy", "spearman")
 
 
 def read(run: str) -> dict[str, Any]:
-    """Returns the evaluation of a run; raises FileNotFoundError if the run is not evaluated."""
+    """Returns the evaluation of a run; raises FileNotFoundError if the run has not been evaluated."""
     path = pathlib.Path(run, "metrics.json")
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; first run launch.py --mode=evaluate --workdir={run}")
+        raise FileNotFoundError(f"{path} does not exist; run launch.py --mode=evaluate --workdir={run} first")
     return json.loads(path.read_text("utf-8"))
 
 
 def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    """Returns {(split, metric): value} of the ranked splits and of the validation pairs."""
+    """Returns {(split, metric): value} for the ranked splits and the validation pairs."""
     metrics = {}
     for split, summary in results["splits"].items():
         summary = summary.get("size_matched", summary)
@@ -42,15 +42,15 @@ def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
 def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Returns a row (split, metric, mean, spread, each run) for each metric of {name: `read` of a run}.
 
-    Raises ValueError if fewer than two runs are given, or they were evaluated on different data.
+    Raises ValueError if there are fewer than two runs or if they were evaluated on different data.
     """
     if len(runs) < 2:
-        raise ValueError(f"{len(runs)} run was given; give two or more runs")
+        raise ValueError(f"only {len(runs)} run was passed; pass two or more")
     metrics = [values(results) for results in runs.values()]
     data = {run: f"{results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
     if len(set(data.values())) > 1:
         different = "; ".join(f"{run} on {run_data}" for run, run_data in data.items())
-        raise ValueError(f"the runs were evaluated on different data: {different}")
+        raise ValueError(f"the runs were evaluated on different data: {different}; evaluate them on the same data")
     table = []
     for key in metrics[0]:
         column = [run_metrics[key] for run_metrics in metrics]
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     lines, name = argparse.RawTextHelpFormatter, "python -m experiments.summarize"
     parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=lines)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run directory that launch.py has evaluated")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that launch.py has evaluated")
 
     def command(arguments: argparse.Namespace) -> int:
         table = rows({run: read(run) for run in arguments.runs})

@@ -1,4 +1,4 @@
-"""Markdown tables that name the command, machine and date that made them; docs/ holds copies."""
+"""Markdown tables that state the command, machine and date that produced them; docs/ contains copies."""
 
 import datetime
 import os
@@ -17,13 +17,13 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header)]
     for row in rows:
         if len(row) != len(header):
-            raise ValueError(f"a row has {len(row)} cells, the table {len(header)} columns: {row[0]}")
+            raise ValueError(f"a row has {len(row)} cells but the table has {len(header)} columns: {row[0]}")
         lines.append(row)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def origin() -> str:
-    """Returns the current command, the machine, the version of jax and the date on one line."""
+    """Returns the current command, machine, jax version and date on one line."""
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     command = shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]])
     machine = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores ({platform.machine()})"
@@ -31,9 +31,9 @@ def origin() -> str:
 
 
 def publish(workdir: str, name: str, tables: Mapping[str, str], *, note: str = "") -> None:
-    """Writes tables {title: table} to `<workdir>/<name>.md` and prints them, each below its title and above its origin.
+    """Writes tables {title: table} to `<workdir>/<name>.md` and prints them, each between its title and its origin.
 
-    `note` is added to the origin, such as the time that the experiment took.
+    `note`, such as the time that the experiment took, is added to the origin.
     """
     line = "; ".join(filter(None, [origin(), note]))
     text = "\n\n".join(f"**{title}**\n\n{table}\n\n{line}" for title, table in tables.items())

@@ -1,1 +1,1 @@
-"""Builders of blur data sets: all the code that depends on a file format."""
+"""Builders of blur data sets; all code that depends on a file format is here."""

@@ -1,7 +1,7 @@
 """Prepares a data set on disk: `python -m tfds_builders.prepare --dataset=demo_face_blur`.
 
-A separate command because `tfds build` needs TensorFlow. Data of another image size or from changed lists are prepared
-beside existing ones.
+This is a separate command because `tfds build` needs TensorFlow. Data with another image size or from changed lists are
+stored next to existing data.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ ALL_PARTS = tuple(kind for kind in schema.KINDS if kind != "faces")
 
 
 class Prepared(NamedTuple):
-    """A prepared data set: the hash of its sources, for `config.data.sources`, and the folder of each part."""
+    """A prepared data set: the hash of its sources (for `config.data.sources`), and the folder of each part."""
 
     sources: str
     folders: list[str]
@@ -41,7 +41,7 @@ class Prepared(NamedTuple):
 
 def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
     """Returns the parts of the data set that a run with `config` needs in `mode` (see launch.py)."""
-    if mode == "evaluate":  # It needs test faces or, without them, labeled pairs.
+    if mode == "evaluate":  # An evaluation uses test faces or, without them, labeled pairs.
         return ()
     return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
 
@@ -52,7 +52,7 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
     Without `config.manual_dir`, prepared data are used if they exist.
 
     Raises:
-        ValueError: as `prepare`; or several data sets are prepared and `config.sources` does not choose one.
+        ValueError: like `prepare`; or several data sets are prepared and `config.sources` does not choose one.
         FileNotFoundError: a source file is missing.
     """
     reusable = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
@@ -73,13 +73,13 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
 def prepare(
     name: str, *, sources: str | None = None, required: Collection[str] = ALL_PARTS, **options: Any
 ) -> Prepared:
-    """Builds the parts of a data set; checks everything before it writes anything, and writes only whole parts.
+    """Builds the parts of a data set; checks everything before writing anything, and writes each part atomically.
 
     If `sources` is given, sources with a different hash are refused. Parts that are not `required` are built if the
-    sources contain anything for them. Options are as in `open_faces`.
+    sources contain data for them. For `options`, see `open_faces`.
 
     Raises:
-        ValueError: as `open_faces`; or the sources have another hash, or problems.
+        ValueError: like `open_faces`; or the sources have another hash or other problems.
         FileNotFoundError: a source file is missing.
     """
     faces = open_faces(name, **options)
@@ -112,8 +112,8 @@ def open_faces(
 ) -> schema.BlurDataset:
     """Returns the builder of a data set's faces; writes nothing.
 
-    `data_dir` contains all prepared data and defaults to `user_cache.default_dir()`; `manual_dir` contains the user's
-    pictures and lists, for the data sets that need them.
+    `data_dir` contains all prepared data and defaults to `user_cache.default_dir()`. `manual_dir` contains the user's
+    pictures and lists, for data sets that need them.
 
     Raises:
         ValueError: the name is unknown, or the data set does not take these arguments.
@@ -124,7 +124,7 @@ def open_faces(
     if builder_class.NEEDS_MANUAL_DIR:
         if not manual_dir:
             raise ValueError(
-                f"{name} is built from your own files; set their folder with --manual_dir or --config.data.manual_dir"
+                f"{name} is built from your own files; pass their folder with --manual_dir or --config.data.manual_dir"
             )
         manual_dir = os.path.abspath(user_cache.expand(manual_dir))
         if not os.path.isdir(manual_dir):
@@ -133,15 +133,15 @@ def open_faces(
             )
         options = {"manual_dir": manual_dir, "allow_missing": allow_missing}
     elif manual_dir or allow_missing:
-        raise ValueError(f"{name} comes with its own pictures; leave out manual_dir and allow_missing")
+        raise ValueError(f"{name} comes with its own pictures; omit manual_dir and allow_missing")
     return builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
 
 
 def check(name: str, **options: Any) -> None:
-    """Checks lists and pictures as `prepare` does, but writes nothing; `options` are as in `open_faces`."""
+    """Checks lists and pictures like `prepare`, but writes nothing; for `options`, see `open_faces`."""
     faces = open_faces(name, **options)
     faces.check()
-    faces.face_examples()  # Reads the user's pictures before it returns.
+    faces.face_examples()  # This reads the user's pictures before it returns.
 
 
 @contextlib.contextmanager
@@ -162,16 +162,16 @@ def _builder_class(name: str) -> type[schema.BlurDataset]:
 
 
 def main() -> None:
-    # launch.py, which has its own flags, imports this module.
+    # Local imports, because launch.py imports this module and has its own flags.
     from absl import app, flags, logging
 
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
-    flags.DEFINE_string("data_dir", None, "Folder of prepared data; default $BLUR_JAX_DATA or ~/.cache/blur_jax.")
+    flags.DEFINE_string("data_dir", None, "Folder of prepared data; default: $BLUR_JAX_DATA or ~/.cache/blur_jax.")
     flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
-    flags.DEFINE_boolean("check", False, "Report problems with the lists and pictures; write nothing.")
-    flags.DEFINE_boolean("allow_missing", False, "Accept that some pictures in the lists are missing.")
-    flags.DEFINE_integer("image_size", None, "Side of the stored square images, in pixels; default the data set's own.")
-    flags.DEFINE_float("context", None, "Side of the square crop over the longer side of the face box; default 1.")
+    flags.DEFINE_boolean("check", False, "Report problems with the lists and pictures, and write nothing.")
+    flags.DEFINE_boolean("allow_missing", False, "Skip lines whose pictures are missing or unusable.")
+    flags.DEFINE_integer("image_size", None, "Side of the stored images in pixels; default: that of the data set.")
+    flags.DEFINE_float("context", None, "Ratio of the crop's side to the longer side of the face box; default: 1.")
 
     def run(argv: list[str]) -> None:
         if len(argv) > 1:

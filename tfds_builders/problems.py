@@ -10,64 +10,65 @@ _TEXT = """
 - missing list: a required file is not in manual_dir. Put the lists into manual_dir, next to the pictures. Pairs are
   always required, unlabeled pictures if config.consistency.quadruplet_weight, pairwise_weight or distillation_weight
   is above 0, and test lists for an evaluation.
-- malformed line: the line does not have its list's format. Correct or delete the line; many of these are a sign of a
+- malformed line: the line is not in the format of its list. Correct or delete the line; many such lines suggest a
   damaged download.
 - unsafe path: the name points outside its picture folder ('..', absolute, backslash or drive letter). Do not use lists
-  from a source that you do not trust; write relative names with '/'.
-- unknown folder: no crop list belongs to the folder in front of the name. Correct the name, or delete the line.
+  from untrusted sources; write relative names with '/'.
+- unknown folder: there is no crop list for the folder at the start of the name. Correct the name, or delete the line.
 - unknown name: the face is in no crop list, so its picture and box are unknown. Correct the name, add it to the crop
   list, or delete the line.
-- duplicate crop: a crop list has the same cropped name twice, so the name is ambiguous. Delete one of the two lines.
-- pair with itself: a face cannot be blurrier than itself. Delete the line.
-- contradictory pair: one annotator (or the lists, which name none) gave the same two faces different orders. Delete the
-  wrong line, or both.
-- repeated line: a list has the same labeled pair or test face twice, so it would count twice. Delete one of the two
+- duplicate crop: a crop list contains the same cropped name twice, so the name is ambiguous. Delete one of the two
   lines.
+- pair with itself: a face cannot be blurrier than itself. Delete the line.
+- contradictory pair: one annotator (or the lists, without annotators) gave the same two faces different orders. Delete
+  the wrong line, or both.
+- repeated line: a list contains the same labeled pair or test face twice, so it would count twice. Delete one of the
+  two lines.
 - train and test: a test face is also trained on, so the test would reward memorization. Delete the face from the
   training lists or from the test list.
-- train and test, by content: a test picture looks the same as one that is trained on under another name; it may be
-  resaved, resized or mirrored. Delete one of the two from its table.
-- test and unlabeled: an unlabeled picture looks the same as a test picture; it is left out of training. Nothing needs
-  to be done.
+- train and test, by content: a test picture looks the same as a training picture with another name; it may be resaved,
+  resized or mirrored. Delete one of the two from its table.
+- test and unlabeled: an unlabeled picture looks the same as a test picture; it is left out of training. You need not do
+  anything.
 - same picture: several pictures look the same, so one face counts several times; they are held out for validation
   together. Delete the copies, unless you mean to compare several shots of one thing.
-- cycle: the orders form a circle (a < b: b is blurrier), so at least one of them is wrong; all are trained on. Compare
+- cycle: the orders form a cycle (a < b: b is blurrier), so at least one of them is wrong; all are trained on. Compare
   these pictures again.
-- repeated vote: one annotator (or the table, which names none) gave a pair its order twice. Delete one of the two
-  lines.
+- repeated vote: one annotator (or the table, without annotators) gave a pair the same order twice. Delete one of the
+  two lines.
 - unknown picture: the folder has no picture with this name. Correct the name, add the picture, or delete the line.
   Names are relative to images/ or unlabeled/, or to the folder itself if it has no images/.
-- ambiguous name: images/ and unlabeled/ have a picture with the same name, so a table that names it is ambiguous.
-  Rename one of them, or delete it.
-- missing box: boxes.csv lacks a picture that is compared or ranked. Add its box, or delete boxes.csv if the faces fill
-  the pictures.
+- ambiguous name: images/ and unlabeled/ contain pictures with the same name, so tables cannot use the name. Rename
+  or delete one of them.
+- missing box: boxes.csv has no box for a picture that is compared or ranked. Add its box, or delete boxes.csv if the
+  faces fill the pictures.
 - unused box: boxes.csv has a box for a picture that is not in the folder; the box is not used. Correct the name, or
   delete the line.
 - too small: the picture or its box has too few pixels to judge its blur. Use the original picture, or delete its lines.
-- left out: a picture is not used. Replace a link by a copy, replace a damaged file, or rename the file; or do nothing:
-  no table names it.
-- missing image: the picture file does not exist. Put it there (a link to the folder will do), or accept partial data
+- left out: a picture is not used. To use it, replace a link with a copy, replace a damaged file, or rename the file. If
+  you do not need it, do nothing; no table refers to it.
+- missing image: the picture file does not exist. Put it there (a link to the folder works too), or accept partial data
   (allow_missing=True, --allow_missing).
-- unreadable image: the picture file is damaged, truncated or of an unsupported kind. Fetch the file again, or accept
-  partial data (allow_missing=True, --allow_missing).
-- box outside: the face box is empty or leaves the picture, which may not be the list's version. Use the
-  original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).
-- empty split: a split of the data set has no line left. Supply more of the lists or pictures. In the lists of
+- unreadable image: the picture file is damaged, truncated or in an unsupported format. Download the file again, or
+  accept partial data (allow_missing=True, --allow_missing).
+- box outside: the face box is empty or extends beyond the picture, which may not be the version that the list
+  describes. Use the original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).
+- empty split: a split of the data set has no lines left. Supply more of the lists or pictures. In the lists of
   ssranking_face_blur, names that differ only in a last number (a_1.jpg, a_2.jpg) count as one photograph or person and
-  are held out together, so name unrelated pictures differently.
+  are held out together, so give unrelated pictures different names.
 - too few pairs: training and validation each need a pair with an order. Compare more pictures.
 """
-# {kind of problem: its meaning and remedy}.
+# {problem kind: meaning and remedy}.
 KINDS = dict(re.findall(r"^- (.*?): (.*?)$", re.sub(r"\n +", " ", _TEXT), re.MULTILINE))
 # Kinds that allow_missing=True accepts.
 FORGIVABLE = ("missing image", "unknown picture", "unreadable image", "box outside", "too small")
 
-LONGEST_LINE = 4096  # Bytes; a longer line of a list is not parsed.
+LONGEST_LINE = 4096  # Bytes; longer lines are not parsed.
 _SHOWN = 500  # Characters of `Problem.details` in a message.
 
 
 class Problem(NamedTuple):
-    """A problem in a file; `line` counts from 1, 0 means the whole file."""
+    """A problem in a file; `line` counts from 1, and 0 means the whole file."""
 
     kind: str
     file: str
@@ -85,7 +86,7 @@ def is_unsafe(name: str) -> bool:
 
 
 def listing(problems: Sequence[Problem]) -> str:
-    """Returns problems as text by kind, with meaning and remedy; shows only the first few of a frequent kind."""
+    """Formats problems by kind, with meaning and remedy; shows only the first few of a frequent kind."""
     kinds = collections.Counter(problem.kind for problem in problems)
     shown, text = max(3, 20 // max(len(kinds), 1)), []
     for kind, count in kinds.items():

@@ -1,8 +1,8 @@
-"""The base of all blur data sets: faces stored once, pairs and ranks as rows of them, and metadata.
+"""The base class of blur data sets, which stores faces once, pairs and ranks as row numbers of faces, and metadata.
 
 A data set has four parts, each a TFDS config (docs/data.md): `faces`, `labeled` pairs, `unlabeled` pairs and `ranked`
-faces. The name of a prepared part contains the crop and resize protocol and a hash of its sources, so data of another
-size or from changed lists are prepared beside it. This module needs no TensorFlow.
+faces. The name of a prepared part contains the crop and resize protocol and a hash of its sources, so data with another
+size or from changed lists are stored next to it. This module does not need TensorFlow.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from blur_jax.data import prepared
 from blur_jax.data.preprocessing import Preprocessing
 
 _DESCRIPTIONS = {
-    "faces": "Every face once; example i is row i.",
-    "labeled": "Pairs of faces with the order that people (or physics) gave them.",
+    "faces": "All faces, each stored once; example i is row i.",
+    "labeled": "Pairs of faces with an order assigned by people (or physics).",
     "unlabeled": "Pairs of faces without an order.",
     "ranked": "Faces with a rank, for testing.",
 }
@@ -34,9 +34,9 @@ Rows = Iterable[tuple[int, dict[str, Any]]]  # (key, example) pairs of a split.
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
     """Returns the schema of one part.
 
-    `left`, `right` and `face` are rows of `faces`. `order` is +1 if the right face is blurrier, -1 if the left
-    face is, 0 for a tie. `rank` is larger for blurrier faces; `size` is the shorter side of the original face in
-    pixels; `group`, a blur family, event or folder, groups results and may be empty.
+    `left`, `right` and `face` are row numbers of `faces`. `order` is +1 if the right face is blurrier, -1 if the left
+    face is, and 0 for a tie. `rank` is larger for blurrier faces; `size` is the shorter side of the original face in
+    pixels; `group` (a blur family, event or folder) is used to group results and may be empty.
     """
     text = tfds.features.Text()
     image = tfds.features.Image(shape=(image_size, image_size, 3), dtype=np.uint8, encoding_format="png")
@@ -56,7 +56,7 @@ def digest(facts: Any) -> str:
 
 
 def shuffled(names: Iterable[str], salt: str = "") -> list[str]:
-    """Sorts names by the SHA-256 of `salt` and name: the same order on every machine, unrelated to the names."""
+    """Sorts names by the SHA-256 of `salt` and name, so the order is fixed but unrelated to the names."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{salt}{name}".encode()).digest())
 
 
@@ -64,7 +64,7 @@ def shuffled(names: Iterable[str], salt: str = "") -> list[str]:
 def _writing_in(folder: str) -> Iterator[None]:
     """Holds a shared lock on a folder; first removes leftovers of killed preparations if no other process has a lock.
 
-    A disk without locks keeps leftovers.
+    On a disk without locks, leftovers remain.
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -81,7 +81,7 @@ def _writing_in(folder: str) -> Iterator[None]:
 
 
 class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """The base of the builders; the caller prepares `faces` before the other parts."""
+    """The base class of the builders; the caller prepares `faces` before the other parts."""
 
     DEFAULT = Preprocessing()
     DESCRIPTION = ""
@@ -90,7 +90,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     _shared: Mapping[str, Any] = {}  # Arguments that all parts of a data set have in common.
 
     def __init__(self, *, config: str, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:
-        """Makes the builder of the part `config`, one of `KINDS`; `preprocessing` defaults to `DEFAULT`.
+        """Makes the builder of part `config`, one of `KINDS`; `preprocessing` defaults to `DEFAULT`.
 
         Raises:
             ValueError: `config` is not one of `KINDS`.
@@ -128,7 +128,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """Returns more metadata: `headline_splits`, `size_bins`, acknowledgement, ..."""
+        """Returns additional metadata: `headline_splits`, `size_bins`, acknowledgement, ..."""
         raise NotImplementedError
 
     def part(self, kind: str) -> "BlurDataset":
@@ -141,7 +141,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return f"{kind}-{self.preprocessing.tag}-{fingerprint}"
 
     def download_and_prepare(self, **kwargs: Any) -> None:
-        """Prepares the part unless it is prepared; several processes may do so at the same time."""
+        """Prepares the part unless it already exists; several processes may do so at the same time."""
         with _writing_in(os.path.dirname(self.data_path)):
             try:
                 super().download_and_prepare(**kwargs)
@@ -154,7 +154,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return prepared.read_metadata(os.path.dirname(self.data_path))
 
     def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:
-        return builder_config  # TFDS would warn of a config that is not in a fixed list.
+        return builder_config  # Otherwise, TFDS warns about configs that are not in a fixed list.
 
     def _info(self) -> tfds.core.DatasetInfo:
         metadata = {"kind": self.kind, "preprocessing": self.preprocessing.to_dict()}

@@ -1,4 +1,4 @@
-"""Targets that read records of runs, checkpoints and interrupted commands, and pictures."""
+"""Targets that read pictures, and the records of runs, checkpoints and interrupted commands."""
 
 import io
 import json

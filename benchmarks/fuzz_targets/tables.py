@@ -1,4 +1,4 @@
-"""Targets that read lists and tables of the builders, the scorer, thresholds and comparisons."""
+"""Targets that read the lists and tables of builders, the scorer, thresholds and comparisons."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from benchmarks.fuzz_targets.target import Target, of_file, of_files
 
 
 def _raise(problems: Sequence) -> None:
-    """Raises the error of a builder whose lists have problems."""
+    """Raises the error that a builder raises if its lists have problems."""
     if problems:
         raise ValueError(max(map(str, problems), key=len))
 

@@ -1,4 +1,4 @@
-"""A fuzz target, and the helpers of all targets."""
+"""A fuzz target, and helpers for all targets."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ _LONGEST_MESSAGE = 2000
 
 
 class Target(NamedTuple):
-    """A parser that raises ValueError for bad input, good inputs, and whether they are JSON, to be changed by value."""
+    """A parser that raises ValueError for bad input, good inputs, and whether they are JSON, to be mutated by value."""
 
     parse: Callable[[bytes], object]
     seeds: Sequence[bytes]
@@ -21,13 +21,13 @@ def outcome(target: Target, data: bytes) -> str:
         target.parse(data)
     except ValueError as error:
         if len(str(error)) > _LONGEST_MESSAGE:
-            raise AssertionError(f"a message of {len(str(error))} characters") from error
+            raise AssertionError(f"the error message has {len(str(error))} characters; shorten it") from error
         return "error"
     return "data"
 
 
 def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None], list[bytes]]:
-    """Returns a function that writes an input into a folder, and seeds; its first byte selects the file to replace."""
+    """Returns a function that writes an input to a folder, and seeds; the first byte selects the file to replace."""
     names = sorted(good)
     for name, content in good.items():
         (root / name).write_bytes(content)
@@ -43,7 +43,7 @@ def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None
 
 
 def of_file(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], None]:
-    """Returns a function that writes bytes to a file and reads it by `read`."""
+    """Returns a function that writes bytes to a file and reads it with `read`."""
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)

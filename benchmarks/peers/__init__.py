@@ -1,6 +1,6 @@
-"""The same method in PyTorch, to compare its speed: `python -m benchmarks.peers.train_step`."""
+"""The same method in PyTorch, for comparing speed: `python -m benchmarks.peers.train_step`."""
 
 import os
 
-# Spinning PyTorch threads would take the cores from JAX, which runs in turn with PyTorch.
+# Spinning PyTorch threads would take cores away from JAX, because the two take turns.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""The step as an expert would write it in PyTorch, on whole batches, with one forward pass that has a gradient."""
+"""The step as an expert would write it in PyTorch: on whole batches, with a single forward pass for gradients."""
 
 import copy
 from typing import Any, NamedTuple
@@ -74,7 +74,7 @@ def loss_of(scores: Scores, order: torch.Tensor, ramp: float, config: ml_collect
 
 
 class Trainer:
-    """Network, optimizer and moving average of a run, which starts from Flax parameters."""
+    """The network, optimizer and moving average of a run that starts from Flax parameters."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Trainer:
         self.score, self.teacher_score = compiled(self.network), self.teacher and compiled(self.teacher)
 
     def update(self, batch: Batch, *, changes: bool = True) -> torch.Tensor:
-        """Makes an update with a batch of NumPy arrays and returns the loss; `changes` augments and degrades."""
+        """Updates with a batch of NumPy arrays and returns the loss; with `changes`, augments and degrades them."""
         config, weights = self.config, self.config.consistency
         order = torch.from_numpy(batch.order).to(self.device, torch.float32)
         labeled, degraded, clean, teacher = self._images(batch.labeled), None, None, None
@@ -142,7 +142,7 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.model.dtype == "bfloat16")
 
     def descend(self, loss: torch.Tensor) -> torch.Tensor:
-        """Updates the parameters by the gradient of the loss, and returns the loss."""
+        """Updates the parameters with the gradient of the loss, and returns the loss."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.optimizer.clip_norm is not None:
@@ -156,18 +156,18 @@ class Trainer:
 
     @torch.no_grad()
     def scores_without_gradient(self, score: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        """Scores images [2n, 3, S, S] by `self.score` or `self.teacher_score`: float32 [n, 2]."""
+        """Scores images [2n, 3, S, S] with `self.score` or `self.teacher_score`; returns float32 [n, 2]."""
         with self.autocast():
             return score(images).unflatten(0, (-1, 2))
 
     def _images(self, pairs: np.ndarray) -> torch.Tensor:
-        """uint8 [n, 2, S, S, 3] -> float32 [2n, 3, S, S] in [0, 1]."""
+        """Converts uint8 [n, 2, S, S, 3] to float32 [2n, 3, S, S] in [0, 1]."""
         images = torch.from_numpy(pairs).to(self.device, non_blocking=True).flatten(0, 1).permute(0, 3, 1, 2)
         return images.to(torch.float32, memory_format=self.memory_format).div_(255)
 
 
 def build_optimizer(network: torch.nn.Module, config: ml_collections.ConfigDict) -> torch.optim.AdamW:
-    """Returns the AdamW of `blur_jax.train.optimizer.build`, without clipping; `config` is `config.optimizer`."""
+    """Returns the same AdamW as `blur_jax.train.optimizer.build`, without clipping; `config` is `config.optimizer`."""
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": config.weight_decay},

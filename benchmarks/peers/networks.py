@@ -1,6 +1,6 @@
 """The project's networks in PyTorch: images [batch, 3, S, S] in [0, 1] -> scores [batch].
 
-Modules have the names of their Flax counterparts, so that `from_flax` can copy the parameters.
+Modules are named like their Flax counterparts so that `from_flax` can copy the parameters.
 """
 
 from collections import OrderedDict
@@ -16,11 +16,11 @@ from torch.nn import functional
 from blur_jax.models import backbones
 from blur_jax.models import network as models
 
-_HEADS = 8  # Of AttentionPool.
+_HEADS = 8  # Heads of AttentionPool.
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with the SAME padding of Flax: at stride 2 the odd row goes to the end."""
+    """A convolution with Flax's SAME padding: at stride 2, the odd row goes to the end."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         (size, _), (stride, _) = self.kernel_size, self.stride
@@ -33,7 +33,7 @@ class SameConv(nn.Conv2d):
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution without bias, then group normalization."""
+    """A convolution without bias, followed by group normalization."""
 
     def __init__(self, inputs: int, features: int, size: int, strides: int = 1, groups: int = 32) -> None:
         conv, norm = SameConv(inputs, features, size, strides, bias=False), nn.GroupNorm(groups, features, eps=1e-5)
@@ -100,7 +100,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         x = functional.relu(self.stem((images - 0.5) / 0.25), inplace=True)
-        # SAME: the last window reaches beyond an even side, the first and the last beyond an odd side.
+        # SAME: the last window extends beyond an even side; the first and last windows extend beyond an odd side.
         x = functional.max_pool2d(x, 3, 2, padding=x.shape[-1] % 2, ceil_mode=True)
         maps = []
         for names in self.stages:
@@ -129,7 +129,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """backbones.EfficientNetLite0, cut after some blocks."""
+    """backbones.EfficientNetLite0, cut after `blocks` blocks."""
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class Network(nn.Module):
         self.head = nn.Linear(pooled + _HEADS * backbone.channels[-1], 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Scores [batch, 3, S, S] in [0, 1]: float32 [batch]; pooling and head are float32 under autocast, too."""
+        """Scores [batch, 3, S, S] in [0, 1] as float32 [batch]; pooling and head use float32 even under autocast."""
         maps = self.backbone(images)
         with torch.autocast(images.device.type, enabled=False):
             maps = [features.float() for features in maps]
@@ -196,7 +196,7 @@ def _mean_and_std(maps: torch.Tensor) -> torch.Tensor:
 
 
 def from_flax(model: models.Network, params: Mapping[str, Any]) -> Network:
-    """Returns the counterpart of a Flax network with its parameters; raises TypeError if it has none."""
+    """Returns the counterpart of a Flax network with its parameters; raises TypeError if there is none."""
     match model.backbone:
         case backbones.SmallNet(widths=widths):
             backbone = SmallNet(widths)

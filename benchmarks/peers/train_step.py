@@ -1,10 +1,10 @@
-"""Compares the speed of the train step with the same step in PyTorch, as an expert would write it.
+"""Compares the speed of the train step with that of the same step in PyTorch, as an expert would write it.
 
     python -m benchmarks.peers.train_step --config=configs/default.py
 
 Times the step, the step without augmentation and degradation, and a forward pass of the same images in turn, in one
-process on one device: a GPU if both libraries see one, where PyTorch compiles its networks. "JAX's rate" is over
-PyTorch's, round by round; above 1 JAX is faster. Needs `pip install -e ".[peers]"`.
+process on one device: a GPU if both libraries see one; PyTorch then compiles its networks. "JAX's rate" is relative to
+PyTorch's, round by round; above 1, JAX is faster. Needs `pip install -e ".[peers]"`.
 """
 
 import os
@@ -68,7 +68,7 @@ def _ours(config: ml_collections.ConfigDict, batch: Batch, params: network.Param
 
 
 def _choose_device() -> torch.device:
-    """Sets PyTorch up like JAX, and returns its device: a GPU if it sees one."""
+    """Sets up PyTorch like JAX, and returns its device: a GPU if it sees one."""
     torch.set_num_threads(available_cores())
     if not torch.cuda.is_available():
         return torch.device("cpu")
@@ -79,7 +79,7 @@ def _choose_device() -> torch.device:
 def _faster_trainer(
     config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device, *, cpu: bool = False
 ) -> expert.Trainer:
-    """Returns the expert's trainer in the memory format of the faster step."""
+    """Returns the expert's trainer in the memory format with the faster step."""
 
     def build(memory_format: torch.memory_format) -> expert.Trainer:
         return expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
@@ -102,7 +102,7 @@ def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
 
 
 def _waited(function: Callable, device: torch.device) -> Callable:
-    """Returns the function, made to wait for the GPU."""
+    """Wraps the function so that it waits for the GPU."""
 
     def call() -> None:
         function()
@@ -119,7 +119,7 @@ def _all_images(batch: Batch) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Leaves GPU memory to PyTorch.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Leaves GPU memory for PyTorch.
     command_line.define_config(train_step.CONFIG)
     timing.define_rounds(7)
     timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

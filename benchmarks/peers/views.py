@@ -1,7 +1,7 @@
-"""Augmentation and degradation of a batch at once in PyTorch, in the families and ranges of a config.
+"""Augmentation and degradation of whole batches in PyTorch, with the families and ranges of a config.
 
-They change images as augmentation.py and degradations.py of blur_jax/data do, with other random numbers. Images are
-float32 [n, 3, S, S] in [0, 1], of any memory format.
+They change images like augmentation.py and degradations.py in blur_jax/data, with other random numbers. Images are
+float32 [n, 3, S, S] in [0, 1], in any memory format.
 """
 
 import math
@@ -11,11 +11,11 @@ import torch
 from scipy.fft import next_fast_len
 from torch.nn import functional
 
-_ASPECTS = (0.2, 0.6)  # Minor over major axis of the anisotropic Gaussians.
+_ASPECTS = (0.2, 0.6)  # Ratio of the minor to the major axis of anisotropic Gaussians.
 
 
 def expose(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[torch.Tensor]:
-    """Augments images except for noise, all versions of an image equally; `options` is `config.augment`."""
+    """Augments images, without noise and with all versions of an image equally; `options` is `config.augment`."""
     like = versions[0]
 
     def uniform(reach: float, channels: int = 1) -> torch.Tensor:
@@ -34,7 +34,7 @@ def expose(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[
 
 
 def add_noise(options: ml_collections.ConfigDict, images: torch.Tensor) -> torch.Tensor:
-    """Adds the noise of augmentation; `options` is `config.augment`."""
+    """Adds the augmentation noise; `options` is `config.augment`."""
     if options.noise:
         deviation = images.new_empty(len(images), 1, 1, 1).uniform_(0, options.noise)
         images = torch.addcmul(images, deviation, torch.randn_like(images)).clamp(0, 1)
@@ -42,17 +42,17 @@ def add_noise(options: ml_collections.ConfigDict, images: torch.Tensor) -> torch
 
 
 def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, shared: int) -> torch.Tensor:
-    """Blurs images, `shared` in a row by the same draw; computes only the drawn families of `config.degradation`."""
+    """Blurs images, with the same draw for `shared` images in a row; computes only the drawn families."""
     unknown = set(options.families) - {"gaussian", "anisotropic", "downup"}
     if unknown or options.noise_max or options.jpeg_min_quality is not None:
         raise ValueError(
-            f"benchmarks/peers/views.py lacks {sorted(unknown)}, noise and JPEG; leave them out of the config"
+            f"benchmarks/peers/views.py lacks {sorted(unknown)}, noise and JPEG; remove them from the config"
         )
     draws, size, device = len(images) // shared, images.shape[-1], images.device
     rms = size * options.rms_min * (options.rms_max / options.rms_min) ** torch.rand(draws, device=device)
     border = math.ceil(3.5 * size * options.rms_max)
     light = to_linear(images).unflatten(0, (draws, shared))
-    families = torch.randint(len(options.families), (draws,))  # On the host, to avoid a wait for the GPU.
+    families = torch.randint(len(options.families), (draws,))  # On the host, to avoid waiting for the GPU.
     for index, family in enumerate(options.families):
         rows = (families == index).nonzero()[:, 0].to(device)
         if family == "downup":
@@ -64,7 +64,7 @@ def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, shared: in
 
 
 def _gaussian(light: torch.Tensor, rms: torch.Tensor, aspect: torch.Tensor, border: int) -> torch.Tensor:
-    """Blurs [draws, shared, 3, S, S], with mirrored borders, by Gaussian transfer functions."""
+    """Blurs [draws, shared, 3, S, S], with mirrored borders, using Gaussian transfer functions."""
     size = light.shape[-1]
     period = next_fast_len(size + 2 * border, real=True)
     after = period - size - border
@@ -84,9 +84,9 @@ def _gaussian(light: torch.Tensor, rms: torch.Tensor, aspect: torch.Tensor, bord
 
 
 def _downup(light: torch.Tensor, rms: torch.Tensor) -> torch.Tensor:
-    """Samples [draws, shared, 3, S, S] down by area and up linearly, by matrix products along both axes."""
+    """Samples [draws, shared, 3, S, S] down by area and up linearly, using matrix products along both axes."""
     size = light.shape[-1]
-    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # Gives this width, averaged over phases.
+    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # Results in this width, averaged over phases.
     rows, columns = (_downup_operator(factor, size)[:, None, None] for _ in range(2))
     return rows @ light @ columns.mT
 

@@ -1,1 +1,1 @@
-"""Configs of experiments: frozen, so that results can be reproduced after the best recipe in configs/ has changed."""
+"""Configs of experiments, frozen so that results stay reproducible when the best recipe in configs/ changes."""

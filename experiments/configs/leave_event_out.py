@@ -1,7 +1,7 @@
 """The config that experiments/leave_event_out.py measures: configs/wider_blur.py of November 2026.
 
-The other configs here start from it. Measure another config by its fields, as --config.model.pool_center=False, or by
-its file, --config=configs/wider_blur.py.
+The other configs here are based on it. To measure another config, change its fields, as in
+--config.model.pool_center=False, or pass its file, --config=configs/wider_blur.py.
 
 Command:  python -m experiments.leave_event_out --config.data.manual_dir=DIR --workdir=runs/events/default
 Machine:  2 CPU cores, no accelerator

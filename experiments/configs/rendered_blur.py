@@ -1,6 +1,7 @@
-"""A baseline without human labels: the network of the best recipe trained on rendered blur alone.
+"""A baseline without human labels: the network of the best recipe, trained only on rendered blur.
 
-A degraded copy must score higher than its original (RankIQA, Liu et al., ICCV 2017). Labels serve validation only.
+A degraded copy must score higher than its original (RankIQA, Liu et al., ICCV 2017). Labels are used only for
+validation.
 
 Command:  python launch.py --config=experiments/configs/rendered_blur.py --config.data.manual_dir=DIR --workdir=WORKDIR
 Machine:  2 CPU cores, no accelerator
@@ -19,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.linear_probe_strength = None
     config.ranking.weight = 0.0
     config.consistency.update(quadruplet_weight=0.0, pairwise_weight=1.0, margin=0.3)
-    # A wide range of blur, since no label tells which blur matters.
+    # A wide range of blur, because no label shows which blur matters.
     config.degradation.update(rms_min=0.01, rms_max=0.06, noise_max=0.05, jpeg_min_quality=40)
     config.augment.noise = 0.0
     config.ema_decay = 0.98

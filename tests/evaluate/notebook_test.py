@@ -89,7 +89,7 @@ def test_the_notebook_runs_where_there_are_neither_data_nor_pictures(run, tmp_pa
     text, drawn = execute(BLUR_JAX_RUN=f"file://{archive}", **names)
     assert drawn == [1, 1, 1, 1]  # Two that say there is no picture, the calibration, training.
     assert "This run's data are not on this machine, so this part is skipped (no prepared data" in text
-    assert "There are no pictures to show." in text and "No second run was named" in text
+    assert "There are no pictures to show." in text and "No second run to compare with" in text
 
 
 def test_the_notebook_is_committed_without_outputs():

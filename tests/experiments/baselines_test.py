@@ -275,12 +275,12 @@ def test_wrong_runs_are_reported(compared, release, tmp_path):
 
     with pytest.raises(ValueError, match="scores.csv does not exist; evaluate the run first"):
         run(f"x={tmp_path}")
-    with pytest.raises(ValueError, match="has the name of a baseline"):
+    with pytest.raises(ValueError, match="uses the name of a baseline"):
         run(f"Tenengrad={folder / 'right'}")
     file = write_run(tmp_path / "run", release, [0, 0, 0]) / "scores.csv"
     whole = file.read_text()
     file.write_text(whole.replace("P30x0", "P99x0"))
-    with pytest.raises(ValueError, match="made on other lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png"):
+    with pytest.raises(ValueError, match="made from other lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png"):
         run(f"x={tmp_path / 'run'}")
     file.write_text(whole.replace("LFW/P30x0_0001.png,LFW,50.0,0.0", "LFW/P30x0_0001.png,LFW,50.0,1.0"))
     with pytest.raises(ValueError, match="1 of 45 .* such as test1 LFW/P30x0_0001.png"):
@@ -289,5 +289,5 @@ def test_wrong_runs_are_reported(compared, release, tmp_path):
 
 @pytest.mark.parametrize("wrong", [["x"], ["=y"], ["x=y", "x=z"]])
 def test_a_run_needs_a_name_and_a_path(wrong):
-    with pytest.raises(ValueError, match="--run takes NAME=PATH, each name once"):
+    with pytest.raises(ValueError, match="--run must be NAME=PATH, with a different name"):
         baselines.parse_runs(wrong)

@@ -43,7 +43,7 @@ def call(name, *arguments):
         ("label_efficiency", ["--config.data.dir=nowhere"], "no prepared|prepare"),
         ("label_efficiency", ["--config.consistency.pairwise_weight=0"], "pairwise_weight=0.0 must be above 0"),
         ("leave_event_out", ["--config.data.dir=nowhere", "--least_pairs=3"], "no prepared|prepare"),
-        ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run takes NAME=PATH"),
+        ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run must be NAME=PATH"),
         (
             "leave_event_out",
             ["--config.data.name=demo_face_blur", "--config.data.manual_dir=x", "--seeds=1"],
@@ -109,7 +109,7 @@ def test_a_table_says_what_made_it(tmp_path, capsys, monkeypatch):
 
 
 def test_a_row_of_another_width_is_an_error():
-    with pytest.raises(ValueError, match="a row has 3 cells, the table 2 columns: ours"):
+    with pytest.raises(ValueError, match="a row has 3 cells but the table has 2 columns: ours"):
         tables.markdown(["scorer", "AUC"], [["ours", "0.9", "0.8"]])
 
 

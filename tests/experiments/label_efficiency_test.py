@@ -157,5 +157,5 @@ def test_what_cannot_be_compared_is_reported(config, tmp_path):
         return str(error.value)
 
     assert refused("none", "pairwise") == "config.consistency.pairwise_weight=0.0 must be above 0 to be compared"
-    assert refused("none", "triplet").startswith("--scorers=triplet: choose from none, pairwise,")
+    assert refused("none", "triplet").startswith("unknown --scorers=triplet; choose from none, pairwise,")
     assert refused("quadruplet").startswith("--scorers must include none")

@@ -156,7 +156,7 @@ def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
     [
         ([140, 100], [0.0, 1.0], "me: blurred faces read 100.000 on average, clear ones 140.000; .* above 0"),
         ([100, 100], [0.0, 1.0], "must be above 0"),
-        ([100, 140], [1.0, 1.0], "test has no clear and blurred faces of matched size; see --splits"),
+        ([100, 140], [1.0, 1.0], "test has no clear and blurred faces of matched size; change --splits"),
     ],
 )
 def test_without_a_gap_there_is_no_unit(grays, ranks, message):

@@ -202,9 +202,9 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
     ("name", "options", "message"),
     [
         ("faces", {}, r"unknown data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
-        ("ssranking_face_blur", {}, "set their folder"),
-        ("demo_face_blur", {"manual_dir": "x"}, "leave out manual_dir"),
-        ("demo_face_blur", {"allow_missing": True}, "leave out manual_dir and allow_missing"),
+        ("ssranking_face_blur", {}, "pass their folder"),
+        ("demo_face_blur", {"manual_dir": "x"}, "omit manual_dir"),
+        ("demo_face_blur", {"allow_missing": True}, "omit manual_dir and allow_missing"),
     ],
 )
 def test_prepare_refuses_what_makes_no_sense(tmp_path, name, options, message):

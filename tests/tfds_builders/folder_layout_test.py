@@ -67,7 +67,7 @@ def test_links_that_lead_nowhere_are_left_out_and_told(root):
     layout = read_layout(root)
     assert list(layout.paths) == ["a.png"]
     assert sorted(left_out(layout)) == [("left out", "gone.png"), ("left out", "loop.png")]
-    assert layout.why_not("loop.png") == ("unknown picture", "'loop.png' is a link that leads to no file")
+    assert layout.why_not("loop.png") == ("unknown picture", "'loop.png' is a link to a missing file")
 
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".png", "a/" * 2000 + "b.png", "a\0.png", "\ud800.png"])
@@ -86,7 +86,7 @@ def test_a_name_that_is_no_text_is_left_out(root):
 def test_a_file_that_is_no_picture_says_so(root):
     save(root, "a.png", 0)
     (root / "b.txt").write_bytes(b"")
-    assert "does not have the ending of a picture" in read_layout(root).why_not("b.txt")[1]
+    assert "does not have a picture file extension" in read_layout(root).why_not("b.txt")[1]
 
 
 def test_a_folder_that_cannot_be_opened_is_told(root, monkeypatch):

@@ -86,7 +86,7 @@ def test_an_empty_table_is_reported(root):
         (b"a.png,b.png,1e0", "order '1e0'"),
         (b'a.png,"b.png,1', "unexpected end of data"),
         (b"a.png,\xff.png,1", "not UTF-8"),
-        (b"," * 100_000, "a line of 100000 bytes"),
+        (b"," * 100_000, "the line has 100000 bytes"),
     ],
 )
 def test_a_malformed_line_costs_itself_alone(root, line, found):
@@ -131,7 +131,8 @@ def test_a_name_that_leads_out_of_the_folder_is_never_looked_up(root, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("A.PNG", "is it 'a.png'?"), ("é.png", "is it 'sub/é.png'?"), ("x.png", "'x.png'"), ("", "''")]
+    ("name", "hint"),
+    [("A.PNG", "did you mean 'a.png'?"), ("é.png", "did you mean 'sub/é.png'?"), ("x.png", "'x.png'"), ("", "''")],
 )
 def test_an_unknown_picture_may_be_one_that_is_known_by_another_name(root, name, hint):
     write(root, "ranked.csv", "name,rank", f"{name},1")

@@ -146,7 +146,7 @@ def test_an_annotator_is_a_number_or_an_address(root):
 def test_a_tie_comes_from_a_choice(root, capsys):
     assert votes(root, [task(annotation(tie()))]) == [("one.jpg", "two.jpg", 0)]
     assert votes(root, [task(annotation(tie("Both blurred")))], "--overwrite") == []
-    assert "do not count as ties (--tie): 'Both blurred'" in capsys.readouterr().out
+    assert "do not count as ties (to count one, pass --tie): 'Both blurred'" in capsys.readouterr().out
     tasks = [task(annotation(tie("Both blurred")), annotation(tie("Tie")))]
     assert votes(root, tasks, "--overwrite", "--tie=both blurred") == [("one.jpg", "two.jpg", 0)]
     other = [task(annotation(result({"choices": ["Tie"]}, "weather", "choices")))]
@@ -155,7 +155,7 @@ def test_a_tie_comes_from_a_choice(root, capsys):
 
 def test_a_side_and_a_tie_at_once_are_refused(root, capsys):
     assert run(root, [task(annotation(result({"selected": "left"}), tie()))])[0] == 2
-    assert "task 12: 'left' is selected, but a tie is chosen too" in capsys.readouterr().err
+    assert "task 12: 'left' is selected, but a tie is also chosen" in capsys.readouterr().err
 
 
 def test_unanswered_annotations_are_counted(root, capsys):

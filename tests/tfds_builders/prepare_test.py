@@ -128,7 +128,7 @@ def test_prepared_data_are_used_without_the_lists(root):
 
 def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
     with pytest.raises(
-        ValueError, match=r"your own files; set their folder with --manual_dir or --config\.data\.manual_dir"
+        ValueError, match=r"your own files; pass their folder with --manual_dir or --config\.data\.manual_dir"
     ):
         command.prepare_configured(configured(root))
 
@@ -175,7 +175,7 @@ def test_a_split_without_lines_stops_before_any_picture_is_read(root, monkeypatc
     monkeypatch.setattr("tfds_builders.pictures.read_image", None)
     (root / FIVE).unlink()
     write(root, TEN, pair("A", "B"))  # It is for validation, and nothing is left to train on.
-    with pytest.raises(ReleaseError, match=r"empty split \(1\).*\n  train: nothing is left"):
+    with pytest.raises(ReleaseError, match=r"empty split \(1\).*\n  train: part 'labeled' has no lines left"):
         prepare_all(root)
     assert not files(root)
 

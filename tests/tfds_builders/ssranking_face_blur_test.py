@@ -174,7 +174,7 @@ def test_a_truncated_image_is_reported(root):
     message = error_of(root)
     assert f"{LFW}:4: {path}: not a readable picture (" in message
     assert "unreadable image (1): the picture file is damaged" in message
-    assert "Fetch the file again" in message
+    assert "Download the file again" in message
 
 
 def test_a_file_that_is_no_image_is_reported(root):
@@ -234,7 +234,7 @@ def test_partial_data_that_leaves_nothing_is_refused(root):
         path.unlink()
     message = error_of(root, "unlabeled", allow_missing=True)
     # train, train_5k and validation of the labeled pairs, and the unlabeled ones.
-    assert "empty split (4): " in message and "train: nothing is left for it in part 'unlabeled'" in message
+    assert "empty split (4): " in message and "train: part 'unlabeled' has no lines left for it" in message
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {REAL}")

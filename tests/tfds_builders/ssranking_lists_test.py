@@ -136,11 +136,11 @@ BAD = {
     ),
     "unknown folder": (
         {FIVE: PAIR + "LFW/a_0001.jpg,AFW/x.jpg\n"},
-        "unknown folder", f"{FIVE}:2: 'AFW/x.jpg' starts with none of the folders LFW,", "Correct the name, or delete",
+        "unknown folder", f"{FIVE}:2: 'AFW/x.jpg' does not start with one of the", "Correct the name, or delete",
     ),
     "duplicate crop": (
         {CROPS: GOOD[CROPS] + "LFW>>z.jpg>>1 1 1 1>>b_0001.jpg\n"},
-        "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already in line 2", "Delete one of the two lines",
+        "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already on line 2", "Delete one of the two lines",
     ),
     "pair with itself": (
         {UNSUPERVISED: "LFW/a_0001.jpg,LFW/a_0001.jpg\n"},
@@ -158,11 +158,11 @@ BAD = {
     ),
     "labeled pair twice": (
         {FIVE: PAIR + PAIR},
-        "repeated line", f"{FIVE}:2: the pair is already in line 1", "Delete one of the two lines",
+        "repeated line", f"{FIVE}:2: the pair is already on line 1", "Delete one of the two lines",
     ),
     "test face twice": (
         {TEST1: GOOD[TEST1] + GOOD[TEST1]},
-        "repeated line", f"{TEST1}:2: 'Images_Wider_Train/0--Parade/p 1_0.jpg' is already in line 1",
+        "repeated line", f"{TEST1}:2: 'Images_Wider_Train/0--Parade/p 1_0.jpg' is already on line 1",
         "Delete one of the two lines",
     ),
     "labeled and tested": (
@@ -258,7 +258,7 @@ def test_a_long_bad_line_is_not_shown_whole(tmp_path):
     problems = read(tmp_path, {FIVE: PAIR + long, CROPS: GOOD[CROPS] + long, TEST1: GOOD[TEST1] + long}).problems
     message = str(ReleaseError(tmp_path, problems))
     for place in (f"{FIVE}:2", f"{CROPS}:4", f"{TEST1}:2"):
-        assert f"{place}: a line of 10000000 bytes; at most 4096 are read" in message
+        assert f"{place}: the line has 10000000 bytes; at most 4096 are allowed" in message
     assert len(message) < 2000 and sum(len(problem.details) for problem in problems) < 1000
     assert time.process_time() - start < 1
 

@@ -1,7 +1,7 @@
 """The AT&T (ORL) faces, blurred with the project's own degradations at known strength.
 
 The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. Splits are by
-person, so the test set shows only new people. One blur family is only in the test set.
+person, so the test set shows only new people. One blur family occurs only in the test set.
 """
 
 import importlib.metadata
@@ -29,7 +29,8 @@ FACE_WIDTH = 92  # Width of the photographs in pixels; the face fills them.
 _PEOPLE = np.random.default_rng(0).permutation(np.arange(1, PEOPLE + 1))
 TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28, 32]))
 
-# Motion is left out: the r.m.s. radius of a trajectory measures the distance of its ends, not the visible blur.
+# Motion is left out, because the r.m.s. radius of a trajectory measures the distance between its ends, not the visible
+# blur.
 TRAIN_FAMILIES = ("gaussian", "anisotropic", "downup")
 UNSEEN_FAMILY = "defocus"
 
@@ -37,18 +38,18 @@ UNSEEN_FAMILY = "defocus"
 # clarified", Journal of Vision 11(5):10, 2011), and a quarter more is clearly above the threshold.
 MIN_RATIO = 1.25
 # Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs, which
-# are no sharper than that; the strongest leaves a face that is hard to recognize. Test faces take one of twelve levels,
-# each `MIN_RATIO` times the one before, so any two levels differ visibly and equal levels tie.
+# are no sharper than that; the strongest leaves a face that is hard to recognize. Test faces use twelve levels, each
+# `MIN_RATIO` times the previous one, so any two levels differ visibly and equal levels tie.
 LEVELS = 0.01 * MIN_RATIO ** np.arange(12)
 RMS_MIN, RMS_MAX = float(LEVELS[0]), float(LEVELS[-1])
 
 LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST = 2000, 400, 3000, 320
 _SEEDS = {"labeled/train": 1, "labeled/validation": 2, "unlabeled/train": 3, "ranked/test": 4}
-_CHUNK = 100  # Images rendered at a time.
+_CHUNK = 100  # Images to render at a time.
 
 
 class _Draws(NamedTuple):
-    """The draws for n faces of one split: (person, picture), family and r.m.s. radius; pairs are left, right, ..."""
+    """The draws for n faces of a split: (person, picture), family, r.m.s. radius; pairs are stored left, right, ..."""
 
     photographs: list[tuple[int, int]]
     families: np.ndarray
@@ -83,7 +84,7 @@ class DemoFaceBlur(schema.BlurDataset):
 
     def facts(self) -> dict[str, Any]:
         return {
-            "acknowledgement": self.CITATION,  # The photographs require it.
+            "acknowledgement": self.CITATION,  # The photographs' terms of use require it.
             "unseen_family": UNSEEN_FAMILY,
             "headline_splits": ["test"],
             "size_bins": [],
@@ -133,7 +134,7 @@ def _draw(split: str) -> _Draws:
     people = {"ranked/test": TEST_PEOPLE, "labeled/validation": VALIDATION_PEOPLE}.get(split, TRAIN_PEOPLE)
     photographs = [(person, picture) for person in people for picture in range(1, PICTURES_EACH + 1)]
     if split == "ranked/test":
-        # Each photograph occurs once in each blur family, including the unseen one.
+        # Each photograph occurs once in each blur family, including the unseen family.
         drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
         chosen, families = zip(*(drawn[i] for i in rng.permutation(len(drawn))[:count]))
         return _Draws(list(chosen), np.array(families), rng.choice(LEVELS, count))
@@ -172,7 +173,7 @@ def _blur(keys: jax.Array, families: jax.Array, rms: jax.Array, images: jax.Arra
 
 
 def _draw_rms(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Draws log-uniform strengths: equal ratios look like equal steps."""
+    """Draws log-uniform strengths, because equal ratios look like equal steps."""
     return np.exp(rng.uniform(np.log(RMS_MIN), np.log(RMS_MAX), shape))
 
 
@@ -182,7 +183,7 @@ def _face(path: Path) -> np.ndarray:
 
 
 def find_photographs() -> dict[tuple[int, int], Path]:
-    """Returns {(person 1 to 40, picture 1 to 10): PGM file} of the installed package, without importing it.
+    """Returns {(person 1 to 40, picture 1 to 10): PGM file} from the installed package, without importing it.
 
     Raises:
         FileNotFoundError: the package or one of its photographs is missing.

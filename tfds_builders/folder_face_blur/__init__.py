@@ -1,3 +1,3 @@
-"""A folder of your own pictures with hand-written labels."""
+"""Your own folder of pictures with hand-written labels."""
 
 from tfds_builders.folder_face_blur.builder import FolderFaceBlur as FolderFaceBlur

@@ -1,4 +1,4 @@
-"""TFDS builder of a folder of your own pictures; docs/data.md describes the folder and its checks."""
+"""TFDS builder for your own folder of pictures; docs/data.md describes the folder and its checks."""
 
 import os
 import sys
@@ -17,17 +17,17 @@ from tfds_builders.problems import Problem, ReleaseError, listing
 
 # {part: (file or folder to add if the part is missing, its contents)}.
 _NEEDED = {
-    "labeled": (PAIRS, "the pairs that people compared; its first line is left,right,order"),
+    "labeled": (PAIRS, "the pairs that people compared; the first line is left,right,order"),
     "unlabeled": ("unlabeled/", "two more pictures that are not in ranked.csv"),
-    "ranked": (RANKED, "the test pictures; its first line is name,rank"),
+    "ranked": (RANKED, "the test pictures; the first line is name,rank"),
 }
 
 
 class FolderFaceBlur(schema.BlurDataset):
-    """Pictures at any depth of a folder with `pairs.csv`; boxes, test ranks and unlabeled pictures are optional.
+    """Pictures in a folder with `pairs.csv`, at any depth; boxes, test ranks and unlabeled pictures are optional.
 
-    Labeled pairs have the splits "train" and "validation", see `splits.split_pairs`; unlabeled pairs, from all pictures
-    except test pictures and their copies, "train"; ranked faces "test".
+    Labeled pairs have the splits "train" and "validation" (see `splits.split_pairs`). Unlabeled pairs, from all
+    pictures except test pictures and their copies, have the split "train", and ranked faces have "test".
     """
 
     VERSION = "1.0.0"
@@ -44,9 +44,9 @@ class FolderFaceBlur(schema.BlurDataset):
         shared: "FolderFaceBlur | None" = None,
         **kwargs: Any,
     ) -> None:
-        """Makes a builder of one part; `shared` is another part, which has read the folder.
+        """Makes the builder of one part; `shared` is another part that has already read the folder.
 
-        With `allow_missing`, lines with missing, unreadable or too small pictures are left out.
+        With `allow_missing`, lines with missing, unreadable or too small pictures are skipped.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = shared.sources if shared else Sources(manual_dir, preprocessing or self.DEFAULT)
@@ -62,7 +62,7 @@ class FolderFaceBlur(schema.BlurDataset):
 
     @property
     def looks(self) -> dict[str, Look | Failure]:
-        """The look of each picture, read now or when the faces were prepared."""
+        """The look of each picture, from the prepared faces if they exist, or else read now."""
         if self._looks is None:
             looks: dict[str, Look | Failure] = {}
             part = self if self.kind == "faces" else self.part("faces")
@@ -109,7 +109,7 @@ class FolderFaceBlur(schema.BlurDataset):
             alpha = "is undefined, since all votes are ties" if alpha is None else f"is {alpha:.2f}"
             print(
                 f"{agreement['annotators']} annotators compared {agreement['pairs']} pairs more than once:"
-                f" Krippendorff's alpha {alpha} (1 is perfect agreement, 0 chance)",
+                f" Krippendorff's alpha {alpha} (1 is perfect agreement, 0 is chance)",
                 file=sys.stderr,
             )
         if problems := missing + self.findings.problems:
@@ -122,7 +122,7 @@ class FolderFaceBlur(schema.BlurDataset):
         return map(self._face_example, usable)
 
     def _usable(self) -> list[str]:
-        """The pictures whose faces are stored, row by row."""
+        """Returns the pictures whose faces are stored, row by row."""
         return [name for name, look in self.looks.items() if isinstance(look, Look)]
 
     def _face_example(self, name: str) -> dict[str, Any]:

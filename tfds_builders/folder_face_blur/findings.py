@@ -12,7 +12,7 @@ from tfds_builders.problems import FORGIVABLE, Problem
 
 
 class Findings(NamedTuple):
-    """The result of all checks: problems stop a build; data are partial if lines are left out."""
+    """The result of all checks: problems stop a build; data are partial if lines are skipped."""
 
     problems: list[Problem]
     warnings: list[Problem]
@@ -24,7 +24,7 @@ class Findings(NamedTuple):
 
 
 def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_missing: bool) -> Findings:
-    """Checks everything and draws the splits, given the look of each picture of `sources.wanted`."""
+    """Checks everything and draws the splits, given the look of each picture in `sources.wanted`."""
     tables, combined = sources.tables, sources.combined
     seen = {name: look for name, look in looks.items() if isinstance(look, Look)}
     ranked = {name: line.rank for name, line in (tables.ranks or {}).items() if name in seen}
@@ -54,7 +54,7 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
 
 
 def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
-    """Yields the problems with pictures that a table names."""
+    """Yields the problems with pictures listed in a table."""
     boxes = sources.tables.boxes
     for name, (file, line) in sources.uses.items():
         look = looks.get(name)
@@ -78,7 +78,7 @@ def _unused(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[P
             else:
                 yield Problem("left out", path, 0, look.details)
     if unread := sum(name not in looks and name not in sources.uses for name in layout.paths):
-        why = f"are more than the {splits.MOST_PICTURES} that are used" if boxes is None else "have no box"
+        why = f"exceed the limit of {splits.MOST_PICTURES}" if boxes is None else "have no box"
         yield Problem("left out", "." if boxes is None else BOXES, 0, f"{unread} unlabeled pictures {why}")
 
 

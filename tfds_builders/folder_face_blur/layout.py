@@ -1,7 +1,7 @@
 """Finds the pictures of a folder and the names that tables use for them.
 
-Pictures lie at any depth in `images/`, or in the folder itself if `images/` is missing, and their names are relative to
-it. `unlabeled/` beside `images/` may contain more pictures, whose names are relative to `unlabeled/`.
+Pictures are in `images/`, or in the folder itself if `images/` is missing, at any depth, and their names are relative
+to it. `unlabeled/` next to `images/` may contain more pictures, with names relative to `unlabeled/`.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from tfds_builders.problems import Problem, is_unsafe
 
 @dataclasses.dataclass
 class Layout:
-    """The pictures of a folder: {name: path}, sorted by name, shared names, and pictures left out."""
+    """The pictures in a folder, {name: path}, sorted by name; problems with shared names; warnings about skips."""
 
     root: Path
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)
@@ -27,11 +27,11 @@ class Layout:
     _links: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     def find(self, name: str) -> str | None:
-        """Returns the name of a picture in the disk's Unicode form; None if unknown."""
+        """Returns a picture's name in the disk's Unicode form, or None if the picture is unknown."""
         return name if name in self.paths else self._composed.get(picture_files.compose(name))
 
     def why_not(self, name: str) -> tuple[str, str]:
-        """Returns the kind and the details of the problem with a name that `find` does not know."""
+        """Returns the kind and details of the problem with a name that `find` does not know."""
         if is_unsafe(name):
             return "unsafe path", repr(name)
         if name in self._links:
@@ -39,13 +39,13 @@ class Layout:
             return kind, f"{name!r} is {why}"
         if any(os.path.isfile(folder / name) for folder in _tops(self.root)):
             endings = ", ".join(picture_files.ENDINGS)
-            return "unknown picture", f"{name!r} does not have the ending of a picture ({endings})"
+            return "unknown picture", f"{name!r} does not have a picture file extension ({endings})"
         similar = self._similar.get(name.casefold()) or self._similar.get(_base(name))
-        return "unknown picture", repr(name) + (f"; is it {similar!r}?" if similar else "")
+        return "unknown picture", repr(name) + (f"; did you mean {similar!r}?" if similar else "")
 
 
 def read_layout(manual_dir: str | os.PathLike) -> Layout:
-    """Finds the pictures of a folder; hidden files and folders are left out."""
+    """Finds the pictures in a folder; skips hidden files and folders."""
     layout, paths = Layout(Path(manual_dir)), {}
     for top in filter(Path.is_dir, _tops(layout.root)):
         for name, path in _walk(layout, top):
@@ -71,23 +71,23 @@ def _base(name: str) -> str:
 
 
 def _why_left_out(layout: Layout, path: Path, name: str, kind: Kind, inside: Path) -> str:
-    """Returns why a step of a walk is left out; "" for a picture to use."""
+    """Returns why a path is skipped, or "" for a picture to use."""
     if kind is Kind.LINK:
-        return "a link to a folder; the pictures in it are left out"
+        return "a link to a folder; the pictures in it are skipped"
     if kind is Kind.UNREADABLE:
-        return "a folder that cannot be opened; the pictures in it are left out"
+        return "a folder that cannot be opened; the pictures in it are skipped"
     if path.is_symlink():
         if not Path(os.path.realpath(path)).is_relative_to(inside):
-            layout._links[name] = "unsafe path", "a link that leads out of the folder"
+            layout._links[name] = "unsafe path", "a link that points outside the folder"
         elif not path.exists():
-            layout._links[name] = "unknown picture", "a link that leads to no file"
+            layout._links[name] = "unknown picture", "a link to a missing file"
         if name in layout._links:
             return layout._links[name][1]
-    return "" if name == name.encode(errors="ignore").decode() else "its name is not text in UTF-8"
+    return "" if name == name.encode(errors="ignore").decode() else "its name is not valid UTF-8"
 
 
 def _walk(layout: Layout, top: Path) -> Iterator[tuple[str, Path]]:
-    """Yields (name, path) of the pictures below a folder, which may itself be a link."""
+    """Yields (name, path) for each picture below a folder, which may itself be a link."""
     inside = Path(os.path.realpath(top))
     for reached, kind in picture_files.walk(str(top), follow_links=False):
         if kind in (Kind.FOLDER, Kind.END):

@@ -1,7 +1,7 @@
-"""Perceptual hashes, which show which pictures look the same: copies with another name, size or quality.
+"""Perceptual hashes that find pictures that look the same: copies with another name, size or quality.
 
-The 256 bits of a hash show which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
-aligned faces, the most similar kind of pictures, a resaved, resized, brightened or blurred copy differs from its
+The 256 bits of a hash mark which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
+aligned faces, the kind of pictures that are most alike, a resaved, resized, brightened or blurred copy differs from its
 original in at most 28 bits; different pictures differ in at least 50 (docs/data.md).
 """
 
@@ -13,13 +13,13 @@ from PIL import Image, ImageStat
 from scipy.sparse import coo_array, csgraph
 
 SIDE = 16  # Bits along each side of the hash.
-SAME = 36  # Bits by which two copies of one picture may differ.
+SAME = 36  # The most bits by which two copies of one picture may differ.
 _FLAT = 2.0  # Standard deviation of 8-bit gray values; a picture below it has no content to compare.
-_BLOCK = 512  # Hashes compared at a time.
+_BLOCK = 512  # Hashes to compare at a time.
 
 
 def look(image: Image.Image) -> str:
-    """Returns the hash of an RGB picture, 64 hexadecimal digits; "" for one without content, such as a black frame."""
+    """Returns an RGB picture's hash, 64 hexadecimal digits; "" if it has no content, such as a black frame."""
     small = image.copy()
     small.thumbnail((256, 256), reducing_gap=2.0)  # Hashing a large photograph takes as long as decoding it.
     if ImageStat.Stat(small.convert("L")).stddev[0] < _FLAT:
@@ -28,7 +28,7 @@ def look(image: Image.Image) -> str:
 
 
 def matches(hashes: Sequence[str], others: Sequence[str] | None = None) -> Iterator[tuple[int, int, int]]:
-    """Yields (index, other index, differing bits) of pairs of hashes of `look` that belong to the same picture.
+    """Yields (index, other index, differing bits) for pairs of `look` hashes that belong to the same picture.
 
     Pictures are also compared with mirrored `others`; None compares each pair of `hashes` once.
     """
@@ -64,5 +64,5 @@ def _bits(hashes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _differing(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Returns the numbers of differing bits, [n, m], between uint64 [n, 4] and [m, 4]."""
+    """Counts the differing bits, [n, m], between uint64 [n, 4] and [m, 4]."""
     return sum(np.bitwise_count(left[:, None, word] ^ right[None, :, word]).astype(np.uint16) for word in range(4))

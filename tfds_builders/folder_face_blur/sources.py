@@ -23,7 +23,7 @@ class Look(NamedTuple):
 
 
 class Sources:
-    """A folder of pictures and its tables; both are read when they are first used."""
+    """A folder of pictures and its tables; both are read on first use."""
 
     def __init__(self, manual_dir: str | os.PathLike, preprocessing: Preprocessing) -> None:
         self._manual_dir, self._preprocessing = manual_dir, preprocessing
@@ -42,7 +42,7 @@ class Sources:
 
     @functools.cached_property
     def uses(self) -> dict[str, tuple[str, int]]:
-        """{picture: file and line of the first pair or rank that names it}."""
+        """{picture: file and line of the first pair or rank that uses it}."""
         uses = {}
         for vote in self.tables.votes or []:
             for name in (vote.left, vote.right):
@@ -53,7 +53,7 @@ class Sources:
 
     @functools.cached_property
     def wanted(self) -> list[str]:
-        """The pictures to store, sorted; boxes.csv, if it exists, restricts them to pictures with a box."""
+        """The pictures to store, sorted; if boxes.csv exists, only pictures with a box."""
         boxes = self.tables.boxes
         return splits.chosen((name for name in self.layout.paths if boxes is None or name in boxes), self.uses)
 
@@ -63,7 +63,7 @@ class Sources:
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of names, boxes and the pictures' sizes on disk."""
+        """The `digest` of the names, boxes and file sizes of the pictures."""
         paths = self.layout.paths
         return schema.digest([[name, self.box(name), paths[name].stat().st_size] for name in self.wanted])
 
@@ -76,7 +76,7 @@ class Sources:
 
     @functools.cached_property
     def faces(self) -> dict[str, tuple[bytes, Look] | Failure]:
-        """{wanted picture, decoded once: its face as PNG and its look, or its failure}."""
+        """{wanted picture: its face as PNG and its look, or its failure}; each picture is decoded once."""
         return dict(zip(self.wanted, in_threads(self._read, self.wanted, faces=len(self.wanted))))
 
     def _read(self, name: str) -> list[tuple[bytes, Look] | Failure]:

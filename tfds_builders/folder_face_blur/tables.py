@@ -1,11 +1,11 @@
-"""The tables beside the pictures: parsed and checked line by line, without touching a picture.
+"""The tables next to the pictures, parsed and checked line by line without reading a picture.
 
 - `pairs.csv`: `left,right,order[,annotator,time]`; order +1 the right picture is blurrier, -1 the left one, 0 a tie;
 - `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
 - `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
 
-Files are UTF-8 with a header; a byte order mark, CRLF line ends and blank lines are accepted. Names in `boxes.csv` are
-exact (see `picture_lists.read_boxes`); spaces around other fields are not part of them.
+Files are UTF-8 with a header; a byte order mark, CRLF line endings and blank lines are accepted. Names in `boxes.csv`
+are exact (see `picture_lists.read_boxes`); spaces around other fields are not part of them.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Ranked(NamedTuple):
 
 @dataclasses.dataclass
 class Tables:
-    """The valid lines of the tables, by name except in `votes`; None for a missing table."""
+    """The valid lines of the tables, keyed by name except for `votes`; None for a missing table."""
 
     votes: list[Vote] | None = None
     boxes: dict[str, Boxed] | None = None
@@ -72,9 +72,9 @@ def read_tables(layout: Layout) -> Tables:
 
 
 def _fields(raw: bytes) -> list[str]:
-    """Splits a line of a table; raises ValueError for another format."""
+    """Splits a table line into fields; raises ValueError if its format is wrong."""
     if len(raw) > LONGEST_LINE:
-        raise ValueError(f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read")
+        raise ValueError(f"the line has {len(raw)} bytes; at most {LONGEST_LINE} are allowed")
     try:
         (fields,) = csv.reader([raw.decode("utf-8")], strict=True)
     except UnicodeDecodeError as error:
@@ -85,7 +85,7 @@ def _fields(raw: bytes) -> list[str]:
 
 
 def _header(fields: list[str], file: str) -> list[str]:
-    """Returns the columns; raises ValueError unless the file may have them."""
+    """Returns the columns; raises ValueError if the file may not have them."""
     required, optional = COLUMNS[file]
     columns = [field.lower() for field in fields]
     if not set(required) <= set(columns) <= {*required, *optional} or len(set(columns)) < len(columns):
@@ -95,7 +95,7 @@ def _header(fields: list[str], file: str) -> list[str]:
 
 
 def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields (line, {column: text}) of the lines that have the columns of the header."""
+    """Yields (line, {column: text}) for each line that matches the header."""
     columns = None
     for number, raw in enumerate((layout.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         if not raw.strip():
@@ -120,11 +120,11 @@ def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict
 
 
 def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> str | None:
-    """Returns a picture's name in the disk's Unicode form; reports a missing picture."""
+    """Returns a picture's name in the disk's Unicode form, or None after reporting that the picture is missing."""
     known = layout.find(name)
     if known is None:
         kind, text = layout.why_not(name)
-        if (file, kind) == (BOXES, "unknown picture"):  # A box of a removed picture does no harm.
+        if (file, kind) == (BOXES, "unknown picture"):  # A box for a removed picture does no harm.
             tables.warnings.append(Problem("unused box", file, line, text))
         else:
             tables.problems.append(Problem(kind, file, line, text))
@@ -151,7 +151,7 @@ def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
                 row = picture_lists.parse_boxed_row(place, fields)
                 name = _known(tables, layout, BOXES, place.line, row.name)
                 if name in boxes:
-                    text = f"{name!r} already has a box in line {boxes[name].line}"
+                    text = f"{name!r} already has a box on line {boxes[name].line}"
                     tables.problems.append(Problem("repeated line", BOXES, place.line, text))
                 elif name is not None and row.box is not None:
                     boxes[name] = Boxed(place.line, row.box)
@@ -160,7 +160,7 @@ def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
 
 @contextlib.contextmanager
 def _malformed(tables: Tables) -> Iterator[None]:
-    """Reports an error of the parser of boxes, and leaves the block."""
+    """Reports an error from the box parser and leaves the block."""
     try:
         yield
     except LineError as error:
@@ -179,7 +179,7 @@ def _read_ranks(tables: Tables, layout: Layout) -> dict[str, Ranked]:
             text = f"rank {row['rank']!r} is not a finite number"
             tables.problems.append(Problem("malformed line", RANKED, line, text))
         elif name in ranks:
-            text = f"{name!r} is already in line {ranks[name].line}"
+            text = f"{name!r} is already on line {ranks[name].line}"
             tables.problems.append(Problem("repeated line", RANKED, line, text))
         elif name is not None:
             ranks[name] = Ranked(line, rank)

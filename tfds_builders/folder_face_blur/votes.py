@@ -1,4 +1,4 @@
-"""Combines the votes of annotators into one order for each pair; measures their agreement and finds contradictions."""
+"""Combines the annotators' votes into one order for each pair, measures agreement and finds contradictions."""
 
 import collections
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from tfds_builders.problems import Problem
 
 
 class Pair(NamedTuple):
-    """Two pictures in the order of the line that first names them; `order` as in `pairs.csv`."""
+    """Two pictures, left and right as on the first line that compares them; `order` is as in `pairs.csv`."""
 
     line: int
     left: str
@@ -38,7 +38,7 @@ class Combined(NamedTuple):
 
 
 def combine(votes: Iterable[Vote]) -> Combined:
-    """Assigns each pair the order with the most votes, or a tie if the top two orders have equally many."""
+    """Gives each pair the order with the most votes, or a tie if the top two orders have equally many."""
     problems, warnings = [], []
     first_votes, votes_of = {}, collections.defaultdict(dict)
     for vote in votes:
@@ -49,10 +49,10 @@ def combine(votes: Iterable[Vote]) -> Combined:
             continue
         by = f" by {vote.annotator!r}" if vote.annotator else ""
         if order == known_order:
-            text = f"the pair has the same order{by} in line {line}; it counts once"
+            text = f"the pair has the same order{by} on line {line}; it counts once"
             warnings.append(Problem("repeated vote", PAIRS, vote.line, f"{vote.left},{vote.right}: {text}"))
         else:
-            text = f"{vote.left},{vote.right} has another order{by} in line {line}"
+            text = f"{vote.left},{vote.right} has another order{by} on line {line}"
             problems.append(Problem("contradictory pair", PAIRS, vote.line, text))
     answers = [{who: order for who, (order, _) in by_annotator.items()} for by_annotator in votes_of.values()]
     pairs = []
@@ -93,7 +93,7 @@ def krippendorff_alpha(units: Sequence[Sequence[int]]) -> float | None:
 
 
 def cycles(pairs: Iterable[Pair]) -> list[Problem]:
-    """Returns a shortest cycle for each set of pictures whose orders are circular, such as a < b < c < a."""
+    """Returns a shortest cycle for each set of pictures whose orders form a cycle, such as a < b < c < a."""
     edges = {(p.left, p.right) if p.order > 0 else (p.right, p.left): p.line for p in pairs if p.order}
     names = sorted({name for edge in edges for name in edge})
     if not names:
@@ -106,7 +106,7 @@ def cycles(pairs: Iterable[Pair]) -> list[Problem]:
     shortest = {}
     for a, b in zip(sharper[within], blurrier[within]):
         known = shortest.get(label[a])
-        if known and len(known) == 3:  # No cycle is shorter: a pair has one order.
+        if known and len(known) == 3:  # No cycle is shorter, because a pair has one order.
             continue
         path = _path(graph, b, a)
         if not known or len(path) < len(known):

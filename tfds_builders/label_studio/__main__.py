@@ -1,4 +1,4 @@
-"""The command: converts an export of pairwise comparisons to pairs.csv.
+"""The command that converts an export of pairwise comparisons to pairs.csv.
 
 An export records the selected picture; `--question` states whether annotators selected the sharper or the blurrier one.
 The labeling configuration (`--config`) states which picture was on the left; without it, pass the names of the
@@ -52,10 +52,10 @@ def convert(arguments: argparse.Namespace) -> int:
     csv.writer(text, lineterminator="\n").writerows([("left", "right", "order", "annotator", "time"), *rows])
     write_atomically(output, text.getvalue())
     tied = sum(row[2] == 0 for row in rows)
-    print(f"{output}: {len(rows)} votes, {tied} of them ties")
-    print(f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer")
+    print(f"{output}: {len(rows)} votes, including {tied} ties")
+    print(f"skipped: {cancelled} cancelled annotations, {len(unanswered)} without an answer")
     if choices := sorted({choice for answer in unanswered for choice in answer.choices if interface.choices}):
-        print(f"choices that do not count as ties (--tie): {', '.join(map(repr, choices))}")
+        print(f"choices that do not count as ties (to count one, pass --tie): {', '.join(map(repr, choices))}")
     return 0
 
 
@@ -65,16 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Converts pairwise comparisons exported from Label Studio (JSON or JSON-MIN) to pairs.csv.",
     )
     add = parser.add_argument
-    add("export", metavar="EXPORT.json", help="the export")
+    add("export", metavar="EXPORT.json", help="the exported file")
     add("--question", required=True, choices=("sharper", "blurrier"), help="which picture annotators selected")
     add("--output", required=True, metavar="PHOTOS/pairs.csv", help="the table to write")
     add("--config", metavar="FILE.xml", help="the labeling configuration, which states which picture was on the left")
     add("--left-key", metavar="KEY", help="name of the left picture in the tasks' data, instead of --config")
-    add("--right-key", metavar="KEY", help="name of the right one")
+    add("--right-key", metavar="KEY", help="name of the right picture")
     add("--control", metavar="NAME", help="name of the Pairwise tag, if there are several")
-    add("--photos", metavar="FOLDER", help="folder of the pictures; default the folder of --output")
+    add("--photos", metavar="FOLDER", help="folder of the pictures; default: the folder of --output")
     add("--strip-prefix", metavar="TEXT", help="the text to remove from a reference to a picture to get its name")
-    ties = "a choice that means a tie, repeatable; default tie, equal, same, can't tell, cannot tell"
+    ties = "a choice that means a tie; repeatable; default: tie, equal, same, can't tell, cannot tell"
     add("--tie", action="append", metavar="CHOICE", help=ties)
     add("--overwrite", action="store_true", help="replace --output if it exists")
     return command_line.run(parser, convert, argv)

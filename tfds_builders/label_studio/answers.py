@@ -90,7 +90,7 @@ def _answer(task: str, data: dict[str, Any], selected: list[str], choices: list[
 
 
 def _selected(value: dict[str, Any]) -> list[str]:
-    """Reads a Pairwise value: "selected" in new exports, "pairwise" in old ones, either perhaps in a list."""
+    """Reads a Pairwise value: "selected" in new exports, "pairwise" in old ones; either may be in a list."""
     selected = value.get("selected") or value.get("pairwise")
     selected = selected[0] if isinstance(selected, list) and selected else selected
     return [] if selected in (None, [], "none") else [str(selected)]
@@ -99,8 +99,8 @@ def _selected(value: dict[str, Any]) -> list[str]:
 def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence[str] = TIES) -> int | None:
     """Returns the order of a pair as in `pairs.csv`: +1 the right picture is blurrier, -1 the left one, 0 a tie.
 
-    An unanswered question has the order None. A selected picture is "sharper" or "blurrier", the `question`. `ties` are
-    values of Choices tags in lower case.
+    Returns None if the question is unanswered. The `question` states whether annotators selected the "sharper" or the
+    "blurrier" picture. `ties` are values of Choices tags in lower case.
 
     Raises:
         ValueError: the selection is not one of the sides, or contradicts itself.
@@ -114,7 +114,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
         )
     selected = answer.selected[0]
     if tie:
-        raise ValueError(f"{excerpt(selected)} is selected, but a tie is chosen too")
+        raise ValueError(f"{excerpt(selected)} is selected, but a tie is also chosen; correct the annotation")
     words = {
         side: [*names, key, f"${key}", answer.data.get(key)]
         for side, names, key in (

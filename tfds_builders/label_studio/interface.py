@@ -6,10 +6,10 @@ import xml.etree.ElementTree
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """The labeling interface: names of the pictures in a task's data, of the Pairwise tag and of the Choices tags.
+    """The labeling interface: the names of a task's pictures, the Pairwise tag and the Choices tags.
 
-    A `control` or `choices` of None accepts any tag. `left` and `right` are other words for the pictures in exports:
-    the names of their objects, their classes.
+    A `control` or `choices` of None accepts any tag. `left` and `right` are other words that exports use for the
+    pictures: their object names and classes.
     """
 
     left_key: str
@@ -21,7 +21,7 @@ class Interface:
 
 
 def read_interface(text: str, control: str | None = None) -> Interface:
-    """Reads a labeling configuration, XML; toName lists the pictures from left to right.
+    """Reads an XML labeling configuration; toName lists the pictures from left to right.
 
     Raises:
         ValueError: the text is not XML, or does not have exactly one Pairwise tag (named `control`) with two pictures.

@@ -1,4 +1,4 @@
-"""Maps Label Studio's image references to the names of pictures in a folder."""
+"""Maps Label Studio's image references to picture names in a folder."""
 
 import base64
 import os
@@ -9,15 +9,15 @@ from typing import Any
 from blur_jax.data.untrusted import excerpt
 from tfds_builders.folder_face_blur.layout import read_layout
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded file's name.
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # The prefix that Label Studio adds to an uploaded file's name.
 
 
 class Names:
     """Finds the pictures in the folder `photos`, which has the layout of `folder_face_blur`.
 
     A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a resolve
-    link. The name is the longest end of the path, starting after a slash, that the folder has; an uploaded file has
-    only its own name. With a prefix, the name is exactly the text after the prefix.
+    link. The name is the longest path ending, starting after a slash, that exists in the folder; an uploaded file has
+    only its file name. With a prefix, the name is exactly the text after the prefix.
     """
 
     def __init__(self, photos: str | os.PathLike, strip_prefix: str | None = None) -> None:
@@ -28,10 +28,10 @@ class Names:
             self._uploaded.setdefault(_as_uploaded(name.rpartition("/")[2]), []).append(name)
 
     def find(self, data: dict[str, Any], key: str) -> str:
-        """Returns the name of the picture `key` of a task's data.
+        """Returns the name of the picture under `key` in a task's data.
 
         Raises:
-            ValueError: the task or the folder does not have the picture, the folder has several candidates, or another
+            ValueError: the picture is not in the task or the folder, the folder has several candidates, or another
                 reference has the same name.
         """
         reference = data.get(key)
@@ -57,7 +57,7 @@ class Names:
                     return self._layout.find(urllib.parse.unquote(text.removeprefix(self._prefix)).lstrip("/"))
             return None
         parts = _path(reference).strip("/").split("/")
-        # A reference with many slashes must not take quadratic time.
+        # Keeps a reference with many slashes from taking quadratic time.
         for start in range(max(0, len(parts) - self._deepest), len(parts)):
             if name := self._layout.find("/".join(parts[start:])):
                 return name
@@ -80,5 +80,5 @@ def _path(reference: str) -> str:
 
 
 def _as_uploaded(name: str) -> str:
-    """Returns Label Studio's name of an uploaded file, without its prefix (Django's get_valid_filename)."""
+    """Returns the name that Label Studio gives an uploaded file, without its prefix (Django's get_valid_filename)."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))

@@ -1,3 +1,3 @@
-"""The paper's release of rank labels over a user's local copies of the source photographs."""
+"""The paper's release of rank labels, applied to the user's own copies of the source photographs."""
 
 from tfds_builders.ssranking_face_blur.builder import SsrankingFaceBlur as SsrankingFaceBlur

@@ -1,4 +1,4 @@
-"""TFDS builder of the paper's release; see `lists` for the formats and `problems` for the checks."""
+"""TFDS builder for the paper's release; see `lists` for the formats and `problems` for the checks."""
 
 import functools
 import math
@@ -17,13 +17,13 @@ from tfds_builders.problems import FORGIVABLE, Problem, ReleaseError
 from tfds_builders.ssranking_face_blur import lists
 from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
 
-# Share of the labeled photographs (of WIDER) and persons (of LFW and CASIA-WebFace) that is held out for validation.
+# Share of the labeled photographs (WIDER) and persons (LFW, CASIA-WebFace) that is held out for validation.
 HELD_OUT = 0.05
-SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels; small faces are blurrier, so metrics compare faces of one bin.
+SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels; small faces are blurrier, so metrics compare faces within a bin.
 
 
 def photograph(name: str) -> str:
-    """Returns the photograph of a face (WIDER) or the person of a picture (LFW, CASIA), the name without its number.
+    """Returns a face's photograph (WIDER) or a picture's person (LFW, CASIA): the name without its number.
 
     "LFW/AJ_Cook_0001.jpg" -> "LFW/AJ_Cook"; "CASIA_WebFace/0000133/039.jpg" -> "CASIA_WebFace/0000133".
     """
@@ -31,13 +31,13 @@ def photograph(name: str) -> str:
 
 
 def held_out(names: Iterable[str]) -> frozenset[str]:
-    """Draws the `HELD_OUT` share of the photographs, at least one, by SHA-256: the same on every machine."""
+    """Draws the `HELD_OUT` share of the photographs, at least one, by SHA-256 (the same on every machine)."""
     photographs = schema.shuffled({photograph(name) for name in names})
     return frozenset(photographs[: math.ceil(HELD_OUT * len(photographs))])
 
 
 class Sources:
-    """The contents of `manual_dir`, read once for all parts when first used."""
+    """The contents of `manual_dir`, read once for all parts on first use."""
 
     def __init__(self, manual_dir: str | os.PathLike) -> None:
         self._manual_dir = manual_dir
@@ -48,7 +48,7 @@ class Sources:
 
     @functools.cached_property
     def first_use(self) -> dict[str, str]:
-        """{face: file and line of the first pair or rank that names it}."""
+        """{face: file and line of the first pair or rank that uses it}."""
         uses = {}
         for file in lists.LISTS["faces"]:
             for entry in self.release.entries.get(file, []):
@@ -58,13 +58,13 @@ class Sources:
 
     @functools.cached_property
     def pictures(self) -> dict[str, Path]:
-        """{face: path of its picture}, sorted, so rows do not depend on the pairs."""
+        """{face: path of its picture}, sorted so that rows do not depend on the pairs."""
         names = sorted(self.first_use)
         return {name: _locate(self.release.root, self.release.picture(name)) for name in names}
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of names, boxes and the pictures' sizes on disk."""
+        """The `digest` of names, boxes and the pictures' file sizes."""
         sizes = {path: os.path.getsize(path) if os.path.isfile(path) else None for path in set(self.pictures.values())}
         return schema.digest([[name, self.release.crop(name).box, sizes[path]] for name, path in self.pictures.items()])
 
@@ -75,14 +75,14 @@ class Sources:
 
 
 class SsrankingFaceBlur(schema.BlurDataset):
-    """Rank labels of the paper's release over the user's copies of LFW, CASIA-WebFace, WIDER FACE and MegaFace.
+    """Rank labels from the paper's release, for the user's copies of LFW, CASIA-WebFace, WIDER FACE and MegaFace.
 
     Splits by part:
         labeled: "train" from the larger supervised list and, if both lists exist, "train_5k" from the smaller one;
-            "validation" has the pairs of the larger list with at least one held-out face (see `held_out`), which no
-            training pair has. `order` is always +1 (right is blurrier), so training must not learn from the position.
-        unlabeled: "train", every pair, also pairs with held-out faces, whose labels stay unseen.
-        ranked: "test1" to "test3", as far as their lists exist.
+            "validation" contains the pairs of the larger list with at least one held-out face (see `held_out`);
+            training pairs have none. `order` is always +1 (right is blurrier), so training must ignore the position.
+        unlabeled: "train" contains every pair, even pairs with held-out faces, because their labels stay unseen.
+        ranked: "test1" to "test3", if their lists exist.
     """
 
     VERSION = "2.0.0"
@@ -107,10 +107,10 @@ class SsrankingFaceBlur(schema.BlurDataset):
         sources: Sources | None = None,
         **kwargs: Any,
     ) -> None:
-        """Makes a builder of one part; `sources` is the content of `manual_dir`, if another part has read it.
+        """Makes the builder of one part; `sources` are the contents of `manual_dir` if another part has read them.
 
         `manual_dir` contains the release's text files and the picture folders. With `allow_missing`, lines with missing
-        or unreadable pictures, or boxes outside them, are left out.
+        or unreadable pictures, or with boxes outside them, are skipped.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = sources or Sources(manual_dir)
@@ -128,18 +128,18 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return self.sources.fingerprint
 
     def download_and_prepare(self, **kwargs: Any) -> None:
-        """Prepares the part unless it is prepared.
+        """Prepares the part unless it already exists.
 
         Raises:
             ReleaseError: the lists or the pictures have problems.
-            ValueError: the part is prepared from partial data, which `allow_missing` does not accept.
+            ValueError: the part was prepared from partial data, but `allow_missing` is False.
         """
         super().download_and_prepare(**kwargs)
         if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.allow_missing:
             raise ValueError(
-                f"{self.data_path} is already prepared from partial data; allow that (allow_missing=True,"
-                " --allow_missing, --config.data.allow_missing=True) or supply the missing files in"
-                f" {self.manual_dir}; if you replaced files by others of the same size, remove the prepared folder"
+                f"{self.data_path} is already prepared from partial data; accept that (allow_missing=True,"
+                " --allow_missing, --config.data.allow_missing=True) or add the missing files to"
+                f" {self.manual_dir}; if you replaced files with others of the same size, delete the prepared folder"
             )
 
     def has(self, kind: str) -> bool:
@@ -152,7 +152,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         self._usable_splits(("labeled", "unlabeled", "ranked"), {})
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the available faces; reads all first, and raises ReleaseError for problems."""
+        """Yields the available faces; reads all of them first and raises ReleaseError for problems."""
         wanted = {}
         for name, path in self.sources.pictures.items():
             wanted.setdefault(path, []).append((name, self.release.crop(name).box))
@@ -164,7 +164,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
                 details = f"{failure.details} (used by {self.sources.first_use[name]})"
                 problems.append(Problem(failure.kind, crop.file, crop.line, details))
         self._check(problems, failures)
-        self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Fails before the faces are written.
+        self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Raises before the faces are written.
         self.info.metadata["failures"] = failures
         return (self._face_example(name, faces[name]) for name in self.sources.pictures if name not in failures)
 
@@ -173,7 +173,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return {"image": image, "name": name, "size": np.float32(size), "group": group}
 
     def _check(self, problems: list[Problem], failures: Mapping[str, str]) -> None:
-        """Raises ReleaseError for problems with the lists and faces that `allow_missing` does not accept."""
+        """Raises ReleaseError for problems with the lists and faces, except those that `allow_missing` accepts."""
         problems = self.release.problems + problems
         if self.allow_missing:
             problems = [problem for problem in problems if problem.kind not in FORGIVABLE]
@@ -182,7 +182,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
             raise ReleaseError(self.release.root, problems, table)
 
     def row_splits(self) -> dict[str, schema.Rows]:
-        """Returns the pairs or ranks whose faces are available; keys are lines, since each split is from one list."""
+        """Returns the pairs or ranks whose faces are available; keys are line numbers of the split's list."""
         self._check(lists.lacking(self.release, self.kind), {})
         rows, failures = self._prepared_faces()
         splits = self._usable_splits((self.kind,), failures)[self.kind]
@@ -199,18 +199,18 @@ class SsrankingFaceBlur(schema.BlurDataset):
             for split, entries in _splits(self.release, kind).items():
                 splits[split] = [entry for entry in entries if failures.keys().isdisjoint(entry.names)]
                 if not splits[split]:
-                    problems.append(Problem("empty split", split, 0, f"nothing is left for it in part {kind!r}"))
+                    problems.append(Problem("empty split", split, 0, f"part {kind!r} has no lines left for it"))
         if problems:
             table = coverage_table(coverage(self.release, self.kind, failures))
             raise ReleaseError(self.release.root, problems, table)
         return usable
 
     def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Prepares the faces; returns {name: row}, and {name: kind of problem} for faces that have no row."""
+        """Prepares the faces; returns {name: row}, and {name: problem kind} for faces without a row."""
         faces = self.part("faces")
         faces.download_and_prepare()
         failures = dict(faces.prepared_metadata()["failures"])
-        names = [name for name in self.sources.pictures if name not in failures]  # As `face_examples` yields them.
+        names = [name for name in self.sources.pictures if name not in failures]  # In the order of `face_examples`.
         return {name: row for row, name in enumerate(names)}, failures
 
     def _row_example(self, entry: lists.Pair | lists.Ranked, rows: Mapping[str, int]) -> tuple[int, dict[str, Any]]:
@@ -234,7 +234,7 @@ def _locate(root: Path, picture: str) -> Path:
 
 
 def _splits(release: lists.Release, kind: str) -> dict[str, list]:
-    """Returns {split: entries}, including those with missing pictures, on which splits must not depend."""
+    """Returns {split: entries}, including those with missing pictures, because splits must not depend on them."""
     entries_of_lists = [release.entries[file] for file in lists.LISTS[kind] if file in release.entries]
     if kind == "unlabeled":
         return dict(zip(("train",), entries_of_lists))

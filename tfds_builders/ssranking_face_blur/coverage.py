@@ -1,11 +1,11 @@
-"""Counts how much of each list is available, for the user and for the metadata."""
+"""Counts how much of each list is available, to report to the user and store in the metadata."""
 
 import collections
 from collections.abc import Iterable, Mapping
 
 from tfds_builders.ssranking_face_blur.lists import LISTS, Release
 
-# {kind of problem with a picture: its column in the coverage report}.
+# {picture problem kind: its column in the coverage report}.
 _COLUMNS = {"missing image": "missing", "unreadable image": "unreadable", "box outside": "outside"}
 _COUNTS = ("lines", "resolved", *_COLUMNS.values(), "faulty")
 
@@ -13,11 +13,11 @@ _COUNTS = ("lines", "resolved", *_COLUMNS.values(), "faulty")
 def coverage(release: Release, kind: str, failures: Mapping[str, str]) -> dict[str, dict]:
     """Counts how much of each list of a part, and of each crop list that it uses, is available.
 
-    The part "faces" counts all lists; failures are {name of a face: kind of its problem}.
+    The part "faces" counts all lists; `failures` is {face name: problem kind}.
 
     Returns:
         {"lists": {file: counts}, "faces": {crop list: counts}}, JSON-serializable. `counts` has "lines" (for a crop
-        list, only lines that the part uses), "resolved" (every face of the line is usable), "missing", "unreadable",
+        list, only lines that the part uses), "resolved" (every face on the line is usable), "missing", "unreadable",
         "outside" (by the line's first face with a problem) and "faulty" (the line itself is wrong).
     """
     counted, names, sources = {}, {}, {}

@@ -1,4 +1,4 @@
-"""Parses and checks the text lists of the paper's release; reads no picture.
+"""Parses and checks the text lists of the paper's release without reading any pictures.
 
 Formats (README of github.com/yzliangHIK2022/SSRanking-for-Object-BA):
 
@@ -6,8 +6,8 @@ Formats (README of github.com/yzliangHIK2022/SSRanking-for-Object-BA):
 - supervised pairs: `left,right`, the right face is blurrier; unsupervised pairs: the same, in any order;
 - tests: `name order`, a larger order is blurrier.
 
-Pair and test lists put a folder in front of the cropped name, see `FOLDERS`. Files are UTF-8; a byte order mark, CRLF
-line ends and blank lines are accepted.
+Names in pair and test lists start with a folder, followed by the cropped name; see `FOLDERS`. Files are UTF-8; a byte
+order mark, CRLF line endings and blank lines are accepted.
 """
 
 import dataclasses
@@ -35,14 +35,14 @@ SUPERVISED_10K = "SSRanking_OBA_train_supervised_10k.txt"
 SUPERVISED_5K = "SSRanking_OBA_train_supervised_5k.txt"
 UNSUPERVISED = "SSRanking_OBA_train_unsupervised.txt"
 TESTS = {f"test{i}": f"SSRanking_OBA_test_test{i}.txt" for i in (1, 2, 3)}
-# The lists of each part; at least one of them must exist.
+# The lists for each part; at least one of them must exist.
 LISTS = {
     "faces": (SUPERVISED_10K, SUPERVISED_5K, UNSUPERVISED, *TESTS.values()),
     "labeled": (SUPERVISED_10K, SUPERVISED_5K),
     "unlabeled": (UNSUPERVISED,),
     "ranked": tuple(TESTS.values()),
 }
-_MOST_COMMAS = 100  # Per line; names may contain commas, but parsing takes quadratic time.
+_MOST_COMMAS = 100  # Per line; names may contain commas, but parsing them takes quadratic time.
 
 
 class Crop(NamedTuple):
@@ -83,7 +83,7 @@ class Release:
     """The parsed lists.
 
     `crops` is {crop list: {cropped name: Crop}}; `entries` is {pair or test list: its valid lines, each a `Pair` or
-    `Ranked`}; `lines` counts the lines that are not blank; `absent` are crop lists that names need.
+    `Ranked`}; `lines` counts the nonblank lines; `absent` are missing crop lists that names refer to.
     """
 
     root: Path
@@ -94,7 +94,7 @@ class Release:
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
     def knows(self, name: str) -> bool:
-        """Whether a crop list has a name such as "LFW/AJ_Cook_0001.jpg"."""
+        """Whether a crop list contains a name such as "LFW/AJ_Cook_0001.jpg"."""
         folder, _, cropped = name.partition("/")
         return folder in FOLDERS and cropped in self.crops.get(FOLDERS[folder][0], {})
 
@@ -104,7 +104,7 @@ class Release:
         return self.crops[FOLDERS[folder][0]][cropped]
 
     def picture(self, name: str) -> str:
-        """Returns the expected path of the picture of a known name, relative to `root`."""
+        """Returns the expected path of a known name's picture, relative to `root`."""
         return f"{FOLDERS[name.partition('/')[0]][1]}/{self.crop(name).original}"
 
 
@@ -126,7 +126,7 @@ def read_release(manual_dir: str | os.PathLike) -> Release:
 
 
 def lacking(release: Release, kind: str) -> list[Problem]:
-    """Returns the problem of a part without a list, [] if it has one."""
+    """Returns the problem if a part has no list, or [] if it has one."""
     if any(file in release.entries for file in LISTS[kind]):
         return []
     text = f"not found in {release.root}, but part {kind!r} needs it"
@@ -143,14 +143,14 @@ def fingerprint(manual_dir: str | os.PathLike) -> str:
 
 
 def _lines(release: Release, file: str) -> Iterator[tuple[int, str]]:
-    """Yields (line number, text) of the lines that are not blank, and counts them."""
+    """Yields (line number, text) for each nonblank line, and counts them."""
     release.lines[file] = 0
     data = (release.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf")
     for number, raw in enumerate(data.splitlines(), 1):
         release.lines[file] += bool(raw.strip())
         try:
             if len(raw) > LONGEST_LINE:
-                raise ValueError(f"a line of {len(raw)} bytes; at most {LONGEST_LINE} are read")
+                raise ValueError(f"the line has {len(raw)} bytes; at most {LONGEST_LINE} are allowed")
             if text := raw.decode("utf-8").strip():
                 yield number, text
         except UnicodeDecodeError:
@@ -170,7 +170,7 @@ def _read_crops(release: Release, file: str) -> dict[str, Crop]:
         elif is_unsafe(fields[1]) or is_unsafe(fields[3]):
             problem = ("unsafe path", f"{fields[1]!r}, cropped as {fields[3]!r}")
         elif fields[3] in crops:
-            problem = ("duplicate crop", f"{fields[3]!r} is already in line {crops[fields[3]].line}")
+            problem = ("duplicate crop", f"{fields[3]!r} is already on line {crops[fields[3]].line}")
         else:
             x, y, width, height = map(int, box.groups())
             crops[fields[3]] = Crop(file, number, fields[1], (x, y, width, height))
@@ -180,14 +180,14 @@ def _read_crops(release: Release, file: str) -> dict[str, Crop]:
 
 
 def _is_known(release: Release, file: str, line: int, name: str) -> bool:
-    """Whether a crop list has the name; reports an unknown name."""
+    """Whether a crop list contains the name; reports an unknown name."""
     if release.knows(name):
         return True
     folder, slash, _ = name.partition("/")
     if is_unsafe(name):
         problem = Problem("unsafe path", file, line, repr(name))
     elif not slash or folder not in FOLDERS:
-        text = f"{name!r} starts with none of the folders {', '.join(FOLDERS)}"
+        text = f"{name!r} does not start with one of the folders {', '.join(FOLDERS)}"
         problem = Problem("unknown folder", file, line, text)
     elif (crop_list := FOLDERS[folder][0]) in release.crops:
         problem = Problem("unknown name", file, line, f"{name!r} is not in {crop_list}")
@@ -238,7 +238,7 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
             details = f"{text!r} is not 'name order' with a finite number"
             release.problems.append(Problem("malformed line", file, number, details))
         elif name in ranks:
-            details = f"{name!r} is already in line {ranks[name].line}"
+            details = f"{name!r} is already on line {ranks[name].line}"
             release.problems.append(Problem("repeated line", file, number, details))
         elif _is_known(release, file, number, name):
             ranks[name] = Ranked(number, name, rank)
@@ -246,13 +246,13 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
 
 
 def _check_labels(release: Release) -> None:
-    """Reports labeled pairs that a list repeats, and pairs that have both orders in the lists."""
+    """Reports labeled pairs that a list repeats, and pairs that appear in both orders."""
     places = {}
     for file in LISTS["labeled"]:
         lines = {}
         for pair in release.entries.get(file, []):
             if pair.names in lines:
-                text = f"the pair is already in line {lines[pair.names]}: {','.join(pair.names)}"
+                text = f"the pair is already on line {lines[pair.names]}: {','.join(pair.names)}"
                 release.problems.append(Problem("repeated line", file, pair.line, text))
             if pair.names[::-1] in places:
                 text = f"{','.join(pair.names)} has the opposite order in {places[pair.names[::-1]]}"
@@ -262,7 +262,7 @@ def _check_labels(release: Release) -> None:
 
 
 def _check_leaks(release: Release) -> None:
-    """Reports test faces that are trained on, also if the same box has another name."""
+    """Reports test faces that are trained on, even if the same box has another name."""
 
     def face(name: str) -> tuple[str, tuple[int, ...]]:
         return release.picture(name), release.crop(name).box
