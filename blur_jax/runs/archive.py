@@ -13,6 +13,8 @@ from typing import IO, cast
 
 from blur_jax.data.untrusted import reason
 
+from blur_jax.data import user_cache
+
 _SCHEMES = ("http://", "https://", "file://")
 _MOST_BYTES = 16 * 2**30  # Largest size of an unpacked archive.
 _OTHER_FORMATS = {
@@ -36,7 +38,7 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
     unpacked or does not contain exactly one run, or if a tar member lies outside it, and OSError if `into` cannot be
     created.
     """
-    source, into = os.fspath(source), os.path.abspath(os.path.expanduser(os.fspath(into)))
+    source, into = os.fspath(source), os.path.abspath(user_cache.expand(into))
     if source.startswith(_SCHEMES):
         with tempfile.NamedTemporaryFile(prefix="blur_jax_") as file:
             try:
@@ -49,7 +51,7 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
                 raise ValueError(f"{source}: cannot be fetched ({reason(error)})") from error
             file.flush()
             return _unpack(file.name, into, source)
-    path = os.path.expanduser(source)
+    path = user_cache.expand(source)
     return _unpack(path, into, source) if os.path.isfile(path) else source
 
 

@@ -9,8 +9,18 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from blur_jax.data.untrusted import reason
+from blur_jax.data.user_cache import expand
 
 USAGE = 2  # Exit status after a usage error, as in argparse.
+# A traceback helps with these only. What a user, a disk or a device causes may have any other type.
+BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
+_OURS = (ValueError, OSError, ImportError, FloatingPointError)
 INTERRUPTED = 130  # Exit status after Ctrl-C, as in shells.
 
 
@@ -25,11 +35,11 @@ def run(
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:
-        return command(arguments)
-    except (ValueError, OSError, ImportError) as error:
-        if arguments.debug:
+        return command(argparse.Namespace(**{field: _expanded(value) for field, value in vars(arguments).items()}))
+    except Exception as error:
+        if arguments.debug or isinstance(error, BUGS):
             raise
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {sentence(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print(f"{name}: interrupted; rerun the same command to continue", file=sys.stderr)
@@ -40,6 +50,42 @@ def run(
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _expanded(value: Any) -> Any:
+    """Replaces `~` in an argument; shells leave the one in `--output=~/file` alone."""
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return expand(value) if isinstance(value, str) else value
+
+
+class _OrNone(flags.ArgumentParser):
+    """Parses "None", which unsets a config field, or what another parser accepts."""
+
+    def __init__(self, parser: flags.ArgumentParser) -> None:
+        self._parser = parser
+        self.syntactic_help = parser.syntactic_help
+
+    def parse(self, argument: Any) -> Any:
+        return None if argument == "None" else self._parser.parse(argument)
+
+    def flag_type(self) -> str:
+        return self._parser.flag_type()
+
+
+def define_config(default: str, **options: Any) -> flags.FlagHolder:
+    """Defines --config and --config.<field>, where None unsets a field; `flag_error` describes what it raises.
+
+    `options` are those of `config_flags.DEFINE_config_file`.
+    """
+    for kind, parser in {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}.items():
+        config_flags.register_flag_parser_for_type(kind, _OrNone(parser))
+    return config_flags.DEFINE_config_file("config", default, "Config file; see configs/.", lock_config=True, **options)
+
+
+def sentence(error: Exception) -> str:
+    """Describes an error that is not one of `BUGS`; the type explains what JAX and other libraries raise."""
+    return str(error) if isinstance(error, _OURS) else f"{type(error).__name__}: {reason(error)}"
 
 
 def flag_error(error: Exception) -> str:

@@ -70,6 +70,7 @@ def _score(arguments: argparse.Namespace) -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     program_cache.keep_programs()
     distributed.divide_cpu()
+    distributed.open_devices()
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
     if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
         raise ValueError(f"--anchor: {scorer.path} had too few validation pairs to be calibrated; leave out --anchor")

@@ -38,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if rule != "discard" and (arguments.pictures or not arguments.examples):
         raise ValueError(f"--{rule} needs --examples=CSV, a list of good and bad pictures, not PHOTOS")
 
-    from blur_jax.runs import program_cache
+    from blur_jax.runs import distributed, program_cache
     from blur_jax.runs.threshold import write_threshold
     from blur_jax.score import inputs, scorer
     from blur_jax.threshold import choose, rules
@@ -50,6 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         source, examples = arguments.examples, choose.read_examples(arguments.examples)
     program_cache.keep_programs()
+    distributed.open_devices()
     loaded = scorer.load_scorer(arguments.checkpoint)
     options = {"source": source, "batch_size": arguments.batch_size}
     if rule == "discard":

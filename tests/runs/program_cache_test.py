@@ -11,6 +11,7 @@ import zlib
 import jax
 import pytest
 
+from blur_jax.data import user_cache
 from blur_jax.runs import program_cache
 from tests.helpers.commands import launch_afresh
 
@@ -18,6 +19,7 @@ from tests.helpers.commands import launch_afresh
 PROGRAM = """
 import json
 import jax
+from blur_jax.data import user_cache
 from blur_jax.runs import program_cache
 
 program_cache.keep_programs()
@@ -131,3 +133,9 @@ def test_a_command_keeps_programs(command, monkeypatch, tmp_path):
     monkeypatch.setattr(program_cache, "keep_programs", lambda: called.append(command))
     assert importlib.import_module(f"blur_jax.{command}.__main__").main(["--checkpoint=nowhere", *rest[command]]) == 2
     assert called == [command]
+
+
+def test_a_user_without_a_home_folder_gets_a_temporary_cache(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert os.path.isabs(user_cache.folder())

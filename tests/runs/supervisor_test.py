@@ -11,7 +11,7 @@ from tests.helpers import forked
 PROGRAM = """
 import os, signal, sys, time
 from blur_jax.runs import signals
-signals.divide("a peer is gone", 75)
+signals.divide("nobody came", "a peer is gone", 75)
 def stop(number, frame):
     print("child got", signal.Signals(number).name, flush=True)
     os._exit(9)
@@ -34,7 +34,8 @@ def start(folder, task):
     [
         ("os._exit(0)", 0, ""),
         ("sys.exit(3)", 3, ""),
-        ("os.abort()", 75, "a peer is gone\n"),
+        ("os.abort()", 75, "nobody came\n"),
+        ("signals.joined(); os.abort()", 75, "a peer is gone\n"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 137, ""),
     ],
 )
