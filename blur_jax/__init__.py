@@ -12,6 +12,8 @@ Names are imported on first use, so the metrics do not load JAX and the losses d
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from blur_jax.runs import forks as _forks  # noqa: F401  # It must be imported before a fork to notice it.
+
 if TYPE_CHECKING:
     from blur_jax import metrics
     from blur_jax.score.scorer import Scorer, load_scorer

@@ -19,6 +19,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVI
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _OS_REASONS = {errno.EACCES: "you do not have permission to read it", errno.ELOOP: "its symbolic links form a loop"}
 _LOADING = threading.Lock()
+if hasattr(os, "register_at_fork"):  # A forked process must not inherit a lock that another thread holds.
+    os.register_at_fork(before=_LOADING.acquire, after_in_parent=_LOADING.release, after_in_child=_LOADING.release)
 
 
 def read_image(path: str | os.PathLike) -> Image.Image:

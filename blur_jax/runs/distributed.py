@@ -23,6 +23,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from blur_jax.data.untrusted import excerpt, reason
+from blur_jax.runs import forks
 
 AXIS = "replica"
 _CPU_REPLICAS = 4  # docs/performance.md compares this with other values.
@@ -55,7 +56,9 @@ def open_devices() -> None:
 
     Raises:
         ValueError: JAX_PLATFORMS asks for devices that this machine does not have.
+        RuntimeError: see `forks.check`.
     """
+    forks.check()
     config: Any = jax.config
     if config.jax_enable_x64:
         print("JAX_ENABLE_X64 is ignored: blur_jax computes in float32", file=sys.stderr)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from blur_jax.runs import distributed
+from blur_jax.runs import distributed, forks
 
 Function = Callable[[Any, jax.Array], jax.Array]
 Mapped = Callable[..., np.ndarray]
@@ -29,7 +29,7 @@ def make_map(function: Function) -> Mapped:
     `function` maps parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...]. `mapped` takes uint8 [n, S, S, 3], n
     above 0, and returns [n, ...] in the same order; its inputs and results are the same on every process. `batch_size`
     is the maximum size of a global batch; there is one batch size, or two on accelerators, to limit compilation.
-    `progress` labels a progress bar; None hides it.
+    `progress` labels a progress bar; None hides it. `mapped` raises RuntimeError as `forks.check` does.
     """
 
     def replica(params: Any, images: jax.Array) -> jax.Array:
@@ -38,6 +38,7 @@ def make_map(function: Function) -> Mapped:
     step = distributed.pmap(replica)
 
     def mapped(params: Any, images: np.ndarray, *, batch_size: int = 256, progress: str | None = None) -> np.ndarray:
+        forks.check()
         plan = plan_batches(len(images), batch_size)
         hidden = None if progress and distributed.is_process_zero() else True
         batches = tqdm(plan, desc=progress, unit="batch", disable=hidden, leave=False)

@@ -53,10 +53,15 @@ def _score_each(
     pictures: Iterator[tuple], prepare: Callable, forward: Callable, batch_size: int, threads: int
 ) -> Iterator[tuple[Any, Scored]]:
     free = threading.Semaphore(2 * threads)  # Limits the number of full-size pictures in memory.
-    running = collections.deque()
+    running, process = collections.deque(), os.getpid()
     pool, device = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
 
+    def check_process() -> None:
+        if os.getpid() != process:
+            raise RuntimeError("score_each was called before this process was forked; call it in this process")
+
     def submit(key: Any, picture: Picture, box: Box | None) -> tuple[Any, Future]:
+        check_process()
         free.acquire()
         future = pool.submit(_try, prepare, picture, box)
         future.add_done_callback(lambda _: free.release())
@@ -68,6 +73,7 @@ def _score_each(
             if len(running) == _AHEAD:
                 yield from running.popleft().result()
         while running:
+            check_process()
             yield from running.popleft().result()
     finally:
         # A batch waits for its images, so shut down the pool that prepares them first.

@@ -7,7 +7,7 @@ scores = scorer.score(["a.jpg", "b.jpg"])
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,8 +23,7 @@ from blur_jax.runs.threshold import Threshold, read_threshold
 from blur_jax.score import pipeline
 from blur_jax.score.pipeline import Pair, Scored
 
-# `forward(images, *, batch_size, progress)`: from uint8 [n, S, S, 3], n above 0, to float32 [n].
-Forward = Callable[..., np.ndarray]
+_BACKENDS = ("xla", "onnx")
 GivenPair = TypeVar("GivenPair", bound=Pair)
 
 
@@ -33,6 +32,10 @@ class Scorer:
 
     It uses all devices. In a program with several processes, all processes must make the same calls.
 
+    A scorer is pickled by its path: the copy loads the checkpoint when it is first used, and raises ValueError if the
+    parameters have changed. In a forked process, a scorer with backend "onnx" works; with "xla", it raises
+    RuntimeError, because JAX would wait forever there.
+
     Attributes:
         preprocessing: the crop and resize protocol of the training data, applied to every picture.
         calibration: the meaning of the scores; None if the run was not calibrated.
@@ -40,15 +43,25 @@ class Scorer:
         config: the config of the run.
         step: the number of updates that produced the parameters.
         path: the folder of the checkpoint.
+        backend: "xla" or "onnx"; see `load_scorer`.
     """
 
-    def __init__(self, saved: checkpoints.Checkpoint, forward: Forward | None = None) -> None:
-        """Loads the parameters, or raises `checkpoints.CheckpointError`; without `forward`, JAX runs the network."""
+    def __init__(self, saved: checkpoints.Checkpoint, backend: str = "xla") -> None:
+        """Loads the parameters; raises like `load_scorer`."""
+        if backend not in _BACKENDS:
+            raise ValueError(f"backend={backend!r} is unknown; use 'xla' or 'onnx'")
         model, params = distributed.everywhere(checkpoints.load_network, saved)
         self.preprocessing, self.calibration = saved.preprocessing, saved.calibration
-        self.config, self.step, self.path = saved.config, saved.step, saved.path
+        self.config, self.step, self.path, self.backend = saved.config, saved.step, saved.path, backend
         self.fingerprint = checkpoints.fingerprint(params)
-        self._forward = forward or functools.partial(inference.make_score(model), distributed.replicate(params))
+        # `_forward(images, *, batch_size, progress)` maps uint8 [n, S, S, 3], n above 0, to float32 [n].
+        if backend == "onnx":
+            self._forward = onnx_backend.make(model, params, self.preprocessing.image_size)
+        else:
+            self._forward = functools.partial(inference.make_score(model), distributed.replicate(params))
+
+    def __reduce__(self) -> tuple:
+        return _Unpickled, (self.path, self.backend, self.fingerprint)
 
     @functools.cached_property
     def threshold(self) -> Threshold | None:
@@ -143,6 +156,26 @@ class Scorer:
         return columns
 
 
+class _Unpickled(Scorer):
+    """A scorer that becomes a `Scorer` on first use: `multiprocessing.Pool` hangs if unpickling raises an error."""
+
+    def __init__(self, path: str, backend: str, fingerprint: str) -> None:
+        self.path, self.backend, self.fingerprint = path, backend, fingerprint
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python and libraries ask for optional methods.
+            raise AttributeError(name)
+        loaded = load_scorer(self.path, backend=self.backend)
+        if loaded.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"{self.path}: holds other parameters ({loaded.fingerprint}) than the pickled scorer"
+                f" ({self.fingerprint}); load the scorer again and pass that one"
+            )
+        self.__dict__ = loaded.__dict__
+        self.__class__ = Scorer  # ty: ignore[invalid-assignment]
+        return getattr(self, name)
+
+
 def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None) -> Iterator[Pair]:
     """Pairs pictures with boxes; checks both before anything is scored."""
     single = isinstance(pictures, (str, bytes, os.PathLike, Image.Image))
@@ -178,12 +211,7 @@ def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
     Raises:
         checkpoints.CheckpointError: no checkpoint is usable.
         ImportError: the backend needs a package of the extra `export`.
+        RuntimeError: this process was forked after JAX had been used.
         ValueError: the backend is unknown.
     """
-    if backend not in ("xla", "onnx"):
-        raise ValueError(f"backend={backend!r} is unknown; use 'xla' or 'onnx'")
-    saved = checkpoints.find(path)
-    if backend == "xla":
-        return Scorer(saved)
-    network, params = checkpoints.load_network(saved)
-    return Scorer(saved, onnx_backend.make(network, params, saved.preprocessing.image_size))
+    return Scorer(checkpoints.find(path), backend)

@@ -16,7 +16,7 @@ from etils import epath
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.models import network
-from blur_jax.runs import run_dir
+from blur_jax.runs import forks, run_dir
 from blur_jax.runs.checkpoints import steps
 from blur_jax.runs.checkpoints.steps import CheckpointError
 
@@ -108,7 +108,11 @@ def _naming_others(folder: epath.Path) -> Iterator[None]:
 
 
 def load_network(saved: Checkpoint) -> tuple[network.Network, network.Params]:
-    """Builds the network that a checkpoint's config describes and reads its parameters."""
+    """Builds the network that a checkpoint's config describes and reads its parameters.
+
+    Raises CheckpointError for damaged arrays, and RuntimeError as `forks.check` does.
+    """
+    forks.check()
     model = network.from_config(saved.config.model)
     size = saved.preprocessing.image_size
     shapes = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
