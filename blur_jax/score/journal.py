@@ -4,14 +4,16 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from blur_jax.data import files
+from blur_jax.data import contents, files
+from blur_jax.data.contents import State
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.score.inputs import Input
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Row(NamedTuple):
@@ -21,6 +23,7 @@ class Row(NamedTuple):
     box: Box | None
     blur: float | None
     error: str | None
+    file: State = State(None, None)  # The picture's file when it was scored.
 
 
 class Journal:
@@ -69,22 +72,25 @@ class Journal:
     def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
         """Keeps the rows that agree with the first `inputs`, drops the others, and returns the remaining inputs.
 
-        Only full batches are kept, so that the remaining scores are identical to those of an uninterrupted command, to
-        the bit. `keep` is called with the rows of each kept batch.
+        A row agrees if its name and box are the same and the content of its picture has not changed. Only full batches
+        are kept, so that the remaining scores are identical to those of an uninterrupted command, to the bit. `keep` is
+        called with the rows of each kept batch.
         """
         inputs = iter(inputs)
         self._file.seek(0)
         end = len(self._file.readline())
-        while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
-            lines = [self._file.readline() for _ in batch]
-            try:
-                rows = [_parse(line) for line in lines]
-            except ValueError:
-                break
-            if [row[:2] for row in rows] != batch:
-                break
-            keep(rows)
-            end += sum(map(len, lines))
+        with ThreadPoolExecutor() as pool:
+            while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
+                lines = [self._file.readline() for _ in batch]
+                try:
+                    rows = [_parse(line) for line in lines]
+                except ValueError:
+                    break
+                same_inputs = [row[:2] for row in rows] == batch
+                if not same_inputs or not all(pool.map(contents.is_unchanged, *zip(*((r.name, r.file) for r in rows)))):
+                    break
+                keep(rows)
+                end += sum(map(len, lines))
         self._file.truncate(end)
         self._file.seek(end)
         return itertools.chain(batch, inputs)
@@ -117,8 +123,12 @@ def path_of(output: str) -> str:
 def _parse(line: bytes) -> Row:
     """Returns a row; raises ValueError for an incomplete or damaged line."""
     match read_json(line) if line.endswith(b"\n") else None:
-        case [str(name), None | [*_] as box, float(blur), None]:
-            return Row(name, box and tuple(box), blur, None)
-        case [str(name), None | [*_] as box, None, str(error)]:
-            return Row(name, box and tuple(box), None, error)
+        case [
+            str(name),
+            None | [*_] as box,
+            float() | None as blur,
+            str() | None as error,
+            [str() | None as record, str() | None as content],
+        ] if (blur is None) != (error is None):
+            return Row(name, box and tuple(box), blur, error, State(record, content))
     raise ValueError("the row is damaged")

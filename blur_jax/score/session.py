@@ -7,14 +7,17 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from blur_jax.data import contents
+from blur_jax.data.contents import State
+from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
-from blur_jax.score import sheet, tables
+from blur_jax.score import pipeline, sheet, tables
 from blur_jax.score.inputs import Input
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
@@ -42,12 +45,14 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The number of rows and of failures, whether any row has a box, and a hash of the names and boxes."""
+    """The numbers of rows and failures, whether any row has a box, and hashes: of names and boxes, and of all files."""
 
     rows: int
     failed: int
     with_boxes: bool
     inputs: str
+    records: str  # Of `contents.State.record` of each row.
+    contents: str  # Of `contents.State.content` of each row.
 
     def __str__(self) -> str:
         reasons = "; see the reason column" * (self.failed > 0)
@@ -61,7 +66,8 @@ def statement_path(output: str) -> str:
 def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
     """Returns the summary of a complete table, or None if the table is missing or incomplete.
 
-    Raises ValueError if the table belongs to another job or other inputs, or its sheet is missing.
+    Raises ValueError if the table belongs to another job or other inputs, if the content of a picture has changed, or
+    if its sheet is missing.
     """
     if not os.path.lexists(job.output) or os.path.exists(path_of(job.output)):
         return None
@@ -79,14 +85,24 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
             f" (see {statement}); {_REPLACE}"
         )
     tally = _Tally()
-    tally.add(Row(*picture, None, None) for picture in inputs)
+    tally.add(Row(*picture, None, None, State(contents.record(picture.name), None)) for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
         counts = f"{summary.rows:,} rows for different inputs (this command has {now.rows:,})"
         raise ValueError(f"{job.output} has {counts}; {_REPLACE}")
+    if now.records != summary.records and _contents(inputs) != summary.contents:
+        raise ValueError(f"{job.output}: pictures have changed since they were scored; {_REPLACE}")
     if job.sheet and not os.path.exists(job.sheet):
         raise ValueError(f"{job.output} exists, but its sheet {job.sheet} is missing; {_REPLACE}")
     return summary
+
+
+def _contents(inputs: Iterable[Input]) -> str:
+    """Returns `Summary.contents` of the pictures' present files."""
+    tally = _Tally()
+    for content in contents.contents(picture.name for picture in inputs):
+        tally.add_file(State(None, content))
+    return tally.summary().contents
 
 
 class _Tally:
@@ -94,7 +110,8 @@ class _Tally:
 
     def __init__(self) -> None:
         self.blur = array.array("f")
-        self._failed, self._with_boxes, self._inputs = 0, False, hashlib.sha256()
+        self._failed, self._with_boxes = 0, False
+        self._inputs, self._records, self._contents = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -102,9 +119,15 @@ class _Tally:
             self._failed += row.error is not None
             self._with_boxes |= row.box is not None
             self._inputs.update(json.dumps([row.name, row.box]).encode())
+            self.add_file(row.file)
+
+    def add_file(self, file: State) -> None:
+        self._records.update(f"{file.record}\n".encode())
+        self._contents.update(f"{file.content}\n".encode())
 
     def summary(self) -> Summary:
-        return Summary(len(self.blur), self._failed, self._with_boxes, self._inputs.hexdigest()[:16])
+        hashes = (digest.hexdigest()[:16] for digest in (self._inputs, self._records, self._contents))
+        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes)
 
 
 def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
@@ -117,14 +140,29 @@ def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable
         tally = _Tally()
         waiting = journal.resume(inputs, job.batch_size, tally.add)
         progress(len(tally.blur))
-        scored = scorer.score_each(waiting, batch_size=job.batch_size, threads=job.threads)
-        while rows := [Row(*picture, *result) for picture, result in itertools.islice(scored, job.batch_size)]:
+        scored = _score_files(scorer, waiting, job)
+        while rows := list(itertools.islice(scored, job.batch_size)):
             journal.append(rows)
             tally.add(rows)
             progress(len(tally.blur))
         _write(scorer, job, journal, tally)
         journal.remove()
     return tally.summary()
+
+
+def _score_files(scorer: Scorer, inputs: Iterable[Input], job: Job) -> Iterator[Row]:
+    """Yields the rows of `Scorer.score_each`, with the state of each file."""
+    states = {}
+
+    def prepare(name: Any, box: Box | None) -> np.ndarray:
+        states[name, box] = contents.state(name)  # Called in threads, which also read the picture.
+        return scorer.prepare(name, box)
+
+    forward = functools.partial(scorer.score_images, batch_size=job.batch_size)
+    pictures = ((picture, *picture) for picture in inputs)
+    options = {"batch_size": job.batch_size, "threads": job.threads}
+    for picture, result in pipeline.score_each(pictures, prepare, forward, **options):
+        yield Row(*picture, *result, states.pop(picture))
 
 
 def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally) -> None:
