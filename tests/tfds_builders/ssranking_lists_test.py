@@ -271,3 +271,12 @@ def test_only_files_are_lists(tmp_path):
     (tmp_path / "folder.txt").mkdir()
     release = lists.read_release(tmp_path)
     assert FIVE not in release.entries and lists.fingerprint(tmp_path) == before
+
+
+def test_names_match_in_either_unicode_form_and_lists_of_other_names_are_told(tmp_path):
+    crops = "LFW>>\u00e9_1.jpg>>0 0 5 5>>\u00e9_1.jpg\nLFW>>b_1.jpg>>0 0 5 5>>b_1.jpg\n"
+    release = read(tmp_path, {CROPS: crops, FIVE: "LFW/e\u0301_1.jpg,LFW/b_1.jpg\n", UNSUPERVISED: None})
+    assert release.entries[FIVE] == [(1, "LFW/\u00e9_1.jpg", "LFW/b_1.jpg")]
+    for name in ("ssranking_oba_test_test2.txt", "LFW_all_imgs_list (1).txt", "readme.txt"):
+        (tmp_path / name).touch()
+    assert lists.unread(tmp_path) == ["LFW_all_imgs_list (1).txt", "ssranking_oba_test_test2.txt"]
