@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from blur_jax.data.left_out import LeftOut
     from blur_jax.evaluate import comparisons, discard_curve
     from blur_jax.runs import run_dir
 
@@ -38,8 +39,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.figure and not arguments.figure.endswith(".webp"):
         raise ValueError(f"--figure={arguments.figure} must end in .webp")
     measures = [comparisons.parse_measure(text) for text in arguments.column or ["sharpness"]]
-    compared = comparisons.read_comparisons(arguments.comparisons)
-    qualities = comparisons.read_qualities(arguments.scores, measures)
+    left_out = LeftOut()
+    compared = comparisons.read_comparisons(arguments.comparisons, left_out)
+    qualities = comparisons.read_qualities(arguments.scores, measures, left_out)
     left, right = comparisons.mated_qualities(compared, qualities, arguments.scores)
     threshold = discard_curve.match_threshold(compared.similarity[~compared.mated], arguments.fmr)
     errors = compared.similarity[compared.mated] < threshold
@@ -55,6 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
             " times that of random discarding (0 is best)\n"
             f"{column}: FNMR {curve.at(limit):.4f} with {limit:g} discarded"
         )
+    for sentence in left_out.sentences():
+        print(sentence)
     if arguments.output:
         rows = [
             f"{column},{discarded:.6f},{fnmr:.6f}\n"

@@ -97,6 +97,8 @@ def _score(arguments: argparse.Namespace) -> int:
         with contextlib.closing(progress.Progress(pictures)) as bar:
             summary = session.run(scorer, pictures, job, progress=bar)
         print(f"{job.output}: {summary}; {bar.fresh / (time.monotonic() - start):.1f} pictures/s")
+    for sentence in pictures.left_out.sentences():
+        print(sentence)
     return int(summary.failed > 0)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from blur_jax.data import names
 from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 
@@ -79,7 +80,7 @@ def _try(prepare: Callable, picture: Picture, box: Box | None) -> np.ndarray | s
     try:
         return prepare(picture, box)
     except FileNotFoundError:
-        return MISSING
+        return MISSING + (names.hint(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else "")
     except ValueError as error:
         return str(error)
     except Exception as error:  # One picture in millions must not stop the others.

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from blur_jax.data.left_out import LeftOut
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
 from blur_jax.score import sheet, tables
-from blur_jax.score.inputs import Input
+from blur_jax.score.inputs import Input, Inputs
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
@@ -107,7 +108,7 @@ class _Tally:
         return Summary(len(self.blur), self._failed, self._with_boxes, self._inputs.hexdigest()[:16])
 
 
-def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
+def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
     """Scores all inputs, or those that an interrupted run of the same job left over, and writes the outputs.
 
     `progress` is called with the number of finished inputs, before the first batch and after each batch. Raises
@@ -122,18 +123,18 @@ def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable
             journal.append(rows)
             tally.add(rows)
             progress(len(tally.blur))
-        _write(scorer, job, journal, tally)
+        _write(scorer, job, journal, tally, inputs.left_out)
         journal.remove()
     return tally.summary()
 
 
-def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally) -> None:
+def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_out: LeftOut) -> None:
     """Writes the outputs in one pass over the rows; the statement, which marks them complete, is written last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
     names = tables.column_names(columns, with_boxes=summary.with_boxes)
     statement = {"columns": {name: tables.MEANING[name] for name in names}, **job.meaning, **job.stated()}
-    statement["summary"] = dataclasses.asdict(summary)
+    statement |= {"summary": dataclasses.asdict(summary), "left_out": left_out.to_dict()}
     records = tables.records(picks.watch(rows), columns, with_boxes=summary.with_boxes)
     tables.write(job.output, names, records, statement)
     if job.sheet:

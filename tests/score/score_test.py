@@ -198,3 +198,17 @@ def test_help_takes_no_jax():
     program += "print('jax' in sys.modules, 'numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.endswith("False False\n") and "Exit status: 0 all scored" in " ".join(found.split())
+
+
+def test_the_summary_and_the_statement_say_what_is_left_out(run, photos, capsys):
+    (photos / "a.dng").touch()
+    (photos / "list.csv").write_text("name,who\n00.PNG,Ann\n00.PNG,Bob\n")
+    assert command(run, "photos", "photos/list.csv") == 1
+    said = ["left out 1 file that is not a picture, by extension: 1 .dng", "photos/list.csv: columns not read: who"]
+    said.append("photos/list.csv: 1 row repeats an earlier name and box; each picture or face counts once")
+    assert capsys.readouterr().out.splitlines()[1:] == said
+    stated = json.loads(open_text("scores.csv.json"))["left_out"]
+    assert stated["files"] == {".dng": 1} and stated["columns"] == {"photos/list.csv": ["who"]}
+    assert "did you mean" in read()[-1]["reason"]
+    assert command(run, "photos", "photos/list.csv") == 1  # The finished table says it again.
+    assert capsys.readouterr().out.splitlines()[1:] == said

@@ -50,7 +50,7 @@ VOTES = [
     "p5.png,nobody.png,1,ann,",  # 10
     "p5.png,T.PNG,1,ann,",  # 11
     "p5.png,../outside.png,1,ann,",  # 12
-    "p5.png,link.png,1,ann,",  # 13
+    "p5.png,loop/p0.png,1,ann,",  # 13
     "p5.png,p6.png,2,ann,",  # 14
     "p5.png,p6.png,1",  # 15
     "p5.png,broken.jpg,1,ann,",  # 16
@@ -73,7 +73,7 @@ PROBLEMS = [
     ("unknown picture", "pairs.csv", 10),
     ("unknown picture", "pairs.csv", 11),
     ("unsafe path", "pairs.csv", 12),
-    ("unsafe path", "pairs.csv", 13),
+    ("unknown picture", "pairs.csv", 13),
     ("malformed line", "pairs.csv", 14),
     ("malformed line", "pairs.csv", 15),
     ("unreadable image", "pairs.csv", 16),
@@ -91,8 +91,8 @@ PROBLEMS = [
 WARNINGS = [
     ("cycle", "pairs.csv", 2),
     ("repeated vote", "pairs.csv", 5),
-    ("left out", "images/link.png", 0),
     ("left out", "images/empty.jpg", 0),
+    ("left out", "images/loop", 0),
     ("test and unlabeled", "ranked.csv", 3),
     ("same picture", "pairs.csv", 7),
     ("unused box", "boxes.csv", +1),
@@ -113,7 +113,7 @@ def plant_pictures(tmp_path):
     (root / "images" / "empty.jpg").write_bytes(b"")  # No table names it.
     (root / "images" / "notes.txt").write_text("no picture, and no fault")
     save(tmp_path, "outside.png", 62)
-    os.symlink(tmp_path / "outside.png", root / "images" / "link.png")
+    os.symlink(root, root / "images" / "loop")
     picture(7).save(root / "images" / "copy-of-p7.jpg", quality=60)
     picture(8).resize((30, 24)).save(root / "unlabeled" / "copy-of-p8.png")
     ImageOps.mirror(picture(9)).save(root / "images" / "mirrored-p9.png")
