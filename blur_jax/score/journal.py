@@ -59,7 +59,7 @@ class Journal:
             raise ValueError(f"{self.path}: the first line is damaged; remove the file to start again") from error
         if different:
             differences = "; ".join(
-                f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
+                f"{key}: {excerpt(header.get(key))} there but {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with different options ({differences}). Run that"

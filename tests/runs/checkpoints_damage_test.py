@@ -118,6 +118,6 @@ def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
         raise ValueError("RESOURCE_EXHAUSTED: ... [OS error 28: ENOSPC No space left on device]")
 
     monkeypatch.setattr(ocp.CheckpointManager, "save", full)
-    with pytest.raises(OSError, match=r"checkpoints: a checkpoint could not be saved \(no space left on the disk\)"):
+    with pytest.raises(OSError, match=r": a checkpoint could not be saved \(no space left on the disk\)"):
         save(saver, state_of(4))
     saver.close()
