@@ -28,7 +28,7 @@ def run(demo_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copytree(os.path.join(demo_dir, "demo_face_blur"), folder / "data" / "mine")
     config = shrink(default.get_config(), demo_dir)
-    config.steps = config.checkpoint_every = 3
+    config.steps = config.checkpoint_every = 1
     config.data.name, config.data.dir = "mine", str(folder / "data")
     loop.train(config, str(folder / "run"))
     return folder / "run"
@@ -65,10 +65,7 @@ def execute(**names):
 def test_the_notebook_runs_and_draws(run, pictures, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "other"), "zip", run.parent, "run")
     text, drawn = execute(
-        BLUR_JAX_RUN=run,
-        BLUR_JAX_OTHER_RUN=archive,
-        BLUR_JAX_PICTURES=pictures,
-        BLUR_JAX_FETCHED=tmp_path,
+        BLUR_JAX_RUN=run, BLUR_JAX_OTHER_RUN=archive, BLUR_JAX_PICTURES=pictures, BLUR_JAX_FETCHED=tmp_path
     )
     # Own pictures, their parts, the calibration, training, four of the test split, mistaken labels, both scorers twice.
     assert drawn == [1, 1, 1, 1, 4, 1, 2]
