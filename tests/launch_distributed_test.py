@@ -12,11 +12,11 @@ from blur_jax.runs import checkpoints, run_dir
 from tests.helpers import forked
 
 
-def start(folder, *flags):
-    """Starts two processes of a run."""
+def start(folder, *flags, second=()):
+    """Starts two processes of a run; `second` are more flags of the second one."""
     common = [f"--workdir={folder}/run", "--distributed", f"--coordinator=localhost:{portpicker.pick_unused_port()}"]
     common += ["--processes=2", *flags]
-    return [forked.Program("launch.py", *common, f"--process={index}") for index in range(2)]
+    return [forked.Program("launch.py", *common, f"--process={index}", *(second * index)) for index in range(2)]
 
 
 @pytest.fixture
@@ -47,7 +47,8 @@ def test_sigterm_to_one_process_stops_both_with_a_status_of_their_own(processes,
     assert f"stopped by SIGTERM and saved at step {step}" in processes[0].text("out")
 
 
-def test_a_mistake_ends_all_processes_with_its_sentence(arguments, tmp_path):
-    started = start(tmp_path, *arguments, "--config.data.labeled_split=trian")
-    assert [process.wait(timeout=120) for process in started] == [1, 1]
-    assert all("no labeled split 'trian'" in process.text("err") for process in started)
+def test_hosts_with_different_configs_are_refused_before_anything_is_written(arguments, tmp_path):
+    started = start(tmp_path, *arguments, second=("--config.seed=1",))
+    assert [process.wait(timeout=120) for process in started] == [2, 2]
+    assert all("config.seed is 0 on process 0, 1 on process 1" in process.text("err") for process in started)
+    assert not (tmp_path / "run").exists()
