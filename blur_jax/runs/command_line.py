@@ -21,6 +21,7 @@ USAGE = 2  # Exit status after a usage error, as in argparse.
 # A traceback helps with these only. What a user, a disk or a device causes may have any other type.
 BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
 _OURS = (ValueError, OSError, ImportError, FloatingPointError)
+READER_STOPPED = 141  # Exit status after SIGPIPE, as in shells.
 INTERRUPTED = 130  # Exit status after Ctrl-C, as in shells.
 
 
@@ -36,6 +37,8 @@ def run(
     name = parser.prog.rpartition(".")[2]
     try:
         return command(argparse.Namespace(**{field: _expanded(value) for field, value in vars(arguments).items()}))
+    except BrokenPipeError:  # The reader of the output has stopped (`| head`).
+        return READER_STOPPED
     except Exception as error:
         if arguments.debug or isinstance(error, BUGS):
             raise
@@ -45,7 +48,6 @@ def run(
         print(f"{name}: interrupted; rerun the same command to continue", file=sys.stderr)
         return INTERRUPTED
     finally:
-        # A reader that stops early (`| head`) is not an error.
         try:
             sys.stdout.flush()
         except BrokenPipeError:

@@ -66,6 +66,11 @@ def test_an_error_of_the_program_keeps_its_traceback():
         run(raising(KeyError("x")))
 
 
+def test_a_reader_that_stops_early_is_no_error(capsys):
+    assert run(raising(BrokenPipeError(32, "Broken pipe"))) == 141
+    assert capsys.readouterr().err == ""
+
+
 def test_interrupted_says_how_to_continue(capsys):
     assert run(raising(KeyboardInterrupt())) == 130
     assert "rerun the same command" in capsys.readouterr().err
