@@ -130,7 +130,7 @@ def test_a_journal_of_another_version_is_refused(output):
     path = journals.path_of(output)
     with open(path, "w") as file:
         file.write(json.dumps(HEADER | {"format": 99}) + "\n")
-    with pytest.raises(ValueError, match="format: 99 there, 1 here"):
+    with pytest.raises(ValueError, match="format: 99 there, 2 here"):
         Journal(output, HEADER)
 
 
