@@ -112,7 +112,7 @@ def test_a_journal_of_another_command_or_version_is_refused_with_what_to_do(outp
     assert resumed(output) == ROWS[:4]  # It was left alone.
     with open(journals.path_of(output), "w") as file:
         file.write(json.dumps(HEADER | {"format": 99}) + "\n")
-    with pytest.raises(ValueError, match="format: 99 there, 1 here"):
+    with pytest.raises(ValueError, match="format: 99 there, 2 here"):
         Journal(output, HEADER)
 
 

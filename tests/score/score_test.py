@@ -24,7 +24,8 @@ def test_a_folder_becomes_a_table(run, scorer, photos, capsys):
     np.testing.assert_allclose([float(row["blur"]) for row in rows], expected, atol=1e-5)
     np.testing.assert_allclose([float(row["sharpness"]) for row in rows], 100 * (1 - expected), atol=1e-3)
     assert list(rows[0]) == [
-        "name", "status", "reason", "blur", "sharpness", "blur_percentile", "p_blurrier_than_anchor",
+        "name", "status", "reason", "blur", "sharpness", "blur_percentile", "p_blurrier_than_anchor", "reduction",
+        "flags",
     ]  # fmt: skip
     assert capsys.readouterr().out.startswith("scores.csv: 20 scored, 0 failed;")
     assert sorted(os.listdir(".")) == ["photos", "scores.csv", "scores.csv.json"]

@@ -41,6 +41,7 @@ def read_csv(path):
 
 def test_the_order_of_the_columns(tmp_path):
     expected = ["name", "x", "y", "width", "height", "status", "reason", "blur", "sharpness", "keep"]
+    expected += ["reduction", "flags"]
     assert write(tmp_path / "t.csv") == expected
     assert list(read_csv(tmp_path / "t.csv")[0]) == expected
     assert write(tmp_path / "t.csv", with_boxes=False) == [*expected[:1], *expected[5:]]

@@ -5,10 +5,10 @@ import os
 import pytest
 from PIL import ImageEnhance, ImageOps
 
+from blur_jax.data import likeness
 from tests.helpers import photos
 from tests.helpers.paths import SHARED
 from tests.helpers.photos import SMALL, picture, resaved, save, write
-from tfds_builders.folder_face_blur import likeness
 from tfds_builders.folder_face_blur.findings import examine
 from tfds_builders.folder_face_blur.sources import Sources
 from tfds_builders.pictures import Failure
