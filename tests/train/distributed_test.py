@@ -124,7 +124,7 @@ def test_an_error_on_one_process_reaches_all_at_once(mishaps):
     for index, (who, *_) in enumerate(FAILURES):
         assert errors[who][index] == "error: the disk of this host is full"
         assert errors[1 - who][index] == f"error: process {who} failed: OSError: the disk of this host is full"
-    assert all("config.seed is 1 there, 9 here" in lines[-1] for lines in errors)
+    assert all("config.seed is 1 there but 9 here" in lines[-1] for lines in errors)
 
 
 def test_ctrl_c_in_one_process_stops_all_at_the_same_step(trained, tmp_path):
