@@ -66,9 +66,9 @@ def _score(arguments: argparse.Namespace) -> int:
     from blur_jax.score import inputs, progress, session, tables
     from blur_jax.score.scorer import load_scorer
 
-    tables.check_ending(arguments.output)
-    if arguments.sheet and not arguments.sheet.lower().endswith((".html", ".htm")):
-        raise ValueError(f"--sheet={arguments.sheet} must end in .html")
+    tables.check_output("--output", arguments.output, tables.ENDINGS, arguments.paths)
+    if arguments.sheet:
+        tables.check_output("--sheet", arguments.sheet, (".html", ".htm"), arguments.paths)
     if arguments.best_of_group and arguments.shard[1] > 1:
         raise ValueError("--best-of-group must see all pictures, but --shard divides them; leave out one of the two")
     pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)
