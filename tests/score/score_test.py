@@ -137,7 +137,7 @@ def test_shards_together_are_the_whole(run, photos):
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
         (["photos/*.tif"], "no file matches"),
         (["photos/empty"], "no pictures found in photos/empty"),
-        (["photos", "--output=no/such/folder/scores.csv"], "No such file or directory"),
+        (["photos", "--output=no/such/folder/scores.csv"], "does not exist; create it"),
         ([], "required: PATH"),
     ],
 )
