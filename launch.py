@@ -17,11 +17,15 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax.runs import command_line, signals
+from blur_jax.runs import command_line, config_flag, signals
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL in sysexits.h: try again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to continue"
+_ALONE = (
+    "launch.py: the processes of this run did not meet; start all of them within 90 seconds, with the same"
+    " --coordinator and --processes, and with --process=0, 1, 2, ..., each once"
+)
 _LOST = (
     "launch.py: another process of this run has stopped; see its output. Run the same command again on all hosts to"
     " resume the run from its last checkpoint"
@@ -34,9 +38,9 @@ def refuse(mistake: str) -> NoReturn:
 
 
 try:
-    _CONFIG = config_flags.DEFINE_config_file("config", _DEFAULT, "Config file; see configs/.", lock_config=True)
+    _CONFIG = config_flag.define_config(_DEFAULT)
 except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
-    refuse(command_line.flag_error(error))
+    refuse(config_flag.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run directory for checkpoints, metrics and the report: a local path or gs://."
 )
@@ -64,7 +68,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     """Prepares the data, runs `mode` and prints the result; returns the exit status."""
     # Imports take seconds, and --help and command-line mistakes should not wait for them.
     from blur_jax.evaluate import overrides
-    from blur_jax.runs import checkpoints, distributed, program_cache
+    from blur_jax.runs import checkpoints, distributed, program_cache, provenance, run_dir
     from blur_jax.train.config_check import check_config, divisible
     from tfds_builders.prepare import prepare_configured, required_parts
 
@@ -72,8 +76,12 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     program_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+        signals.joined()
+        distributed.open_devices()
+        distributed.check_agreement(mode=mode, **provenance.software(), **run_dir.shared_fields(config))
     else:
         distributed.divide_cpu(*divisible(config))
+        distributed.open_devices()
     saved = None
     # Refuse mistakes before spending minutes on preparing the data.
     if mode != "evaluate":
@@ -81,6 +89,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     else:
         saved = distributed.everywhere(checkpoints.find, workdir)
         given = config_flags.get_override_values(flag)
+        distributed.check_agreement(checkpoint=saved.step, checksums=saved.checksums)
         config = overrides.merge(saved.config, given, config, chosen=flag.present > 0)
         overrides.check_output(saved.config.data, config.data, output)
     config.data.sources = distributed.on_process_zero(prepare_configured, config.data, required_parts(config, mode))
@@ -110,7 +119,7 @@ def main(argv: list[str]) -> int:
         # Orbax logs errors that it also raises, and missing accuracies of checkpoints between validations.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
-        signals.divide(_LOST, STOPPED)
+        signals.divide(_ALONE, _LOST, STOPPED)
     signals.watch(_INTERRUPTED)
     try:
         return run(_MODE.value, _WORKDIR.value, _OUTPUT.value)
@@ -133,9 +142,13 @@ def report(error: Exception) -> int:
         if distributed.is_lost(error):
             print(_LOST, file=sys.stderr, flush=True)
             return STOPPED
-    if not isinstance(error, (ValueError, OSError, FloatingPointError)):
+        if isinstance(error, distributed.DisagreementError):
+            print(f"launch.py: {error}", file=sys.stderr, flush=True)
+            return USAGE
+    if isinstance(error, command_line.BUGS):
         raise error
-    print(f"launch.py: {error}\n(pass --verbosity=1 for a traceback)", file=sys.stderr, flush=True)
+    message = command_line.sentence(error)
+    print(f"launch.py: {message}\n(pass --verbosity=1 for a traceback)", file=sys.stderr, flush=True)
     return FAILED
 
 
@@ -147,7 +160,7 @@ def parse(argv: list[str]) -> list[str]:
     except SystemExit:  # absl exits with status 1 after --help.
         sys.exit(DONE)
     except Exception as error:
-        refuse(command_line.flag_error(error))
+        refuse(config_flag.flag_error(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; set fields with --config.<field>=<value>")
     if not _WORKDIR.value and _MODE.value != "dry_run":

@@ -1,7 +1,7 @@
 """Demo: semi-supervised training on real faces with blur of known strength. Every field is documented here.
 
-An unset field (`placeholder`) turns its feature off or leaves the choice to the code. A warm-up that does not fit into
-the run is shortened to half of the run.
+An unset field (`placeholder`) turns its feature off or leaves the choice to the code; `--config.<field>=None` unsets a
+field. A warm-up that does not fit into the run is shortened to half of the run.
 
 Command:  python launch.py --workdir=runs/demo
 Machine:  2 CPU cores, no accelerator

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from absl import app, flags, logging
-from ml_collections import config_flags
 
-from blur_jax.runs import command_line
+from blur_jax.runs import command_line, config_flag
 
 flags.disclaim_key_flags()  # This makes `--help` list the flags defined here as those of the experiment.
 
@@ -21,7 +20,7 @@ def define_config(name: str) -> None:
     """Defines --config and --config.<field>; the default is the file <name>.py in experiments/configs."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", f"{name}.py")
     try:
-        config_flags.DEFINE_config_file("config", path, "Config file.", lock_config=True)
+        config_flag.define_config(path)
     except _CONFIG_ERRORS as error:
         _refuse(error)
 
@@ -46,10 +45,10 @@ def main(experiment: Callable[..., None]) -> None:
         values = {name: flags.FLAGS[name].value for name in inspect.signature(experiment).parameters}
         try:
             experiment(**values)
-        except (ValueError, OSError, FloatingPointError) as error:
-            if logging.get_verbosity() >= logging.DEBUG:
+        except Exception as error:
+            if logging.get_verbosity() >= logging.DEBUG or isinstance(error, command_line.BUGS):
                 raise
-            sys.exit(f"{_name()}: {error}")
+            sys.exit(f"{_name()}: {command_line.sentence(error)}")
 
     app.run(call, flags_parser=_parse)
 
@@ -62,7 +61,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    sys.exit(f"{_name()}: --config: {command_line.flag_error(error)} (fields and types: configs/default.py)")
+    sys.exit(f"{_name()}: --config: {config_flag.flag_error(error)} (fields and types: configs/default.py)")
 
 
 def _name() -> str:

@@ -64,6 +64,7 @@ def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> boo
     """Makes one run and writes its row; returns whether it finished."""
     begin = time.monotonic()
     distributed.divide_cpu(*config_check.divisible(config))
+    distributed.open_devices()
     with contextlib.redirect_stdout(sys.stderr):  # Standard output is for the tables.
         config_check.check_config(config, folder)
         if not train(config, folder):

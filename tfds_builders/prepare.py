@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from blur_jax.data import splits, user_cache
 from blur_jax.data.preprocessing import Preprocessing
+from blur_jax.runs import command_line
 from blur_jax.runs.config import uses_unlabeled
 from tfds_builders import schema
 from tfds_builders.demo_face_blur import DemoFaceBlur
@@ -118,14 +119,14 @@ def open_faces(
         ValueError: the name is unknown, or the data set does not take these arguments.
         FileNotFoundError: `manual_dir` does not exist.
     """
-    data_dir = os.path.abspath(os.path.expanduser(data_dir or user_cache.default_dir()))
+    data_dir = os.path.abspath(user_cache.expand(data_dir or user_cache.default_dir()))
     builder_class, options = _builder_class(name), {}
     if builder_class.NEEDS_MANUAL_DIR:
         if not manual_dir:
             raise ValueError(
                 f"{name} is built from your own files; pass their folder with --manual_dir or --config.data.manual_dir"
             )
-        manual_dir = os.path.abspath(os.path.expanduser(manual_dir))
+        manual_dir = os.path.abspath(user_cache.expand(manual_dir))
         if not os.path.isdir(manual_dir):
             raise FileNotFoundError(
                 f"the folder {manual_dir} does not exist; correct --manual_dir or --config.data.manual_dir"
@@ -192,10 +193,10 @@ def main() -> None:
                 print(f"{values.manual_dir or values.dataset}: no problems found")
                 return
             prepared = prepare(values.dataset, required=(), **options)
-        except (ValueError, OSError) as error:
-            if logging.get_verbosity() > logging.INFO:
+        except Exception as error:
+            if logging.get_verbosity() > logging.INFO or isinstance(error, command_line.BUGS):
                 raise
-            sys.exit(f"prepare: {error}")
+            sys.exit(f"prepare: {command_line.sentence(error)}")
         print("\n".join(prepared.folders))
 
     app.run(run)

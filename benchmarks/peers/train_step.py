@@ -16,13 +16,12 @@ import ml_collections
 import numpy as np
 import torch
 from absl import flags
-from ml_collections import config_flags
 
 from benchmarks import timing, train_step
 from benchmarks.peers import expert
 from blur_jax.data.batches import Batch
 from blur_jax.models import network
-from blur_jax.runs import distributed
+from blur_jax.runs import config_flag, distributed
 from blur_jax.score.pipeline import available_cores
 from blur_jax.train import start
 
@@ -121,6 +120,6 @@ def _all_images(batch: Batch) -> np.ndarray:
 
 if __name__ == "__main__":
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Leaves GPU memory for PyTorch.
-    config_flags.DEFINE_config_file("config", train_step.CONFIG, "Config file of a run.", lock_config=True)
+    config_flag.define_config(train_step.CONFIG)
     timing.define_rounds(7)
     timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

@@ -14,7 +14,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.data.untrusted import reason
-from blur_jax.data.user_cache import default_dir
+from blur_jax.data.user_cache import default_dir, expand
 
 # {part: (row columns, label column, label dtype)}.
 _COLUMNS: dict[str, tuple[list[str], list[str], Any]] = {
@@ -35,7 +35,7 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
         FileNotFoundError: the data set is not prepared; the message says how to prepare it.
         ValueError: several data sets match and `config.sources` is not set.
     """
-    root = os.path.join(os.path.abspath(os.path.expanduser(config.dir or default_dir())), config.name)
+    root = os.path.join(os.path.abspath(expand(config.dir or default_dir())), config.name)
     tag = Preprocessing(image_size=config.image_size, context=config.context).tag
     sources = config.sources
     pattern = rf"(\w+)-{re.escape(tag)}-({'[0-9a-f]{8}' if sources is None else re.escape(sources)})"

@@ -35,7 +35,7 @@ def excerpt(value: Any) -> str:
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Returns the first line of a library's error message, 1 to 300 characters."""
     return (str(error).strip().splitlines() or [repr(error)])[0][:300]
 

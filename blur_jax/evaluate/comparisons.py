@@ -110,6 +110,23 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
     return np.array([[qualities[names[row]] for row in rows] for names in (compared.left, compared.right)])
 
 
+def check_direction(compared: Comparisons, path: str) -> None:
+    """Raises ValueError if mated comparisons, read from `path`, are less alike than non-mated ones, as with distances.
+
+    A mated comparison must be more similar than a non-mated one in at least half of their combinations.
+    """
+    mated, others = compared.similarity[compared.mated], np.sort(compared.similarity[~compared.mated])
+    if not len(mated) or not len(others):
+        return
+    below, at_most = (np.searchsorted(others, mated, side=side) for side in ("left", "right"))
+    share = float(np.mean(below + at_most)) / (2 * len(others))  # Equal similarities count one half.
+    if share < 0.5:
+        raise ValueError(
+            f"{path}: mated comparisons are less alike than non-mated ones (more similar in only {share:.0%} of all"
+            " combinations); negate the column similarity if it holds distances, or correct the column mated"
+        )
+
+
 def _rows(
     path: str, required: Sequence[str], optional: Sequence[str], left_out: LeftOut | None
 ) -> Iterator[tuple[Place, Fields]]:

@@ -43,6 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
     compared = comparisons.read_comparisons(arguments.comparisons, left_out)
     qualities = comparisons.read_qualities(arguments.scores, measures, left_out)
     left, right = comparisons.mated_qualities(compared, qualities, arguments.scores)
+    comparisons.check_direction(compared, arguments.comparisons)
     threshold = discard_curve.match_threshold(compared.similarity[~compared.mated], arguments.fmr)
     errors = compared.similarity[compared.mated] < threshold
     columns = [measure.column for measure in measures]

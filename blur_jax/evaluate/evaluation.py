@@ -224,7 +224,7 @@ def csv_text(rows: Iterable[tuple]) -> str:
 def _facts(config: ConfigDict, saved: checkpoints.Checkpoint) -> dict[str, str]:
     accuracy = saved.validation_accuracy
     measured = "" if accuracy is None else f" (validation accuracy {accuracy:.3f})"
-    folder = os.path.expanduser(config.data.dir or user_cache.default_dir())
+    folder = user_cache.expand(config.data.dir or user_cache.default_dir())
     lists = f", lists in {config.data.manual_dir}" if config.data.manual_dir else ""
     protocol = dataclasses.asdict(saved.preprocessing)
     return {

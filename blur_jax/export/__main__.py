@@ -37,6 +37,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from blur_jax.runs.threshold import Threshold, read_threshold, threshold_path
 
     program_cache.keep_programs()
+    distributed.open_devices()
     saved = checkpoints.find(arguments.checkpoint)
     network, params = checkpoints.load_network(saved)
     exported = graph.Graph(network, params, saved.preprocessing.image_size, saved.calibration)

@@ -47,6 +47,7 @@ class Format:
 def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
     """Writes the graph as an ONNX model with input "images", a free batch size and an output for each column."""
     import jax2onnx
+    import onnx
 
     graph = graph.portable()
 
@@ -65,6 +66,8 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
         model: Any = jax2onnx.to_onnx(
             function, [shape], input_names=["images"], output_names=graph.names, model_name="blur_jax", opset=OPSET
         )
+    # jax2onnx states a newer version, which older runtimes refuse, though the graph uses nothing of it.
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     del model.metadata_props[:]
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)

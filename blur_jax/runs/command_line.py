@@ -5,12 +5,18 @@ Commands use argparse and import JAX only after the arguments are parsed, so `--
 
 import argparse
 import os
-import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from blur_jax.data.untrusted import reason
+from blur_jax.data.user_cache import expand
 
 USAGE = 2  # Exit status after a usage error, as in argparse.
+# A traceback helps with these only. What a user, a disk or a device causes may have any other type.
+BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
+_OURS = (ValueError, OSError, ImportError, FloatingPointError)
+READER_STOPPED = 141  # Exit status after SIGPIPE, as in shells.
 INTERRUPTED = 130  # Exit status after Ctrl-C, as in shells.
 
 
@@ -25,49 +31,31 @@ def run(
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:
-        return command(arguments)
-    except (ValueError, OSError, ImportError) as error:
-        if arguments.debug:
+        return command(argparse.Namespace(**{field: _expanded(value) for field, value in vars(arguments).items()}))
+    except BrokenPipeError:  # The reader of the output has stopped (`| head`).
+        return READER_STOPPED
+    except Exception as error:
+        if arguments.debug or isinstance(error, BUGS):
             raise
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {sentence(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print(f"{name}: interrupted; rerun the same command to continue", file=sys.stderr)
         return INTERRUPTED
     finally:
-        # A reader that stops early (`| head`) is not an error.
         try:
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def flag_error(error: Exception) -> str:
-    """Describes in one line an error in a flag, a config field or the config file (which may raise any exception)."""
-    while error.args and isinstance(error.args[0], Exception):  # ml_collections wraps one error in another.
-        error = error.args[0]
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    field = re.fullmatch(r"'(?P<given>\w+)'(?:\nDid you mean \"(?P<close>\w+)\" instead of .*)?", text)
-    if field and isinstance(error, KeyError):
-        close = f"; did you mean {field['close']}?" if field["close"] else ""
-        return f"the config has no field {field['given']}{close}"
-    unread = re.search(r"\[Errno \d+\] (.+)", text)
-    if unread and isinstance(error, OSError):
-        return f"the config file cannot be read: {unread[1]}"
-    if text.startswith("Unknown command line flag") and "Did you mean" not in text:
-        return f"{text}; set config fields with --config.<field>=<value>"
-    # ml_collections puts a traceback into its message.
-    sentence = text.strip().splitlines()[-1] if "Traceback (most recent call last)" in text else text
-    return " ".join(f"{_place(error, text)}{sentence}".split())
+def _expanded(value: Any) -> Any:
+    """Replaces `~` in an argument; shells leave the one in `--output=~/file` alone."""
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return expand(value) if isinstance(value, str) else value
 
 
-def _place(error: Exception, text: str) -> str:
-    """Returns the line of the user's config file that raised the error, or "" if none did."""
-    if isinstance(error, SyntaxError):  # The text already includes the file and line.
-        return ""
-    in_text = re.findall(r'File "(.+)", line (\d+)', text)
-    frames = in_text or [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if not frames or re.search(r"site-packages.(ml_collections|absl)\b", frames[-1][0]):
-        return ""
-    kind = "" if in_text else f"{type(error).__name__}: "  # The last line of the text includes the type.
-    return f"{frames[-1][0]}, line {frames[-1][1]}: {kind}"
+def sentence(error: Exception) -> str:
+    """Describes an error that is not one of `BUGS`; the type explains what JAX and other libraries raise."""
+    return str(error) if isinstance(error, _OURS) else f"{type(error).__name__}: {reason(error)}"

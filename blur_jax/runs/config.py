@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 import ml_collections
+from flax import traverse_util
 
 from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 
@@ -99,6 +100,8 @@ RANGES = {
     "evaluation.resamples": Range(1, 10**5, whole=True),
 }
 
+OPTIONAL_TEXTS = ("start_from", "data.dir", "data.manual_dir", "data.sources", "data.leave_out")
+
 
 def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | None = None) -> None:
     """Raises ValueError, with the field and its range, if a number in a config is out of range.
@@ -111,6 +114,9 @@ def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | No
             value = functools.reduce(operator.getitem, parts, config)
             if not range_.holds(value):
                 raise ValueError(f"config.{name}={value} must be {range_}")
+    for name, value in traverse_util.flatten_dict(config.to_dict(), sep=".").items():
+        if value is None and name not in RANGES and name not in OPTIONAL_TEXTS:
+            raise ValueError(f"config.{name} must be set")
 
 
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:

@@ -11,6 +11,8 @@ import json
 import math
 import os
 import signal
+import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -20,11 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from blur_jax.data.untrusted import excerpt, reason
+
 AXIS = "replica"
 _CPU_REPLICAS = 4  # docs/performance.md compares this with other values.
 _MESSAGE_BYTES = 2048
+_SHOWN_DIFFERENCES = 8
 _MEETING_SECONDS = 5
-_JOIN_SECONDS = 90  # Time for all processes to start.
+_JOIN_SECONDS = 90  # Time for all processes to start; launch.py states it.
 _LOST_SECONDS = 60  # All processes end once one has been silent for this long.
 # Words in errors from JAX's runtimes and collective libraries when another process has stopped; their types vary.
 _LOST = (
@@ -45,20 +50,56 @@ def divide_cpu(*sizes: int) -> None:
             jax.config.update("jax_num_cpu_devices", math.gcd(_CPU_REPLICAS, *sizes))
 
 
+def open_devices() -> None:
+    """Opens JAX's devices for a command that computes in float32; call it after `divide_cpu` or `join`.
+
+    Raises:
+        ValueError: JAX_PLATFORMS asks for devices that this machine does not have.
+    """
+    config: Any = jax.config
+    if config.jax_enable_x64:
+        print("JAX_ENABLE_X64 is ignored: blur_jax computes in float32", file=sys.stderr)
+        config.update("jax_enable_x64", False)
+    try:
+        jax.devices()
+    except Exception as error:  # RuntimeError, or AssertionError without a message.
+        raise ValueError(
+            f"JAX_PLATFORMS={config.jax_platforms}: JAX cannot open these devices ({reason(error)}); unset"
+            " JAX_PLATFORMS to use any device of this machine, or install JAX for this platform (see requirements.txt)"
+        ) from error
+
+
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
     """Joins the other processes of a run; call this before any other JAX function.
 
     `coordinator` is the HOST:PORT of process 0, and `process` is the number of this process. On Cloud TPU, Slurm and
     Open MPI, JAX detects arguments that are None.
+
+    Raises:
+        ValueError: the coordinator's host does not exist, or JAX cannot detect the arguments or reach the processes.
     """
-    jax.distributed.initialize(
-        coordinator,
-        processes,
-        process,
-        initialization_timeout=_JOIN_SECONDS,
-        heartbeat_timeout_seconds=_LOST_SECONDS,
-        shutdown_timeout_seconds=_LOST_SECONDS,
-    )
+    try:
+        if coordinator is not None:
+            host, _, port = coordinator.rpartition(":")
+            socket.getaddrinfo(host.strip("[]"), int(port))  # JAX would look for the host for minutes.
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process,
+            initialization_timeout=_JOIN_SECONDS,
+            heartbeat_timeout_seconds=_LOST_SECONDS,
+            shutdown_timeout_seconds=_LOST_SECONDS,
+        )
+    except (ValueError, OSError, RuntimeError) as error:
+        if coordinator is None:
+            raise ValueError(
+                f"--distributed: JAX does not find the other processes here ({reason(error)}); outside Cloud TPU, Slurm"
+                " and Open MPI, pass --coordinator, --processes and --process"
+            ) from error
+        raise ValueError(
+            f"--coordinator={coordinator}: cannot join the other processes there ({reason(error)}); pass the HOST:PORT"
+            " of process 0, with a free port"
+        ) from error
 
 
 def is_lost(error: Exception) -> bool:
@@ -149,6 +190,37 @@ def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
 def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on process 0 and returns its JSON-serializable result on all; raises like `everywhere`."""
     return share(everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None))
+
+
+class DisagreementError(ValueError):
+    """The processes of a run differ in something that must be the same on all of them."""
+
+
+def check_agreement(**values: Any) -> None:
+    """Compares JSON-serializable values, by name, with those of the other processes; all must call it together.
+
+    Raises:
+        DisagreementError: a value differs between processes; all of them raise the same error.
+    """
+    if jax.process_count() == 1:
+        return
+    encoded = np.frombuffer(json.dumps(values).encode(), np.uint8)
+    sizes = multihost_utils.process_allgather(np.int32(len(encoded)))
+    padded = np.pad(encoded, (0, np.max(sizes) - len(encoded)))
+    rows = multihost_utils.process_allgather(padded)
+    everyone = [json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes)]
+    different = [
+        f"{name} is {excerpt(everyone[0].get(name))} on process 0, {excerpt(theirs.get(name))} on process {index}"
+        for index, theirs in enumerate(everyone)
+        for name in sorted(everyone[0].keys() | theirs.keys())
+        if theirs.get(name) != everyone[0].get(name)
+    ]
+    if different:
+        more = f"; and {len(different) - _SHOWN_DIFFERENCES} more" * (len(different) > _SHOWN_DIFFERENCES)
+        raise DisagreementError(
+            f"the processes of this run differ: {'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; start the same"
+            " command, config, data and software on all hosts"
+        )
 
 
 def share(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import importlib.metadata
 import json
 import os
 import platform
@@ -15,6 +16,9 @@ import jax
 from blur_jax.runs import run_dir
 from blur_jax.runs.version import version
 
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "ml-collections")
+# JAX's settings, from its environment variables, that change results.
+_SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 STARTS_FILE = "starts.jsonl"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -27,6 +31,19 @@ def describe() -> dict[str, str]:
         "Date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
+    }
+
+
+def software() -> dict[str, Any]:
+    """Returns {name: value} of what must be the same on all processes of a run; the values are JSON."""
+    config: Any = jax.config
+    return {
+        "blur_jax": commit(),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        **{package: importlib.metadata.version(package) for package in _PACKAGES},
+        **{name: getattr(config, name) for name in _SETTINGS},
+        "platform": jax.default_backend(),
+        "number of local devices": jax.local_device_count(),
     }
 
 

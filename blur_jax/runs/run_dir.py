@@ -16,12 +16,15 @@ from flax import traverse_util
 
 from blur_jax.data import files
 from blur_jax.data.untrusted import excerpt, read_json, reason
+from blur_jax.data.user_cache import expand
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "metrics.jsonl"
 VALIDATION_FILE = "validation.jsonl"
 _BUCKET_SECONDS = 20
 
+# Hosts may keep the data in different places.
+_OWN_FIELDS = ("data.dir", "data.manual_dir", "data.cache_mb")
 # The training state does not depend on these, so a run may resume with other values.
 _FREE_FIELDS = ("data.dir", "data.manual_dir", "data.allow_missing", "data.cache_mb", "log_every", "keep")
 _FREE_GROUPS = ("evaluation.",)
@@ -31,7 +34,7 @@ def resolve(workdir: str | os.PathLike) -> epath.Path:
     """Returns a run directory's absolute path or bucket address; raises ValueError if the address cannot be used."""
     text = os.fspath(workdir)
     if "://" not in text:
-        return epath.Path(os.path.abspath(os.path.expanduser(text)))
+        return epath.Path(os.path.abspath(expand(text)))
     scheme, _, place = text.partition("://")
     if scheme != "gs":  # Orbax writes arrays only to disk and gs://; for s3:// it raises an error or writes to disk.
         raise ValueError(f"{text}: {scheme}:// is not supported; use a local path (a mounted disk works too) or gs://")
@@ -123,6 +126,12 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
     fields = [name for name in fields if name not in _FREE_FIELDS and not name.startswith(_FREE_GROUPS)]
     lines = [f"config.{name} is {excerpt(there.get(name))} there but {excerpt(here.get(name))} here" for name in fields]
     return "; ".join(lines[:8] + [f"and {len(lines) - 8} more"] * (len(lines) > 8))
+
+
+def shared_fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns the fields that all processes of a run must set alike, {"config.steps": 600, ...}."""
+    fields = traverse_util.flatten_dict(json.loads(config.to_json()), sep=".")
+    return {f"config.{name}": value for name, value in fields.items() if name not in _OWN_FIELDS}
 
 
 def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:

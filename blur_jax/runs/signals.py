@@ -19,6 +19,7 @@ from typing import NoReturn
 STATUS = 130  # Exit status after Ctrl-C, as in shells.
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+_writes_joined = -1  # The child's end of a pipe to its parent.
 _PR_SET_PDEATHSIG = 1  # prctl(2).
 
 
@@ -70,13 +71,15 @@ def leave(sentence: str) -> NoReturn:
     os._exit(STATUS)
 
 
-def divide(lost: str, status: int) -> None:
+def divide(alone: str, lost: str, status: int) -> None:
     """Forks this process and returns in the child; the parent exits with the child's status (128 + N for signal N).
 
-    If the child aborts, the parent prints `lost` and exits with `status`. Call this before importing JAX, whose threads
-    would not survive the fork.
+    If the child aborts, the parent exits with `status` and prints `lost`, or `alone` if the child has not called
+    `joined`. Call this before importing JAX, whose threads would not survive the fork.
     """
+    global _writes_joined
     parent = os.getpid()
+    reads_joined, _writes_joined = os.pipe()
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)  # Shields the child from the terminal's signals; the parent forwards them.
@@ -85,11 +88,17 @@ def divide(lost: str, status: int) -> None:
             if os.getppid() != parent:  # The parent was killed before this line.
                 os._exit(128 + signal.SIGKILL)
         return
+    os.close(_writes_joined)
     for number in _FORWARDED:
         signal.signal(number, lambda number, _frame: os.kill(child, number))
     _, ended = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(ended)
     if code == -signal.SIGABRT:
-        print(lost, file=sys.stderr, flush=True)
+        print(lost if os.read(reads_joined, 1) else alone, file=sys.stderr, flush=True)
         code = status
     os._exit(code if code >= 0 else 128 - code)
+
+
+def joined() -> None:
+    """Tells the parent of `divide` that this process has met the other processes of the run."""
+    os.write(_writes_joined, b"1")

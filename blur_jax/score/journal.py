@@ -6,21 +6,28 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from blur_jax.data import files
+import numpy as np
+
+from blur_jax.data import files, likeness
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.score.inputs import Input
+from blur_jax.score.tiles import Tiles
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Row(NamedTuple):
-    """The result for one input: `name` and `box` as in `inputs.Input`, `blur` and `error` as in `pipeline.Scored`."""
+    """The result for one input: `name` and `box` as in `inputs.Input`, the other fields as in `pipeline.Scored`."""
 
     name: str
     box: Box | None
     blur: float | None
     error: str | None
+    reduction: float | None = None
+    flags: str | None = None
+    look: str | None = None
+    tiles: Tiles | None = None
 
 
 class Journal:
@@ -59,7 +66,7 @@ class Journal:
             raise ValueError(f"{self.path}: the first line is damaged; remove the file to start again") from error
         if different:
             differences = "; ".join(
-                f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
+                f"{key}: {excerpt(header.get(key))} there but {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with different options ({differences}). Run that"
@@ -117,8 +124,21 @@ def path_of(output: str) -> str:
 def _parse(line: bytes) -> Row:
     """Returns a row; raises ValueError for an incomplete or damaged line."""
     match read_json(line) if line.endswith(b"\n") else None:
-        case [str(name), None | [*_] as box, float(blur), None]:
-            return Row(name, box and tuple(box), blur, None)
-        case [str(name), None | [*_] as box, None, str(error)]:
+        case [str(name), None | [*_] as box, None, str(error), None, None, None, None]:
             return Row(name, box and tuple(box), None, error)
+        case [str(name), None | [*_] as box, float(blur), None, *described]:
+            return Row(name, box and tuple(box), blur, None, *_described(*described))
+    raise ValueError("the row is damaged")
+
+
+def _described(*fields: Any) -> tuple:
+    """Checks and returns the fields of a row after `error`; raises ValueError for a damaged row."""
+    match fields:
+        case [None | float() as reduction, None | str() as flags, None | str() as look, tiles]:
+            if len(bytes.fromhex(look or "")) in (0, likeness.SIDE**2 // 8):
+                match tiles:
+                    case None:
+                        return reduction, flags, look, None
+                    case [float(best), float(worst), [[*_], *_] as focus] if np.array(focus, float).ndim == 2:
+                        return reduction, flags, look, Tiles(best, worst, focus)
     raise ValueError("the row is damaged")

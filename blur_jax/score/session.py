@@ -1,6 +1,7 @@
 """Scores pictures into a table, continues after an interruption, and describes the table in a file next to it."""
 
 import array
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -15,11 +16,14 @@ import numpy as np
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
-from blur_jax.score import sheet, tables
+from blur_jax.score import flags, groups, sheet, tables
 from blur_jax.score.inputs import Input, Inputs
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
+# Blur whose sigma is below half the reduction hardly changes a score (docs/scoring.md). Above 4, that includes a sigma
+# of 2 pixels, which leaves no detail finer than 4 pixels: a viewer at full size calls such a picture blurred.
+REDUCED = 4
 _REPLACE = "pass --overwrite to score again and replace it, or use another --output"
 
 
@@ -35,24 +39,55 @@ class Job:
     sheet: str | None = None  # The path of the page that `sheet.write` writes.
     batch_size: int = 64
     threads: int | None = None
+    tiles: bool = False
+    best_of_group: bool = False
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The options that the rows of the journal depend on."""
+        return {**self.source, "tiles": self.tiles, "best_of_group": self.best_of_group}
 
     def stated(self) -> dict[str, Any]:
         """Returns all options that the table depends on, after a round trip through JSON."""
-        return json.loads(json.dumps({"source": self.source, "anchor": self.anchor, "keep_below": self.keep_below}))
+        return json.loads(json.dumps({"source": self.header, "anchor": self.anchor, "keep_below": self.keep_below}))
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The number of rows and of failures, whether any row has a box, and a hash of the names and boxes."""
+    """The counts of a table.
+
+    Attributes:
+        rows: the number of rows.
+        failed: the number of rows without a score.
+        with_boxes: whether any row has a box.
+        inputs: a hash of the names and boxes.
+        reduced: the number of pictures that are reduced more than `REDUCED` times.
+        flags: {flag: number of pictures}.
+    """
 
     rows: int
     failed: int
     with_boxes: bool
     inputs: str
+    reduced: int = 0
+    flags: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         reasons = "; see the reason column" * (self.failed > 0)
         return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
+
+    def warnings(self) -> list[str]:
+        """Returns sentences about pictures whose scores say less than others."""
+        sentences = []
+        if self.flags:
+            counts = ", ".join(f"{count:,} {flag}" for flag, count in self.flags.items())
+            sentences.append(f"warning: {counts}; the scores of such pictures mean little (see the flags column)")
+        if self.reduced:
+            sentences.append(
+                f"warning: {self.reduced:,} pictures are reduced more than {REDUCED} times, so fine blur cannot be seen"
+                " (see the reduction column); --tiles scores at full size, too"
+            )
+        return sentences
 
 
 def statement_path(output: str) -> str:
@@ -91,21 +126,31 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
 
 
 class _Tally:
-    """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score."""
+    """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score.
+
+    `looks`, for groups, takes about 120 bytes per row. `best` is what groups are sorted by: the best tile, or `blur`.
+    """
 
     def __init__(self) -> None:
-        self.blur = array.array("f")
+        self.blur, self.best, self.looks = array.array("f"), array.array("f"), []
         self._failed, self._with_boxes, self._inputs = 0, False, hashlib.sha256()
+        self._reduced, self._flags = 0, collections.Counter()
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
             self.blur.append(np.nan if row.blur is None else row.blur)
+            self.best.append(row.tiles.best if row.tiles else self.blur[-1])
+            self.looks.append(row.look)
+            self._reduced += row.reduction is not None and row.reduction > REDUCED
+            self._flags.update((row.flags or "").split())
             self._failed += row.error is not None
             self._with_boxes |= row.box is not None
             self._inputs.update(json.dumps([row.name, row.box]).encode())
 
     def summary(self) -> Summary:
-        return Summary(len(self.blur), self._failed, self._with_boxes, self._inputs.hexdigest()[:16])
+        counts = {flag: self._flags[flag] for flag in flags.NAMES if flag in self._flags}
+        inputs = self._inputs.hexdigest()[:16]
+        return Summary(len(self.blur), self._failed, self._with_boxes, inputs, self._reduced, counts)
 
 
 def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
@@ -114,11 +159,13 @@ def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], N
     `progress` is called with the number of finished inputs, before the first batch and after each batch. Raises
     ValueError if the journal belongs to another job or is in use.
     """
-    with Journal(job.output, job.source) as journal:
+    with Journal(job.output, job.header) as journal:
         tally = _Tally()
         waiting = journal.resume(inputs, job.batch_size, tally.add)
         progress(len(tally.blur))
-        scored = scorer.score_each(waiting, batch_size=job.batch_size, threads=job.threads)
+        scored = scorer.score_each(
+            waiting, batch_size=job.batch_size, threads=job.threads, looks=job.best_of_group, tiles=job.tiles
+        )
         while rows := [Row(*picture, *result) for picture, result in itertools.islice(scored, job.batch_size)]:
             journal.append(rows)
             tally.add(rows)
@@ -132,11 +179,21 @@ def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_ou
     """Writes the outputs in one pass over the rows; the statement, which marks them complete, is written last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
-    names = tables.column_names(columns, with_boxes=summary.with_boxes)
+    grouped = groups.find(tally.looks, tally.best) if job.best_of_group else None
+    kinds = {"with_boxes": summary.with_boxes, "with_tiles": job.tiles}
+    names = tables.column_names(columns, **kinds, with_groups=job.best_of_group)
     statement = {"columns": {name: tables.MEANING[name] for name in names}, **job.meaning, **job.stated()}
     statement |= {"summary": dataclasses.asdict(summary), "left_out": left_out.to_dict()}
-    records = tables.records(picks.watch(rows), columns, with_boxes=summary.with_boxes)
+    records = tables.records(picks.watch(rows), columns, **kinds, groups=grouped)
     tables.write(job.output, names, records, statement)
     if job.sheet:
-        sheet.write(job.sheet, picks, scorer.preprocessing, keep_below=job.keep_below, title=job.output)
+        sheet.write(
+            job.sheet,
+            picks,
+            scorer.preprocessing,
+            keep_below=job.keep_below,
+            title=job.output,
+            reduced=REDUCED,
+            groups=grouped,
+        )
     run_dir.write_atomically(statement_path(job.output), json.dumps(statement, indent=2) + "\n")

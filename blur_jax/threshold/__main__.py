@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--{rule} needs --examples=CSV, a list of good and bad pictures, not PHOTOS")
 
     from blur_jax.data.left_out import LeftOut
-    from blur_jax.runs import program_cache
+    from blur_jax.runs import distributed, program_cache
     from blur_jax.runs.threshold import write_threshold
     from blur_jax.score import inputs, scorer
     from blur_jax.threshold import choose, rules
@@ -52,6 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
         source, left_out = arguments.examples, LeftOut()
         examples = choose.read_examples(arguments.examples, left_out)
     program_cache.keep_programs()
+    distributed.open_devices()
     loaded = scorer.load_scorer(arguments.checkpoint)
     options = {"source": source, "batch_size": arguments.batch_size}
     if rule == "discard":

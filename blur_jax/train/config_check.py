@@ -36,6 +36,8 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
     except ValueError as error:
         raise ValueError(f"config.degradation or config.augment: {error}") from error
     distributed.everywhere(_check_paths, config, workdir)
+    if workdir is not None:
+        checkpoints.try_folder(workdir)
 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:

@@ -41,6 +41,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         stack.enter_context(lock)
         newest = distributed.share(newest)
         state, unlogged, writer = distributed.everywhere(resume_run, run, workdir, state, newest)
+        distributed.check_agreement(step=int(state.step), state=checkpoints.fingerprint(state.arrays()))
         if writer is None:
             distributed.say(
                 f"{workdir}: this run has completed its {config.steps} steps; to train further, pass another"

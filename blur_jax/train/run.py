@@ -40,6 +40,7 @@ def open_run(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
     Raises ValueError if a split or a checkpoint cannot be used, and FileNotFoundError if the data are not prepared.
     """
     run = distributed.everywhere(_open, config, workdir)
+    distributed.check_agreement(data=run.fingerprint)
     optimizer.warn_of_short_run(config)
     return dataclasses.replace(run, saved=distributed.share(run.saved))
 

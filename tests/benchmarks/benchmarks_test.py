@@ -1,5 +1,3 @@
-"""The timing helper, and that the benchmarks of training follow the code they measure."""
-
 import pytest
 
 from benchmarks import degradations, timing, train_step

@@ -1,11 +1,14 @@
-"""The campaign of faults tells what went well from what did not."""
-
 import json
+import pathlib
 import random
+import shutil
+import subprocess
+import types
 
 import pytest
 
 from benchmarks import fault_kinds, fault_runs, faults
+from tests.helpers import forked
 
 
 def ended(codes=(0,), output="all is well", hung=False):
@@ -52,20 +55,40 @@ def test_damage_changes_a_file(tmp_path, how):
 
 
 def test_what_is_half_written_is_found(tmp_path):
-    for name in (
-        "run/metrics.json",
-        "run/.metrics.json.5.tmp",
-        "run/empty",
-        "run/tensorboard/empty",
-        "data/incomplete.x/a",
-    ):
+    whole = ("run/metrics.json", "run/tensorboard/empty")
+    for name in (*whole, "run/.metrics.json.5.tmp", "run/empty", "data/incomplete.x/a"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("" if "empty" in name else "text")
     assert sorted(fault_runs.leftovers(tmp_path)) == ["data/incomplete.x", "run/.metrics.json.5.tmp", "run/empty"]
 
 
-def test_a_fault_from_its_injection_to_the_table(tmp_path, capsys):
+class Forked(forked.Program):
+    """Takes the place of `subprocess.Popen`, without the seconds of imports."""
+
+    def __init__(self, command, *, stdout, **_):
+        self._log = pathlib.Path(stdout.name)
+        super().__init__(*command[1:])
+
+    def wait(self, timeout):
+        super().wait(timeout)
+        self._log.write_text(self.text("out") + self.text("err"))
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def short_runs(monkeypatch):
+    """Runs of 24 steps; the one that only compiles is left out."""
+    run, names = fault_runs.run, ("DEVNULL", "TimeoutExpired")
+    forking = types.SimpleNamespace(Popen=Forked, **{name: getattr(subprocess, name) for name in names})
+    fields = {"steps": 24, "log_every": 1}
+    monkeypatch.setattr(fault_runs, "FLAGS", fault_runs.FLAGS | fields)
+    monkeypatch.setattr(fault_runs, "subprocess", forking)
+    compiled = ended(output="report ")
+    monkeypatch.setattr(fault_runs, "run", lambda to, *n: compiled if "compiles" in to.name else run(to, *n))
+
+
+def test_a_fault_from_its_injection_to_the_table(tmp_path, capsys, short_runs):
     campaign = faults.Campaign(tmp_path / "root", seed=0)
     campaign.undisturbed(1)
     inject = fault_kinds.kinds(campaign.root)["config.json damaged"]
@@ -74,8 +97,7 @@ def test_a_fault_from_its_injection_to_the_table(tmp_path, capsys):
     assert (problem, recovers) == ("", True)
     assert campaign.differs(folder) == ""
     metrics = folder / "run" / "metrics.json"
-    found = json.loads(metrics.read_text())
-    metrics.write_text(json.dumps(found | {"step": 38}))
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"step": 38}))
     assert "best" in campaign.differs(folder)
     campaign.count("a fault", campaign.differs(folder), end.seconds, folder)
     campaign.count("a fault", "", 3.0)

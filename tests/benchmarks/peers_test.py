@@ -46,17 +46,17 @@ def to_torch(images):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "blocks", "size", "center"),
+    ("backbone", "size", "center"),
     [
-        ("small", None, 64, False),
-        ("small", None, 45, True),
-        ("resnet18", None, 50, True),
-        ("resnet50", None, 48, False),
-        ("efficientnet_lite0", None, 75, True),
+        ("small", 64, False),
+        ("small", 45, True),
+        ("resnet18", 50, True),
+        ("resnet50", 48, False),
+        ("efficientnet_lite0", 75, True),
     ],
 )
-def test_scores_are_equal(backbone, blocks, size, center):
-    model = network.build(backbone=backbone, blocks=blocks, pool_center=center)
+def test_scores_are_equal(backbone, size, center):
+    model = network.build(backbone=backbone, pool_center=center)
     images = np.random.default_rng(0).uniform(size=(3, size, size, 3)).astype(np.float32)
     params = perturbed(jax.jit(model.init)(jax.random.key(0), images)["params"])
     ours = jax.jit(model.apply)({"params": params}, images)

@@ -14,8 +14,7 @@ def test_every_ending_is_that_of_a_format_that_is_decoded(tmp_path, ending):
     path = tmp_path / f"picture{ending}"
     image = Image.new("1" if ending == ".pbm" else "L" if ending == ".pgm" else "RGB", (20, 30), "white")
     image.save(path, "BMP" if ending == ".dib" else None)  # Pillow leaves out the file header that Windows writes.
-    assert picture_files.is_picture(path.name)
-    assert picture_files.is_picture(path.name.upper())
+    assert picture_files.is_picture(path.name) and picture_files.is_picture(path.name.upper())
     image = pictures.read_image(path)
     assert image.size == (20, 30) and image.getpixel((5, 5)) == (255, 255, 255)
 

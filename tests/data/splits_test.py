@@ -1,12 +1,11 @@
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 from blur_jax.data import batches, splits, user_cache
 from blur_jax.data.preprocessing import Preprocessing
-from tfds_builders import prepare
-from tfds_builders.demo_face_blur import builder as demo
 
 
 def opened(config, kind="labeled", split="train", **kwargs):
@@ -61,16 +60,14 @@ def test_the_splits_of_a_data_set_share_its_decoded_faces(config):
     assert labeled.faces.images[3] is labeled.faces.images[3]
 
 
-def test_batches_have_their_sizes_and_types(config):
-    batch = take(config, 1)[0]
-    assert batch.labeled.shape == (8, 2, 32, 32, 3) and batch.labeled.dtype == np.uint8
-    assert batch.order.shape == (8,) and batch.order.dtype == np.int8
-    assert batch.unlabeled.shape == (4, 2, 32, 32, 3) and batch.unlabeled.dtype == np.uint8
-
-
-def test_batches_without_unlabeled_pairs_have_the_same_labeled_ones(config):
+def test_batches_have_sizes_and_types_and_the_same_labeled_pairs_without_unlabeled_ones(config):
     alone = next(batches.train_batches(opened(config), 8, None, 4, seed=0, first_step=0))
     both = take(config, 1)[0]
+    assert [(field.shape, field.dtype) for field in both] == [
+        ((8, 2, 32, 32, 3), np.uint8),
+        ((8,), np.int8),
+        ((4, 2, 32, 32, 3), np.uint8),
+    ]
     assert alone.unlabeled is None
     assert_same(alone[:2], both[:2])
 
@@ -97,21 +94,13 @@ def test_any_step_can_be_resumed_from(config):
         assert_same(take(config, 1, first_step=step)[0], straight[step])
 
 
-def test_processes_share_the_global_batch(config):
+@pytest.mark.parametrize("count", [2, 4])  # With 4, each process has one unlabeled pair.
+def test_processes_share_the_global_batch(config, count):
     whole = take(config, 3)
-    shares = [take(config, 3, process_index=index, process_count=2) for index in range(2)]
+    shares = [take(config, 3, process_index=index, process_count=count) for index in range(count)]
     for step in range(3):
+        assert [len(share[step].unlabeled) for share in shares] == [4 // count] * count
         assert_same([np.concatenate(parts) for parts in zip(*(share[step] for share in shares))], whole[step])
-
-
-def test_a_process_may_have_one_pair_in_a_batch(config):
-    labeled = splits.open_split(config.data, "labeled", "train")
-    whole, part = (
-        batches.train_batches(labeled, 2, None, 0, seed=0, first_step=0, process_index=index, process_count=count)
-        for index, count in ((0, 1), (1, 2))
-    )
-    for _ in range(3):
-        np.testing.assert_array_equal(next(part).labeled, next(whole).labeled[1:])
 
 
 def test_an_epoch_holds_every_pair_once_and_the_next_has_another_order(config):
@@ -173,10 +162,8 @@ def test_used_faces_takes_pairs_apart():
 
 def test_unprepared_data_say_how_to_prepare_them(config, tmp_path):
     config.data.dir = str(tmp_path)
-    command = (
-        f"python -m tfds_builders.prepare --dataset=demo_face_blur --image_size=32 --context=1 --data_dir={tmp_path}"
-    )
-    with pytest.raises(FileNotFoundError, match=re.escape(f"`{command}`")):
+    arguments = f"--dataset=demo_face_blur --image_size=32 --context=1 --data_dir={tmp_path}"
+    with pytest.raises(FileNotFoundError, match=re.escape(f"`python -m tfds_builders.prepare {arguments}`")):
         opened(config)
     config.data.name, config.data.manual_dir = "ssranking_face_blur", "my/faces"
     with pytest.raises(FileNotFoundError, match="--dataset=ssranking_face_blur .* --manual_dir=my/faces`"):
@@ -199,29 +186,25 @@ def test_split_names(config):
     assert splits.split_names(config.data, "labeled") == ["train", "validation"]
 
 
-def prepare_demo(folder, monkeypatch, ranked):
-    """Prepares a demo of 3 + 2 + 2 pairs and so many ranked faces; returns its hash."""
-    sizes = {"LABELED_TRAIN": 3, "LABELED_VALIDATION": 2, "UNLABELED_TRAIN": 2, "RANKED_TEST": ranked, "_CHUNK": 25}
-    for name, value in sizes.items():
-        monkeypatch.setattr(demo, name, value)
-    return prepare.prepare("demo_face_blur", data_dir=str(folder), preprocessing=Preprocessing(image_size=32)).sources
-
-
-def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path, monkeypatch):
+def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path):
+    first, second = config.data.sources, "00000000"
+    shutil.copytree(f"{config.data.dir}/demo_face_blur", tmp_path / "demo_face_blur")
     config.data.dir, config.data.sources = str(tmp_path), None
-    first = prepare_demo(tmp_path, monkeypatch, ranked=2)
-    assert splits.prepared_sources(config.data) == first and len(opened(config, "ranked", "test")) == 2
-    second = prepare_demo(tmp_path, monkeypatch, ranked=3)
-    hashes = ", ".join(sorted([first, second]))
+    assert splits.prepared_sources(config.data) == first
+    for kind in ("labeled", "unlabeled", "ranked"):
+        folder = tmp_path / "demo_face_blur" / f"{kind}-32px-context1-{first}"
+        shutil.copytree(folder, folder.with_name(folder.name.replace(first, second)))
+    for path in tmp_path.glob(f"*/*-{second}/*/metadata.json"):
+        path.write_text(path.read_text().replace('["test"]', '["second"]'))
     for ask in (lambda: opened(config), lambda: splits.prepared_sources(config.data)):
-        with pytest.raises(ValueError, match=f"several sources; pass .*sources=HASH with one of: {hashes}"):
+        with pytest.raises(ValueError, match=f"several sources; choose one .*sources=HASH, from {second}, {first}"):
             ask()
-    for sources, count in ((first, 2), (second, 3)):
+    for sources, headline in ((first, ["test"]), (second, ["second"])):
         config.data.sources = sources
-        assert len(opened(config, "ranked", "test")) == count
+        assert opened(config, "ranked", "test").metadata["headline_splits"] == headline
         assert splits.prepared_sources(config.data) == sources
-    config.data.sources = "01234567"
-    with pytest.raises(FileNotFoundError, match=r"config\.data\.sources=01234567"):
+    config.data.sources = "76543210"
+    with pytest.raises(FileNotFoundError, match=r"config\.data\.sources=76543210"):
         opened(config)
 
 
@@ -231,18 +214,3 @@ def test_the_default_folder_can_be_moved(monkeypatch, tmp_path):
     assert user_cache.default_dir() == str(tmp_path / "blur_jax")
     monkeypatch.setenv("BLUR_JAX_DATA", "/somewhere")
     assert user_cache.default_dir() == "/somewhere"
-
-
-@pytest.mark.parametrize("processes", [1, 2, 4])
-def test_in_an_epoch_the_processes_read_each_pair_once_between_them(processes):
-    """No process reads the pair of another, and none is left out: 24 pairs, 3 steps of 8."""
-    split = colored(
-        names="abcdefghijklmnopqrstuvwx", rows=[[row, row] for row in range(24)], labels=np.zeros(24, np.int8)
-    )
-    read = []
-    for index in range(processes):
-        options = {"seed": 0, "first_step": 0, "process_index": index, "process_count": processes}
-        stream = batches.train_batches(split, 8, None, 0, **options)
-        read.append([image // 10 for _ in range(3) for image in next(stream).labeled[:, 0, 0, 0, 0].tolist()])
-    assert [len(rows) for rows in read] == [24 // processes] * processes
-    assert sorted(row for rows in read for row in rows) == list(range(24))

@@ -26,6 +26,5 @@ def test_ties_coverage_and_agreement_are_told(config, monkeypatch):
     monkeypatch.setattr(splits, "open_split", opened)
     found = summary.describe_data(config.data)
     assert [part["ties"] for part in found["parts"]] == [24, 10, 0, 0]
-    assert set(found["lists"]) == {"labeled.txt", "unlabeled.txt", "ranked.txt"} and found["agreement"] == {
-        "alpha": 0.5
-    }
+    assert set(found["lists"]) == {"labeled.txt", "unlabeled.txt", "ranked.txt"}
+    assert found["agreement"] == {"alpha": 0.5}

@@ -1,7 +1,6 @@
 """What somebody else wrote: any damage is a ValueError that is short, at once."""
 
 import io
-import json
 import time
 
 import pytest
@@ -19,9 +18,8 @@ def table(data, required=("name",)):
 def test_values_are_shown_as_they_are_or_cut():
     assert excerpt("a.jpg") == "'a.jpg'"
     assert excerpt(None) == "None"
-    assert len(excerpt("x" * MEGABYTES)) < 250
-    assert len(excerpt([["x" * 1000] * 50] * 50)) < 250
-    assert len(excerpt(10**4000)) < 250
+    for long in ("x" * MEGABYTES, {"x" * MEGABYTES: 1}, [["x" * 1000] * 50] * 50, 10**4000):
+        assert len(excerpt(long)) < 250
 
 
 def test_json_of_any_depth_is_read_or_refused():
@@ -57,7 +55,3 @@ def test_what_is_no_table_is_refused_at_once_and_in_short(data, message):
         table(data)
     assert len(str(caught.value)) < 500
     assert time.process_time() - start < 1
-
-
-def test_a_long_json_text_is_not_echoed():
-    assert len(excerpt(json.loads(json.dumps({"x" * MEGABYTES: 1})))) < 250

@@ -43,17 +43,11 @@ def test_other_comparisons_are_refused(write, text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "measure"),
-    [
-        ("sharpness", Measure("sharpness", True)),
-        ("blur", Measure("blur", False)),
-        ("blur:lower", Measure("blur", False)),
-        ("ofiq:higher", Measure("ofiq", True)),
-        ("noise:lower", Measure("noise", False)),
-    ],
+    ("text", "higher"),
+    [("sharpness", True), ("blur", False), ("blur:lower", False), ("ofiq:higher", True), ("noise:lower", False)],
 )
-def test_measures_know_which_way_is_better(text, measure):
-    assert comparisons.parse_measure(text) == measure
+def test_measures_know_which_way_is_better(text, higher):
+    assert comparisons.parse_measure(text) == Measure(text.split(":")[0], higher)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +92,29 @@ def test_the_pictures_of_mated_comparisons_are_looked_up():
     del qualities["a"]
     with pytest.raises(ValueError, match=r"x\.csv: no row for 'a' \(1 compared pictures have no row\)"):
         comparisons.mated_qualities(compared, qualities, "x.csv")
+
+
+def of(similarity, mated):
+    return comparisons.Comparisons([""] * len(mated), [""] * len(mated), np.array(similarity), np.array(mated, bool))
+
+
+@pytest.mark.parametrize(
+    ("similarity", "mated", "share"),
+    [
+        ([0.2, 0.4, 1.1, 0.3], [1, 1, 0, 0], "25%"),  # Distances.
+        ([-0.9, -0.8, -0.1], [0, 1, 1], None),
+        ([-0.9, -0.8, -0.1], [1, 0, 0], "0%"),  # Mated the wrong way around.
+        ([5, 5, 5], [1, 0, 0], None),  # Equal similarities count one half.
+        ([300, 20, 250, 300], [1, 1, 0, 0], "38%"),  # 20 is below both; 300 equals one and exceeds the other.
+        ([0.1, 0.2], [1, 1], None),
+    ],
+)
+def test_mated_comparisons_must_be_the_more_similar_ones(similarity, mated, share):
+    if share is None:
+        comparisons.check_direction(of(similarity, mated), "c.csv")
+    else:
+        with pytest.raises(ValueError, match=rf"c\.csv: mated .* less alike .*only {share} .* negate .* distances"):
+            comparisons.check_direction(of(similarity, mated), "c.csv")
 
 
 def test_names_match_however_they_are_spelled_and_other_columns_are_counted(write, tmp_path):

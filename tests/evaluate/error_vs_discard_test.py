@@ -52,3 +52,16 @@ def test_errors_are_one_sentence(options, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_distances_are_refused_before_anything_is_written(tmp_path, capsys):
+    with open(FILES[0].partition("=")[2]) as file:
+        rows = list(csv.reader(file))
+    turned = [rows[0], *([left, right, str(-float(value)), mated] for left, right, value, mated in rows[1:])]
+    with open(tmp_path / "c.csv", "w", newline="") as file:
+        csv.writer(file).writerows(turned)
+    output = tmp_path / "edc.csv"
+    assert (
+        error_vs_discard.main([FILES[1], f"--comparisons={tmp_path / 'c.csv'}", "--fmr=0.1", f"--output={output}"]) == 2
+    )
+    assert "less alike" in capsys.readouterr().err and not output.exists()

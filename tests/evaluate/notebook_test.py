@@ -14,29 +14,15 @@ from PIL import Image
 import blur_jax
 from blur_jax.evaluate import evaluation, notebook
 from blur_jax.runs import checkpoints
-from blur_jax.train import loop
-from configs import default
-from tests.helpers.configs import shrink
 from tests.helpers.paths import ROOT
+from tests.helpers.scored import make_run
 
 NOTEBOOK = ROOT / "notebooks" / "analyze_checkpoint.ipynb"
 
 
 @pytest.fixture(scope="module")
-def run(demo_dir, tmp_path_factory):
-    """A run on data named "mine", which nobody can prepare again."""
-    folder = tmp_path_factory.mktemp("notebook")
-    shutil.copytree(os.path.join(demo_dir, "demo_face_blur"), folder / "data" / "mine")
-    config = shrink(default.get_config(), demo_dir)
-    config.steps = config.checkpoint_every = 3
-    config.data.name, config.data.dir = "mine", str(folder / "data")
-    loop.train(config, str(folder / "run"))
-    return folder / "run"
-
-
-@pytest.fixture(scope="module")
-def scorer(run):
-    return blur_jax.load_scorer(run)
+def scorer(shared_run):
+    return blur_jax.load_scorer(shared_run[1])
 
 
 @pytest.fixture
@@ -62,14 +48,11 @@ def execute(**names):
 
 # Jupyter's messaging warns of its own event loop on some platforms; that is not for this project to mend.
 @pytest.mark.filterwarnings("default")
-def test_the_notebook_runs_and_draws(run, pictures, tmp_path):
-    archive = shutil.make_archive(str(tmp_path / "other"), "zip", run.parent, "run")
-    text, drawn = execute(
-        BLUR_JAX_RUN=run,
-        BLUR_JAX_OTHER_RUN=archive,
-        BLUR_JAX_PICTURES=pictures,
-        BLUR_JAX_FETCHED=tmp_path,
-    )
+def test_the_notebook_runs_and_draws(shared_run, pictures, tmp_path):
+    run = shared_run[1]
+    archive = shutil.make_archive(str(tmp_path / "other"), "zip", run.parent, run.name)
+    names = {"BLUR_JAX_OTHER_RUN": archive, "BLUR_JAX_PICTURES": pictures, "BLUR_JAX_FETCHED": tmp_path}
+    text, drawn = execute(BLUR_JAX_RUN=run, **names)
     # Own pictures, their parts, the calibration, training, four of the test split, mistaken labels, both scorers twice.
     assert drawn == [1, 1, 1, 1, 4, 1, 2]
     assert f"step {checkpoints.find(run).step}, backbone small" in text
@@ -83,8 +66,10 @@ def test_the_notebook_runs_and_draws(run, pictures, tmp_path):
 
 
 @pytest.mark.filterwarnings("default")
-def test_the_notebook_runs_where_there_are_neither_data_nor_pictures(run, tmp_path):
-    archive = shutil.make_archive(str(tmp_path / "other"), "gztar", run.parent, "run")
+def test_the_notebook_runs_where_there_are_neither_data_nor_pictures(shared_run, tmp_path):
+    run = make_run(tmp_path / "run", name="mine")  # Of data that nobody can prepare.
+    shutil.copy(shared_run[1] / "metrics.jsonl", run)
+    archive = shutil.make_archive(str(tmp_path / "other"), "gztar", run.parent, run.name)
     names = {"BLUR_JAX_OTHER_RUN": "", "BLUR_JAX_PICTURES": "", "BLUR_JAX_DATA": tmp_path, "BLUR_JAX_FETCHED": tmp_path}
     text, drawn = execute(BLUR_JAX_RUN=f"file://{archive}", **names)
     assert drawn == [1, 1, 1, 1]  # Two that say there is no picture, the calibration, training.
@@ -139,22 +124,17 @@ def test_two_scorers_are_compared_on_the_pictures_or_else_on_test_faces(scorer, 
 
 
 def test_a_threshold_of_another_checkpoint_is_left_out(scorer, pictures, monkeypatch):
-    def columns(*_, **__):
-        raise ValueError("was chosen for the scores of another checkpoint")
-
-    monkeypatch.setattr(type(scorer), "columns", columns)
     scored = notebook.score_pictures(scorer, str(pictures))
+    refused = mock.Mock(side_effect=ValueError("was chosen for the scores of another checkpoint"))
+    monkeypatch.setattr(type(scorer), "columns", refused)
     assert "keep" not in notebook.table_text(scorer, scored)
     assert len(notebook.notes(scorer, scored)) == len(scored.names)
 
 
 def test_uploads_of_colab_are_collected(tmp_path, monkeypatch):
     assert notebook.collect_pictures(None) is None and notebook.collect_pictures("a/b") == "a/b"
-    colab, files = types.ModuleType("google.colab"), types.ModuleType("google.colab.files")
-    files.upload = lambda: {"../a.png": b"one"}
-    colab.files = files
-    for module in (colab, files):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    files = types.SimpleNamespace(upload=lambda: {"../a.png": b"one"})
+    monkeypatch.setitem(sys.modules, "google.colab", types.SimpleNamespace(files=files))
     folder = tmp_path / "uploads"
     assert notebook.collect_pictures(None, str(folder)) == str(folder)
     assert (folder / "a.png").read_bytes() == b"one"

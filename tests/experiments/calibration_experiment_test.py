@@ -1,5 +1,3 @@
-"""What `experiments.calibration` measures, by hand."""
-
 import numpy as np
 import pytest
 
@@ -30,16 +28,6 @@ def test_the_calibration_error_by_hand():
     assert error[0] == pytest.approx(4 / 5 * abs(0.65 - 0.75) + 1 / 5 * 0)
     assert [(round(pairs.predicted, 6), pairs.observed) for pairs in bins] == [(0.65, 0.75), (1.0, 1.0)]
     assert bins[0].low <= 0.75 <= bins[0].high
-
-
-def test_people_of_the_predicted_kind_have_a_small_error():
-    rng = np.random.default_rng(0)
-    predicted, pairs = rng.uniform(size=4000), rng.integers(400, size=(4000, 2))
-    error, _ = experiment.calibration_errors(predicted, rng.uniform(size=4000) < predicted, pairs, 400, resamples=1)
-    assert error[0] < 0.03
-    sure = np.where(predicted > 0.5, 0.99, 0.01)
-    error, _ = experiment.calibration_errors(sure, rng.uniform(size=4000) < predicted, pairs, 400, resamples=1)
-    assert error[0] == pytest.approx(0.24, abs=0.03)  # 0.99 against a mean of 0.75.
 
 
 def test_halves_discard_what_they_say():

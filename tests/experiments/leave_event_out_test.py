@@ -1,5 +1,3 @@
-"""Choosing by events left out: which pairs count, what is trained on, and the row that is printed."""
-
 import json
 
 import pytest
@@ -23,7 +21,7 @@ def test_a_row_by_hand():
 def test_an_event_is_scored_by_runs_that_have_not_seen_it(config, tmp_path, monkeypatch, capsys):
     person = splits.open_split(config.data, "labeled", "train").names[0][0].split("/")[0]
     monkeypatch.setattr(leave_event_out, "events", lambda names, least_pairs: {person: [0, 1, 2, 3]})
-    config.steps = config.checkpoint_every = 3
+    config.steps = config.checkpoint_every = 2
     options = {"workdir": str(tmp_path), "seeds": 1, "least_pairs": 1, "workers": 1}
     leave_event_out.run(config, **options)
     printed = capsys.readouterr().out

@@ -1,5 +1,3 @@
-"""The changes of a face, worked out by hand."""
-
 import math
 import statistics
 
@@ -21,14 +19,11 @@ def apply(name, face, strength):
     return change.apply(face, strength)
 
 
-@pytest.mark.parametrize("name", [name for name in CHANGES if not name.startswith("crop")])
-def test_the_neutral_strength_leaves_a_face_as_it_is(name):
-    np.testing.assert_array_equal(CHANGES[name].apply(grainy(0), CHANGES[name].neutral), grainy(0))
-
-
 @pytest.mark.parametrize("name", CHANGES)
-def test_any_other_strength_gives_another_image_always_the_same(name):
+def test_only_the_neutral_strength_leaves_a_face_as_it_is(name):
     change, face = CHANGES[name], grainy(0)
+    if not name.startswith("crop"):
+        np.testing.assert_array_equal(change.apply(face, change.neutral), face)
     images = [change.apply(face, strength) for strength in change.strengths]
     assert {(image.dtype.name, image.shape) for image in images} == {("uint8", (32, 32, 3))}
     assert len({image.tobytes() for image in images}) == len(change.strengths)

@@ -1,5 +1,3 @@
-"""The mean and the spread of each metric over runs."""
-
 import json
 
 import pytest

@@ -35,9 +35,8 @@ def make(folder):
     (folder / "cut.jpg").write_bytes(jpeg()[:900])
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.jpg").write_text("not a picture")
-    (folder / "program.jpg").write_bytes(
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n"
-    )  # Ghostscript would run.
+    # Ghostscript would run.
+    (folder / "program.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n")
     (folder / "dds.jpg").write_bytes(  # Of an unknown pixel format: Pillow would raise NotImplementedError.
         b"DDS " + struct.pack("<7I44x2I4s40x", 124, 0x1007, 8, 8, 0, 0, 0, 32, 4, b"ABCD")
     )

@@ -1,5 +1,7 @@
 """A folder of pictures of one's own, in the layout that folder_face_blur reads."""
 
+import io
+
 import numpy as np
 from PIL import Image
 
@@ -14,6 +16,13 @@ def picture(seed, size=(60, 48)):
     """A picture that looks like no other: coarse noise, drawn by `seed`."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def resaved(image, quality):
+    """The picture as a JPEG of this quality shows it."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
 
 
 def save(root, name, seed, **options):

@@ -4,12 +4,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from blur_jax.data.preprocessing import Preprocessing
 from configs import default
+from tests.helpers.photos import SMALL
 from tfds_builders import prepare as command
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur
 
-SMALL = Preprocessing(image_size=16)
 COLORS = {"A": 10, "B": 60, "C": 110, "D": 160, "E": 210}
 LFW = "LFW_all_imgs_list.txt"
 WIDER = "WiderFace_train_all_imgs_list.txt"
@@ -58,16 +57,17 @@ def pair(left, right):
 
 def prepare(root, config, **kwargs):
     """Builds a part and returns what a reader finds on disk."""
-    kwargs = {"preprocessing": SMALL, "data_dir": root.parent / "tfds", **kwargs}
-    made = SsrankingFaceBlur(manual_dir=root, config=config, **kwargs)
+    made = SsrankingFaceBlur(
+        manual_dir=root, config=config, preprocessing=SMALL, data_dir=root.parent / "tfds", **kwargs
+    )
     made.download_and_prepare()
     return tfds.builder_from_directory(made.data_path)
 
 
 def prepare_all(root, **kwargs):
     """Builds all parts, as the command does."""
-    kwargs = {"preprocessing": SMALL, "data_dir": str(root.parent / "tfds"), **kwargs}
-    return command.prepare("ssranking_face_blur", manual_dir=str(root), **kwargs)
+    folders = {"manual_dir": str(root), "data_dir": str(root.parent / "tfds")}
+    return command.prepare("ssranking_face_blur", preprocessing=SMALL, **folders, **kwargs)
 
 
 def configured(root, **fields):
@@ -77,19 +77,13 @@ def configured(root, **fields):
     return config
 
 
-def files(root):
-    """File of the prepared data -> (time of the last change, bytes)."""
-    below = (root.parent / "tfds" / "ssranking_face_blur").rglob("*")
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in below if path.is_file()}
-
-
 def read(dataset, split):
     return list(dataset.as_data_source(split=split))
 
 
-def faces_of(root, **kwargs):
+def faces_of(root):
     """The stored faces, row by row."""
-    return read(prepare(root, "faces", **kwargs), "faces")
+    return read(prepare(root, "faces"), "faces")
 
 
 def pairs_of(examples):

@@ -19,17 +19,17 @@ from configs import default
 SIDE = 32
 
 
-def make_run(folder):
+def make_run(folder, **data):
     """Makes a run directory with an untrained network, whose scores differ from picture to picture."""
     config = default.get_config()
-    config.data.image_size = SIDE
+    config.data.update(image_size=SIDE, **data)
     config.model.linear_probe_strength = None
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     state = jax.device_get(start.initial_state(config, model, tx, None))
     quantiles = tuple(np.linspace(0, 1, calibration.PERCENTILES).tolist())
     saver = checkpoints.CheckpointWriter(str(folder), keep=1)
     saver.save(
-        0,
+        7,
         state.arrays(),
         config=json.loads(config.to_json()),
         preprocessing=Preprocessing(image_size=SIDE),

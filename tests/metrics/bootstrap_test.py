@@ -1,5 +1,3 @@
-"""Intervals: what they contain, how sure they are, and that scorers are compared on the same faces."""
-
 import json
 import sys
 
@@ -26,27 +24,21 @@ def graded(n, seed=0, noise=0.7):
 
 
 def test_summary_of_hand_worked_values():
-    # See the same case in metrics_test.
     summary = bootstrap.rank_metrics([0.1, 0.4, 0.4, 0.9], [0, 1, 2, 2])
     assert (summary["examples"], summary["pairs"]) == (4, 5)
     assert [summary[name]["value"] for name in NAMES] == [1, 0.9, 3.75 / 4.5, 0.8]
-    gaps = summary["pairwise_accuracy_by_gap"]  # (0,1), (1,2) tied in score and (1,2); (0,2) twice
-    assert {gap: (part["pairs"], part["value"]) for gap, part in gaps.items()} == {
-        "1": (3, pytest.approx(2.5 / 3)),
-        "2": (2, 1),
-    }
+    gaps = {gap: (part["pairs"], part["value"]) for gap, part in summary["pairwise_accuracy_by_gap"].items()}
+    assert gaps == {"1": (3, pytest.approx(2.5 / 3)), "2": (2, 1)}  # (0,1), (1,2) tied and (1,2); (0,2) twice
     assert {pair: part["value"] for pair, part in summary["auc_between"].items()} == {"0-1": 1, "0-2": 1, "1-2": 0.75}
     assert not {"by_size", "size_matched", "size_alone"} & summary.keys()
 
 
 def test_summary_by_size():
     # 48-64: one pair, wrong; 96+: clear alone; no bin holds anything else. Size alone has the pair right.
-    summary = bootstrap.rank_metrics(
-        [3, 1, 5], [0, 1, 0], np.array([63, 50, 96], np.uint8), size_bins=SIZE_BINS, resamples=20
-    )
-    assert {name: (part["examples"], part["blurred"]) for name, part in summary["by_size"].items()} == {
-        "48-64": (2, 1), "96+": (1, 0),
-    }  # fmt: skip
+    sizes = np.array([63, 50, 96], np.uint8)
+    summary = bootstrap.rank_metrics([3, 1, 5], [0, 1, 0], sizes, size_bins=SIZE_BINS, resamples=20)
+    faces = {name: (part["examples"], part["blurred"]) for name, part in summary["by_size"].items()}
+    assert faces == {"48-64": (2, 1), "96+": (1, 0)}
     assert summary["by_size"]["96+"]["auc"] == UNDEFINED
     assert summary["size_matched"]["auc"]["value"] == summary["size_matched"]["pairwise_accuracy"]["value"] == 0
     assert summary["size_matched"]["auc_matched_size"] == UNDEFINED
@@ -64,17 +56,13 @@ def test_perfect_and_reversed_scores_are_exact_with_their_intervals(n):
 
 @pytest.mark.parametrize("ranks", [[3.0], [1.0, 1.0, 1.0]])
 def test_no_pair_is_none_in_json(ranks):
-    summary = bootstrap.rank_metrics(np.arange(len(ranks)), ranks, resamples=20)
-    assert summary == {"examples": len(ranks), "pairs": 0, "auc_between": {}, "pairwise_accuracy_by_gap": {}} | {
-        name: UNDEFINED for name in NAMES
-    }
+    none = {"examples": len(ranks), "pairs": 0, "auc_between": {}, "pairwise_accuracy_by_gap": {}}
+    assert bootstrap.rank_metrics(np.arange(len(ranks)), ranks, resamples=20) == none | dict.fromkeys(NAMES, UNDEFINED)
 
 
 def test_summary_is_plain_json():
-    scores, ranks, sizes = graded(30)
-    summary = bootstrap.rank_metrics(
-        scores.astype(np.float32), ranks.astype(np.float32), sizes, size_bins=SIZE_BINS, resamples=20
-    )
+    arrays = (array.astype(np.float32) for array in graded(30))
+    summary = bootstrap.rank_metrics(*arrays, size_bins=SIZE_BINS, resamples=20)
     assert "by_size" in summary
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
@@ -87,14 +75,14 @@ def test_interval_is_the_middle_of_the_defined_resamples():
 
 def test_intervals_contain_the_value_and_shrink_with_n():
     widths = []
-    for n in (50, 450):
-        found = [bootstrap.rank_metrics(*graded(n, seed), size_bins=SIZE_BINS, resamples=200) for seed in range(20)]
+    for n in (50, 200):
+        found = [bootstrap.rank_metrics(*graded(n, seed), size_bins=SIZE_BINS, resamples=200) for seed in range(10)]
         for summary in found:
             for name in NAMES:
                 for part in (summary, summary["size_matched"]):
                     assert part[name]["low"] < part[name]["value"] < part[name]["high"]
         widths.append([np.mean([s[f]["high"] - s[f]["low"] for s in found]) for f in NAMES])
-    np.testing.assert_allclose(widths[0], 3 * np.array(widths[1]), rtol=0.15)  # 1 / sqrt(n)
+    np.testing.assert_allclose(widths[0], 2 * np.array(widths[1]), rtol=0.15)  # 1 / sqrt(n)
 
 
 def test_intervals_cover_the_true_value():
@@ -104,7 +92,7 @@ def test_intervals_cover_the_true_value():
     truth["pairwise_accuracy"] = (1 + truth["kendall"]) / 2
     covered = dict.fromkeys(truth, 0)
     for trial in range(200):
-        found = bootstrap.headline(*noisy(80, seed=trial), resamples=200, seed=trial)
+        found = bootstrap.headline(*noisy(50, seed=trial), resamples=200, seed=trial)
         for name, value in truth.items():
             interval = bootstrap.interval(found[name])
             covered[name] += interval["low"] <= value <= interval["high"]
@@ -143,29 +131,6 @@ def test_scorers_are_compared_on_the_same_faces():
     np.testing.assert_allclose(found["auc"] + opposite["auc"], 1)
     np.testing.assert_allclose(found["kendall"] + opposite["kendall"], 0, atol=1e-12)
     assert len(np.unique(found["kendall"])) > 40
-
-
-def test_pairing_makes_differences_surer():
-    scores, ranks = noisy(300)
-    similar = scores + 0.3 * np.random.default_rng(5).normal(size=300)
-    ours = bootstrap.headline(scores, ranks, resamples=300)["kendall"]
-    widths = []
-    for seed in (0, 1):  # the same faces, and others
-        baseline = bootstrap.headline(similar, ranks, resamples=300, seed=seed)["kendall"]
-        found = bootstrap.interval(ours - baseline)
-        assert found["value"] == ours[0] - baseline[0]
-        widths.append(found["high"] - found["low"])
-    assert widths[0] < 0.7 * widths[1]
-
-
-def test_the_mean_over_splits_is_surer_than_each():
-    # Of independent resamples: by sqrt(2), for splits alike in size and difficulty.
-    splits = {f"test{seed}": (*noisy(200, seed), None) for seed in range(2)}
-    found = bootstrap.headlines(splits, resamples=400)
-    mean, *each = (bootstrap.interval(found[part]["kendall"]) for part in ("mean", *splits))
-    assert mean["value"] == pytest.approx((each[0]["value"] + each[1]["value"]) / 2)
-    width, *widths = (found["high"] - found["low"] for found in (mean, *each))
-    assert width == pytest.approx(np.mean(widths) / np.sqrt(2), rel=0.12)
 
 
 def test_every_split_has_resamples_of_its_own_and_some_may_be_averaged():

@@ -1,5 +1,3 @@
-"""The scale of Bradley and Terry, by hand."""
-
 import math
 
 import numpy as np
@@ -12,44 +10,25 @@ def logit(p):
     return math.log(p / (1 - p))
 
 
-def test_pairs_that_differ_alike_have_a_closed_form():
-    # 8 of 10 pairs in order, all 2 apart. Platt's targets are 11/12 and 1/12, so the mean target is
-    # (8 * 11 + 2 * 1) / 12 / 10 = 0.75, and the scale solves sigmoid(2 k) = 0.75.
-    found = calibration_fit.fit_scale(np.full(10, 2.0), np.array([1] * 8 + [-1] * 2))
-    assert found == pytest.approx(math.log(3) / 2)
-
-
-def test_the_side_does_not_matter():
-    differences, order = np.array([1.0, 2.0, 0.5, 3.0]), np.array([1, 1, -1, 1])
-    flipped = np.array([1, -1, 1, -1])
-    found = calibration_fit.fit_scale(differences * flipped, order * flipped)
-    assert found == pytest.approx(calibration_fit.fit_scale(differences, order))
-
-
-def test_ties_count_half():
-    # 2 pairs in order and 2 ties, 1 apart: targets 5/6 and 1/2, so 2/3 on average.
-    found = calibration_fit.fit_scale(np.ones(4), np.array([1, 1, 0, 0]))
-    assert found == pytest.approx(math.log(2))
-
-
-def test_weights_count_pairs():
-    # The pair in order counts 3 times, the other once: the mean target is (3 * 3/4 + 1/4) / 4 = 5/8.
-    found = calibration_fit.fit_scale(np.ones(2), np.array([1, -1]), np.array([3.0, 1.0]))
-    assert found == pytest.approx(logit(5 / 8))
-
-
-def test_pairs_that_are_all_in_order_stay_finite():
-    # The target is 31/32.
-    assert calibration_fit.fit_scale(np.full(30, 4.0), np.ones(30)) == pytest.approx(math.log(31) / 4)
-
-
-def test_pairs_in_the_wrong_order_have_a_scale_below_0():
-    assert calibration_fit.fit_scale(np.full(30, 4.0), -np.ones(30)) == pytest.approx(-math.log(31) / 4)
-
-
-@pytest.mark.parametrize(("differences", "found"), [([0.0, 0.0], None), ([1.0, -1.0], 0.0)])
-def test_what_says_nothing(differences, found):
-    assert calibration_fit.fit_scale(np.array(differences), np.array([1, 1])) == found
+@pytest.mark.parametrize(
+    ("differences", "order", "weights", "scale"),
+    [
+        # 8 of 10 pairs in order, all 2 apart. Platt's targets are 11/12 and 1/12, so the mean target is
+        # (8 * 11 + 2 * 1) / 12 / 10 = 0.75, and the scale solves sigmoid(2 k) = 0.75.
+        ([2.0] * 10, [1] * 8 + [-1] * 2, None, math.log(3) / 2),
+        ([2.0, -2.0] * 5, [1, -1] * 4 + [-1, 1], None, math.log(3) / 2),  # The side does not matter.
+        ([1.0] * 4, [1, 1, 0, 0], None, math.log(2)),  # Targets 5/6 and, of ties, 1/2: 2/3 on average.
+        ([1.0, 1.0], [1, -1], [3.0, 1.0], logit(5 / 8)),  # The mean target is (3 * 3/4 + 1/4) / 4.
+        ([4.0] * 30, [1] * 30, None, logit(31 / 32) / 4),  # All in order, yet finite.
+        ([4.0] * 30, [-1] * 30, None, -logit(31 / 32) / 4),
+        ([0.0, 0.0], [1, 1], None, None),  # Says nothing.
+        ([1.0, -1.0], [1, 1], None, 0.0),
+    ],
+)
+def test_the_scale_by_hand(differences, order, weights, scale):
+    weights = () if weights is None else (np.array(weights),)
+    found = calibration_fit.fit_scale(np.array(differences), np.array(order), *weights)
+    assert found == (None if scale is None else pytest.approx(scale))
 
 
 def test_the_likelihood_is_highest_at_the_scale():

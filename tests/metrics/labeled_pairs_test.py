@@ -29,12 +29,9 @@ def test_ties_alone_have_no_accuracy():
 
 
 def test_pairs_without_a_common_face_have_the_interval_of_jeffreys():
-    # 3 of 4 right: the middle 95% of Beta(3 + 1/2, 1 + 1/2).
+    # 3 of 4 right: the middle 95% of Beta(3 + 1/2, 1 + 1/2); few that are all right are not certain.
     low, high = labeled_pairs.share_interval(np.array([1.0, 1, 1, 0]), np.arange(8).reshape(4, 2))
     assert (beta.cdf(low, 3.5, 1.5), beta.cdf(high, 3.5, 1.5)) == pytest.approx((0.025, 0.975))
-
-
-def test_few_pairs_that_are_all_right_are_not_certain():
     low, high = labeled_pairs.share_interval(np.ones(4), np.arange(8).reshape(4, 2))
     assert beta.cdf(low, 4.5, 0.5) == pytest.approx(0.025) and low < 0.6 and high > 0.99
 

@@ -4,13 +4,10 @@ import pytest
 from blur_jax.metrics import ranked_split
 
 
-def test_mistaken_pairs_picks_the_known_pair():
+def test_mistaken_pairs_by_hand():
     # Wrong: (2, 1) by two places, (3, 1) and (2, 3) by one. 1 and 2 are used up by the first.
-    scores, ranks = [0.1, 0.2, 0.9, 0.8], [0.0, 3.0, 1.0, 2.0]
-    assert ranked_split.mistaken_pairs(scores, ranks, 8) == [(2, 1)]
-
-
-def test_mistaken_pairs_of_equal_rank_gap_go_by_score_and_use_no_face_twice():
+    assert ranked_split.mistaken_pairs([0.1, 0.2, 0.9, 0.8], [0.0, 3.0, 1.0, 2.0], 8) == [(2, 1)]
+    # Those of equal rank gap go by score.
     scores, ranks = [0.9, 0.6, 0.1, 0.3], [0, 0, 2, 2]
     assert ranked_split.mistaken_pairs(scores, ranks, 8) == [(0, 2), (1, 3)]
     assert ranked_split.mistaken_pairs(scores, ranks, 1) == [(0, 2)]

@@ -1,5 +1,3 @@
-"""Convolutions written so that XLA is fast: the same values and gradients as its own."""
-
 import functools
 
 import flax.linen as nn
@@ -27,9 +25,7 @@ def test_depthwise_convolutions_agree_in_values_and_gradients(kernel_size, strid
 
         return convolve(x, kernel, strides=strides), *jax.grad(loss, (0, 1))(x, kernel)
 
-    shifted = run(depthwise.by_shifts)
-    direct = run(depthwise.by_convolution)
-    for one, other in zip(shifted, direct, strict=True):
+    for one, other in zip(run(depthwise.by_shifts), run(depthwise.by_convolution), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
@@ -52,8 +48,8 @@ def test_a_folded_convolution_agrees_in_values_and_gradients(kernel_size, size):
 def test_depthwise_by_shifts_by_hand():
     x = jnp.arange(1.0, 10.0).reshape(1, 3, 3, 1)
     kernel = jnp.arange(9.0).reshape(3, 3, 1, 1)
-    # At the center the sum of n * (n + 1) for n = 0..8, which is 204 + 36; at the top left corner
-    # the kernel's 4, 5, 7, 8 meet the image's 1, 2, 4, 5.
+    # At the center the sum of n * (n + 1) for n = 0..8, which is 204 + 36; at the top left corner the
+    # kernel's 4, 5, 7, 8 meet the image's 1, 2, 4, 5.
     y = depthwise.by_shifts(x, kernel, strides=1)
     assert y[0, 1, 1, 0] == 240
     assert y[0, 0, 0, 0] == 4 + 10 + 28 + 40

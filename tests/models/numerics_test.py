@@ -1,5 +1,3 @@
-"""What is not finite stops a run, or is skipped and counted."""
-
 import jax
 import numpy as np
 import pytest
@@ -33,9 +31,7 @@ def test_what_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(con
     poison(monkeypatch, 3, what)
     with pytest.raises(FloatingPointError, match=r"step 3.*last good checkpoint \(step 2\) is kept.*learning_rate"):
         loop.train(config, str(tmp_path))
-    saved = checkpoints.find(tmp_path)
-    assert checkpoints.latest_step(tmp_path) == 2
-    assert saved.step <= 2
+    assert checkpoints.latest_step(tmp_path) == 2 >= checkpoints.find(tmp_path).step
     score = blur_jax.load_scorer(tmp_path).score([np.zeros((40, 40, 3), np.uint8)])
     assert np.isfinite(score).all()
     assert all(np.isfinite(list(row.values())).all() for row in run_dir.read_history(tmp_path))
@@ -72,22 +68,17 @@ def test_a_gradient_that_is_not_finite_stops_a_run_and_is_named(config, tmp_path
     assert checkpoints.latest_step(tmp_path) == 2
 
 
-def test_skipped_updates_change_nothing_and_are_counted(config, tmp_path, bad_gradient):
+def test_skipped_updates_change_nothing_and_are_counted_until_there_are_too_many(config, tmp_path, bad_gradient):
     config.optimizer.max_skipped_updates, config.ema_decay, config.log_every, config.checkpoint_every = 2, 0.5, 3, 1
-    config.keep = 9
-    bad_gradient += [3, 4]
-    assert loop.train(config, str(tmp_path))
-    states = {step: runs.state_at(config, tmp_path, step) for step in (2, 4, 5)}
-    runs.assert_states_equal(states[2].params, states[4].params)
-    assert not np.array_equal(states[4].params["head"]["kernel"], states[5].params["head"]["kernel"])
-    rows = [row for row in run_dir.read_history(tmp_path) if "skipped" in row]
-    assert [row["skipped"] for row in rows] == pytest.approx([1 / 3, 1 / 3])
-    assert np.isfinite([row["loss"] for row in rows]).all()
-
-
-def test_more_in_a_row_than_may_be_skipped_stop_the_run(config, tmp_path, bad_gradient):
-    config.optimizer.max_skipped_updates, config.checkpoint_every = 2, 1
-    bad_gradient += [3, 4, 5]
-    with pytest.raises(FloatingPointError, match="step 5: metrics are not finite"):
+    config.steps = config.keep = 9
+    bad_gradient += [3, 4, 6, 7, 8]
+    with pytest.raises(FloatingPointError, match="step 8: not finite"):
         loop.train(config, str(tmp_path))
-    assert checkpoints.latest_step(tmp_path) == 4  # Of which the parameters are those of step 2.
+    assert checkpoints.latest_step(tmp_path) == 7
+    states = {step: runs.state_at(config, tmp_path, step).params for step in (2, 4, 5, 7)}
+    runs.assert_states_equal(states[2], states[4])
+    runs.assert_states_equal(states[5], states[7])
+    assert not np.array_equal(states[4]["head"]["kernel"], states[5]["head"]["kernel"])
+    rows = [row for row in run_dir.read_history(tmp_path) if "skipped" in row]
+    assert [row["skipped"] for row in rows] == pytest.approx([1 / 3, 2 / 3])
+    assert np.isfinite([row["loss"] for row in rows]).all()

@@ -45,14 +45,18 @@ def test_a_folder_gives_its_pictures_at_any_depth_sorted(folder):
     assert names("photos/") == names("photos")
     os.chdir("photos")
     assert names(".") == ["a.PNG", "b.jpg", "deep/er/c.webp"]
+    for name in ODD:
+        write(folder / "odd" / name, "x")
+    assert sorted(names("odd")) == sorted(f"odd/{name}" for name in ODD)
+    (folder / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no pictures in empty; pictures end in \.jpg"):
+        names("empty")
 
 
-def test_a_file_that_is_named_is_taken_whatever_its_ending(folder):
-    assert names("photos/notes.txt", "photos/.hidden.jpg", "gone.jpg") == [
-        "photos/notes.txt",
-        "photos/.hidden.jpg",
-        "gone.jpg",
-    ]
+def test_a_file_that_is_named_is_taken_whatever_its_name(folder):
+    write(folder / "[1].jpg", "x")
+    given = ("photos/notes.txt", "photos/.hidden.jpg", "photos/[1].jpg", "gone.jpg", "gone.csv")
+    assert names(*given) == list(given)
 
 
 def test_a_glob_gives_pictures_and_folders(folder):
@@ -64,28 +68,10 @@ def test_a_glob_gives_pictures_and_folders(folder):
         names("photos/*.tif")
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_a_file(folder):
-    write(folder / "[1].jpg", "x")
-    assert names("photos/[1].jpg") == ["photos/[1].jpg"]
-
-
-def test_the_same_file_given_twice_comes_once(folder):
-    assert names("photos/b.jpg", "photos", "./photos/b.jpg", str(folder / "a.PNG")) == [
-        "photos/b.jpg",
-        "photos/a.PNG",
-        "photos/deep/er/c.webp",
-    ]
-
-
-def test_they_can_be_gone_through_again(folder):
-    found = Inputs(["photos", "photos/b.jpg"])
-    assert list(found) == list(found) != []
-
-
-def test_nothing_to_score_is_an_error(folder):
-    (folder / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"no pictures found in photos/empty; their names must end in \.jpg"):
-        names("photos/empty")
+def test_the_same_file_given_twice_comes_once_each_time_they_are_gone_through(folder):
+    found = Inputs(["photos/b.jpg", "photos", "./photos/b.jpg", str(folder / "a.PNG")])
+    for _ in range(2):
+        assert [one.name for one in found] == ["photos/b.jpg", "photos/a.PNG", "photos/deep/er/c.webp"]
 
 
 def test_links_are_followed_but_not_in_circles(folder):
@@ -122,25 +108,16 @@ def test_a_folder_that_cannot_be_opened_is_an_input(folder, monkeypatch):
     assert names("photos")[-1] == "photos/deep/er"
 
 
-def test_odd_names_survive(folder):
-    for name in ODD:
-        write(folder / "odd" / name, "x")
-    assert sorted(names("photos/odd")) == sorted(f"photos/odd/{name}" for name in ODD)
-
-
 # --- lists ---
 
 
-def test_a_list_has_names_relative_to_itself_and_several_boxes_of_a_picture(folder):
+def test_a_list_has_names_relative_to_itself_several_boxes_of_a_picture_and_columns_in_any_order(folder):
     path = write(folder / "list.csv", BOXED + "b.jpg,1,2,30,40\nb.jpg,5,6,70,80\na.PNG,,,,\nb.jpg,1,2,30,40\n")
     assert list(Inputs([path])) == [
         Input(str(folder / "b.jpg"), (1, 2, 30, 40)),
         Input(str(folder / "b.jpg"), (5, 6, 70, 80)),
         Input(str(folder / "a.PNG"), None),
     ]
-
-
-def test_a_list_may_have_other_columns_and_an_order_of_its_own(folder):
     path = write(folder / "list.csv", "\ufeffwho,height,width,y,x,name\nAnn,4,3,2,1,b.jpg\n")
     assert list(Inputs([path])) == [Input(str(folder / "b.jpg"), (1, 2, 3, 4))]
 
@@ -148,12 +125,9 @@ def test_a_list_may_have_other_columns_and_an_order_of_its_own(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.jpg\nb.jpg\n", r"list\.csv:1: the header must have the columns name; found 'a.jpg'"),
-        ("name,x,y\na.jpg,1,2\n", "the header must have all of x,y,width,height or none; it has only x,y"),
-        (
-            BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n",
-            r"list\.csv:3: the box '1,2,3,4.5' is not four whole",
-        ),
+        ("a.jpg\nb.jpg\n", r"list\.csv:1: the header must name the columns name; found 'a.jpg'"),
+        ("name,x,y\na.jpg,1,2\n", "the header must name all of x,y,width,height or none; it names only x,y"),
+        (BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n", r"list\.csv:3: the box '1,2,3,4.5' is not four whole"),
         (BOXED + "a.jpg,1,2\n", r"list\.csv:2: the row has 3 fields but the header has 5"),
         ('name\na.jpg\n""\n', r"list\.csv:3: '' is not a valid file name"),
         ("", "the header must have the columns"),
@@ -164,20 +138,18 @@ def test_a_damaged_list_names_the_line_before_anything_is_scored(folder, text, m
         Inputs([write(folder / "list.csv", text)])
 
 
-def test_a_list_that_is_not_there_is_a_missing_picture(folder):
-    assert names("gone.csv") == ["gone.csv"]
-
-
 # --- boxes of a folder ---
 
 
 def test_a_folder_uses_its_boxes(folder):
-    write(folder / "boxes.csv", BOXED + "deep/er/c.webp,1,2,3,4\nb.jpg,5,6,7,8\nb.jpg,1,1,1,1\n")
+    write(folder / "u\u0308.jpg", "x")  # Listed in the other form of Unicode.
+    write(folder / "boxes.csv", BOXED + "deep/er/c.webp,1,2,3,4\nb.jpg,5,6,7,8\nb.jpg,1,1,1,1\n\u00fc.jpg,2,2,2,2\n")
     assert list(Inputs(["photos"])) == [
         Input("photos/a.PNG", None),
         Input("photos/b.jpg", (5, 6, 7, 8)),
         Input("photos/b.jpg", (1, 1, 1, 1)),
         Input("photos/deep/er/c.webp", (1, 2, 3, 4)),
+        Input("photos/u\u0308.jpg", (2, 2, 2, 2)),
     ]
 
 
@@ -211,12 +183,6 @@ def test_boxes_without_a_picture_are_inputs_in_the_order_of_the_file(folder):
     ]
 
 
-def test_names_of_boxes_match_in_either_unicode_form(folder):
-    write(folder / "u\u0308.jpg", "x")
-    write(folder / "boxes.csv", BOXED + "\u00fc.jpg,1,1,1,1\n")
-    assert Input("photos/u\u0308.jpg", (1, 1, 1, 1)) in list(Inputs(["photos"]))
-
-
 # --- standard input ---
 
 
@@ -233,9 +199,6 @@ def test_standard_input_is_lines_or_ended_by_nul_or_csv(text, expected):
     found = Inputs(["-"], standard_input=io.BytesIO(text))
     assert [one.name for one in found] == expected
     assert [one.name for one in found] == expected  # It can be read once, but is kept.
-
-
-def test_standard_input_with_boxes():
     text = (BOXED + "a.jpg,1,2,3,4\n").encode()
     assert list(Inputs(["-"], standard_input=io.BytesIO(text))) == [Input("a.jpg", (1, 2, 3, 4))]
 
@@ -243,29 +206,15 @@ def test_standard_input_with_boxes():
 # --- shards ---
 
 
-@pytest.mark.parametrize("count", [1, 3, 8])
-def test_every_input_is_in_exactly_one_shard(folder, count):
+def test_every_input_is_in_exactly_one_shard_which_a_new_picture_does_not_change(folder):
     for index in range(50):
         write(folder / f"{index}.jpg", "x")
-    shards = [names("photos", shard=(index, count)) for index in range(count)]
-    assert sorted(sum(shards, [])) == sorted(names("photos"))
+    shards = [names("photos", shard=(index, 8)) for index in range(8)]
     assert all(shards)
-
-
-def test_a_new_picture_moves_no_other_to_another_shard(folder):
-    for index in range(50):
-        write(folder / f"{index}.jpg", "x")
-    before = names("photos", shard=(0, 4))
+    assert sorted(sum(shards, [])) == sorted(names("photos"))
+    assert sorted(names("photos/b.jpg", shard=(index, 8)) for index in range(8)) == [[]] * 7 + [["photos/b.jpg"]]
     write(folder / "00new.jpg", "x")
-    assert [name for name in names("photos", shard=(0, 4)) if "new" not in name] == before
-
-
-def test_a_shard_may_be_empty(folder):
-    shards = [names("photos/b.jpg", shard=(index, 50)) for index in range(50)]
-    assert sorted(shards) == [[]] * 49 + [["photos/b.jpg"]]
-
-
-@pytest.mark.parametrize("shard", [(4, 4), (-1, 4), (0, 0)])
-def test_shards_count_from_0(folder, shard):
-    with pytest.raises(ValueError, match=f"numbered 0/{shard[1]} to"):
-        Inputs(["photos"], shard=shard)
+    assert [name for name in names("photos", shard=(0, 8)) if "new" not in name] == shards[0]
+    for index, count in ((4, 4), (-1, 4), (0, 0)):
+        with pytest.raises(ValueError, match=f"numbered 0/{count} to"):
+            Inputs(["photos"], shard=(index, count))

@@ -31,13 +31,10 @@ def test_a_terminal_shows_what_is_done_of_all(monkeypatch):
     assert progress.fresh == 80  # 20 were done before.
 
 
-def test_elsewhere_nothing_is_shown_but_all_is_counted(monkeypatch):
+def test_nothing_is_shown_elsewhere_or_where_nothing_is_to_be_done(monkeypatch):
     progress, text = shown(monkeypatch, io.StringIO(), [0, 60, 100])
     assert text == ""
     assert progress.fresh == 100
-
-
-def test_nothing_to_do_shows_no_bar(monkeypatch):
     progress, text = shown(monkeypatch, Terminal(), [100])
     assert "/100" not in text
     assert progress.fresh == 0

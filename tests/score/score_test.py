@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -11,27 +10,9 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-import blur_jax
 from blur_jax.runs.threshold import Threshold, threshold_path, write_threshold
-from tests.helpers import bad_pictures, scored
+from tests.helpers import bad_pictures
 from tests.helpers.scored import blur_of, command, open_text, read
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return scored.make_run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def scorer(run):
-    return blur_jax.load_scorer(run)
-
-
-@pytest.fixture
-def photos(tmp_path, monkeypatch):
-    """20 pictures in the working directory's photos/."""
-    monkeypatch.chdir(tmp_path)
-    return scored.make_photos(tmp_path / "photos")
 
 
 def test_a_folder_becomes_a_table(run, scorer, photos, capsys):
@@ -43,37 +24,22 @@ def test_a_folder_becomes_a_table(run, scorer, photos, capsys):
     np.testing.assert_allclose([float(row["blur"]) for row in rows], expected, atol=1e-5)
     np.testing.assert_allclose([float(row["sharpness"]) for row in rows], 100 * (1 - expected), atol=1e-3)
     assert list(rows[0]) == [
-        "name", "status", "reason", "blur", "sharpness", "blur_percentile", "p_blurrier_than_anchor",
+        "name", "status", "reason", "blur", "sharpness", "blur_percentile", "p_blurrier_than_anchor", "reduction",
+        "flags",
     ]  # fmt: skip
     assert capsys.readouterr().out.startswith("scores.csv: 20 scored, 0 failed;")
     assert sorted(os.listdir(".")) == ["photos", "scores.csv", "scores.csv.json"]
 
 
-def test_the_statement_says_what_the_table_holds(run, scorer, photos):
-    command(run, "photos", "--keep-below=0.5")
-    stated = json.loads(open_text("scores.csv.json"))
-    assert stated["columns"]["blur"] == "in [0, 1], larger is blurrier"
-    assert list(stated["columns"]) == list(read()[0])
-    assert stated["checkpoint"]["fingerprint"] == scorer.fingerprint
-    assert stated["calibration"]["reference"] == "a test"
-    assert stated["keep_below"] == 0.5
-    assert {key: stated["summary"][key] for key in ("rows", "failed", "with_boxes")} == {
-        "rows": 20, "failed": 0, "with_boxes": False,
-    }  # fmt: skip
+def test_the_batch_size_and_the_threads_change_no_score(run, scorer, photos):
+    assert command(run, "photos", "--batch-size=7", "--threads=3") == 0
+    np.testing.assert_allclose(list(blur_of().values()), scorer.score(sorted(photos.iterdir())), atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 256])
-def test_the_batch_size_and_the_threads_change_no_score(run, scorer, photos, batch_size):
-    assert command(run, "photos", f"--batch-size={batch_size}", "--threads=3") == 0
-    expected = scorer.score(sorted(f"photos/{name}" for name in os.listdir("photos")))
-    np.testing.assert_allclose(list(blur_of().values()), expected, atol=1e-5)
-
-
-def test_eight_devices_change_no_score(run, scorer, photos):
-    command = [sys.executable, "-m", "blur_jax.score", f"--checkpoint={run}", "photos", "--output=scores.csv"]
-    subprocess.run(command, env=os.environ | {"JAX_NUM_CPU_DEVICES": "8"}, check=True, timeout=120)
-    expected = scorer.score(sorted(f"photos/{name}" for name in os.listdir("photos")))
-    np.testing.assert_allclose(list(blur_of().values()), expected, atol=1e-5)
+def test_standard_input(run, photos, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"photos/03.png\nphotos/01.png\nphotos/03.png\n")))
+    assert command(run, "-") == 0
+    assert [row["name"] for row in read()] == ["photos/03.png", "photos/01.png"]
 
 
 def test_every_bad_file_is_a_row_with_its_reason_and_the_others_are_scored(run, photos, capsys):
@@ -106,15 +72,23 @@ def test_the_same_rows_in_every_format(run, photos):
     assert json.loads(metadata)["columns"]["blur"] == "in [0, 1], larger is blurrier"
 
 
-def test_a_threshold_and_an_anchor(run, scorer, photos):
+def test_a_threshold_an_anchor_a_sheet_and_the_statement(run, scorer, photos):
     threshold = float(np.median(scorer.score(sorted(photos.iterdir()))))
-    command(run, "photos", f"--keep-below={threshold}", "--anchor=0.25")
+    command(run, "photos", f"--keep-below={threshold}", "--anchor=0.25", "--sheet=sheet.html")
     for row in read():
         assert row["keep"] == ("keep" if float(row["blur"]) < threshold else "discard")
         # A Bradley-Terry scale of 1 and an anchor of 1/4: the odds of blur are multiplied by 3.
         odds = 3 * float(row["blur"]) / (1 - float(row["blur"]))
         assert float(row["p_blurrier_than_anchor"]) == pytest.approx(odds / (1 + odds), abs=1e-4)
     assert {row["keep"] for row in read()} == {"keep", "discard"}
+    page = open_text("sheet.html")
+    assert page.count("data:image/webp") == 20 and "photos/07.png" in page and "<div class=line>" in page
+    stated = json.loads(open_text("scores.csv.json"))
+    assert list(stated["columns"]) == list(read()[0])
+    assert stated["checkpoint"]["fingerprint"] == scorer.fingerprint
+    assert stated["calibration"]["reference"] == "a test"
+    assert stated["keep_below"] == threshold
+    assert [stated["summary"][key] for key in ("rows", "failed", "with_boxes")] == [20, 0, False]
 
 
 def test_the_threshold_of_the_run_is_used(run, scorer, photos, capsys):
@@ -141,28 +115,15 @@ def test_boxes_give_rows_of_their_own(run, scorer, photos):
     np.testing.assert_allclose([float(row["blur"]) for row in rows[:2]], expected, atol=1e-5)
 
 
-def test_standard_input(run, photos, monkeypatch):
-    stdin = io.TextIOWrapper(io.BytesIO(b"photos/03.png\nphotos/01.png\nphotos/03.png\n"))
-    monkeypatch.setattr(sys, "stdin", stdin)
-    assert command(run, "-") == 0
-    assert [row["name"] for row in read()] == ["photos/03.png", "photos/01.png"]
-
-
 def test_shards_together_are_the_whole(run, photos):
     command(run, "photos", output="whole.csv")
     found = {}
-    for index in range(3):
-        assert command(run, "photos", f"--shard={index}/3", output=f"{index}.csv") == 0
+    for index in range(2):
+        assert command(run, "photos", f"--shard={index}/2", output=f"{index}.csv") == 0
         found |= blur_of(f"{index}.csv")
     whole = blur_of("whole.csv")
     assert sorted(found) == sorted(whole)
     np.testing.assert_allclose([found[name] for name in whole], list(whole.values()), atol=1e-5)
-
-
-def test_a_sheet(run, photos):
-    assert command(run, "photos", "--sheet=sheet.html", "--keep-below=0.5") == 0
-    text = open_text("sheet.html")
-    assert text.count("data:image/webp") == 20 and "photos/07.png" in text and "Threshold 0.5" in text
 
 
 @pytest.mark.parametrize(
@@ -176,28 +137,19 @@ def test_a_sheet(run, photos):
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
         (["photos/*.tif"], "no file matches"),
         (["photos/empty"], "no pictures found in photos/empty"),
-        (["photos", "--output=no/such/folder/scores.csv"], "No such file or directory"),
+        (["photos", "--output=no/such/folder/scores.csv"], "does not exist; create it"),
         ([], "required: PATH"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_status_2(run, photos, capsys, arguments, message):
     (photos / "empty").mkdir()
     try:
-        status = command(run, *arguments)
+        assert command(run, *arguments) == 2
     except SystemExit as stopped:
-        status = stopped.code
-    assert status == 2
+        assert stopped.code == 2
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert not os.path.exists("scores.csv")
-
-
-def test_help_takes_no_jax():
-    program = "import sys\nfrom blur_jax.score import __main__ as score\n"
-    program += "try: score.main(['--help'])\nexcept SystemExit: pass\n"
-    program += "print('jax' in sys.modules, 'numpy' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert found.endswith("False False\n") and "Exit status: 0 all scored" in " ".join(found.split())
 
 
 def test_the_summary_and_the_statement_say_what_is_left_out(run, photos, capsys):
@@ -206,9 +158,9 @@ def test_the_summary_and_the_statement_say_what_is_left_out(run, photos, capsys)
     assert command(run, "photos", "photos/list.csv") == 1
     said = ["left out 1 file that is not a picture, by extension: 1 .dng", "photos/list.csv: columns not read: who"]
     said.append("photos/list.csv: 1 row repeats an earlier name and box; each picture or face counts once")
-    assert capsys.readouterr().out.splitlines()[1:] == said
+    assert capsys.readouterr().out.splitlines()[-3:] == said
     stated = json.loads(open_text("scores.csv.json"))["left_out"]
     assert stated["files"] == {".dng": 1} and stated["columns"] == {"photos/list.csv": ["who"]}
     assert "did you mean" in read()[-1]["reason"]
     assert command(run, "photos", "photos/list.csv") == 1  # The finished table says it again.
-    assert capsys.readouterr().out.splitlines()[1:] == said
+    assert capsys.readouterr().out.splitlines()[-3:] == said

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-import blur_jax
-from tests.helpers import scored
 from tests.helpers.paths import ROOT
 
 pytest.importorskip("ray", reason="needs Ray: pip install blur_jax[ray]")
@@ -24,8 +22,7 @@ score_with_ray.main(*sys.argv[1:])
 """
 
 
-def test_ray_gives_the_same_scores(tmp_path):
-    run, photos = scored.make_run(tmp_path / "run"), scored.make_photos(tmp_path / "photos")
+def test_ray_gives_the_same_scores(run, scorer, photos, tmp_path):
     (photos / "bad.png").write_text("not a picture")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(EXAMPLES)])}
     env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
@@ -35,7 +32,7 @@ def test_ray_gives_the_same_scores(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     rows = sorted(parquet.read_table(tmp_path / "scores").to_pylist(), key=lambda row: row["name"])
     good, bad = [row for row in rows if row["status"] == "ok"], [row for row in rows if row["status"] == "failed"]
-    expected = blur_jax.load_scorer(run).score(sorted(photos.glob("[0-9]*.png")))
+    expected = scorer.score(sorted(photos.glob("[0-9]*.png")))
     np.testing.assert_allclose([row["blur"] for row in good], expected, atol=1e-5)
     assert [(os.path.basename(row["name"]), "damaged" in row["reason"]) for row in bad] == [("bad.png", True)]
     assert set(rows[0]) >= {"name", "status", "reason", "blur", "sharpness", "blur_percentile"}

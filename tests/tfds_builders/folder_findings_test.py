@@ -1,15 +1,14 @@
 """What the checker reports of a folder: every planted fault, with file and line, and nothing else."""
 
-import io
 import os
 
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import ImageEnhance, ImageOps
 
+from blur_jax.data import likeness
 from tests.helpers import photos
 from tests.helpers.paths import SHARED
-from tests.helpers.photos import SMALL, picture, save, write
-from tfds_builders.folder_face_blur import likeness
+from tests.helpers.photos import SMALL, picture, resaved, save, write
 from tfds_builders.folder_face_blur.findings import examine
 from tfds_builders.folder_face_blur.sources import Sources
 from tfds_builders.pictures import Failure
@@ -18,11 +17,15 @@ from tfds_builders.problems import KINDS
 CELEBA = SHARED / "celeba_blur"
 
 
-def found(root, *, allow_missing=False):
-    """(problems, warnings) of a folder, each as sorted (kind, file, line)."""
+def examined(root, allow_missing=False):
     sources = Sources(root, SMALL)
     looks = {name: face if isinstance(face, Failure) else face[1] for name, face in sources.faces.items()}
-    findings = examine(sources, looks, allow_missing=allow_missing)
+    return examine(sources, looks, allow_missing=allow_missing)
+
+
+def found(root, allow_missing=False):
+    """(problems, warnings) of a folder, each as sorted (kind, file, line)."""
+    findings = examined(root, allow_missing)
     for problem in findings.problems + findings.warnings:
         assert problem.kind in KINDS
     return tuple(sorted(each[:3] for each in of) for of in (findings.problems, findings.warnings))
@@ -130,13 +133,8 @@ def plant_tables(root):
     boxed += ["mirrored-p9.png", "copy-of-p3.webp"]
     side = {"small.png": 12, "copy-of-p8.png": 24}
     boxes = [f"{name},0,0,{side.get(name, 40)},{side.get(name, 40)}" for name in boxed]
-    boxes += [
-        "p12.png,30,20,40,20",
-        "gone.png,0,0,40,40",
-        "p0.png,1,1,40,40",
-        "p1.png,1.5,1,40,40",
-        "long.png,0,0,20,20",
-    ]
+    boxes += ["p12.png,30,20,40,20", "gone.png,0,0,40,40", "p0.png,1,1,40,40", "p1.png,1.5,1,40,40"]
+    boxes += ["long.png,0,0,20,20"]
     write(root, "boxes.csv", "name,x,y,width,height", *boxes)
     return len(boxed) + 2
 
@@ -144,54 +142,35 @@ def plant_tables(root):
 def test_every_planted_fault_is_reported_with_file_and_line_and_nothing_else(tmp_path):
     root = plant_pictures(tmp_path)
     at = plant_tables(root)
-
-    def placed(expected):
-        return sorted((kind, file, at + line if file == "boxes.csv" else line) for kind, file, line in expected)
-
-    problems, warnings = found(root)
-    assert problems == placed(PROBLEMS)
-    assert warnings == placed(WARNINGS)
+    for expected, reported in zip((PROBLEMS, WARNINGS), found(root)):
+        assert reported == sorted((kind, file, line + at * (file == "boxes.csv")) for kind, file, line in expected)
 
 
-def copies():
-    """A picture in forms that people leave lying about."""
-
-    def resaved(image, **options):
-        buffer = io.BytesIO()
-        image.save(buffer, **options)
-        return Image.open(io.BytesIO(buffer.getvalue()))
-
-    original = picture(0, size=(240, 200))
-    return {
-        "itself": original,
-        "jpeg": resaved(original, format="JPEG", quality=50),
-        "half": original.resize((120, 100)),
-        "larger": original.resize((500, 417)),
-        "mirrored": ImageOps.mirror(original),
-        "gray": original.convert("L"),
-        "brighter": ImageEnhance.Brightness(original).enhance(1.3),
-        "darker": ImageEnhance.Brightness(original).enhance(0.7),
-    }
+# A picture in forms that people leave lying about.
+COPIES = {
+    "itself": lambda original: original,
+    "jpeg": lambda original: resaved(original, 50),
+    "half": lambda original: original.resize((120, 100)),
+    "larger": lambda original: original.resize((500, 417)),
+    "mirrored": ImageOps.mirror,
+    "gray": lambda original: original.convert("L"),
+    "brighter": lambda original: ImageEnhance.Brightness(original).enhance(1.3),
+    "darker": lambda original: ImageEnhance.Brightness(original).enhance(0.7),
+}
 
 
-@pytest.mark.parametrize("form", copies())
+@pytest.mark.parametrize("form", COPIES)
 def test_a_copy_of_a_test_picture_is_found_under_another_name(root, form):
     save(root, "test.png", 0, size=(240, 200))
     save(root, "p0.png", 100)
-    copies()[form].save(root / "other.png")
+    COPIES[form](picture(0, size=(240, 200))).save(root / "other.png")
     write(root, "ranked.csv", "name,rank", "test.png,1")
     write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,other.png,1")
     assert found(root) == ([("train and test, by content", "ranked.csv", 2)], [])
     # Nobody labeled it: it is only kept out of the unlabeled pairs.
     write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p2.png,1")
     assert found(root) == ([], [("test and unlabeled", "ranked.csv", 2)])
-    findings = _examined(root)
-    assert {name for pair in findings.unlabeled for name in pair} == {f"p{i}.png" for i in range(6)}
-
-
-def _examined(root):
-    sources = Sources(root, SMALL)
-    return examine(sources, {name: face[1] for name, face in sources.faces.items()}, allow_missing=False)
+    assert {name for pair in examined(root).unlabeled for name in pair} == {f"p{i}.png" for i in range(6)}
 
 
 @pytest.mark.skipif(not CELEBA.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {CELEBA}")

@@ -1,7 +1,6 @@
 """Tables as people's programs write them, and as no program should."""
 
 import random
-import time
 
 import pytest
 
@@ -66,9 +65,8 @@ def test_an_accent_may_be_a_character_of_its_own(root):
 def test_a_header_is_required(root, header):
     write(root, "pairs.csv", header, "a.png,b.png,1")
     tables = read(root)
-    assert tables.votes == []
     (problem,) = tables.problems
-    assert (problem.kind, problem.line) == ("malformed line", 1)
+    assert (problem.kind, problem.line, tables.votes) == ("malformed line", 1, [])
     assert header in problem.details and "left,right,order[,annotator,time]" in problem.details
 
 
@@ -92,8 +90,8 @@ def test_an_empty_table_is_reported(root):
 def test_a_malformed_line_costs_itself_alone(root, line, found):
     (root / "pairs.csv").write_bytes(b"left,right,order\n" + line + b"\nb.png,a.png,1\n")
     tables = read(root)
-    assert [(problem.kind, problem.line) for problem in tables.problems] == [("malformed line", 2)]
-    assert found in tables.problems[0].details
+    (problem,) = tables.problems
+    assert (problem.kind, problem.line) == ("malformed line", 2) and found in problem.details
     assert tables.votes == [Vote(3, "b.png", "a.png", 1, "")]
 
 
@@ -117,9 +115,7 @@ def test_a_malformed_box_costs_only_its_line(root, line, found):
 def test_boxes_need_their_header(root, header):
     write(root, "boxes.csv", header, "a.png,1,2,30,40")
     tables = read(root)
-    assert [(problem.kind, problem.file, problem.line) for problem in tables.problems] == [
-        ("malformed line", "boxes.csv", 1)
-    ]
+    assert [problem[:3] for problem in tables.problems] == [("malformed line", "boxes.csv", 1)]
     assert tables.boxes == {}
 
 
@@ -141,10 +137,9 @@ def test_an_unknown_picture_may_be_one_that_is_known_by_another_name(root, name,
 
 
 def test_junk_is_reported_whatever_it_is(root):
-    """Random bytes in place of lines: nothing raises, and every line is a vote or a problem."""
     rng = random.Random(0)
     alphabet = [b"a.png", b"b.png", b",", b'"', b"1", b"-1", b"\xff", b"\x00", b"\xe2\x80\xa8", b"..", b" ", b"\x0b"]
-    for _ in range(300):
+    for _ in range(100):  # Of random bytes.
         lines = [b"".join(rng.choices(alphabet, k=rng.randrange(12))) for _ in range(6)]
         for file, header in (("pairs.csv", b"left,right,order"), ("boxes.csv", b"name,x,y,width,height")):
             (root / file).write_bytes(b"\n".join([header, *lines]))
@@ -152,13 +147,6 @@ def test_junk_is_reported_whatever_it_is(root):
         assert all(problem.kind in KINDS and 2 <= problem.line <= 7 for problem in tables.problems)
         accounted = {vote.line for vote in tables.votes} | {p.line for p in tables.problems if p.file == "pairs.csv"}
         assert accounted == {number for number, line in enumerate(lines, 2) if line.strip()}
-
-
-def test_a_large_table_of_rubbish_is_read_in_no_time(root):
-    (root / "pairs.csv").write_bytes(b"left,right,order\n" + (b"," * 100_000 + b"\n") * 300)
-    start = time.monotonic()
-    assert len(read(root).problems) == 300
-    assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize("file", ["pairs.csv", "ranked.csv", "boxes.csv"])

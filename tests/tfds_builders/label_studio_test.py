@@ -1,6 +1,5 @@
 """Label Studio's exports, each with one of the traps they set."""
 
-import base64
 import csv
 import json
 import time
@@ -44,12 +43,12 @@ def task(*annotations, a="/data/local-files/?d=one.jpg", b="/data/local-files/?d
     return {"id": 12, "data": {"a": a, "b": b}, "annotations": list(annotations), "predictions": []}
 
 
-def selected(value, **fields):
-    return task(annotation(result({"selected": value}), **fields))
+def selected(value, who=7, **references):
+    return task(annotation(result({"selected": value}), who=who), **references)
 
 
 def run(root, tasks, *arguments, config=CONFIG, question="sharper", keys=False):
-    """Exit status and rows; the arguments are those of a user who has the labeling configuration, or the keys."""
+    """Exit status and rows, for a user who has the labeling configuration, or the keys."""
     export, output = root.parent / "export.json", root / "pairs.csv"
     export.write_text(tasks if isinstance(tasks, str) else json.dumps(tasks), encoding="utf-8")
     (root.parent / "config.xml").write_text(config)
@@ -64,6 +63,18 @@ def votes(*arguments, **options):
     status, rows = run(*arguments, **options)
     assert status == 0
     return [(row["left"], row["right"], int(row["order"])) for row in rows]
+
+
+@pytest.fixture
+def refused(root, capsys):
+    """Converts an export, which must fail; returns what is told of it."""
+
+    def refuse(tasks, *arguments, **options):
+        capsys.readouterr()
+        assert run(root, tasks, *arguments, **options)[0] == 2
+        return capsys.readouterr().err
+
+    return refuse
 
 
 @pytest.mark.parametrize(
@@ -87,43 +98,30 @@ def test_to_name_decides_which_picture_was_on_the_left(root):
 
 
 def test_without_configuration_and_keys_nobody_knows_the_left_picture(root, capsys):
-    (root.parent / "e.json").write_text("[]")
-    assert (
-        main([str(root.parent / "e.json"), "--question=sharper", f"--output={root / 'pairs.csv'}", "--left-key=a"]) == 2
-    )
+    assert main(["export.json", "--question=sharper", f"--output={root / 'pairs.csv'}", "--left-key=a"]) == 2
     assert "--config, or --left-key and --right-key" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"selected": "left"},
-        {"selected": "first"},
-        {"selected": "left", "pairwise": ["links"]},
-        {"pairwise": "left"},
-        {"pairwise": ["left"]},
-        {"pairwise": "first"},
-        {"pairwise": ["links"]},
-        {"pairwise": ["/data/local-files/?d=one.jpg"]},
-    ],
-)
+OLD = ["left", ["left"], "first", ["links"], ["/data/local-files/?d=one.jpg"]]
+NEW = [{"selected": "left"}, {"selected": "first"}, {"selected": "left", "pairwise": ["links"]}]
+
+
+@pytest.mark.parametrize("value", NEW + [{"pairwise": value} for value in OLD])
 def test_old_and_new_exports_name_the_side_the_object_its_class_or_the_picture(root, value):
     assert votes(root, [task(annotation(result(value)))]) == [("one.jpg", "two.jpg", 1)]
-    turned = json.loads(json.dumps(value).replace("left", "right").replace("first", "second"))
-    turned = json.loads(json.dumps(turned).replace("links", "rechts").replace("one", "two"))
+    turned = json.dumps(value).replace("left", "right").replace("first", "second")
+    turned = json.loads(turned.replace("links", "rechts").replace("one", "two"))
     assert votes(root, [task(annotation(result(turned)))], "--overwrite") == [("one.jpg", "two.jpg", -1)]
 
 
-def test_something_else_selected_is_refused(root, capsys):
-    status, rows = run(root, [selected("third")])
-    assert status == 2 and rows is None
-    assert "task 12: 'third' is selected, which is neither" in capsys.readouterr().err
+def test_something_else_selected_is_refused(root, refused):
+    assert "task 12: 'third' is selected, which is neither" in refused([selected("third")])
+    assert not (root / "pairs.csv").exists()
 
 
-def test_objects_named_after_the_other_side_are_refused(root, capsys):
+def test_objects_named_after_the_other_side_are_refused(refused):
     config = CONFIG.replace("first", "right").replace("second", "left")
-    assert run(root, [selected("left")], config=config)[0] == 2
-    assert "--left-key=a --right-key=b" in capsys.readouterr().err
+    assert "--left-key=a --right-key=b" in refused([selected("left")], config=config)
 
 
 def test_cancelled_annotations_are_skipped(root, capsys):
@@ -144,7 +142,7 @@ def test_an_annotator_is_a_number_or_an_address(root):
 
 
 def test_a_tie_comes_from_a_choice(root, capsys):
-    assert votes(root, [task(annotation(tie()))]) == [("one.jpg", "two.jpg", 0)]
+    assert votes(root, [task(annotation(tie())), task(annotation(tie(5)))]) == [("one.jpg", "two.jpg", 0)]
     assert votes(root, [task(annotation(tie("Both blurred")))], "--overwrite") == []
     assert "do not count as ties (to count one, pass --tie): 'Both blurred'" in capsys.readouterr().out
     tasks = [task(annotation(tie("Both blurred")), annotation(tie("Tie")))]
@@ -153,9 +151,9 @@ def test_a_tie_comes_from_a_choice(root, capsys):
     assert votes(root, other, "--overwrite") == []
 
 
-def test_a_side_and_a_tie_at_once_are_refused(root, capsys):
-    assert run(root, [task(annotation(result({"selected": "left"}), tie()))])[0] == 2
-    assert "task 12: 'left' is selected, but a tie is also chosen" in capsys.readouterr().err
+def test_a_side_and_a_tie_at_once_are_refused(refused):
+    both = [task(annotation(result({"selected": "left"}), tie()))]
+    assert "task 12: 'left' is selected, but a tie is chosen too" in refused(both)
 
 
 def test_unanswered_annotations_are_counted(root, capsys):
@@ -189,69 +187,55 @@ def test_ties_of_minimal_exports(root):
     assert votes(root, [minimal(None, caption="Tie")], "--overwrite") == []  # A necktie, in the task's data.
 
 
-def test_of_several_pairwise_tags_one_is_chosen(root, capsys):
+def test_of_several_pairwise_tags_one_is_chosen(root, refused):
     config = CONFIG.replace("<Choices", '<Pairwise name="taste" toName="first,second"/><Choices')
     answers = [task(annotation(result({"selected": "left"}), result({"selected": "right"}, "taste")))]
-    assert run(root, answers, config=config)[0] == 2
-    assert "['pw', 'taste']; choose one with --control=NAME" in capsys.readouterr().err
+    assert "['pw', 'taste']; choose one with --control=NAME" in refused(answers, config=config)
     assert votes(root, answers, "--control=taste", config=config) == [("one.jpg", "two.jpg", -1)]
-    assert run(root, answers, "--overwrite", keys=True)[0] == 2
+    assert "--control=NAME" in refused(answers, "--overwrite", keys=True)
     assert votes(root, answers, "--overwrite", "--control=pw", keys=True) == [("one.jpg", "two.jpg", 1)]
 
 
-RESOLVED = base64.urlsafe_b64encode(b"s3://bucket/my/one.jpg").decode()
-
-
-@pytest.mark.parametrize(
-    ("reference", "name"),
-    [
-        ("/data/local-files/?d=mnt/day%201/thr%C3%A9e%20(a).jpg", "day 1/thrée (a).jpg"),
-        ("/data/upload/3/ab12cd34-one.jpg", "one.jpg"),
-        ("/data/upload/3/ab12cd34-thrée_a.jpg", "day 1/thrée (a).jpg"),
-        ("s3://bucket/photos/one.jpg", "one.jpg"),
-        ("https://host/photos/y/same.jpg?X-Amz-Signature=1#x", "y/same.jpg"),
-        (f"/tasks/12/resolve/?fileuri={RESOLVED}", "one.jpg"),
-        ("one.jpg", "one.jpg"),
-    ],
-)
-def test_references_are_found_in_the_folder(root, reference, name):
-    tasks = [task(annotation(result({"selected": "left"})), a=reference)]
-    assert votes(root, tasks) == [(name, "two.jpg", 1)]
-
-
-@pytest.mark.parametrize(
-    "reference", ["/data/upload/3/ab12cd34-same.jpg", "s3://bucket/none.jpg", "/data/local-files/?d=../../etc/passwd"]
-)
-def test_a_reference_to_no_picture_or_to_several_is_refused(root, reference, capsys):
-    assert run(root, [task(annotation(result({"selected": "left"})), a=reference)])[0] == 2
-    err = capsys.readouterr().err
-    assert "task 12" in err and "is not a picture in" in err and "--strip-prefix" in err
-
-
-def test_two_references_to_one_picture_are_refused_unless_a_prefix_tells_them_apart(root, capsys):
-    tasks = [selected("left"), task(annotation(result({"selected": "left"})), a="s3://bucket/old/one.jpg")]
+def test_a_picture_that_was_uploaded_twice_can_be_merged(root, capsys):
+    upload = "/data/upload/3/{}-one.jpg".format
+    answer = annotation(result({"selected": "left"}))
+    tasks = [task(answer, a=upload("ab12cd34")), task(answer, a=upload("0012cd34"), b="x/same.jpg")]
+    tasks += [task(answer, a=upload("ab12cd34"), b=upload("0012cd34"))]
     assert run(root, tasks)[0] == 2
-    assert "would both be named 'one.jpg'; use --strip-prefix" in capsys.readouterr().err
-    tasks = [task(annotation(result({"selected": "left"})), a="s3://b/x/same.jpg", b="s3://b/y/same.jpg")]
-    assert votes(root, tasks, "--strip-prefix=s3://b/") == [("x/same.jpg", "y/same.jpg", 1)]
-    assert run(root, tasks, "--strip-prefix=s3://c/", "--overwrite")[0] == 2
+    assert "--merge-copies" in capsys.readouterr().err
+    assert votes(root, tasks, "--merge-copies") == [("one.jpg", "two.jpg", 1), ("one.jpg", "x/same.jpg", 1)]
+    assert "1 of a picture with itself" in capsys.readouterr().out
 
 
-def test_a_table_is_not_overwritten_unasked_nor_by_a_failure(root, capsys):
+def test_the_latest_answer_of_a_minimal_export_counts_and_other_annotators_keep_theirs(root):
+    records = [minimal("left", updated_at="2026-01-03"), minimal("right"), minimal("right", annotator=6)]
+    rows = run(root, records)[1]
+    assert [(row["order"], row["annotator"], row["time"]) for row in rows] == [
+        ("1", "5", "2026-01-03"),
+        ("-1", "6", "2026-01-01"),
+    ]
+
+
+def test_two_answers_at_one_time_are_refused(root, capsys):
+    tasks = [task(*(annotation(result({"selected": side})) for side in ("left", "right")))]
+    assert run(root, tasks) == (2, None)
+    message = "nothing was written\n  task 12: annotator '7' gave 'one.jpg' and 'two.jpg' several orders"
+    assert message in capsys.readouterr().err
+
+
+def test_a_table_is_not_overwritten_unasked_nor_by_a_failure(root, refused):
     votes(root, [selected("left")])
     before = (root / "pairs.csv").read_bytes()
-    assert run(root, [selected("right")])[0] == 2
-    assert "--overwrite" in capsys.readouterr().err
-    assert run(root, [selected("third")], "--overwrite")[0] == 2
+    assert "--overwrite" in refused([selected("right")])
+    assert "'third' is selected" in refused([selected("third")], "--overwrite")
     assert (root / "pairs.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", '"text"', "[1]", '[{"id": 1, "data": {"a": "x", "b": "y"}, "annotations": 3}]', '[{"id": 1}]']
 )
-def test_what_is_no_export_is_one_sentence(root, text, capsys):
-    status, rows = run(root, text)
-    assert status == 2 and rows is None and capsys.readouterr().err.startswith("label_studio: ")
+def test_what_is_no_export_is_one_sentence(refused, text):
+    assert refused(text).startswith("label_studio: ")
 
 
 @pytest.mark.parametrize(
@@ -260,19 +244,15 @@ def test_what_is_no_export_is_one_sentence(root, text, capsys):
         "[" * 100_000,
         json.dumps([selected("left")]).replace('"left"', "[" * 900 + "]" * 900),
         [selected("y" * 10**6) | {"id": "x" * 10**6}],
-        [task(annotation(result({"selected": "a"})), a={"x": []})],
-        [task(annotation(result({"selected": "left"})), a="/" * 10**6)],
-        [task(annotation(result({"selected": "left"})), a=None) | {"data": dict.fromkeys(map(str, range(10**5)))}],
+        [selected("a", a={"x": []})],
+        [selected("left", a="/" * 10**6)],
+        [selected("left") | {"data": dict.fromkeys(map(str, range(10**5)))}],
     ],
 )
 def test_a_hostile_export_is_one_short_sentence_at_once(root, tasks, capsys):
     start = time.process_time()
     assert run(root, tasks) == (2, None) and time.process_time() - start < 2
     assert len(capsys.readouterr().err) < 1000
-
-
-def test_choices_that_are_no_text_are_no_ties(root):
-    assert votes(root, [task(annotation(tie(5))), selected("left")]) == [("one.jpg", "two.jpg", 1)]
 
 
 @pytest.mark.parametrize(
@@ -284,17 +264,12 @@ def test_choices_that_are_no_text_are_no_ties(root):
         (CONFIG.replace("$b", "b"), "does not name two tags"),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_one_sentence(root, config, found, capsys):
-    assert run(root, [selected("left")], config=config)[0] == 2
-    assert found in capsys.readouterr().err
+def test_a_configuration_that_cannot_be_used_is_one_sentence(refused, config, found):
+    assert found in refused([selected("left")], config=config)
 
 
 def test_the_table_is_one_that_can_be_trained_on(root):
     tasks = [selected("left"), selected("right", who=8), task(annotation(tie()), b="x/same.jpg")]
-    tasks += [task(annotation(result({"selected": "right"})), a="y/same.jpg", b="day 1/thrée (a).jpg")]
-    tasks += [task(annotation(result({"selected": "right"})), a="x/same.jpg", b="day 1/thrée (a).jpg")]
-    for reference in ("one.jpg", "two.jpg"):
-        text = json.dumps(tasks).replace(f"/data/local-files/?d={reference}", reference)
-        tasks = json.loads(text)
-    assert run(root, tasks)[0] == 0
+    tasks += [selected("right", a=f"{folder}/same.jpg", b="day 1/thrée (a).jpg") for folder in "yx"]
+    assert run(root, json.dumps(tasks).replace("/data/local-files/?d=", ""))[0] == 0
     assert len(photos.prepare(root).folders) == 3

@@ -1,5 +1,6 @@
 """Whole data sets, as the command prepares them: what is rewritten, what is refused, what is found again."""
 
+import functools
 import os
 import signal
 
@@ -7,20 +8,8 @@ import pytest
 
 from blur_jax.data import splits
 from tests.helpers import forked, releases
-from tests.helpers.releases import (
-    COLORS,
-    FIVE,
-    LFW,
-    TEN,
-    TEST1,
-    UNSUPERVISED,
-    configured,
-    files,
-    pair,
-    prepare,
-    prepare_all,
-    write,
-)
+from tests.helpers.photos import files
+from tests.helpers.releases import FIVE, LFW, TEN, TEST1, UNSUPERVISED, configured, pair, prepare_all, write
 from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
 
@@ -28,6 +17,10 @@ from tfds_builders.problems import ReleaseError
 @pytest.fixture
 def root(tmp_path):
     return releases.make(tmp_path)
+
+
+def opened(root, kind, **fields):
+    return splits.open_split(configured(root, **fields), kind, "train")
 
 
 def test_changed_lists_are_prepared_beside_and_rewrite_no_picture(root):
@@ -40,10 +33,10 @@ def test_changed_lists_are_prepared_beside_and_rewrite_no_picture(root):
     assert second.sources != first.sources and second.folders[0] == first.folders[0]
     assert not set(second.folders[1:]) & set(first.folders)
     assert before.items() <= files(root).items()
-    trained = splits.open_split(configured(root, sources=second.sources), "labeled", "train")
-    old = splits.open_split(configured(root, sources=first.sources), "labeled", "train")
-    assert len(trained) == len(old) + 1 and ["LFW/E_0001.png", "LFW/C_0001.png"] in trained.names.tolist()
-    gray = [COLORS[name[4]] for name in trained.names.ravel()]
+    trained = opened(root, "labeled", sources=second.sources)
+    assert len(trained) == len(opened(root, "labeled", sources=first.sources)) + 1
+    assert ["LFW/E_0001.png", "LFW/C_0001.png"] in trained.names.tolist()
+    gray = [releases.COLORS[name[4]] for name in trained.names.ravel()]
     assert trained.images(range(len(trained)))[..., 0, 0, 0].ravel().tolist() == gray
 
 
@@ -66,19 +59,17 @@ def test_what_a_killed_preparation_leaves_is_removed_by_the_next(root):
 
 
 def test_of_two_preparations_at_once_both_succeed_and_neither_removes_the_other(root, monkeypatch):
-    """The second starts, and ends, while the first is writing."""
     facts, seen = releases.SsrankingFaceBlur.facts, []
 
     def facts_once_another_has_prepared(self):
         monkeypatch.setattr(releases.SsrankingFaceBlur, "facts", facts)
-        before = leftovers(root)
-        second = prepare(root, self.kind)
+        before, second = leftovers(root), releases.prepare(root, self.kind)
         seen.append((before, leftovers(root)))
         assert second.info.splits["faces"].num_examples == 7
         return facts(self)
 
     monkeypatch.setattr(releases.SsrankingFaceBlur, "facts", facts_once_another_has_prepared)
-    assert prepare(root, "faces").info.splits["faces"].num_examples == 7
+    assert releases.prepare(root, "faces").info.splits["faces"].num_examples == 7
     ((before, after),) = seen
     assert before == after and len(before) == 1 and leftovers(root) == []
 
@@ -106,30 +97,21 @@ def test_pictures_that_come_later_are_taken_in(root):
     path.rename(root / "A.png")
     partial = prepare_all(root, allow_missing=True)
     (root / "A.png").rename(path)
-    whole = prepare_all(root)
+    whole = prepare_all(root, allow_missing=True)
+    assert prepare_all(root) == whole  # They are not partial, though that was accepted.
     assert whole.sources != partial.sources
-    counts = [
-        len(splits.open_split(configured(root, sources=sources), "unlabeled", "train"))
-        for sources in (partial.sources, whole.sources)
-    ]
-    assert counts == [1, 2]
-
-
-def test_whole_data_are_no_partial_data_though_these_were_accepted(root):
-    assert prepare_all(root, allow_missing=True) == prepare_all(root)
+    assert [len(opened(root, "unlabeled", sources=of.sources)) for of in (partial, whole)] == [1, 2]
 
 
 def test_prepared_data_are_used_without_the_lists(root):
     first = prepare_all(root)
     root.rename(root.parent / "archive")
     assert command.prepare_configured(configured(root)) == first.sources
-    assert len(splits.open_split(configured(root), "unlabeled", "train")) == 2
+    assert len(opened(root, "unlabeled")) == 2
 
 
 def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
-    with pytest.raises(
-        ValueError, match=r"your own files; pass their folder with --manual_dir or --config\.data\.manual_dir"
-    ):
+    with pytest.raises(ValueError, match="your own files; set their folder with --manual_dir"):
         command.prepare_configured(configured(root))
 
 
@@ -138,9 +120,7 @@ def test_sources_that_the_lists_no_longer_give_are_refused(root):
     config.sources = first = command.prepare_configured(config)
     assert command.prepare_configured(config) == first
     write(root, UNSUPERVISED, pair("A", "B"))
-    with pytest.raises(
-        ValueError, match=f"no data are prepared for config.data.sources={first}, and your lists and pictures have"
-    ):
+    with pytest.raises(ValueError, match=f"no data are prepared for config.data.sources={first}, and your lists"):
         command.prepare_configured(config)
 
 
@@ -181,9 +161,10 @@ def test_a_split_without_lines_stops_before_any_picture_is_read(root, monkeypatc
 
 
 def test_checking_a_release_reads_its_pictures_and_writes_nothing(root):
-    command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root))
+    check = functools.partial(command.check, "ssranking_face_blur", data_dir=f"{root}/data", manual_dir=str(root))
+    check()
     (root / "LFW" / "A_0001.png").write_bytes(b"damaged")
     with pytest.raises(ReleaseError, match=r"unreadable image \(1\)"):
-        command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root))
-    command.check("ssranking_face_blur", data_dir=str(root.parent / "tfds"), manual_dir=str(root), allow_missing=True)
-    assert not files(root)
+        check()
+    check(allow_missing=True)
+    assert not (root / "data").exists()

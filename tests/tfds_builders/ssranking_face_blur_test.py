@@ -2,27 +2,10 @@ import collections
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.helpers import releases
 from tests.helpers.paths import SHARED
-from tests.helpers.releases import (
-    COLORS,
-    CROWD,
-    FIVE,
-    LFW,
-    SMALL,
-    TEN,
-    TEST1,
-    UNSUPERVISED,
-    WIDER,
-    faces_of,
-    pair,
-    pairs_of,
-    prepare,
-    read,
-    write,
-)
+from tests.helpers.releases import CROWD, FIVE, LFW, TEN, TEST1, faces_of, pair, pairs_of, prepare, read
 from tfds_builders import pictures
 from tfds_builders.problems import ReleaseError
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur, builder, lists
@@ -47,11 +30,11 @@ def error_of(root, config="labeled", **kwargs):
 
 def test_every_face_is_stored_once(root):
     faces = faces_of(root)
-    names = [face["name"].decode() for face in faces]
+    of = {face["name"].decode(): face for face in faces}
     # The unlabeled pairs have no face that the labeled ones lack; the crowd is in the test.
-    assert sorted(names) == [f"{CROWD}_0.png", f"{CROWD}_1.png"] + [f"LFW/{person}_0001.png" for person in "ABCDE"]
-    of = dict(zip(names, faces))
-    for person, gray in COLORS.items():
+    expected = [f"{CROWD}_0.png", f"{CROWD}_1.png"] + [f"LFW/{person}_0001.png" for person in "ABCDE"]
+    assert sorted(of) == expected and len(faces) == 7
+    for person, gray in releases.COLORS.items():
         np.testing.assert_array_equal(of[f"LFW/{person}_0001.png"]["image"], np.full((16, 16, 3), gray, np.uint8))
     # The second box is 24 x 18: the crop is 24 square around its center, and the shorter side is the size.
     crowd = of[f"{CROWD}_1.png"]
@@ -89,25 +72,13 @@ def test_labeled_with_one_supervised_list_only(root):
     assert pairs_of(read(dataset, "validation")) == ["BA"]
 
 
-def test_unlabeled_keeps_every_pair(root):
-    dataset = prepare(root, "unlabeled")
-    assert set(dataset.info.splits) == {"train"}
-    assert pairs_of(read(dataset, "train")) == ["AB", "BC"]
-    assert "order" not in dataset.info.features
-
-
-def test_ranked_has_face_and_rank(root):
-    dataset = prepare(root, "ranked")
-    assert set(dataset.info.splits) == {"test1"}
+def test_unlabeled_keeps_every_pair_and_ranked_has_face_and_rank(root):
+    unlabeled, ranked = prepare(root, "unlabeled"), prepare(root, "ranked")
+    assert set(unlabeled.info.splits) == {"train"} and set(ranked.info.splits) == {"test1"}
+    assert pairs_of(read(unlabeled, "train")) == ["AB", "BC"] and "order" not in unlabeled.info.features
     names = [face["name"].decode() for face in faces_of(root)]
-    ranks = {names[example["face"]]: example["rank"] for example in read(dataset, "test1")}
+    ranks = {names[example["face"]]: example["rank"] for example in read(ranked, "test1")}
     assert ranks == {f"{CROWD}_0.png": 0.0, f"{CROWD}_1.png": 2.5}
-
-
-def test_a_build_is_deterministic(root, tmp_path):
-    runs = [read(prepare(root, "labeled", data_dir=tmp_path / name), "train") for name in "ab"]
-    names = [[(e["left_name"], e["right_name"]) for e in run] for run in runs]
-    assert names[0] == names[1]
 
 
 def test_a_photograph_of_many_faces_is_decoded_once(root, monkeypatch):
@@ -115,16 +86,6 @@ def test_a_photograph_of_many_faces_is_decoded_once(root, monkeypatch):
     monkeypatch.setattr(pictures, "read_image", lambda path, **kwargs: calls.append(path) or read_image(path, **kwargs))
     assert len(faces_of(root)) == 7
     assert calls.count(root / "WIDER_train/0--Parade/p q_7.png") == 1 and len(calls) == 6
-
-
-def test_boxes_refer_to_the_upright_picture(root):
-    """A camera held sideways: stored 40 wide and 60 high, shown 60 x 40 as the box expects."""
-    path = root / "LFW" / "A_0001.png"
-    exif = Image.Exif()
-    exif[274] = 6  # To show it, turn it a quarter clockwise; so it is stored turned a quarter counterclockwise.
-    Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
-    of = {face["name"].decode(): face["image"] for face in faces_of(root)}
-    np.testing.assert_array_equal(of["LFW/A_0001.png"], np.full((16, 16, 3), COLORS["A"], np.uint8))
 
 
 def test_lfw_may_lie_in_folders_of_persons_as_distributed(root):
@@ -150,7 +111,6 @@ def test_held_out_is_a_stable_twentieth():
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0.png"])
 def test_a_picture_whose_name_no_file_can_have_is_a_problem(root, name):
-    (root / "LFW" / "a").mkdir()
     (root / LFW).write_text((root / LFW).read_text().replace("LFW>>A_0001.png", f"LFW>>{name}"))
     with pytest.raises(ReleaseError, match=r"unreadable image \(1\)"):
         prepare(root, "faces")
@@ -160,36 +120,25 @@ def test_a_missing_image_is_reported(root):
     (root / "LFW" / "D_0001.png").unlink()
     message = error_of(root)
     assert f"{LFW}:4: {root}/LFW/D_0001.png: the file does not exist (used by {TEN}:2)" in message
-    assert "missing image (1): the picture file does not exist. Put it there" in message
-    assert "allow_missing=True" in message
+    assert "missing image (1): " in message
     # The coverage table is in it: 3 of the 6 pairs have person D.
     assert f"{TEN:<44}{6:>12}{3:>12}{3:>12}" in message
 
 
 def test_a_truncated_image_is_reported(root):
     path = root / "LFW" / "D_0001.png"
-    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:3000])
+    path.write_bytes(path.read_bytes()[:-30])
     message = error_of(root)
-    assert f"{LFW}:4: {path}: not a readable picture (" in message
-    assert "unreadable image (1): the picture file is damaged" in message
-    assert "Download the file again" in message
-
-
-def test_a_file_that_is_no_image_is_reported(root):
-    (root / "LFW" / "D_0001.png").write_bytes(b"")
-    assert "unreadable image (1): " in error_of(root)
+    assert f"{LFW}:4: {path}: not a readable picture (" in message and "unreadable image (1): " in message
 
 
 @pytest.mark.parametrize("box", ["50 5 20 20", "-1 5 20 20", "10 5 20 0", "10 5 20 36"])
 def test_a_box_that_is_empty_or_leaves_the_picture_is_reported(root, box):
-    text = (root / LFW).read_text().replace("D_0001.png>>10 5 20 20", f"D_0001.png>>{box}")
-    (root / LFW).write_text(text)
+    (root / LFW).write_text((root / LFW).read_text().replace("D_0001.png>>10 5 20 20", f"D_0001.png>>{box}"))
     message = error_of(root)
-    x, y, w, h = box.split()
-    assert f"{LFW}:4: {root}/LFW/D_0001.png: box x={x} y={y} w={w} h={h} is empty or extends beyond the 60" in message
-    assert "box outside (1): " in message and "Use the original picture, correct the box" in message
+    shown = "x={} y={} w={} h={}".format(*box.split())
+    assert f"{LFW}:4: {root}/LFW/D_0001.png: box {shown} is empty or leaves the picture of 60" in message
+    assert "box outside (1): " in message
 
 
 def test_partial_data_only_on_request_and_counted(root):
@@ -199,14 +148,14 @@ def test_partial_data_only_on_request_and_counted(root):
     dataset = prepare(root, "labeled", allow_missing=True)
     assert pairs_of(read(dataset, "train")) == ["AC"]
     assert pairs_of(read(dataset, "validation")) == ["BA"]
-    metadata = dataset.info.metadata
-    assert metadata["partial"] is True
+    report = dataset.info.metadata["coverage"]
+    assert dataset.info.metadata["partial"] is True
     # CD, DE and AD lack D (DE's first fault is D); EB cannot be read.
     counts = {"lines": 6, "resolved": 2, "missing": 3, "unreadable": 1, "outside": 0, "faulty": 0}
-    assert metadata["coverage"]["lists"][TEN] == counts
-    table = coverage_table(metadata["coverage"])
-    assert f"{TEN:<44}{6:>12}{2:>12}{3:>12}{1:>12}{0:>12}{0:>12}" in table.splitlines()
-    assert f"{LFW:<44}{5:>12}{3:>12}{1:>12}{1:>12}{0:>12}{0:>12}" in table.splitlines()
+    assert report["lists"][TEN] == counts
+    table = coverage_table(report).splitlines()
+    assert f"{TEN:<44}{6:>12}{2:>12}{3:>12}{1:>12}{0:>12}{0:>12}" in table
+    assert f"{LFW:<44}{5:>12}{3:>12}{1:>12}{1:>12}{0:>12}{0:>12}" in table
 
 
 @pytest.mark.parametrize(
@@ -223,7 +172,7 @@ def test_partial_data_only_on_request_and_counted(root):
 def test_partial_forgives_nothing_but_pictures(root, file, line, kind):
     (root / "LFW" / "D_0001.png").unlink()
     lines = (root / file).read_text().splitlines()
-    write(root, file, *lines, line)
+    releases.write(root, file, *lines, line)
     message = error_of(root, allow_missing=True)
     assert f"{kind} (1): " in message and f"{file}:{len(lines) + 1}: " in message
     assert "missing image" not in message
@@ -232,21 +181,18 @@ def test_partial_forgives_nothing_but_pictures(root, file, line, kind):
 def test_partial_data_that_leaves_nothing_is_refused(root):
     for path in (root / "LFW").iterdir():
         path.unlink()
-    message = error_of(root, "unlabeled", allow_missing=True)
     # train, train_5k and validation of the labeled pairs, and the unlabeled ones.
-    assert "empty split (4): " in message and "train: part 'unlabeled' has no lines left for it" in message
+    assert "empty split (4): " in error_of(root, "unlabeled", allow_missing=True)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {REAL}")
 def test_every_line_of_the_real_photographs_is_resolved(tmp_path):
     # As ../shared/data/README.md counts them.
-    expected = {TEN: 10000, FIVE: 5000, UNSUPERVISED: 20000, TEST1: 268}
+    expected = {TEN: 10000, FIVE: 5000, releases.UNSUPERVISED: 20000, TEST1: 268}
     expected |= {lists.TESTS["test2"]: 384, lists.TESTS["test3"]: 1069}
-    made = SsrankingFaceBlur(manual_dir=REAL, config="faces", preprocessing=SMALL, data_dir=tmp_path)
+    made = SsrankingFaceBlur(manual_dir=REAL, config="faces", preprocessing=releases.SMALL, data_dir=tmp_path)
     used = collections.Counter(made.release.crop(face["name"]).file for face in made.face_examples())  # or ReleaseError
-    report = coverage(made.release, "faces", {})
-    assert {file: (counts["lines"], counts["resolved"]) for file, counts in report["lists"].items()} == {
-        file: (lines, lines) for file, lines in expected.items()
-    }
+    counts = coverage(made.release, "faces", {})["lists"].items()
+    assert {file: (of["lines"], of["resolved"]) for file, of in counts} == {f: (n, n) for f, n in expected.items()}
     # cut, sort -u and wc of the pair and test lists: not every face of the crop lists is in one of them.
-    assert used == {WIDER: 7141, LFW: 2626}
+    assert used == {releases.WIDER: 7141, LFW: 2626}

@@ -57,35 +57,29 @@ def examples(good, bad):
 GOOD, BAD = np.arange(40) / 100, 0.3 + np.arange(40) / 100  # 0.00 to 0.39 and 0.30 to 0.69.
 
 
-def test_few_lost_good_pictures():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "lose-good", 0.05, source="labels.csv")
-    assert chosen.threshold.keep_below == pytest.approx(0.375)
-    assert "good pictures discarded: 5.0% (2 of 40;" in chosen.lines[2]
-    assert "bad pictures kept: 20.0% (8 of 40;" in chosen.lines[3]
-    assert (chosen.threshold.rule, chosen.threshold.pictures) == ("lose-good", 40)
+def choose_for(rule, good, bad):
+    return choose.for_examples(FakeScorer(), examples(good, bad), rule, 0.05, source="labels.csv")
 
 
-def test_few_kept_bad_pictures():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, BAD), "keep-bad", 0.05, source="labels.csv")
-    assert chosen.threshold.keep_below == pytest.approx(0.315)
-    assert "good pictures discarded: 20.0% (8 of 40;" in chosen.lines[2]
-    assert "bad pictures kept: 5.0% (2 of 40;" in chosen.lines[3]
-    assert (
-        "to keep at most 0.05 of bad pictures, based on 40 good and 40 bad examples in labels.csv"
-        in chosen.threshold.source
-    )
+# Discarded good pictures and kept bad ones, of 40 each.
+@pytest.mark.parametrize(
+    ("rule", "keep_below", "lost", "kept"), [("lose-good", 0.375, 2, 8), ("keep-bad", 0.315, 8, 2)]
+)
+def test_an_error_rate(rule, keep_below, lost, kept):
+    chosen = choose_for(rule, GOOD, BAD)
+    assert chosen.threshold.keep_below == pytest.approx(keep_below)
+    assert f"of good pictures it discards {lost / 0.4:.1f}% ({lost} of 40;" in chosen.lines[2]
+    assert f"of bad pictures it keeps {kept / 0.4:.1f}% ({kept} of 40;" in chosen.lines[3]
+    assert "0.05 of " in chosen.threshold.source
+    assert "pictures, chosen on 40 good and 40 bad examples in labels.csv" in chosen.threshold.source
+    assert (chosen.threshold.rule, chosen.threshold.pictures) == (rule, 40)
 
 
-def test_good_pictures_alone_will_do():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, []), "lose-good", 0.05, source="labels.csv")
-    assert len(chosen.lines) == 3
+def test_examples_that_do_not_suffice():
+    assert len(choose_for("lose-good", GOOD, []).lines) == 3  # Good pictures alone will do.
     with pytest.raises(ValueError, match="0 bad pictures are too few"):
-        choose.for_examples(FakeScorer(), examples(GOOD, []), "keep-bad", 0.05, source="labels.csv")
-
-
-def test_what_blur_does_not_tell_apart_is_said():
-    chosen = choose.for_examples(FakeScorer(), examples(GOOD, GOOD), "lose-good", 0.05, source="labels.csv")
-    assert "blur does not tell them apart" in chosen.lines[-1]
+        choose_for("keep-bad", GOOD, [])
+    assert "blur does not tell them apart" in choose_for("lose-good", GOOD, GOOD).lines[-1]
 
 
 def test_examples_are_read(tmp_path):

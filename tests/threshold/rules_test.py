@@ -47,13 +47,10 @@ def test_too_few_are_refused_with_the_number_needed(rate, count, needed):
     rules.check_enough(count + 1, rate, "pictures")
 
 
-@pytest.mark.parametrize("rate", [0, 1, -0.1, 10, float("nan")])
-def test_what_is_no_share_is_refused(rate):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        rules.for_discard(np.arange(100) / 100, rate)
-
-
-def test_pictures_that_all_score_the_same_are_refused():
+def test_what_is_no_share_and_scores_that_are_all_the_same_are_refused():
+    for rate in (0, 1, -0.1, 10, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            rules.for_discard(np.arange(100) / 100, rate)
     with pytest.raises(ValueError, match="all 50 scores are 0.3"):
         rules.for_discard(np.full(50, 0.3), 0.1)
 

@@ -20,6 +20,7 @@ def convert(arguments: argparse.Namespace) -> int:
     from tfds_builders.label_studio.answers import TIES, order_of, read_answers
     from tfds_builders.label_studio.interface import Interface, read_interface
     from tfds_builders.label_studio.names import Names
+    from tfds_builders.label_studio.votes import Vote, latest
 
     output = Path(arguments.output)
     if output.exists() and not arguments.overwrite:
@@ -31,9 +32,10 @@ def convert(arguments: argparse.Namespace) -> int:
     else:
         raise ValueError("the left picture is unknown; pass --config, or --left-key and --right-key")
     answers, cancelled = read_answers(Path(arguments.export).read_text("utf-8-sig"), interface)
-    names = Names(arguments.photos or output.parent, arguments.strip_prefix)
+    photos = arguments.photos or output.parent
+    names = Names(photos, arguments.strip_prefix, merge_copies=arguments.merge_copies)
     ties = [tie.lower() for tie in arguments.tie or TIES]
-    rows, mistakes, unanswered = [], [], []
+    votes, mistakes, unanswered = [], [], []
     for answer in answers:
         try:
             order = order_of(answer, interface, arguments.question, ties)
@@ -44,16 +46,24 @@ def convert(arguments: argparse.Namespace) -> int:
             if order is None:
                 unanswered.append(answer)
             else:
-                rows.append((*pictures, order, answer.annotator, answer.time))
+                votes.append(Vote(*pictures, order, answer.annotator, answer.time, answer.task))
+    of_two, kept = [vote for vote in votes if vote.left != vote.right], []
+    try:
+        kept = latest(of_two)
+    except ValueError as error:
+        mistakes.append(f"  {error}")
     if mistakes:
         more = [f"  ... and {len(mistakes) - 10} more"] * (len(mistakes) > 10)
         raise ValueError("\n".join([f"{arguments.export}: nothing was written", *mistakes[:10], *more]))
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("left", "right", "order", "annotator", "time"), *rows])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("left", "right", "order", "annotator", "time"), *(vote[:5] for vote in kept)])
     write_atomically(output, text.getvalue())
-    tied = sum(row[2] == 0 for row in rows)
-    print(f"{output}: {len(rows)} votes, including {tied} ties")
-    print(f"skipped: {cancelled} cancelled annotations, {len(unanswered)} without an answer")
+    print(f"{output}: {len(kept)} votes, {sum(vote.order == 0 for vote in kept)} of them ties")
+    print(
+        f"left out: {cancelled} cancelled annotations, {len(unanswered)} without an answer, {len(of_two) - len(kept)}"
+        f" that the same annotator answered again, {len(votes) - len(of_two)} of a picture with itself"
+    )
     if choices := sorted({choice for answer in unanswered for choice in answer.choices if interface.choices}):
         print(f"choices that do not count as ties (to count one, pass --tie): {', '.join(map(repr, choices))}")
     return 0
@@ -74,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--control", metavar="NAME", help="name of the Pairwise tag, if there are several")
     add("--photos", metavar="FOLDER", help="folder of the pictures; default: the folder of --output")
     add("--strip-prefix", metavar="TEXT", help="the text to remove from a reference to a picture to get its name")
-    ties = "a choice that means a tie; repeatable; default: tie, equal, same, can't tell, cannot tell"
+    copies = "let several references lead to one picture, for a picture that was uploaded more than once"
+    add("--merge-copies", action="store_true", help=copies)
+    ties = "a choice that means a tie, repeatable; default tie, equal, same, can't tell, cannot tell"
     add("--tie", action="append", metavar="CHOICE", help=ties)
     add("--overwrite", action="store_true", help="replace --output if it exists")
     return command_line.run(parser, convert, argv)

@@ -16,7 +16,8 @@ TIES = ("tie", "equal", "same", "can't tell", "cannot tell")
 class Answer(NamedTuple):
     """An annotator's answer to a task: the values of its Pairwise tags, `selected`, and of its Choices tags.
 
-    `annotator` is an e-mail address or a number; "" if unknown. `time` has the format of the export.
+    `annotator` is an e-mail address or a number; "" if unknown. `time`, of the last change, has
+    the format of the export.
     """
 
     task: str
@@ -65,7 +66,7 @@ def _full(data: dict[str, Any], annotation: dict[str, Any], task: str, interface
             choices += map(str, value["choices"]) if interface.choices is None or tag in interface.choices else []
         elif interface.control in (None, tag):
             selected += _selected(value)
-    return _answer(task, data, selected, choices, annotation.get("completed_by"), annotation.get("created_at"))
+    return _answer(task, data, selected, choices, annotation.get("completed_by"), annotation)
 
 
 def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
@@ -80,10 +81,13 @@ def _minimal(record: dict[str, Any], task: str, interface: Interface) -> Answer:
                 selected.append(item)
             elif isinstance(item, (str, dict)) and (interface.choices is None or tag in interface.choices):
                 choices += map(str, item.get("choices", [])) if isinstance(item, dict) else [item]
-    return _answer(task, record, selected, choices, record.get("annotator"), record.get("created_at"))
+    return _answer(task, record, selected, choices, record.get("annotator"), record)
 
 
-def _answer(task: str, data: dict[str, Any], selected: list[str], choices: list[str], who: Any, time: Any) -> Answer:
+def _answer(
+    task: str, data: dict[str, Any], selected: list[str], choices: list[str], who: Any, times: dict[str, Any]
+) -> Answer:
+    time = times.get("updated_at") or times.get("created_at")
     if isinstance(who, dict):
         who = who.get("email") or who.get("id")
     return Answer(task, data, selected, choices, "" if who is None else str(who), str(time or ""))

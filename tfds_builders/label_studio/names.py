@@ -6,22 +6,31 @@ import re
 import urllib.parse
 from typing import Any
 
-from blur_jax.data.untrusted import excerpt
+from blur_jax.data.untrusted import LONGEST_LINE, excerpt
 from tfds_builders.folder_face_blur.layout import read_layout
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # The prefix that Label Studio adds to an uploaded file's name.
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded file's name.
+_RESOLVED = re.compile(r"[?&]fileuri=([^&#]*)")  # /tasks/7/resolve/?fileuri=...
+# /data/local-files/?d=..., /storage-data/uploaded/?filepath=...
+_SERVED = re.compile(r"(?:local-files|storage-data/uploaded)/?\?(?:.*?&)?(?:d|filepath)=(.*)", re.DOTALL)
+_WEB = re.compile(r"https?://[^/]*(.*)", re.DOTALL | re.IGNORECASE)
 
 
 class Names:
     """Finds the pictures in the folder `photos`, which has the layout of `folder_face_blur`.
 
     A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a resolve
-    link. The name is the longest path ending, starting after a slash, that exists in the folder; an uploaded file has
-    only its file name. With a prefix, the name is exactly the text after the prefix.
+    link. Its encoding is unknown, so it is read in every way: plain, percent-encoded, with backslashes. The picture's
+    name is the longest path ending of a reading that exists in the folder; an uploaded file keeps only its file name.
+    With a prefix, the name is exactly the text after the prefix.
     """
 
-    def __init__(self, photos: str | os.PathLike, strip_prefix: str | None = None) -> None:
-        self._layout, self._prefix = read_layout(photos), strip_prefix
+    def __init__(
+        self, photos: str | os.PathLike, strip_prefix: str | None = None, *, merge_copies: bool = False
+    ) -> None:
+        """Reads the folder; with `merge_copies`, several references may lead to one picture."""
+        self._layout, self._merge_copies = read_layout(photos), merge_copies
+        self._prefixes = None if strip_prefix is None else (strip_prefix, strip_prefix.replace("\\", "/"))
         self._uploaded, self._taken = {}, {}
         self._deepest = 1 + max((name.count("/") for name in self._layout.paths), default=0)
         for name in self._layout.paths:
@@ -31,52 +40,110 @@ class Names:
         """Returns the name of the picture under `key` in a task's data.
 
         Raises:
-            ValueError: the picture is not in the task or the folder, the folder has several candidates, or another
-                reference has the same name.
+            ValueError: the task or the folder does not have the picture, the folder has several candidates, or another
+                reference has the same name and copies are not merged.
         """
         reference = data.get(key)
         if not isinstance(reference, str):
             raise ValueError(f"the data have no picture {key!r}; they have {excerpt(list(data))}")
-        name = self._find(reference)
-        if name is None:
+        found = self._find(reference) if len(reference) <= LONGEST_LINE else {}
+        if not found:
             raise ValueError(
-                f"{excerpt(reference)} is not a picture in {self._layout.root}; add it to that folder, or use"
+                f"{excerpt(reference)} is not a picture in {self._layout.root}; add it to that folder, or pass"
                 " --strip-prefix to remove the text that precedes the file name"
             )
-        if self._taken.setdefault(name, _path(reference)) != _path(reference):
+        if len(found) > 1:
             raise ValueError(
-                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be named {name!r}; use"
-                " --strip-prefix to tell them apart"
+                f"{excerpt(reference)} may be {' or '.join(map(excerpt, sorted(found)[:5]))} in"
+                f" {self._layout.root}; pass --strip-prefix to get the exact name, or keep only one in the folder"
+            )
+        ((name, reading),) = found.items()
+        if self._taken.setdefault(name, reading) != reading and not self._merge_copies:
+            raise ValueError(
+                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be named {name!r}; pass"
+                " --strip-prefix to tell them apart, or --merge-copies if they are copies of one picture"
             )
         return name
 
-    def _find(self, reference: str) -> str | None:
-        if self._prefix is not None:
-            for text in (reference, _path(reference)):
-                if text.startswith(self._prefix):
-                    return self._layout.find(urllib.parse.unquote(text.removeprefix(self._prefix)).lstrip("/"))
-            return None
-        parts = _path(reference).strip("/").split("/")
-        # Keeps a reference with many slashes from taking quadratic time.
-        for start in range(max(0, len(parts) - self._deepest), len(parts)):
-            if name := self._layout.find("/".join(parts[start:])):
-                return name
-        uploaded = self._uploaded.get(_UPLOAD.sub("", parts[-1]), []) if "upload" in parts else []
-        return uploaded[0] if len(uploaded) == 1 else None
+    def _find(self, reference: str) -> dict[str, str]:
+        """Returns {name: the path that leads to it} of the pictures that a reference may mean."""
+        if self._prefixes is None:
+            match, readings = self._ends, _decoded(_paths(reference))
+        elif found := self._after_prefix({reference}):  # A prefix settles what may be two pictures.
+            return found
+        else:
+            match, readings = self._after_prefix, _cut(reference) | _paths(reference)
+        for _ in range(3):  # Some names are encoded twice.
+            if found := match(readings):
+                return found
+            readings = _decoded(readings)
+        return {}
+
+    def _ends(self, readings: set[str]) -> dict[str, str]:
+        found, longest = {}, 1
+        split = [[part for part in text.split("/") if part not in ("", ".")] for text in _shortest_first(readings)]
+        for parts in split:
+            # A reference with many slashes must not take quadratic time.
+            for length in range(min(self._deepest, len(parts)), longest - 1, -1):
+                if name := self._layout.find("/".join(parts[-length:])):
+                    found, longest = found if length == longest else {}, length
+                    found.setdefault(name, "/".join(parts))
+                    break
+        if found:
+            return found
+        uploads = [parts for parts in split if any("upload" in folder for folder in parts[:-1])]
+        return {
+            name: "/".join(parts)
+            for parts in reversed(uploads)
+            for name in self._uploaded.get(_as_uploaded(_UPLOAD.sub("", parts[-1])), [])
+        }
+
+    def _after_prefix(self, readings: set[str]) -> dict[str, str]:
+        found = {}
+        for reading in _shortest_first(readings):
+            prefix = next(filter(reading.startswith, self._prefixes or ()), None)
+            name = None if prefix is None else self._layout.find(reading.removeprefix(prefix).lstrip("/"))
+            if name:
+                found.setdefault(name, reading)
+        return found
 
 
-def _path(reference: str) -> str:
-    """Returns the decoded path of a reference."""
-    url = urllib.parse.urlsplit(reference)
-    query = urllib.parse.parse_qs(url.query)
-    if "fileuri" in query:  # /tasks/7/resolve/?fileuri=..., base64 of the address in a bucket.
-        text = query["fileuri"][0]
-        return _path(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace"))
-    if "d" in query and url.path.rstrip("/").endswith("local-files"):
-        return query["d"][0]
-    # In a bucket address the path may contain '?' and '#'; in a web address they end it.
-    path = url.path if url.scheme in ("", "http", "https") else reference.partition("://")[2]
-    return urllib.parse.unquote(path)
+def _shortest_first(readings: set[str]) -> list[str]:
+    """Sorts readings so that two encodings of one path have the same first reading that leads to a picture."""
+    return sorted(readings, key=lambda reading: (len(reading), reading))
+
+
+def _paths(reference: str) -> set[str]:
+    """Returns the paths that a reference may contain, as they are encoded there."""
+    if resolved := _RESOLVED.search(reference):
+        reference = _address(urllib.parse.unquote(resolved[1]))
+    if served := _SERVED.search(reference):
+        text = served[1]
+    elif web := _WEB.match(reference):
+        path, mark, query = web[1].partition("?")
+        text = path if "/" in query else path + mark + query
+    else:
+        text = reference.partition("://")[2] or reference
+    return _cut(text)
+
+
+def _cut(text: str) -> set[str]:
+    """Adds the text before '?', '#' and '&', which may end the path or be part of the file name."""
+    return {text, *(text.partition(mark)[0] for mark in "?#&"), *(text.rpartition(mark)[0] or text for mark in "?#&")}
+
+
+def _address(text: str) -> str:
+    """Decodes the address in a resolve link, which is base64 or plain text."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
+    except ValueError:
+        return text
+
+
+def _decoded(texts: set[str]) -> set[str]:
+    """Adds the texts decoded from percent-encoding, of a path or of a form, and with slashes for backslashes."""
+    texts = texts.union(*({urllib.parse.unquote(text), urllib.parse.unquote_plus(text)} for text in texts))
+    return texts | {text.replace("\\", "/") for text in texts}
 
 
 def _as_uploaded(name: str) -> str:

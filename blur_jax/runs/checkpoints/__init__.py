@@ -16,4 +16,5 @@ from blur_jax.runs.checkpoints.steps import (
     newest_whole,
     restore,
 )
+from blur_jax.runs.checkpoints.trial import try_folder
 from blur_jax.runs.checkpoints.writer import CheckpointWriter

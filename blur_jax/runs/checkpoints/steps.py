@@ -1,10 +1,14 @@
 """Reads a run's `checkpoints/<step>` folders, verifies their checksums and moves damaged folders aside."""
 
+import atexit
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +22,7 @@ from blur_jax.data.untrusted import reason
 from blur_jax.runs import run_dir
 
 FOLDER = "checkpoints"
+_SPECIAL = set("[]*?\\")
 METRIC = "validation_accuracy"
 _OWN_CHECKSUM = "checksum"
 _ECHO_SECONDS = 0.5  # TensorStore's threads may run this long after a failed read.
@@ -50,6 +55,23 @@ def latest_step(workdir: str | os.PathLike) -> int | None:
     return next((int(path.name) for path in folders(workdir)), None)
 
 
+@functools.cache
+def plain(folder: epath.Path) -> epath.Path:
+    """Returns a path to the same folder that Orbax can write to: `folder`, or a link to it in a temporary folder.
+
+    Orbax reads some characters as a glob pattern and loses the arrays below such a path; TensorStore cannot use others.
+    """
+    text = os.fspath(folder)
+    if not run_dir.is_local(folder) or not (_SPECIAL & set(text) or text != text.encode("utf-8", "replace").decode()):
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    home = tempfile.mkdtemp(prefix="blur_jax-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)  # Removes the link, not the folder.
+    link = os.path.join(home, "link")
+    os.symlink(folder, link, target_is_directory=True)
+    return epath.Path(link)
+
+
 def seal(record: dict[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Adds the checksums of the arrays, {name: pytree}, and of the record itself to the record."""
     record = record | {"checksums": {name: fingerprint(tree) for name, tree in arrays.items()}}
@@ -59,8 +81,8 @@ def seal(record: dict[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
 def read_record(folder: epath.Path) -> dict[str, Any]:
     """Reads the record of a step; raises CheckpointError if it is missing or damaged."""
     path = folder / "meta"
-    with _checkpointer(ocp.JsonCheckpointHandler) as checkpointer, _reading(path):
-        record = checkpointer.restore(path)
+    with alone(ocp.JsonCheckpointHandler) as checkpointer, _reading(path):
+        record = checkpointer.restore(plain(folder) / path.name)
     if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _record_checksum(record):
         raise CheckpointError(f"{path}: damaged: the record does not match its checksum")
     return record
@@ -86,8 +108,8 @@ def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[st
     arrays = {}
     for name, expected in template.items():
         path = folder / name
-        with _checkpointer(ocp.StandardCheckpointHandler) as checkpointer, _reading(path):
-            tree = checkpointer.restore(path, args=ocp.args.StandardRestore(expected))
+        with alone(ocp.StandardCheckpointHandler) as checkpointer, _reading(path):
+            tree = checkpointer.restore(plain(folder) / name, args=ocp.args.StandardRestore(expected))
         if _shapes(tree) != _shapes(expected):
             raise CheckpointError(
                 f"{path}: the arrays do not fit the network that the config describes; the checkpoint is damaged or was"
@@ -184,7 +206,7 @@ def _shapes(tree: Any) -> Any:
     return jax.tree.map(lambda x: (np.shape(x), np.dtype(x.dtype)), tree)
 
 
-def _checkpointer(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
+def alone(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
     """Returns a checkpointer that does not wait for other processes, so one process can read a checkpoint alone."""
     here = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(

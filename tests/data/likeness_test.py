@@ -1,12 +1,10 @@
-import io
-
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
+from blur_jax.data import likeness
 from tests.helpers.paths import SHARED
-from tests.helpers.photos import picture
-from tfds_builders.folder_face_blur import likeness
+from tests.helpers.photos import picture, resaved
 
 CELEBA = SHARED / "celeba_blur"
 
@@ -24,10 +22,8 @@ def alike(*hashes, others=None):
 
 def test_bits_that_differ_are_counted():
     assert alike(hashed(), hashed(*range(36)), hashed(*range(37))) == [(0, 1, 36), (1, 2, 1)]
-    assert alike(hashed(0, 200), others=[hashed(), hashed(*range(100, 200)), hashed(0, 199, 255)]) == [
-        (0, 0, 2),
-        (0, 2, 3),
-    ]
+    others = [hashed(), hashed(*range(100, 200)), hashed(0, 199, 255)]
+    assert alike(hashed(0, 200), others=others) == [(0, 0, 2), (0, 2, 3)]
 
 
 def test_a_mirrored_picture_differs_in_every_other_frequency():
@@ -60,12 +56,6 @@ def test_many_hashes_are_compared_block_by_block(monkeypatch):
 def test_the_hash_of_a_large_photograph_is_that_of_a_small_copy():
     large = picture(0, size=(2400, 2000))
     assert alike(likeness.look(large), likeness.look(large.resize((240, 200)))) != []
-
-
-def resaved(image, quality):
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return Image.open(buffer).convert("RGB")
 
 
 CHANGES = {

@@ -2,23 +2,43 @@
 
 import pytest
 from absl import flags
-from ml_collections import config_flags
 
-from blur_jax.runs import command_line
+from blur_jax.runs import config_flag
+from blur_jax.runs.config import check_ranges
+from tests.helpers.configs import flattened
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")  # Which ml_collections uses.
 DEFAULT = str(ROOT / "configs" / "default.py")
 
 
-def sentence(*arguments):
-    """Parses arguments as launch.py does, and returns the sentence about what that raises."""
+def parse(*arguments):
+    """Parses arguments as launch.py does; returns the config."""
     values, argv = flags.FlagValues(), ["launch.py", *arguments]
+    config_flag.define_config(DEFAULT, flag_values=values, sys_argv=argv)
+    values(argv)
+    values.config.lock()
+    return values.config
+
+
+def sentence(*arguments):
+    """Returns the sentence about what parsing raises."""
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        config_flags.DEFINE_config_file("config", DEFAULT, flag_values=values, sys_argv=argv)
-        values(argv)
-        values.config.lock()
-    return command_line.flag_error(caught.value)
+        parse(*arguments)
+    return config_flag.flag_error(caught.value)
+
+
+@pytest.mark.parametrize("field", ["optimizer.clip_norm", "data.leave_out", "data.labeled_count", "data.dir"])
+def test_none_unsets_a_field(field):
+    config = parse(f"--config.{field}=None")
+    check_ranges(config)
+    assert flattened(config)[field] is None
+
+
+@pytest.mark.parametrize("field", ["steps", "data.name", "model.dtype", "optimizer.learning_rate"])
+def test_none_is_refused_for_a_field_that_a_run_needs(field):
+    with pytest.raises(ValueError, match=rf"config\.{field}.* must be"):
+        check_ranges(parse(f"--config.{field}=None"))
 
 
 @pytest.mark.parametrize(
