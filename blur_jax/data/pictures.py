@@ -11,12 +11,12 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from blur_jax.data.picture_formats import open_image
+
 Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A path, file contents, or a picture.
 MISSING = "the file does not exist"
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _OS_REASONS = {errno.EACCES: "you do not have permission to read it", errno.ELOOP: "its symbolic links form a loop"}
 _LOADING = threading.Lock()
 
@@ -47,14 +47,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
         ValueError: the image cannot be decoded, or its mode is not supported. The range of float, 32-bit integer, Lab
             and HSV modes is unknown, so they are not supported.
     """
-    orientation = 1
     with _LOADING:  # Two threads may load the same lazy image.
-        _load(image)
-        with contextlib.suppress(Exception):  # If the EXIF block is damaged, keep the stored orientation.
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation != 1:
-        with contextlib.suppress(Exception):
-            image = ImageOps.exif_transpose(image)
+        image = _loaded(image)
+    return _rgb(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return from_array(np.asarray(image).astype(np.uint16))
     if image.mode not in _MODES:
@@ -90,19 +88,13 @@ def from_array(array: np.ndarray) -> Image.Image:
 def decode(source: str | os.PathLike | bytes) -> Image.Image:
     """Decodes a file or its bytes like `read_image`, but error messages do not include the path."""
     try:
-        with _opened(source) as file:
-            formats = _formats(file.read(12))
-            file.seek(0)
-            with Image.open(file, formats=formats) as image:
-                _load(image)  # Other threads need not wait for the lock.
-                return to_rgb(image)
+        with _opened(source) as file, open_image(file) as image:
+            return _rgb(_loaded(image))
     except (FileNotFoundError, ValueError):
         raise
-    except Image.UnidentifiedImageError as error:
-        raise ValueError(f"it is damaged or not in a supported format: {', '.join(_FORMATS)}, HEIC") from error
     except OSError as error:
         raise ValueError(_OS_REASONS.get(error.errno) or error.strerror or str(error)) from error
-    except Exception as error:  # As in `_load`, or the picture has more pixels than Pillow considers safe.
+    except Exception as error:  # As in `_loaded`, or the picture has more pixels than Pillow considers safe.
         raise ValueError(str(error) or type(error).__name__) from error
 
 
@@ -117,22 +109,13 @@ def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
     return open(source, "rb")
 
 
-def _formats(start: bytes) -> tuple[str, ...]:
-    """Returns the formats to try on a file that starts with these bytes; others, such as EPS, could run programs."""
-    if not start:
-        raise ValueError("the file is empty")
-    if start[4:8] != b"ftyp" or start[8:12] not in _HEIF_BRANDS:
-        return _FORMATS
-    try:
-        import pillow_heif
-    except ImportError as error:
-        raise ValueError("HEIC pictures require pillow-heif; run: pip install pillow-heif") from error
-    pillow_heif.register_heif_opener()
-    return ("HEIF",)
-
-
-def _load(image: Image.Image) -> None:
+def _loaded(image: Image.Image) -> Image.Image:
+    """Loads an image; returns it with 8 bits per value and upright."""
     try:
         image.load()
     except Exception as error:  # Pillow's decoders raise many types for a damaged file.
         raise ValueError(f"its pixels cannot be decoded: {str(error) or type(error).__name__}") from error
+    with contextlib.suppress(Exception):  # If the EXIF block is damaged, keep the stored orientation.
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+    return image
