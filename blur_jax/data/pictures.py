@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from blur_jax.data import stored_values
 from blur_jax.data.picture_formats import open_image
 
 Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A path, file contents, or a picture.
@@ -39,13 +40,15 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Converts a PIL image to 8-bit RGB and turns it upright according to its EXIF orientation.
 
-    Gray is repeated in all channels. 16-bit values are reduced to their high byte, which is also how Pillow reads
-    16-bit color. Transparent areas become white. Pillow converts CMYK and YCbCr. Color profiles are not applied. The
-    image is loaded in place; an upright RGB image is returned without a copy.
+    Gray is repeated in all channels. 16-bit values are reduced to their high byte; if the file states that they have
+    fewer bits, to the highest 8 of these. What a file states is known for images that Pillow has not loaded yet.
+    Transparent areas become white. Pillow converts CMYK and YCbCr. Color profiles are not applied. The image is loaded
+    in place; an upright RGB image is returned without a copy.
 
     Raises:
-        ValueError: the image cannot be decoded, or its mode is not supported. The range of float, 32-bit integer, Lab
-            and HSV modes is unknown, so they are not supported.
+        ValueError: the image cannot be decoded, its mode is not supported, or its values seem to use fewer than 16
+            bits (see `stored_values.to_8_bits`). The range of float, 32-bit integer, Lab and HSV modes is unknown, so
+            they are not supported.
     """
     with _LOADING:  # Two threads may load the same lazy image.
         image = _loaded(image)
@@ -53,8 +56,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return from_array(np.asarray(image).astype(np.uint16))
     if image.mode not in _MODES:
         raise ValueError(
             f"pictures in mode {image.mode!r} are not supported; save the picture as 8-bit or 16-bit gray or RGB"
@@ -70,7 +71,8 @@ def from_array(array: np.ndarray) -> Image.Image:
     """Converts uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (RGBA) to an 8-bit RGB image; see `to_rgb`.
 
     Raises:
-        ValueError: the array has another dtype or shape.
+        ValueError: the array has another dtype or shape, or its 16-bit values seem to have fewer bits (see
+            `stored_values.to_8_bits`).
     """
     channels = array.shape[2:]
     if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or channels not in ((), (3,), (4,)):
@@ -81,7 +83,7 @@ def from_array(array: np.ndarray) -> Image.Image:
     if 0 in array.shape:
         raise ValueError(f"a picture array with shape {list(array.shape)} has no pixels")
     if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
+        array = stored_values.to_8_bits(array)
     return to_rgb(Image.fromarray(array))
 
 
@@ -112,9 +114,11 @@ def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
 def _loaded(image: Image.Image) -> Image.Image:
     """Loads an image; returns it with 8 bits per value and upright."""
     try:
+        stored = stored_values.stored(image)
         image.load()
     except Exception as error:  # Pillow's decoders raise many types for a damaged file.
         raise ValueError(f"its pixels cannot be decoded: {str(error) or type(error).__name__}") from error
+    image = stored_values.reduced(image, stored)
     with contextlib.suppress(Exception):  # If the EXIF block is damaged, keep the stored orientation.
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             image = ImageOps.exif_transpose(image)
