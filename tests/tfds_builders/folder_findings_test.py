@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from blur_jax.data import likeness
 from tests.helpers import photos
