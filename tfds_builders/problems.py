@@ -49,8 +49,9 @@ _TEXT = """
   the file, or move it. If you do not need it, do nothing; no table refers to it.
 - missing image: the picture file does not exist. Put it there (a link to the folder works too), or accept partial data
   (allow_missing=True, --allow_missing).
-- unreadable image: the picture file is damaged, truncated or in an unsupported format. Download the file again, or
-  accept partial data (allow_missing=True, --allow_missing).
+- unreadable image: the picture file is damaged, truncated or in an unsupported format, or it needs a package, or the
+  range of its values is unknown. Download the file again or do what the line says, or accept partial data
+  (allow_missing=True, --allow_missing).
 - box outside: the face box is empty or extends beyond the picture, which may not be the version that the list
   describes. Use the original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).
 - empty split: a split of the data set has no lines left. Supply more of the lists or pictures. In the lists of

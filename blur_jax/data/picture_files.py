@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# HEIC needs pillow-heif.
+# `picture_formats` names the packages that HEIC, JPEG XL and camera raw need.
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
     ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
+    ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf",
 )  # fmt: skip
 # The picture folders of a training set; the names in its tables do not include them.
 IMAGES, UNLABELED = "images", "unlabeled"

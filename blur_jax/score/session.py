@@ -85,7 +85,7 @@ class Summary:
         if self.reduced:
             sentences.append(
                 f"warning: {self.reduced:,} pictures are reduced more than {REDUCED} times, so fine blur cannot be seen"
-                " (see the reduction column); --tiles scores at full size, too"
+                " (see the reduction column); --tiles adds scores at full size"
             )
         return sentences
 

@@ -33,7 +33,7 @@ img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #e9ecf0; bo
 figcaption { font-size: 12px; line-height: 1.35; margin: 3px 0 0; overflow: hidden;
   white-space: nowrap; text-overflow: ellipsis; direction: rtl; text-align: left; }
 figcaption b { display: block; font-size: 15px; color: #22262b; font-variant-numeric: tabular-nums; direction: ltr; }
-figcaption small { font-size: 12px; color: #c2410c; overflow: hidden; text-overflow: ellipsis; direction: ltr; }
+figcaption small { display: block; font-size: 12px; color: #c2410c; white-space: normal; direction: ltr; }
 .focus { image-rendering: pixelated; margin-top: 3px; }
 .line { grid-column: 1 / -1; border-top: 3px solid #c2410c; color: #c2410c; padding-top: 4px; font-weight: 600; }
 td { white-space: normal; overflow-wrap: anywhere; padding-right: 20px; } table { font-size: 14px; }

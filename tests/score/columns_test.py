@@ -97,7 +97,7 @@ def test_an_interrupted_command_gives_the_same(run, photos, monkeypatch, capsys)
         patch.setattr(session.tables, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert command(run, "photos", *EXTRAS, "--batch-size=2", "--overwrite") == 130
     assert command(run, "photos", "--best-of-group", "--overwrite") == 2
-    assert "tiles: True there, False here" in capsys.readouterr().err
+    assert "tiles: True there but False here" in capsys.readouterr().err
     assert command(run, "photos", *EXTRAS, "--batch-size=2", "--overwrite") == 1
     assert outputs == [open_text(path) for path in ("scores.csv", "scores.csv.json", "sheet.html")]
 

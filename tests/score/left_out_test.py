@@ -16,9 +16,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     photos = tmp_path / "photos"
     (photos / "deep").mkdir(parents=True)
-    for name in ("a.jpg", "b.DNG", "c.dng", "deep/d.psd", "e.zip", "README", "f.jpg.part", "report 1.2 final"):
+    for name in ("a.jpg", "b.XCF", "c.xcf", "deep/d.psd", "e.zip", "README", "f.jpg.part", "report 1.2 final"):
         (photos / name).touch()
-    for name in ("boxes.txt", "a.jpg.xmp", "scores.csv", "scores.csv.json", "Thumbs.db", ".hidden.dng", "page.html"):
+    for name in ("boxes.txt", "a.jpg.xmp", "scores.csv", "scores.csv.json", "Thumbs.db", ".hidden.xcf", "page.html"):
         (photos / name).touch()
     (photos / "deep" / "up").symlink_to(photos)
     (photos / "deep" / "again").symlink_to(photos)
@@ -35,10 +35,10 @@ def exhausted(*paths):
 def test_files_that_are_passed_over_are_counted_once(folder, paths):
     (picture, *others), left_out = exhausted(*paths)
     assert others == [] and folder.joinpath("a.jpg").samefile(picture.name)
-    assert left_out.files == {".dng": 2, ".psd": 1, ".zip": 1, "without an extension": 2, ".part": 1}
+    assert left_out.files == {".xcf": 2, ".psd": 1, ".zip": 1, "without an extension": 2, ".part": 1}
     assert left_out.links == 3
     files, links = left_out.sentences()
-    assert files.startswith("left out 7 files that are not pictures, by extension: 2 .dng, 2 without an extension")
+    assert files.startswith("left out 7 files that are not pictures, by extension: 2 .xcf, 2 without an extension")
     assert links == "left out 3 links that lead nowhere or back to a folder above"
 
 
@@ -50,7 +50,7 @@ def test_a_recursive_glob_enters_no_circle(folder):
 
 def test_a_folder_without_pictures_says_what_it_has(folder):
     (folder / "a.jpg").unlink()
-    with pytest.raises(ValueError, match=r"no pictures found in photos; .*; left out 7 files .*: 2 \.dng"):
+    with pytest.raises(ValueError, match=r"no pictures found in photos; .*; left out 7 files .*: 2 \.xcf"):
         exhausted("photos")
 
 

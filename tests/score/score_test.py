@@ -153,14 +153,14 @@ def test_wrong_usage_is_one_sentence_and_status_2(run, photos, capsys, arguments
 
 
 def test_the_summary_and_the_statement_say_what_is_left_out(run, photos, capsys):
-    (photos / "a.dng").touch()
+    (photos / "a.xcf").touch()
     (photos / "list.csv").write_text("name,who\n00.PNG,Ann\n00.PNG,Bob\n")
     assert command(run, "photos", "photos/list.csv") == 1
-    said = ["left out 1 file that is not a picture, by extension: 1 .dng", "photos/list.csv: columns not read: who"]
+    said = ["left out 1 file that is not a picture, by extension: 1 .xcf", "photos/list.csv: columns not read: who"]
     said.append("photos/list.csv: 1 row repeats an earlier name and box; each picture or face counts once")
     assert capsys.readouterr().out.splitlines()[-3:] == said
     stated = json.loads(open_text("scores.csv.json"))["left_out"]
-    assert stated["files"] == {".dng": 1} and stated["columns"] == {"photos/list.csv": ["who"]}
+    assert stated["files"] == {".xcf": 1} and stated["columns"] == {"photos/list.csv": ["who"]}
     assert "did you mean" in read()[-1]["reason"]
     assert command(run, "photos", "photos/list.csv") == 1  # The finished table says it again.
     assert capsys.readouterr().out.splitlines()[-3:] == said

@@ -1,9 +1,11 @@
 """What the checker reports of a folder: every planted fault, with file and line, and nothing else."""
 
 import os
+import sys
 
+import numpy as np
 import pytest
-from PIL import ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from blur_jax.data import likeness
 from tests.helpers import photos
@@ -204,3 +206,22 @@ def test_unlabeled_pictures_without_a_box_are_counted(root):
     save(root, "a.png", 20)
     save(root, "b.png", 21)
     assert found(root) == ([], [("left out", "boxes.csv", 0)])
+
+
+def test_pictures_of_unknown_range_or_without_their_package_are_named_whether_compared_or_not(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    dark = Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48))  # 12 bits in 16.
+    for name in ("a", "b"):
+        dark.save(root / f"{name}.png")
+        (root / f"{name}.cr3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(99))
+    write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p2.png,1", "a.png,a.cr3,1")
+    sources = Sources(root, SMALL)
+    looks = {name: face if isinstance(face, Failure) else face[1] for name, face in sources.faces.items()}
+    findings = examine(sources, looks, allow_missing=False)
+    assert {(problem.kind, problem.file, problem.line) for problem in findings.problems} == {
+        ("unreadable image", "pairs.csv", 4)
+    }
+    left_out = {problem.file: problem.details for problem in findings.warnings if problem.kind == "left out"}
+    assert sorted(left_out) == ["b.cr3", "b.png"]
+    assert "pip install rawpy" in left_out["b.cr3"] and "multiply them by 16" in left_out["b.png"]
+    assert len(findings.problems) == 2

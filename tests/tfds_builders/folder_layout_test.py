@@ -104,8 +104,8 @@ def test_files_that_are_not_pictures_are_counted_but_not_those_that_accompany_pi
     for name in ("images/a.png", "elsewhere/b.png", "c.png"):
         save(root, name, 0)
     for name in (
-        "a.DNG",
-        "b.dng",
+        "a.XCF",
+        "b.xcf",
         "images/c.psd",
         "d.zip",
         "README",
@@ -117,7 +117,7 @@ def test_files_that_are_not_pictures_are_counted_but_not_those_that_accompany_pi
         (root / name).touch()
     files, outside = (problem.details for problem in read_layout(root).warnings[::-1])
     assert outside == "2 pictures that are neither in images/ nor in unlabeled/"
-    assert files.startswith("left out 5 files that are not pictures, by extension: 2 .dng,")
+    assert files.startswith("left out 5 files that are not pictures, by extension: 2 .xcf,")
     assert all(text in files for text in ("1 .psd", "1 .zip", "1 without an extension"))
 
 

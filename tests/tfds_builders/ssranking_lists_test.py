@@ -88,9 +88,13 @@ BAD = [
     ({TEN: "\n"}, "malformed line", f"{TEN}: the list is empty"),
     ({FIVE: "LFW/a_0001.jpg,LFW/who.jpg"}, "unknown name", f"{FIVE}:2: 'LFW/who.jpg' is not in {CROPS}"),
     ({TEST1: "LFW/who.jpg 1"}, "unknown name", f"{TEST1}:2: 'LFW/who.jpg' is not in {CROPS}"),
-    ({FIVE: "LFW/a_0001.jpg,AFW/x.jpg"}, "unknown folder", f"{FIVE}:2: 'AFW/x.jpg' starts with none of the folders"),
+    (
+        {FIVE: "LFW/a_0001.jpg,AFW/x.jpg"},
+        "unknown folder",
+        f"{FIVE}:2: 'AFW/x.jpg' does not start with one of the folders",
+    ),
     ({FIVE: "LFW/../secret.jpg,LFW/a_0001.jpg"}, "unsafe path", f"{FIVE}:2: 'LFW/../secret.jpg'"),
-    ({CROPS: "LFW>>z.jpg>>1 1 1 1>>b_0001.jpg"}, "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already in line 2"),
+    ({CROPS: "LFW>>z.jpg>>1 1 1 1>>b_0001.jpg"}, "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already on line 2"),
     ({UNSUPERVISED: "LFW/a_0001.jpg,LFW/a_0001.jpg"}, "pair with itself", f"{UNSUPERVISED}:2: 'LFW/a_0001.jpg'"),
     (
         {FIVE: "LFW/b_0001.jpg,LFW/a_0001.jpg"},
@@ -102,8 +106,8 @@ BAD = [
         "contradictory pair",
         f"{FIVE}:1: LFW/a_0001.jpg,LFW/b_0001.jpg has the opposite order in {TEN}:1",
     ),
-    ({FIVE: GOOD[FIVE]}, "repeated line", f"{FIVE}:2: the pair is already in line 1"),
-    ({TEST1: GOOD[TEST1]}, "repeated line", f"{TEST1}:2: '{CROWD}' is already in line 1"),
+    ({FIVE: GOOD[FIVE]}, "repeated line", f"{FIVE}:2: the pair is already on line 1"),
+    ({TEST1: GOOD[TEST1]}, "repeated line", f"{TEST1}:2: '{CROWD}' is already on line 1"),
     ({TEST1: "LFW/a_0001.jpg 1"}, "train and test", f"{TEST1}:2: 'LFW/a_0001.jpg' is in {FIVE}:1"),
     (
         {UNSUPERVISED: "LFW/b_0001.jpg,LFW/c_0001.jpg", TEST1: "LFW/c_0001.jpg 1"},

@@ -33,10 +33,10 @@ def test_what_the_demo_takes_by_a_run_that_is_there_and_is_left_as_it_is(own_run
     assert lines["data"].startswith("24 labeled, 16 unlabeled and 10 validation pairs; ")
     assert lines["batch"] == "8 labeled and 8 unlabeled pairs; 8 and 8 on each device"
     assert lines["parameters"] == f"{PARAMETERS:,} trained, 0 frozen"
-    assert "(the device does not report how much it has)" in lines["memory"]  # CPUs do not.
+    assert "(the device does not report its memory)" in lines["memory"]  # CPUs do not.
     assert lines["run"].startswith("0 of 6 steps left, about 0 s")
     config.seed = 5
-    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there, 5 here\)"):
+    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there but 5 here\)"):
         dry_run.report(config, str(folder))
     assert files(folder, demo_dir) == before
 
@@ -65,7 +65,7 @@ def test_frozen_parameters_and_a_batch_without_unlabeled_pairs(config):
     trained = sum(leaf.size for leaf in jax.tree.leaves(params)) - frozen
     assert lines["parameters"] == f"{trained:,} trained, {frozen:,} frozen"
     assert lines["data"].startswith("24 labeled, 0 unlabeled")
-    assert lines["batch"] == "8 labeled and 0 unlabeled pairs, on each device 8 and 0"
+    assert lines["batch"] == "8 labeled and 0 unlabeled pairs; 8 and 0 on each device"
     assert lines["run"].startswith("6 of 6 steps left, about ")
 
 
@@ -73,7 +73,7 @@ def test_batches_are_shared_among_devices_and_processes(config, tmp_path):
     config.batch.labeled = 16
     output = runs.run(config, tmp_path / "run", do=("dry run",), processes=2, devices=2)
     assert output.count("4 x cpu, 2 process") == 1  # Said by process 0 alone.
-    assert "16 labeled and 8 unlabeled pairs, on each device 4 and 2" in output
+    assert "16 labeled and 8 unlabeled pairs; 4 and 2 on each device" in output
     assert not list(tmp_path.iterdir())
 
 

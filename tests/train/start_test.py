@@ -53,10 +53,10 @@ def test_a_run_goes_on_without_what_it_started_from(shared_run, start, tmp_path,
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("model.backbone", "resnet18", r"config\.model\.backbone is 'small' there, 'resnet18' here"),
-        ("model.pool_center", True, r"config\.model\.pool_center is False there, True here"),
-        ("data.image_size", 64, r"config\.data\.image_size is 32 there, 64 here"),
-        ("data.context", 1.5, r"config\.data\.context is 1\.0 there, 1\.5 here"),
+        ("model.backbone", "resnet18", r"config\.model\.backbone is 'small' there but 'resnet18' here"),
+        ("model.pool_center", True, r"config\.model\.pool_center is False there but True here"),
+        ("data.image_size", 64, r"config\.data\.image_size is 32 there but 64 here"),
+        ("data.context", 1.5, r"config\.data\.context is 1\.0 there but 1\.5 here"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_claimed(start, tmp_path, field, value, message):
