@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from blur_jax.data import files
     from blur_jax.data.left_out import LeftOut
     from blur_jax.evaluate import comparisons, discard_curve
     from blur_jax.runs import run_dir
@@ -36,8 +37,10 @@ def _run(arguments: argparse.Namespace) -> int:
     limit = arguments.limit
     if not 0 < limit <= 1:
         raise ValueError(f"--limit must lie in (0, 1], not {limit:g}")
-    if arguments.figure and not arguments.figure.endswith(".webp"):
-        raise ValueError(f"--figure={arguments.figure} must end in .webp")
+    inputs = (arguments.comparisons, arguments.scores)
+    for flag, path, ending in (("--output", arguments.output, ".csv"), ("--figure", arguments.figure, ".webp")):
+        if path:
+            files.check_output(flag, path, (ending,), inputs)
     measures = [comparisons.parse_measure(text) for text in arguments.column or ["sharpness"]]
     left_out = LeftOut()
     compared = comparisons.read_comparisons(arguments.comparisons, left_out)

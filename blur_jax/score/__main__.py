@@ -62,13 +62,14 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _score(arguments: argparse.Namespace) -> int:
+    from blur_jax.data import files
     from blur_jax.runs import distributed, program_cache
     from blur_jax.score import inputs, progress, session, tables
     from blur_jax.score.scorer import load_scorer
 
-    tables.check_output("--output", arguments.output, tables.ENDINGS, arguments.paths)
+    files.check_output("--output", arguments.output, tables.ENDINGS, arguments.paths)
     if arguments.sheet:
-        tables.check_output("--sheet", arguments.sheet, (".html", ".htm"), arguments.paths)
+        files.check_output("--sheet", arguments.sheet, (".html", ".htm"), arguments.paths)
     if arguments.best_of_group and arguments.shard[1] > 1:
         raise ValueError("--best-of-group must see all pictures, but --shard divides them; leave out one of the two")
     pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)

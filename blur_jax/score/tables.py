@@ -57,22 +57,6 @@ Record = dict[str, Any]
 Columns = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # Maps blur, float32 [n], to {column: [n]}.
 
 
-def check_output(flag: str, path: str, endings: Sequence[str], inputs: Sequence[str]) -> None:
-    """Raises ValueError, before pictures are scored for hours, if a flag's file could not be written.
-
-    `endings` are the supported file extensions; `inputs` are the paths of the command, which it must not replace.
-    """
-    folder = os.path.dirname(path) or os.curdir
-    if not path.lower().endswith(tuple(endings)):
-        raise ValueError(f"{flag}={path} must end in {', '.join(endings[:-1])} or {endings[-1]}")
-    if os.path.isdir(path):
-        raise ValueError(f"{flag}={path} is a folder; choose another file name")
-    if not os.path.isdir(folder):
-        raise ValueError(f"{flag}={path}: the folder {folder} does not exist; create it")
-    if any(os.path.exists(path) and os.path.exists(name) and os.path.samefile(path, name) for name in inputs):
-        raise ValueError(f"{flag}={path} is also an input, which would be replaced; choose another file name")
-
-
 def column_names(
     columns: Columns, *, with_boxes: bool, with_tiles: bool = False, with_groups: bool = False
 ) -> list[str]:

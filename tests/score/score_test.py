@@ -129,7 +129,7 @@ def test_shards_together_are_the_whole(run, photos):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv, .jsonl or .parquet"),
+        (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv or .jsonl or .parquet"),
         (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
         (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
         (["photos", "--batch-size=0"], "must be a whole number of at least 1"),
