@@ -17,7 +17,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from blur_jax.runs import command_line, signals
+from blur_jax.runs import command_line, config_flag, signals
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL in sysexits.h: try again.
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
@@ -38,9 +38,9 @@ def refuse(mistake: str) -> NoReturn:
 
 
 try:
-    _CONFIG = command_line.define_config(_DEFAULT)
+    _CONFIG = config_flag.define_config(_DEFAULT)
 except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
-    refuse(command_line.flag_error(error))
+    refuse(config_flag.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run directory for checkpoints, metrics and the report: a local path or gs://."
 )
@@ -160,7 +160,7 @@ def parse(argv: list[str]) -> list[str]:
     except SystemExit:  # absl exits with status 1 after --help.
         sys.exit(DONE)
     except Exception as error:
-        refuse(command_line.flag_error(error))
+        refuse(config_flag.flag_error(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; set fields with --config.<field>=<value>")
     if not _WORKDIR.value and _MODE.value != "dry_run":

@@ -22,7 +22,7 @@ from benchmarks import timing
 from blur_jax.data import augmentation, degradations
 from blur_jax.data.batches import Batch
 from blur_jax.models import network
-from blur_jax.runs import command_line, distributed
+from blur_jax.runs import config_flag, distributed
 from blur_jax.runs.config import uses_unlabeled
 from blur_jax.train import optimizer, start
 from blur_jax.train import step as train_step
@@ -78,6 +78,6 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
 
 
 if __name__ == "__main__":
-    command_line.define_config(CONFIG)
+    config_flag.define_config(CONFIG)
     timing.define_rounds(15)
     timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

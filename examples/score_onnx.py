@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 def prepare(image: Image.Image, protocol: dict) -> np.ndarray:
     """Crops and resizes the central square of a picture as in training: uint8 [S, S, 3]."""
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):  # 16-bit gray keeps its high byte.
+    if image.mode.startswith("I;16"):  # 16-bit gray keeps its high byte; scale fewer bits first.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     rgb = Image.new("RGB", image.size, "white")  # White shows through transparent parts.
     rgb.paste(image.convert("RGB"), mask=image.convert("RGBA").getchannel("A") if image.has_transparency_data else None)

@@ -25,7 +25,9 @@ class Score:
         blur = np.array([np.nan if result.blur is None else result.blur for result in scored], np.float32)
         status = ["ok" if result.error is None else "failed" for result in scored]
         reason = [result.error or "" for result in scored]
-        return {"name": batch["path"], "status": status, "reason": reason, **self._scorer.columns(blur)}
+        reduction = np.array([np.nan if result.reduction is None else result.reduction for result in scored])
+        extra = {"reduction": reduction, "flags": [result.flags or "" for result in scored]}
+        return {"name": batch["path"], "status": status, "reason": reason, **self._scorer.columns(blur), **extra}
 
 
 def bounded(workers: str) -> int:

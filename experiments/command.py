@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from blur_jax.runs import command_line
+from blur_jax.runs import command_line, config_flag
 
 flags.disclaim_key_flags()  # This makes `--help` list the flags defined here as those of the experiment.
 
@@ -20,7 +20,7 @@ def define_config(name: str) -> None:
     """Defines --config and --config.<field>; the default is the file <name>.py in experiments/configs."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", f"{name}.py")
     try:
-        command_line.define_config(path)
+        config_flag.define_config(path)
     except _CONFIG_ERRORS as error:
         _refuse(error)
 
@@ -61,7 +61,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _refuse(error: Exception) -> NoReturn:
-    sys.exit(f"{_name()}: --config: {command_line.flag_error(error)} (fields and types: configs/default.py)")
+    sys.exit(f"{_name()}: --config: {config_flag.flag_error(error)} (fields and types: configs/default.py)")
 
 
 def _name() -> str:

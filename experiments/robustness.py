@@ -88,7 +88,10 @@ def measure(
 
     unchanged, unchanged_auc = judge(faces)
     if np.isnan(unchanged_auc[0]):
-        raise ValueError(f"one of {', '.join(splits)} has no clear and blurred faces of matched size; change --splits")
+        found = ranked.headlines(dict(zip(splits, np.split(unchanged, ends))), splits, resamples=1)
+        lacking = [name for name in ranked.headline_names(splits) if np.isnan(found[name]["auc"][0])]
+        have = f"{', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'}"
+        raise ValueError(f"{have} no clear and blurred faces of matched size; change --splits")
     clear = clear_faces(splits)
     groups = {"clear": clear, "blurred": ~clear, "all": slice(None)}
     means = {name: float(unchanged[group].mean()) for name, group in groups.items()}

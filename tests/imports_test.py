@@ -84,7 +84,7 @@ def test_flags_are_for_launchers():
     found = {
         path for path, names in IMPORTS.items() if "absl.flags" in names or flags.search((ROOT / path).read_text())
     }
-    assert found == {"launch.py", "tfds_builders/prepare.py"}
+    assert found == {"launch.py", "blur_jax/runs/config_flag.py", "tfds_builders/prepare.py"}
 
 
 def test_nothing_imports_tensorflow_or_pytorch():

@@ -12,8 +12,8 @@ _TEXT = """
   is above 0, and test lists for an evaluation.
 - malformed line: the line is not in the format of its list. Correct or delete the line; many such lines suggest a
   damaged download.
-- unsafe path: the name points outside its picture folder ('..', absolute, backslash or drive letter). Do not use lists
-  from untrusted sources; write relative names with '/'.
+- unsafe path: the name points outside its picture folder ('..', another folder's absolute path, or a drive letter). Do
+  not use lists from untrusted sources; write relative names with '/'.
 - unknown folder: there is no crop list for the folder at the start of the name. Correct the name, or delete the line.
 - unknown name: the face is in no crop list, so its picture and box are unknown. Correct the name, add it to the crop
   list, or delete the line.
@@ -45,12 +45,13 @@ _TEXT = """
 - unused box: boxes.csv has a box for a picture that is not in the folder; the box is not used. Correct the name, or
   delete the line.
 - too small: the picture or its box has too few pixels to judge its blur. Use the original picture, or delete its lines.
-- left out: a picture is not used. To use it, replace a link with a copy, replace a damaged file, or rename the file. If
-  you do not need it, do nothing; no table refers to it.
+- left out: a file is not used. To use it, convert it to a format that is read, replace a damaged file or a link, rename
+  the file, or move it. If you do not need it, do nothing; no table refers to it.
 - missing image: the picture file does not exist. Put it there (a link to the folder works too), or accept partial data
   (allow_missing=True, --allow_missing).
-- unreadable image: the picture file is damaged, truncated or in an unsupported format. Download the file again, or
-  accept partial data (allow_missing=True, --allow_missing).
+- unreadable image: the picture file is damaged, truncated or in an unsupported format, or it needs a package, or the
+  range of its values is unknown. Download the file again or do what the line says, or accept partial data
+  (allow_missing=True, --allow_missing).
 - box outside: the face box is empty or extends beyond the picture, which may not be the version that the list
   describes. Use the original picture, correct the box, or accept partial data (allow_missing=True, --allow_missing).
 - empty split: a split of the data set has no lines left. Supply more of the lists or pictures. In the lists of

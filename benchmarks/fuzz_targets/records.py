@@ -14,9 +14,11 @@ from benchmarks.fuzz_targets.target import Target, of_file
 def journal(root: Path) -> Target:
     from blur_jax.score.inputs import Input
     from blur_jax.score.journal import Journal, Row, path_of
+    from blur_jax.score.tiles import Tiles
 
     output, header = str(root / "scores.csv"), {"checkpoint": "1a2b", "inputs": ["."]}
-    rows = [Row("a.jpg", None, 0.25, None), Row("b.jpg", (1, 2, 3, 4), None, "cut short")]
+    good = Row("a.jpg", None, 0.25, None, 2.0, "dark blank", "0f" * 32, Tiles(0.1, 0.5, [[10, 50]]))
+    rows = [good, Row("b.jpg", (1, 2, 3, 4), None, "cut short")]
     with Journal(output, header) as journal:
         journal.append(rows)
     path = Path(path_of(output))

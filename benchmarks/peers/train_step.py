@@ -21,7 +21,7 @@ from benchmarks import timing, train_step
 from benchmarks.peers import expert
 from blur_jax.data.batches import Batch
 from blur_jax.models import network
-from blur_jax.runs import command_line, distributed
+from blur_jax.runs import config_flag, distributed
 from blur_jax.score.pipeline import available_cores
 from blur_jax.train import start
 
@@ -120,6 +120,6 @@ def _all_images(batch: Batch) -> np.ndarray:
 
 if __name__ == "__main__":
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Leaves GPU memory for PyTorch.
-    command_line.define_config(train_step.CONFIG)
+    config_flag.define_config(train_step.CONFIG)
     timing.define_rounds(7)
     timing.main(lambda: run(flags.FLAGS.config, repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu))

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 
@@ -35,6 +35,22 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = os.fspath(path)
         raise
+
+
+def check_output(flag: str, path: str, endings: Sequence[str], inputs: Sequence[str]) -> None:
+    """Raises ValueError, before pictures are scored for hours, if a flag's file could not be written.
+
+    `endings` are the supported file extensions; `inputs` are the paths of the command, which it must not replace.
+    """
+    folder = os.path.dirname(path) or os.curdir
+    if not path.lower().endswith(tuple(endings)):
+        raise ValueError(f"{flag}={path} must end in {' or '.join(endings)}")
+    if os.path.isdir(path):
+        raise ValueError(f"{flag}={path} is a folder; choose another file name")
+    if not os.path.isdir(folder):
+        raise ValueError(f"{flag}={path}: the folder {folder} does not exist; create it")
+    if any(os.path.exists(path) and os.path.exists(name) and os.path.samefile(path, name) for name in inputs):
+        raise ValueError(f"{flag}={path} is also an input, which would be replaced; choose another file name")
 
 
 def lock(file: IO, held: str) -> None:

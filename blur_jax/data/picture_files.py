@@ -3,14 +3,14 @@
 import contextlib
 import enum
 import os
-import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# HEIC needs pillow-heif.
+# `picture_formats` names the packages that HEIC, JPEG XL and camera raw need.
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
     ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
+    ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf",
 )  # fmt: skip
 # The picture folders of a training set; the names in its tables do not include them.
 IMAGES, UNLABELED = "images", "unlabeled"
@@ -23,7 +23,8 @@ class Kind(enum.Enum):
     PICTURE = "a file or folder with a picture extension"
     FOLDER = "a folder, before its contents"
     END = "a folder, after its contents"
-    LINK = "a link to a folder that is not followed"
+    OTHER = "a file without a picture extension"
+    LINK = "a link that is not followed, because it leads nowhere or back to a folder above it"
     UNREADABLE = "a folder that cannot be opened"
 
 
@@ -38,47 +39,75 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
 
 
-def compose(name: str) -> str:
-    """Normalizes the Unicode of a name for comparisons; macOS may store an accent as a separate character."""
-    return unicodedata.normalize("NFC", name)
+def is_hidden(name: str) -> bool:
+    """Whether `walk` skips a file or folder of this name without counting it."""
+    return name.startswith(".") or name in _THUMBNAILS
 
 
-def walk(folder: str, *, follow_links: bool = True, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[Entry]:
-    """Yields a folder's pictures and folders at any depth, sorted by name within each folder; skips hidden ones.
+def walk(folder: str, *, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[Entry]:
+    """Yields a folder's files and folders at any depth, sorted by name within each folder; skips hidden ones.
 
-    Links to a parent folder are never followed. Only one branch's names are held in memory.
+    Links to folders are followed, except back to a folder above. Only one branch's names are held in memory.
     """
     try:
-        status = os.stat(folder)
+        here = _identity(folder)
         names, folders = _names(folder)
     except OSError:
         yield Entry(folder, Kind.UNREADABLE)
         return
-    here = (status.st_dev, status.st_ino)
     if here in _above:
+        yield Entry(folder, Kind.LINK)
         return
     yield Entry(folder, Kind.FOLDER)
     for name in names:
         path = name if folder == os.curdir else os.path.join(folder, name)
         if is_picture(name):
             yield Entry(path, Kind.PICTURE)
-        elif name in folders and not follow_links and os.path.islink(path):
-            yield Entry(path, Kind.LINK)
         elif name in folders:
-            yield from walk(path, follow_links=follow_links, _above=(*_above, here))
+            yield from walk(path, _above=(*_above, here))
+        else:
+            yield Entry(path, Kind.OTHER if os.path.exists(path) else Kind.LINK)
     yield Entry(folder, Kind.END)
 
 
+def why_skipped(folder: str, name: str) -> str | None:
+    """Returns why `walk(folder)` does not yield the file `name`, or None if it does, or if there is no such file."""
+    path, above = folder, []
+    for part in name.split("/"):
+        parent, path = path, os.path.join(path, part)
+        if not os.path.lexists(path):
+            return None
+        above.append(_identity(parent))
+        shown = os.path.relpath(path, folder)
+        if is_hidden(part):
+            return f"is skipped, because {shown!r} is hidden; rename it"
+        if not os.path.exists(path):
+            return "is a link to a missing file"
+        if os.path.isdir(path) and _identity(path) in above:
+            return f"is skipped, because {shown!r} is a link to a folder above it; use the shorter name"
+        if os.path.isdir(path) and is_picture(part) and path != os.path.join(folder, name):
+            return f"is skipped, because the folder {shown!r} has the name of a picture; rename the folder"
+    if os.path.isdir(path):
+        return "is a folder, not a picture"
+    if not is_picture(part):
+        return f"does not have a picture file extension ({', '.join(ENDINGS)})"
+    return None
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
 def _names(folder: str) -> tuple[list[str], set[str]]:
-    """Returns the sorted names of pictures and folders, and the names of folders."""
+    """Returns the sorted names that are not hidden, and those that are folders."""
     names, folders = [], set()
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name in _THUMBNAILS:
+            if is_hidden(entry.name):
                 continue
+            names.append(entry.name)
             with contextlib.suppress(OSError):  # A link to itself.
                 if entry.is_dir():
                     folders.add(entry.name)
-            if entry.name in folders or is_picture(entry.name):
-                names.append(entry.name)
     return sorted(names), folders

@@ -1,15 +1,19 @@
 """Reads picture lists: CSV with a `name` column and optional boxes, a folder's `boxes.csv`, or plain paths."""
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
+from blur_jax.data import columns
+from blur_jax.data.columns import BOX_COLUMNS
+from blur_jax.data.csv_tables import Fields, read_table
+from blur_jax.data.left_out import LeftOut
 from blur_jax.data.preprocessing import Box
-from blur_jax.data.untrusted import LONGEST_LINE, Fields, LineError, Place, excerpt, read_table
+from blur_jax.data.untrusted import LONGEST_LINE, LineError, Place, excerpt
 
 BOXES_FILE = "boxes.csv"
-BOX_COLUMNS = ("x", "y", "width", "height")
 
 
 class Row(NamedTuple):
@@ -19,16 +23,16 @@ class Row(NamedTuple):
     box: Box | None
 
 
-def read_csv(file: IO[bytes], shown: str) -> Iterator[Row]:
+def read_csv(file: IO[bytes], shown: str, left_out: LeftOut | None = None) -> Iterator[Row]:
     """Reads a CSV list (see `read_table`) row by row.
 
     It has a `name` column. If it also has `x`, `y`, `width` and `height`, rows may have boxes in whole pixels. Other
-    columns are ignored.
+    columns are counted in `left_out`.
 
     Raises:
         LineError: the list is malformed.
     """
-    for place, fields in read_table(file, shown, ("name",)):
+    for place, fields in read_table(file, shown, ("name",), BOX_COLUMNS, left_out=left_out):
         yield parse_row(place, fields)
 
 
@@ -36,6 +40,13 @@ def read_boxes(file: IO[bytes], shown: str) -> Iterator[Row]:
     """Reads a `boxes.csv` like `read_csv`; each row has a name and a box."""
     for place, fields in boxes_table(file, shown):
         yield parse_boxed_row(place, fields)
+
+
+def check_table_name(path: str, *tables: str) -> None:
+    """Raises ValueError if a file would be one of `tables`, were it not for the letter case of its name."""
+    folder, name = os.path.split(path)
+    if name not in tables and name.lower() in tables and not os.path.exists(os.path.join(folder, name.lower())):
+        raise ValueError(f"{path}: rename the file to {name.lower()}; it is not read under another name")
 
 
 def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, Fields]]:
@@ -60,9 +71,9 @@ def parse_row(place: Place, fields: Fields) -> Row:
     """
     missing, extra = sum(text is None for text in fields.values()), len(fields.get(None) or ())
     if missing or extra:
-        columns = len(fields) - (None in fields)
+        expected = len(fields) - (None in fields)
         reason = (
-            f"the row has {columns - missing + extra} fields but the header has {columns};"
+            f"the row has {expected - missing + extra} fields but the header has {expected};"
             " quote names that contain commas"
         )
         raise LineError(place, reason)
@@ -83,7 +94,7 @@ def parse_row(place: Place, fields: Fields) -> Row:
     return Row(name, (x, y, width, height))
 
 
-def read_paths(file: IO[bytes], shown: str) -> Iterator[Row]:
+def read_paths(file: IO[bytes], shown: str, left_out: LeftOut | None = None) -> Iterator[Row]:
     """Reads a CSV list, recognized by its header, or paths, one per line or NUL-terminated (`find -print0`).
 
     Raises:
@@ -91,9 +102,9 @@ def read_paths(file: IO[bytes], shown: str) -> Iterator[Row]:
     """
     start = file.read(1 << 16)
     file.seek(0)
-    columns = start.partition(b"\n")[0].decode("utf-8-sig", "replace").strip().split(",")
-    if "name" in [column.strip() for column in columns]:
-        yield from read_csv(file, shown)
+    first = start.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    if columns.names_pictures(first) or start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from read_csv(file, shown, left_out)
         return
     for path in _split(file, b"\0" if b"\0" in start else b"\n"):
         if len(path) > LONGEST_LINE:

@@ -11,12 +11,13 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from blur_jax.data import stored_values
+from blur_jax.data.picture_formats import open_image
+
 Picture = str | os.PathLike | bytes | Image.Image | np.ndarray  # A path, file contents, or a picture.
 MISSING = "the file does not exist"
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _OS_REASONS = {errno.EACCES: "you do not have permission to read it", errno.ELOOP: "its symbolic links form a loop"}
 _LOADING = threading.Lock()
 if hasattr(os, "register_at_fork"):  # A forked process must not inherit a lock that another thread holds.
@@ -41,24 +42,22 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Converts a PIL image to 8-bit RGB and turns it upright according to its EXIF orientation.
 
-    Gray is repeated in all channels. 16-bit values are reduced to their high byte, which is also how Pillow reads
-    16-bit color. Transparent areas become white. Pillow converts CMYK and YCbCr. Color profiles are not applied. The
-    image is loaded in place; an upright RGB image is returned without a copy.
+    Gray is repeated in all channels. 16-bit values are reduced to their high byte; if the file states that they have
+    fewer bits, to the highest 8 of these. What a file states is known for images that Pillow has not loaded yet.
+    Transparent areas become white. Pillow converts CMYK and YCbCr. Color profiles are not applied. The image is loaded
+    in place; an upright RGB image is returned without a copy.
 
     Raises:
-        ValueError: the image cannot be decoded, or its mode is not supported. The range of float, 32-bit integer, Lab
-            and HSV modes is unknown, so they are not supported.
+        ValueError: the image cannot be decoded, its mode is not supported, or its values seem to use fewer than 16
+            bits (see `stored_values.to_8_bits`). The range of float, 32-bit integer, Lab and HSV modes is unknown, so
+            they are not supported.
     """
-    orientation = 1
     with _LOADING:  # Two threads may load the same lazy image.
-        _load(image)
-        with contextlib.suppress(Exception):  # If the EXIF block is damaged, keep the stored orientation.
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation != 1:
-        with contextlib.suppress(Exception):
-            image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return from_array(np.asarray(image).astype(np.uint16))
+        image = _loaded(image)
+    return _rgb(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
     if image.mode not in _MODES:
         raise ValueError(
             f"pictures in mode {image.mode!r} are not supported; save the picture as 8-bit or 16-bit gray or RGB"
@@ -74,7 +73,8 @@ def from_array(array: np.ndarray) -> Image.Image:
     """Converts uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (RGBA) to an 8-bit RGB image; see `to_rgb`.
 
     Raises:
-        ValueError: the array has another dtype or shape.
+        ValueError: the array has another dtype or shape, or its 16-bit values seem to have fewer bits (see
+            `stored_values.to_8_bits`).
     """
     channels = array.shape[2:]
     if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or channels not in ((), (3,), (4,)):
@@ -85,26 +85,20 @@ def from_array(array: np.ndarray) -> Image.Image:
     if 0 in array.shape:
         raise ValueError(f"a picture array with shape {list(array.shape)} has no pixels")
     if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
+        array = stored_values.to_8_bits(array)
     return to_rgb(Image.fromarray(array))
 
 
 def decode(source: str | os.PathLike | bytes) -> Image.Image:
     """Decodes a file or its bytes like `read_image`, but error messages do not include the path."""
     try:
-        with _opened(source) as file:
-            formats = _formats(file.read(12))
-            file.seek(0)
-            with Image.open(file, formats=formats) as image:
-                _load(image)  # Other threads need not wait for the lock.
-                return to_rgb(image)
+        with _opened(source) as file, open_image(file) as image:
+            return _rgb(_loaded(image))
     except (FileNotFoundError, ValueError):
         raise
-    except Image.UnidentifiedImageError as error:
-        raise ValueError(f"it is damaged or not in a supported format: {', '.join(_FORMATS)}, HEIC") from error
     except OSError as error:
         raise ValueError(_OS_REASONS.get(error.errno) or error.strerror or str(error)) from error
-    except Exception as error:  # As in `_load`, or the picture has more pixels than Pillow considers safe.
+    except Exception as error:  # As in `_loaded`, or the picture has more pixels than Pillow considers safe.
         raise ValueError(str(error) or type(error).__name__) from error
 
 
@@ -119,22 +113,15 @@ def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
     return open(source, "rb")
 
 
-def _formats(start: bytes) -> tuple[str, ...]:
-    """Returns the formats to try on a file that starts with these bytes; others, such as EPS, could run programs."""
-    if not start:
-        raise ValueError("the file is empty")
-    if start[4:8] != b"ftyp" or start[8:12] not in _HEIF_BRANDS:
-        return _FORMATS
+def _loaded(image: Image.Image) -> Image.Image:
+    """Loads an image; returns it with 8 bits per value and upright."""
     try:
-        import pillow_heif
-    except ImportError as error:
-        raise ValueError("HEIC pictures require pillow-heif; run: pip install pillow-heif") from error
-    pillow_heif.register_heif_opener()
-    return ("HEIF",)
-
-
-def _load(image: Image.Image) -> None:
-    try:
+        stored = stored_values.stored(image)
         image.load()
     except Exception as error:  # Pillow's decoders raise many types for a damaged file.
         raise ValueError(f"its pixels cannot be decoded: {str(error) or type(error).__name__}") from error
+    image = stored_values.reduced(image, stored)
+    with contextlib.suppress(Exception):  # If the EXIF block is damaged, keep the stored orientation.
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+    return image

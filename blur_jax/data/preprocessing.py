@@ -87,26 +87,43 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
     return np.asarray(crop, np.uint8)
 
 
+def reduction(size: tuple[int, int], box: Box | None, preprocessing: Preprocessing) -> float:
+    """Returns the pixels of a picture of `size` (width, height) in one pixel of its prepared image, along each side.
+
+    It is below 1 if the crop is enlarged. Blur that is finer than this number of pixels hardly changes the image.
+    """
+    return crop_square(size, box, preprocessing.context)[2] / preprocessing.image_size
+
+
 def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
     """Prepares a new picture for the scorer; returns uint8 [image_size, image_size, 3].
 
-    See `pictures.to_rgb` for images and `pictures.from_array` for arrays. The box is in pixels of the upright picture.
+    See `to_image` for the kinds of pictures. The box is in pixels of the upright picture.
 
     Raises:
         FileNotFoundError: the file does not exist.
         ValueError: the picture is unreadable, too small or too long to judge, or the box extends beyond it. The message
             does not include the path.
     """
-    if isinstance(picture, np.ndarray):
-        image = pictures.from_array(picture)
-    elif isinstance(picture, Image.Image):
-        image = pictures.to_rgb(picture)
-    elif isinstance(picture, (str, os.PathLike, bytes)):
-        image = pictures.decode(picture)
-    else:
-        raise ValueError(f"a picture must be a path, bytes, a PIL image or an array, not {type(picture).__name__}")
+    image = to_image(picture)
     check_judgeable(image.size, box, preprocessing)
     return crop_and_resize(image, box, preprocessing)
+
+
+def to_image(picture: Picture) -> Image.Image:
+    """Returns a picture as upright 8-bit RGB; see `pictures.to_rgb` and, for arrays, `pictures.from_array`.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: the picture is unreadable; the message does not include the path.
+    """
+    if isinstance(picture, np.ndarray):
+        return pictures.from_array(picture)
+    if isinstance(picture, Image.Image):
+        return pictures.to_rgb(picture)
+    if isinstance(picture, (str, os.PathLike, bytes)):
+        return pictures.decode(picture)
+    raise ValueError(f"a picture must be a path, bytes, a PIL image or an array, not {type(picture).__name__}")
 
 
 def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Preprocessing) -> None:

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from blur_jax.data.untrusted import Fields, Place, excerpt, read_table
+from blur_jax.data import names
+from blur_jax.data.csv_tables import Fields, read_table
+from blur_jax.data.left_out import LeftOut
+from blur_jax.data.untrusted import Place, excerpt
+from blur_jax.score.tables import MEANING
 
 # {column that `blur_jax.score` writes: whether larger is better}.
 LARGER_IS_BETTER = {"sharpness": True, "blur": False, "blur_percentile": False, "p_blurrier_than_anchor": False}
@@ -43,38 +47,43 @@ def parse_measure(text: str) -> Measure:
     return measure
 
 
-def read_comparisons(path: str) -> Comparisons:
+def read_comparisons(path: str, left_out: LeftOut | None = None) -> Comparisons:
     """Reads a CSV file with the columns left, right (names), similarity and mated (1 or 0, yes or no).
+
+    Names are normalized. Other columns are counted in `left_out`.
 
     Raises:
         ValueError: a row is invalid; the message states its line.
         OSError: the file cannot be read.
     """
     left, right, similarity, mated = [], [], [], []
-    for where, row in _rows(path, ("left", "right", "similarity", "mated")):
+    for where, row in _rows(path, ("left", "right", "similarity", "mated"), (), left_out):
         text = (row["mated"] or "").strip().lower()
         if text not in _MATED:
             raise ValueError(f"{where}: mated must be 1 or 0, found {excerpt(row['mated'])}")
-        left.append(row["left"] or "")
-        right.append(row["right"] or "")
+        left.append(names.normalize(row["left"] or ""))
+        right.append(names.normalize(row["right"] or ""))
         similarity.append(_number(where, "similarity", row["similarity"]))
         mated.append(_MATED[text])
     return Comparisons(left, right, np.array(similarity), np.array(mated, bool))
 
 
-def read_qualities(path: str, measures: Sequence[Measure]) -> dict[str, np.ndarray]:
+def read_qualities(path: str, measures: Sequence[Measure], left_out: LeftOut | None = None) -> dict[str, np.ndarray]:
     """Reads a CSV file like those `blur_jax.score` writes, with a `name` column and a column for each measure.
 
+    Columns that `blur_jax.score` does not write are counted in `left_out`.
+
     Returns:
-        {name: [measures], larger is better; -inf for a missing value, such as for a picture that cannot be scored}.
+        {normalized name: [measures], larger is better; -inf for a missing value, such as for a picture that cannot be
+        scored}.
 
     Raises:
         ValueError: a row is invalid; the message states its line.
         OSError: the file cannot be read.
     """
     qualities = {}
-    for where, row in _rows(path, ("name", *(measure.column for measure in measures))):
-        name, values = row["name"] or "", np.full(len(measures), -math.inf)
+    for where, row in _rows(path, ("name", *(measure.column for measure in measures)), tuple(MEANING), left_out):
+        name, values = names.normalize(row["name"] or ""), np.full(len(measures), -math.inf)
         if name in qualities:
             raise ValueError(f"{where}: {excerpt(name)} has two rows; keep one row for each picture")
         for index, (column, larger_is_better) in enumerate(measures):
@@ -93,7 +102,8 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
     missing = sorted({*compared.left, *compared.right} - qualities.keys())
     if missing:
         count = f"{len(missing)} compared pictures have no row"
-        raise ValueError(f"{path}: no row for {excerpt(missing[0])} ({count}); score them too")
+        hint = names.Known(qualities).hint(missing[0])
+        raise ValueError(f"{path}: no row for {excerpt(missing[0])} ({count}); score them too{hint}")
     if not compared.mated.any():
         raise ValueError("no mated comparisons were found; mark at least one comparison with mated = 1")
     rows = np.flatnonzero(compared.mated)
@@ -117,9 +127,11 @@ def check_direction(compared: Comparisons, path: str) -> None:
         )
 
 
-def _rows(path: str, required: Sequence[str]) -> Iterator[tuple[Place, Fields]]:
+def _rows(
+    path: str, required: Sequence[str], optional: Sequence[str], left_out: LeftOut | None
+) -> Iterator[tuple[Place, Fields]]:
     with open(path, "rb") as file:
-        yield from read_table(file, path, required)
+        yield from read_table(file, path, required, optional, left_out=left_out)
 
 
 def _number(where: Place, column: str, text: str | None) -> float:

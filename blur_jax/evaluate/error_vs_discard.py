@@ -29,17 +29,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from blur_jax.data import files
+    from blur_jax.data.left_out import LeftOut
     from blur_jax.evaluate import comparisons, discard_curve
     from blur_jax.runs import run_dir
 
     limit = arguments.limit
     if not 0 < limit <= 1:
         raise ValueError(f"--limit must lie in (0, 1], not {limit:g}")
-    if arguments.figure and not arguments.figure.endswith(".webp"):
-        raise ValueError(f"--figure={arguments.figure} must end in .webp")
+    inputs = (arguments.comparisons, arguments.scores)
+    for flag, path, ending in (("--output", arguments.output, ".csv"), ("--figure", arguments.figure, ".webp")):
+        if path:
+            files.check_output(flag, path, (ending,), inputs)
     measures = [comparisons.parse_measure(text) for text in arguments.column or ["sharpness"]]
-    compared = comparisons.read_comparisons(arguments.comparisons)
-    qualities = comparisons.read_qualities(arguments.scores, measures)
+    left_out = LeftOut()
+    compared = comparisons.read_comparisons(arguments.comparisons, left_out)
+    qualities = comparisons.read_qualities(arguments.scores, measures, left_out)
     left, right = comparisons.mated_qualities(compared, qualities, arguments.scores)
     comparisons.check_direction(compared, arguments.comparisons)
     threshold = discard_curve.match_threshold(compared.similarity[~compared.mated], arguments.fmr)
@@ -56,6 +61,8 @@ def _run(arguments: argparse.Namespace) -> int:
             " times that of random discarding (0 is best)\n"
             f"{column}: FNMR {curve.at(limit):.4f} with {limit:g} discarded"
         )
+    for sentence in left_out.sentences():
+        print(sentence)
     if arguments.output:
         rows = [
             f"{column},{discarded:.6f},{fnmr:.6f}\n"

@@ -11,9 +11,8 @@ import zipfile
 from collections.abc import Iterable
 from typing import IO, cast
 
-from blur_jax.data.untrusted import reason
-
 from blur_jax.data import user_cache
+from blur_jax.data.untrusted import reason
 
 _SCHEMES = ("http://", "https://", "file://")
 _MOST_BYTES = 16 * 2**30  # Largest size of an unpacked archive.

@@ -29,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--anchor", type=_unit, metavar="B", help="blur to compare with; default: the reference's median"
     )
+    parser.add_argument("--tiles", action="store_true", help="score at full size, too: the best and the worst tile")
+    parser.add_argument(
+        "--best-of-group", action="store_true", help="group pictures that look the same; mark the sharpest of each"
+    )
     parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="score part I of N, from 0")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="pictures scored at a time")
     parser.add_argument("--threads", type=_positive, metavar="N", help="decoding threads; default: one per core")
@@ -58,13 +62,16 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _score(arguments: argparse.Namespace) -> int:
+    from blur_jax.data import files
     from blur_jax.runs import distributed, program_cache
     from blur_jax.score import inputs, progress, session, tables
     from blur_jax.score.scorer import load_scorer
 
-    tables.check_ending(arguments.output)
-    if arguments.sheet and not arguments.sheet.lower().endswith((".html", ".htm")):
-        raise ValueError(f"--sheet={arguments.sheet} must end in .html")
+    files.check_output("--output", arguments.output, tables.ENDINGS, arguments.paths)
+    if arguments.sheet:
+        files.check_output("--sheet", arguments.sheet, (".html", ".htm"), arguments.paths)
+    if arguments.best_of_group and arguments.shard[1] > 1:
+        raise ValueError("--best-of-group must see all pictures, but --shard divides them; leave out one of the two")
     pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)
     # The rows report bad pictures; Pillow's own warnings would break the progress bar.
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -90,6 +97,8 @@ def _score(arguments: argparse.Namespace) -> int:
         sheet=arguments.sheet,
         batch_size=arguments.batch_size,
         threads=arguments.threads,
+        tiles=arguments.tiles,
+        best_of_group=arguments.best_of_group,
     )
     if not arguments.overwrite and (summary := session.finished(job, pictures)):
         print(f"{job.output} is already complete: {summary}")
@@ -98,6 +107,8 @@ def _score(arguments: argparse.Namespace) -> int:
         with contextlib.closing(progress.Progress(pictures)) as bar:
             summary = session.run(scorer, pictures, job, progress=bar)
         print(f"{job.output}: {summary}; {bar.fresh / (time.monotonic() - start):.1f} pictures/s")
+    for line in [*summary.warnings(), *pictures.left_out.sentences()]:
+        print(line)
     return int(summary.failed > 0)
 
 

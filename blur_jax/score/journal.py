@@ -7,22 +7,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from blur_jax.data import contents, files
+import numpy as np
+
+from blur_jax.data import contents, files, likeness
 from blur_jax.data.contents import State
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.score.inputs import Input
+from blur_jax.score.tiles import Tiles
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Row(NamedTuple):
-    """The result for one input: `name` and `box` as in `inputs.Input`, `blur` and `error` as in `pipeline.Scored`."""
+    """The result for one input: `name` and `box` as in `inputs.Input`, the other fields as in `pipeline.Scored`."""
 
     name: str
     box: Box | None
     blur: float | None
     error: str | None
+    reduction: float | None = None
+    flags: str | None = None
+    look: str | None = None
+    tiles: Tiles | None = None
     file: State = State(None, None)  # The picture's file when it was scored.
 
 
@@ -62,7 +69,7 @@ class Journal:
             raise ValueError(f"{self.path}: the first line is damaged; remove the file to start again") from error
         if different:
             differences = "; ".join(
-                f"{key}: {excerpt(header.get(key))} there, {excerpt(self._header[key])} here" for key in different
+                f"{key}: {excerpt(header.get(key))} there but {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with different options ({differences}). Run that"
@@ -123,12 +130,28 @@ def path_of(output: str) -> str:
 def _parse(line: bytes) -> Row:
     """Returns a row; raises ValueError for an incomplete or damaged line."""
     match read_json(line) if line.endswith(b"\n") else None:
-        case [
-            str(name),
-            None | [*_] as box,
-            float() | None as blur,
-            str() | None as error,
-            [str() | None as record, str() | None as content],
-        ] if (blur is None) != (error is None):
-            return Row(name, box and tuple(box), blur, error, State(record, content))
+        case [str(name), None | [*_] as box, None, str(error), None, None, None, None, file]:
+            return Row(name, box and tuple(box), None, error, file=_state(file))
+        case [str(name), None | [*_] as box, float(blur), None, *described, file]:
+            return Row(name, box and tuple(box), blur, None, *_described(*described), _state(file))
+    raise ValueError("the row is damaged")
+
+
+def _state(fields: Any) -> State:
+    match fields:
+        case [None | str() as record, None | str() as content]:
+            return State(record, content)
+    raise ValueError("the row is damaged")
+
+
+def _described(*fields: Any) -> tuple:
+    """Checks and returns the fields of a row between `error` and `file`; raises ValueError for a damaged row."""
+    match fields:
+        case [None | float() as reduction, None | str() as flags, None | str() as look, tiles]:
+            if len(bytes.fromhex(look or "")) in (0, likeness.SIDE**2 // 8):
+                match tiles:
+                    case None:
+                        return reduction, flags, look, None
+                    case [float(best), float(worst), [[*_], *_] as focus] if np.array(focus, float).ndim == 2:
+                        return reduction, flags, look, Tiles(best, worst, focus)
     raise ValueError("the row is damaged")

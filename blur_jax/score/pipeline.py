@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from blur_jax.data import names
 from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
+from blur_jax.score.tiles import Tiles
 
 Pair = tuple[Picture, Box | None]
 Key = TypeVar("Key")
@@ -20,15 +22,38 @@ _AHEAD = 3  # Batches in progress at a time.
 
 
 class Scored(NamedTuple):
-    """A blur score in [0, 1], larger is blurrier, or the reason why it is missing; one of the two is None."""
+    """The result for a picture.
+
+    Attributes:
+        blur: a score in [0, 1], larger is blurrier; None if it is missing.
+        error: why the score is missing, or None. Without a score, all other attributes are None.
+        reduction: the pixels of the picture in one pixel that the network sees; see `preprocessing.reduction`.
+        flags: what the pixels say against the score; see `flags.find`. Usually "".
+        look: a hash of what the network sees, see `likeness.look`; None unless it is asked for.
+        tiles: scores at full size; None unless they are asked for.
+    """
 
     blur: float | None
     error: str | None
+    reduction: float | None = None
+    flags: str | None = None
+    look: str | None = None
+    tiles: Tiles | None = None
+
+
+class Prepared(NamedTuple):
+    """An image, uint8 [S, S, 3], and what is known without its score; see `Scored`."""
+
+    image: np.ndarray
+    reduction: float | None = None
+    flags: str | None = None
+    look: str | None = None
+    tiles: Tiles | None = None
 
 
 def score_each(
     pictures: Iterable[tuple[Key, Picture, Box | None]],
-    prepare: Callable[[Picture, Box | None], np.ndarray],
+    prepare: Callable[[Picture, Box | None], Prepared],
     forward: Callable[[np.ndarray], np.ndarray],
     *,
     batch_size: int,
@@ -38,7 +63,7 @@ def score_each(
 
     Args:
         pictures: the stream; a picture is dropped once it is prepared.
-        prepare: maps a picture and a box to uint8 [S, S, 3]; called in threads. An exception becomes an error.
+        prepare: prepares a picture and a box; called in threads. An exception becomes an error.
         forward: maps uint8 [n, S, S, 3] to float32 [n]; called in one thread.
         batch_size: images per batch, 1 or more.
         threads: number of preparing threads, 1 or more; None means one per core. Each keeps one picture in memory.
@@ -81,11 +106,11 @@ def _score_each(
         device.shutdown(cancel_futures=True)
 
 
-def _try(prepare: Callable, picture: Picture, box: Box | None) -> np.ndarray | str:
+def _try(prepare: Callable, picture: Picture, box: Box | None) -> Prepared | str:
     try:
         return prepare(picture, box)
     except FileNotFoundError:
-        return MISSING
+        return MISSING + (names.hint(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else "")
     except ValueError as error:
         return str(error)
     except Exception as error:  # One picture in millions must not stop the others.
@@ -95,14 +120,17 @@ def _try(prepare: Callable, picture: Picture, box: Box | None) -> np.ndarray | s
 def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list[tuple[Any, Scored]]:
     keys, futures = zip(*batch)
     prepared = [future.result() for future in futures]
-    errors = [image if isinstance(image, str) else None for image in prepared]
+    errors = [result if isinstance(result, str) else None for result in prepared]
     if all(errors):
         return [(key, Scored(None, error)) for key, error in zip(keys, errors)]
     # Black images replace bad pictures, so that an interruption does not change the batches.
-    black = np.zeros_like(prepared[errors.index(None)])
-    blur = forward(np.stack([image if error is None else black for image, error in zip(prepared, errors)])).tolist()
-    scored = [Scored(value, None) if error is None else Scored(None, error) for value, error in zip(blur, errors)]
-    return list(zip(keys, scored))
+    black = Prepared(np.zeros_like(prepared[errors.index(None)].image))
+    good = [result if error is None else black for result, error in zip(prepared, errors)]
+    blur = forward(np.stack([result.image for result in good])).tolist()
+    return [
+        (key, Scored(value, None, *result[1:]) if error is None else Scored(None, error))
+        for key, value, result, error in zip(keys, blur, good, errors)
+    ]
 
 
 def available_cores() -> int:

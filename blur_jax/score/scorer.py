@@ -7,21 +7,23 @@ scores = scorer.score(["a.jpg", "b.jpg"])
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sized
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from blur_jax.data import preprocessing
+from blur_jax.data import likeness, preprocessing
 from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 from blur_jax.export import onnx_backend
 from blur_jax.metrics import calibration
-from blur_jax.runs import checkpoints, distributed, inference
+from blur_jax.runs import checkpoints, distributed, forks, inference
 from blur_jax.runs.threshold import Threshold, read_threshold
-from blur_jax.score import pipeline
-from blur_jax.score.pipeline import Pair, Scored
+from blur_jax.score import flags, pipeline
+from blur_jax.score import tiles as full_size
+from blur_jax.score.pipeline import Pair, Prepared, Scored
 
 _BACKENDS = ("xla", "onnx")
 GivenPair = TypeVar("GivenPair", bound=Pair)
@@ -98,7 +100,14 @@ class Scorer:
         return np.array(scores, np.float32)
 
     def score_each(
-        self, pictures: Iterable[GivenPair], *, batch_size: int = 64, threads: int | None = None
+        self,
+        pictures: Iterable[GivenPair],
+        *,
+        batch_size: int = 64,
+        threads: int | None = None,
+        looks: bool = False,
+        tiles: bool = False,
+        watch: Callable[[Picture, Box | None], object] | None = None,
     ) -> Iterator[tuple[GivenPair, Scored]]:
         """Scores a stream of any length; a bad picture yields a reason instead of a score.
 
@@ -108,15 +117,52 @@ class Scorer:
             pictures: (picture, box) as in `score`. An in-memory picture is kept until it is yielded.
             batch_size: pictures scored at a time, 1 or more.
             threads: number of decoding threads, 1 or more; None means one per core. Each keeps a picture in memory.
+            looks: whether to hash what the network sees of each picture, for `groups.find`.
+            tiles: whether to score each picture at full size, too; not for a program with several processes.
+            watch: called with each picture and box, in a thread, before the picture is read.
 
         Yields:
             ((picture, box), result), in order.
         """
-        return self._score_each(((pair, *pair) for pair in pictures), batch_size, threads)
+        keyed = ((pair, *pair) for pair in pictures)
+        return self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch)
 
-    def _score_each(self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None) -> Iterator[tuple]:
-        forward = functools.partial(self._forward, batch_size=batch_size, progress=None)
-        return pipeline.score_each(pictures, self.prepare, forward, batch_size=batch_size, threads=threads)
+    def _score_each(
+        self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: Any
+    ) -> Iterator[tuple]:
+        if self.backend == "xla":
+            forks.check()  # In a thread, it would look like an error of a picture.
+        run = self._forward  # Loads an unpickled scorer.
+        device = threading.Lock()  # Tiles are scored in the threads that decode; devices take one batch at a time.
+
+        def forward(images: np.ndarray) -> np.ndarray:
+            with device:
+                return run(images, batch_size=batch_size, progress=None)
+
+        prepare = functools.partial(self._prepare_and_describe, forward=forward, **extras)
+        return pipeline.score_each(pictures, prepare, forward, batch_size=batch_size, threads=threads)
+
+    def _prepare_and_describe(
+        self,
+        picture: Picture,
+        box: Box | None,
+        *,
+        forward: Callable,
+        looks: bool = False,
+        tiles: bool = False,
+        watch: Callable | None = None,
+    ) -> Prepared:
+        if watch is not None:
+            watch(picture, box)
+        whole = preprocessing.to_image(picture)
+        image = self.prepare(whole, box)
+        return Prepared(
+            image,
+            reduction=preprocessing.reduction(whole.size, box, self.preprocessing),
+            flags=flags.find(image),
+            look=likeness.look(Image.fromarray(image)) if looks else None,
+            tiles=full_size.score(whole, box, self.preprocessing, forward) if tiles else None,
+        )
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
         """Crops and resizes a picture as in training; see `preprocessing.prepare`."""

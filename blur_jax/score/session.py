@@ -1,6 +1,7 @@
 """Scores pictures into a table, continues after an interruption, and describes the table in a file next to it."""
 
 import array
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -14,14 +15,18 @@ import numpy as np
 
 from blur_jax.data import contents
 from blur_jax.data.contents import State
+from blur_jax.data.left_out import LeftOut
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
-from blur_jax.score import pipeline, sheet, tables
-from blur_jax.score.inputs import Input
+from blur_jax.score import flags, groups, sheet, tables
+from blur_jax.score.inputs import Input, Inputs
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
+# Blur whose sigma is below half the reduction hardly changes a score (docs/scoring.md). Above 4, that includes a sigma
+# of 2 pixels, which leaves no detail finer than 4 pixels: a viewer at full size calls such a picture blurred.
+REDUCED = 4
 _REPLACE = "pass --overwrite to score again and replace it, or use another --output"
 
 
@@ -37,26 +42,59 @@ class Job:
     sheet: str | None = None  # The path of the page that `sheet.write` writes.
     batch_size: int = 64
     threads: int | None = None
+    tiles: bool = False
+    best_of_group: bool = False
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The options that the rows of the journal depend on."""
+        return {**self.source, "tiles": self.tiles, "best_of_group": self.best_of_group}
 
     def stated(self) -> dict[str, Any]:
         """Returns all options that the table depends on, after a round trip through JSON."""
-        return json.loads(json.dumps({"source": self.source, "anchor": self.anchor, "keep_below": self.keep_below}))
+        return json.loads(json.dumps({"source": self.header, "anchor": self.anchor, "keep_below": self.keep_below}))
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The numbers of rows and failures, whether any row has a box, and hashes: of names and boxes, and of all files."""
+    """The counts of a table.
+
+    Attributes:
+        rows: the number of rows.
+        failed: the number of rows without a score.
+        with_boxes: whether any row has a box.
+        inputs: a hash of the names and boxes.
+        records: a hash of `contents.State.record` of all rows.
+        contents: a hash of `contents.State.content` of all rows.
+        reduced: the number of pictures that are reduced more than `REDUCED` times.
+        flags: {flag: number of pictures}.
+    """
 
     rows: int
     failed: int
     with_boxes: bool
     inputs: str
-    records: str  # Of `contents.State.record` of each row.
-    contents: str  # Of `contents.State.content` of each row.
+    records: str
+    contents: str
+    reduced: int = 0
+    flags: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         reasons = "; see the reason column" * (self.failed > 0)
         return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
+
+    def warnings(self) -> list[str]:
+        """Returns sentences about pictures whose scores say less than others."""
+        sentences = []
+        if self.flags:
+            counts = ", ".join(f"{count:,} {flag}" for flag, count in self.flags.items())
+            sentences.append(f"warning: {counts}; the scores of such pictures mean little (see the flags column)")
+        if self.reduced:
+            sentences.append(
+                f"warning: {self.reduced:,} pictures are reduced more than {REDUCED} times, so fine blur cannot be seen"
+                " (see the reduction column); --tiles adds scores at full size"
+            )
+        return sentences
 
 
 def statement_path(output: str) -> str:
@@ -85,7 +123,7 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
             f" (see {statement}); {_REPLACE}"
         )
     tally = _Tally()
-    tally.add(Row(*picture, None, None, State(contents.record(picture.name), None)) for picture in inputs)
+    tally.add(Row(*picture, None, None, file=State(contents.record(picture.name), None)) for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
         counts = f"{summary.rows:,} rows for different inputs (this command has {now.rows:,})"
@@ -106,16 +144,24 @@ def _contents(inputs: Iterable[Input]) -> str:
 
 
 class _Tally:
-    """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score."""
+    """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score.
+
+    `looks`, for groups, takes about 120 bytes per row. `best` is what groups are sorted by: the best tile, or `blur`.
+    """
 
     def __init__(self) -> None:
-        self.blur = array.array("f")
+        self.blur, self.best, self.looks = array.array("f"), array.array("f"), []
         self._failed, self._with_boxes = 0, False
         self._inputs, self._records, self._contents = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        self._reduced, self._flags = 0, collections.Counter()
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
             self.blur.append(np.nan if row.blur is None else row.blur)
+            self.best.append(row.tiles.best if row.tiles else self.blur[-1])
+            self.looks.append(row.look)
+            self._reduced += row.reduction is not None and row.reduction > REDUCED
+            self._flags.update((row.flags or "").split())
             self._failed += row.error is not None
             self._with_boxes |= row.box is not None
             self._inputs.update(json.dumps([row.name, row.box]).encode())
@@ -126,17 +172,18 @@ class _Tally:
         self._contents.update(f"{file.content}\n".encode())
 
     def summary(self) -> Summary:
+        counts = {flag: self._flags[flag] for flag in flags.NAMES if flag in self._flags}
         hashes = (digest.hexdigest()[:16] for digest in (self._inputs, self._records, self._contents))
-        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes)
+        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts)
 
 
-def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable[[int], None]) -> Summary:
+def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
     """Scores all inputs, or those that an interrupted run of the same job left over, and writes the outputs.
 
     `progress` is called with the number of finished inputs, before the first batch and after each batch. Raises
     ValueError if the journal belongs to another job or is in use.
     """
-    with Journal(job.output, job.source) as journal:
+    with Journal(job.output, job.header) as journal:
         tally = _Tally()
         waiting = journal.resume(inputs, job.batch_size, tally.add)
         progress(len(tally.blur))
@@ -145,35 +192,43 @@ def run(scorer: Scorer, inputs: Iterable[Input], job: Job, *, progress: Callable
             journal.append(rows)
             tally.add(rows)
             progress(len(tally.blur))
-        _write(scorer, job, journal, tally)
+        _write(scorer, job, journal, tally, inputs.left_out)
         journal.remove()
     return tally.summary()
 
 
 def _score_files(scorer: Scorer, inputs: Iterable[Input], job: Job) -> Iterator[Row]:
     """Yields the rows of `Scorer.score_each`, with the state of each file."""
-    states = {}
+    states: dict[Any, State] = {}
 
-    def prepare(name: Any, box: Box | None) -> np.ndarray:
-        states[name, box] = contents.state(name)  # Called in threads, which also read the picture.
-        return scorer.prepare(name, box)
+    def watch(name: Any, box: Box | None) -> None:
+        states[name, box] = contents.state(name)
 
-    forward = functools.partial(scorer.score_images, batch_size=job.batch_size)
-    pictures = ((picture, *picture) for picture in inputs)
-    options = {"batch_size": job.batch_size, "threads": job.threads}
-    for picture, result in pipeline.score_each(pictures, prepare, forward, **options):
+    sizes = {"batch_size": job.batch_size, "threads": job.threads}
+    scored = scorer.score_each(inputs, **sizes, looks=job.best_of_group, tiles=job.tiles, watch=watch)
+    for picture, result in scored:
         yield Row(*picture, *result, states.pop(picture))
 
 
-def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally) -> None:
+def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_out: LeftOut) -> None:
     """Writes the outputs in one pass over the rows; the statement, which marks them complete, is written last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
-    names = tables.column_names(columns, with_boxes=summary.with_boxes)
+    grouped = groups.find(tally.looks, tally.best) if job.best_of_group else None
+    kinds = {"with_boxes": summary.with_boxes, "with_tiles": job.tiles}
+    names = tables.column_names(columns, **kinds, with_groups=job.best_of_group)
     statement = {"columns": {name: tables.MEANING[name] for name in names}, **job.meaning, **job.stated()}
-    statement["summary"] = dataclasses.asdict(summary)
-    records = tables.records(picks.watch(rows), columns, with_boxes=summary.with_boxes)
+    statement |= {"summary": dataclasses.asdict(summary), "left_out": left_out.to_dict()}
+    records = tables.records(picks.watch(rows), columns, **kinds, groups=grouped)
     tables.write(job.output, names, records, statement)
     if job.sheet:
-        sheet.write(job.sheet, picks, scorer.preprocessing, keep_below=job.keep_below, title=job.output)
+        sheet.write(
+            job.sheet,
+            picks,
+            scorer.preprocessing,
+            keep_below=job.keep_below,
+            title=job.output,
+            reduced=REDUCED,
+            groups=grouped,
+        )
     run_dir.write_atomically(statement_path(job.output), json.dumps(statement, indent=2) + "\n")

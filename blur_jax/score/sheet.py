@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,11 +14,14 @@ from blur_jax.data.preprocessing import Preprocessing, crop_square
 from blur_jax.metrics import ranked_split
 from blur_jax.runs import run_dir
 from blur_jax.score import html_parts
+from blur_jax.score.groups import Groups
 from blur_jax.score.journal import Row
 from blur_jax.score.pipeline import available_cores
 
 _PICTURES = _FAILURES = 200
 _SIDE = 160  # The longest side of a thumbnail in pixels.
+_FOCUS = """ The map below it shows the tiles at full size, of the whole picture or, with a
+box, of the crop: white is sharp, black is blurred or without detail."""
 
 _STYLE = """
 main { max-width: 1280px; padding: 24px clamp(12px, 3vw, 40px) 48px; }
@@ -29,6 +33,8 @@ img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #e9ecf0; bo
 figcaption { font-size: 12px; line-height: 1.35; margin: 3px 0 0; overflow: hidden;
   white-space: nowrap; text-overflow: ellipsis; direction: rtl; text-align: left; }
 figcaption b { display: block; font-size: 15px; color: #22262b; font-variant-numeric: tabular-nums; direction: ltr; }
+figcaption small { display: block; font-size: 12px; color: #c2410c; white-space: normal; direction: ltr; }
+.focus { image-rendering: pixelated; margin-top: 3px; }
 .line { grid-column: 1 / -1; border-top: 3px solid #c2410c; color: #c2410c; padding-top: 4px; font-weight: 600; }
 td { white-space: normal; overflow-wrap: anywhere; padding-right: 20px; } table { font-size: 14px; }
 """
@@ -56,25 +62,46 @@ class Picks:
             yield row
 
     @property
-    def shown(self) -> list[Row]:
-        """The scored rows, by score."""
-        return [self._rows[index] for index in self._indices]
+    def shown(self) -> dict[int, Row]:
+        """{index: row} of the scored rows, by score."""
+        return {index: self._rows[index] for index in self._indices}
 
 
-def write(path: str, picks: Picks, preprocessing: Preprocessing, *, keep_below: float | None, title: str) -> None:
-    """Writes the page atomically, with a line at the threshold; `picks.watch` must have seen all rows."""
-    shown = picks.shown
+def write(
+    path: str,
+    picks: Picks,
+    preprocessing: Preprocessing,
+    *,
+    keep_below: float | None,
+    title: str,
+    reduced: float = math.inf,
+    groups: Groups | None = None,
+) -> None:
+    """Writes the page atomically; `picks.watch` must have seen all rows.
+
+    Args:
+        path: the page.
+        picks: the rows to show.
+        preprocessing: the crop that was scored.
+        keep_below: a threshold, shown as a line; None for no line.
+        title: the heading.
+        reduced: pictures with a larger reduction are marked.
+        groups: marks the group of each row and the best of each group; None for no marks.
+    """
+    shown = list(picks.shown.values())
     with ThreadPoolExecutor(available_cores()) as pool:
         thumbnails = list(pool.map(lambda row: _thumbnail(row, preprocessing), shown))
-    cells = [_cell(row, thumbnail) for row, thumbnail in zip(shown, thumbnails)]
+    marks = [_marks(index, row, reduced, groups) for index, row in picks.shown.items()]
+    cells = list(map(_cell, shown, thumbnails, marks))
     if keep_below is not None:
         kept = int(np.sum(picks.blur < keep_below))
         counts = f"{kept:,} kept above, {len(picks.blur) - kept:,} discarded below"
         first_discarded = sum(row.blur is not None and row.blur < keep_below for row in shown)
         cells.insert(first_discarded, f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>")
+    with_tiles = any(row.tiles for row in shown)
     which = "All" if len(shown) == len(picks.blur) else f"{len(shown)} of {len(picks.blur):,}"
     body = f"""<p>{which} pictures, evenly spaced by rank, row by row from the sharpest to the most blurred. The number
-is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.</p>
+is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.{_FOCUS * with_tiles}</p>
 <div class=grid>{"".join(cells)}</div>
 {_failed(picks)}"""
     run_dir.write_atomically(path, html_parts.page(title, body, _STYLE))
@@ -89,15 +116,36 @@ def _thumbnail(row: Row, preprocessing: Preprocessing) -> str:
         return ""
     image = image.crop((left, top, left + side, top + side))
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC, reducing_gap=None)
+    return _data_url(image, "WEBP", quality=90)
+
+
+def _data_url(image: Image.Image, kind: str, **options: int) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=90)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _cell(row: Row, thumbnail: str) -> str:
+def _marks(index: int, row: Row, reduced: float, groups: Groups | None) -> str:
+    """Returns what the caption says of a row besides its score."""
+    marks: list[str] = [*(row.flags or "").split()]
+    if row.reduction is not None and row.reduction > reduced:
+        marks.append(f"reduced {row.reduction:.1f} times")
+    if row.tiles:
+        marks.append(f"best tile {row.tiles.best:.3f}")
+    if groups is not None:
+        marks.append(f"group {groups.number[index]}{', best' * bool(groups.best[index])}")
+    return "; ".join(marks)
+
+
+def _cell(row: Row, thumbnail: str, marks: str) -> str:
     name = html_parts.escape(row.name)
     image = f'<img src="{thumbnail}" alt="">' if thumbnail else "<p>no longer readable</p>"
-    return f'<figure title="{name}">{image}<figcaption><b>{row.blur:.3f}</b><bdi>{name}</bdi></figcaption></figure>'
+    if row.tiles:
+        sharp = Image.fromarray((255 - 2.55 * np.array(row.tiles.focus)).astype(np.uint8))
+        image += f'<img class=focus src="{_data_url(sharp, "PNG")}" alt="focus map">'
+    small = f"<small>{marks}</small>" if marks else ""
+    caption = f"<figcaption><b>{row.blur:.3f}</b>{small}<bdi>{name}</bdi></figcaption>"
+    return f'<figure title="{name}">{image}{caption}</figure>'
 
 
 def _failed(picks: Picks) -> str:

@@ -12,13 +12,14 @@ import numpy as np
 
 from blur_jax.data import files
 from blur_jax.data.picture_lists import BOX_COLUMNS
+from blur_jax.score.groups import Groups
 from blur_jax.score.journal import Row
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 OK, FAILED = "ok", "failed"
 METADATA_KEY = "blur_jax"  # The key in Parquet's key-value metadata.
 
-# {column: description}; `Scorer.columns` returns "blur" and the columns after it.
+# {column: description}; `Scorer.columns` returns the columns from "blur" to "keep".
 MEANING = {
     "name": "path of the picture, from the folder where the command ran",
     "x": "left edge of the face box, in pixels of the upright picture; empty for a whole picture",
@@ -32,32 +33,59 @@ MEANING = {
     "blur_percentile": "in [0, 100], larger is blurrier: the percentage of the reference set that is sharper",
     "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: the probability of being called blurrier than the anchor",
     "keep": "keep if blur < keep_below, otherwise discard",
+    "reduction": "pixels of the picture in one pixel that the network sees, along each side; below 1 if enlarged",
+    "flags": "dark, blank or overexposed, joined by a space, if the pixels show that blur means little; usually empty",
+    "best_tile": "in [0, 1], larger is blurrier: the least blur of any tile at full size",
+    "worst_tile": "in [0, 1], larger is blurrier: the most blur of any tile at full size",
+    "group": "number of the group of pictures that look the same, from 1",
+    "best_of_group": "best for the sharpest picture of each group, by best_tile or else by blur; otherwise empty",
 }
-_DECIMALS = {"blur": 6, "sharpness": 4, "blur_percentile": 4, "p_blurrier_than_anchor": 6}
+TILES, GROUPS = ("best_tile", "worst_tile"), ("group", "best_of_group")
+BEST = "best"
+_DECIMALS = {
+    "blur": 6,
+    "sharpness": 4,
+    "blur_percentile": 4,
+    "p_blurrier_than_anchor": 6,
+    "reduction": 3,
+    "best_tile": 6,
+    "worst_tile": 6,
+}
 _CHUNK = 1 << 14  # Rows held in memory, and rows per Parquet row group.
 
 Record = dict[str, Any]
 Columns = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # Maps blur, float32 [n], to {column: [n]}.
 
 
-def check_ending(path: str) -> None:
-    """Raises ValueError if an output path does not have a supported ending."""
-    if not path.lower().endswith(ENDINGS):
-        raise ValueError(f"--output={path} must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
-
-
-def column_names(columns: Columns, *, with_boxes: bool) -> list[str]:
+def column_names(
+    columns: Columns, *, with_boxes: bool, with_tiles: bool = False, with_groups: bool = False
+) -> list[str]:
     """Returns the columns of `records`, in order."""
-    boxes = BOX_COLUMNS if with_boxes else ()
-    return ["name", *boxes, "status", "reason", *columns(np.zeros(1, np.float32))]
+    boxes, tiles, groups = BOX_COLUMNS * with_boxes, TILES * with_tiles, GROUPS * with_groups
+    scores = columns(np.zeros(1, np.float32))
+    return ["name", *boxes, "status", "reason", *scores, "reduction", "flags", *tiles, *groups]
 
 
-def records(rows: Iterable[Row], columns: Columns, *, with_boxes: bool) -> Iterator[Record]:
-    """Yields a record {column: value} for each row; a missing value is None."""
-    rows = iter(rows)
+def records(
+    rows: Iterable[Row],
+    columns: Columns,
+    *,
+    with_boxes: bool,
+    with_tiles: bool = False,
+    groups: Groups | None = None,
+) -> Iterator[Record]:
+    """Yields a record {column: value} for each row; a missing value is None. `groups` has a value for each row."""
+    rows, done = iter(rows), 0
     while chunk := list(itertools.islice(rows, _CHUNK)):
         blur = np.array([0.0 if row.blur is None else row.blur for row in chunk], np.float32)
         scores = {name: values.tolist() for name, values in columns(blur).items()}
+        scores |= {"reduction": [row.reduction for row in chunk], "flags": [row.flags for row in chunk]}
+        if with_tiles:
+            scores |= zip(TILES, zip(*(row.tiles[:2] if row.tiles else (None, None) for row in chunk)))
+        if groups is not None:
+            number, best = (values[done : done + len(chunk)] for values in groups)
+            scores |= zip(GROUPS, (number.tolist(), np.where(best, BEST, "").tolist()))
+        done += len(chunk)
         for index, row in enumerate(chunk):
             record: Record = {"name": row.name}
             if with_boxes:
@@ -103,7 +131,7 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterable[Recor
         from pyarrow import parquet
     except ImportError as error:
         raise ValueError("a .parquet --output needs the package pyarrow; run pip install pyarrow") from error
-    kinds = dict.fromkeys(BOX_COLUMNS, pa.int32()) | dict.fromkeys(_DECIMALS, pa.float64())
+    kinds = dict.fromkeys([*BOX_COLUMNS, "group"], pa.int32()) | dict.fromkeys(_DECIMALS, pa.float64())
     fields = [pa.field(column, kinds.get(column, pa.string())) for column in columns]
     schema = pa.schema(fields, metadata={METADATA_KEY: json.dumps(metadata)})
     rows = iter(rows)

@@ -38,6 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if rule != "discard" and (arguments.pictures or not arguments.examples):
         raise ValueError(f"--{rule} needs --examples=CSV, a list of good and bad pictures, not PHOTOS")
 
+    from blur_jax.data.left_out import LeftOut
     from blur_jax.runs import distributed, program_cache
     from blur_jax.runs.threshold import write_threshold
     from blur_jax.score import inputs, scorer
@@ -48,16 +49,18 @@ def _run(arguments: argparse.Namespace) -> int:
         source = ", ".join(arguments.pictures[:3])
         pictures = inputs.Inputs(arguments.pictures)
     else:
-        source, examples = arguments.examples, choose.read_examples(arguments.examples)
+        source, left_out = arguments.examples, LeftOut()
+        examples = choose.read_examples(arguments.examples, left_out)
     program_cache.keep_programs()
     distributed.open_devices()
     loaded = scorer.load_scorer(arguments.checkpoint)
     options = {"source": source, "batch_size": arguments.batch_size}
     if rule == "discard":
         chosen = choose.for_discard(loaded, pictures, share, **options)
+        left_out = pictures.left_out
     else:
         chosen = choose.for_examples(loaded, examples, rule, share, **options)
-    print("\n".join(chosen.lines))
+    print("\n".join(chosen.lines + left_out.sentences()))
     print(f"wrote {write_threshold(loaded.path, chosen.threshold)}; scoring and export will use it")
     return 0
 

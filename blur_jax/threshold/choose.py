@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from blur_jax.data import picture_lists
-from blur_jax.data.untrusted import LineError, excerpt, read_table
+from blur_jax.data.csv_tables import read_table
+from blur_jax.data.left_out import LeftOut
+from blur_jax.data.untrusted import LineError, excerpt
 from blur_jax.metrics import calibration
 from blur_jax.runs.threshold import Threshold
-from blur_jax.score.inputs import Input
+from blur_jax.score.inputs import Input, located
 from blur_jax.score.scorer import Scorer
 from blur_jax.threshold import rules
 
@@ -77,22 +79,26 @@ def for_examples(
     return Chosen(_threshold(scorer, keep_below, reason, rule, rate, shares[rule]), lines)
 
 
-def read_examples(path: str | os.PathLike) -> list[Example]:
+def read_examples(path: str | os.PathLike, left_out: LeftOut | None = None) -> list[Example]:
     """Reads a CSV file of pictures that a person has judged.
 
     Its columns are name (a path relative to the file's folder), label (good or bad) and, for faces in larger pictures,
-    x, y, width and height of the face in pixels. Raises ValueError, naming the line, for anything else.
+    x, y, width and height of the face in pixels; others are counted in `left_out`. Raises ValueError, naming the line,
+    for anything else.
     """
     path, examples, places = os.fspath(path), [], {}
     with open(path, "rb") as file:
-        for place, fields in read_table(file, path, ("name", "label")):
+        required, optional = ("name", "label"), picture_lists.BOX_COLUMNS
+        for place, fields in read_table(file, path, required, optional, left_out=left_out):
             row, label = picture_lists.parse_row(place, fields), (fields["label"] or "").strip().lower()
             if label not in ("good", "bad"):
                 raise LineError(place, f"the label must be good or bad, found {excerpt(fields['label'])}")
-            if row in places:
-                raise LineError(place, f"{excerpt(row.name)} is already in {places[row]}; remove one of the two lines")
-            places[row] = place
-            examples.append(Example(Input(os.path.join(os.path.dirname(path), row.name), row.box), label == "good"))
+            picture = Input(located(os.path.dirname(path), row.name), row.box)
+            key = (os.path.normpath(picture.name), row.box)
+            if key in places:
+                raise LineError(place, f"{excerpt(row.name)} is already in {places[key]}; remove one of the two lines")
+            places[key] = place
+            examples.append(Example(picture, label == "good"))
     if not examples:
         raise ValueError(f"{path}: no pictures listed; add lines such as photo.jpg,good")
     return examples

@@ -123,7 +123,7 @@ def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
     pairs = {f"model.{name}": (there[name], here[name]) for name in here if name not in _FREE}
     crops = {name: (getattr(saved.preprocessing, name), config.data[name]) for name in ("image_size", "context")}
     pairs |= {f"data.{name}": values for name, values in crops.items()}
-    different = [f"config.{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
+    different = [f"config.{name} is {a!r} there but {b!r} here" for name, (a, b) in pairs.items() if a != b]
     if different:
         raise ValueError(
             f"config.start_from={config.start_from} has another network or crop ({'; '.join(different)}); set these"

@@ -1,18 +1,20 @@
 """Which files are pictures, and the walk through a folder."""
 
-import os
-
 import pytest
 from PIL import Image
 
 from blur_jax.data import picture_files, pictures
 from blur_jax.data.picture_files import Kind
 
+RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")  # Nothing writes them: picture_formats_test.py makes a DNG.
 
-@pytest.mark.parametrize("ending", picture_files.ENDINGS)
+
+@pytest.mark.parametrize("ending", [ending for ending in picture_files.ENDINGS if ending not in RAW])
 def test_every_ending_is_that_of_a_format_that_is_decoded(tmp_path, ending):
     if ending in (".heic", ".heif"):
         pytest.importorskip("pillow_heif", reason="needs the extra `heif`").register_heif_opener()
+    if ending == ".jxl":
+        pytest.importorskip("pillow_jxl", reason="needs the extra `jxl`")
     path = tmp_path / f"picture{ending}"
     image = Image.new("1" if ending == ".pbm" else "L" if ending == ".pgm" else "RGB", (20, 30), "white")
     image.save(path, "BMP" if ending == ".dib" else None)  # Pillow leaves out the file header that Windows writes.
@@ -32,6 +34,7 @@ def make(folder):
         (folder / name).touch()
     (folder / "z").symlink_to(folder / "a")
     (folder / "up").symlink_to(folder)
+    (folder / "gone").symlink_to("gone")
 
 
 def test_a_walk_enters_and_leaves_each_folder_and_no_circle(tmp_path, monkeypatch):
@@ -43,18 +46,14 @@ def test_a_walk_enters_and_leaves_each_folder_and_no_circle(tmp_path, monkeypatc
         ("a/c.png", Kind.PICTURE),
         ("a", Kind.END),
         ("b.jpg", Kind.PICTURE),
+        ("gone", Kind.LINK),
+        ("notes.txt", Kind.OTHER),
+        ("up", Kind.LINK),
         ("z", Kind.FOLDER),
         ("z/c.png", Kind.PICTURE),
         ("z", Kind.END),
         (".", Kind.END),
     ]
-
-
-def test_a_walk_may_leave_links_to_folders_alone(tmp_path):
-    make(tmp_path)
-    steps = [(os.path.relpath(path, tmp_path), kind) for path, kind in picture_files.walk(tmp_path, follow_links=False)]
-    assert [path for path, kind in steps if kind == Kind.PICTURE] == ["a/c.png", "b.jpg"]
-    assert [path for path, kind in steps if kind == Kind.LINK] == ["up", "z"]
 
 
 def test_a_folder_that_is_not_there_cannot_be_opened(tmp_path):

@@ -197,7 +197,7 @@ def test_of_several_prepared_sources_one_must_be_chosen(config, tmp_path):
     for path in tmp_path.glob(f"*/*-{second}/*/metadata.json"):
         path.write_text(path.read_text().replace('["test"]', '["second"]'))
     for ask in (lambda: opened(config), lambda: splits.prepared_sources(config.data)):
-        with pytest.raises(ValueError, match=f"several sources; choose one .*sources=HASH, from {second}, {first}"):
+        with pytest.raises(ValueError, match=f"several sources; pass .*sources=HASH with one of: {second}, {first}"):
             ask()
     for sources, headline in ((first, ["test"]), (second, ["second"])):
         config.data.sources = sources

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from blur_jax.data.untrusted import Place, excerpt, read_json, read_table
+from blur_jax.data.csv_tables import read_table
+from blur_jax.data.untrusted import Place, excerpt, read_json
 
 MEGABYTES = 10**7
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from blur_jax.data.left_out import LeftOut
 from blur_jax.evaluate import comparisons
 from blur_jax.evaluate.comparisons import Measure
 
@@ -42,17 +43,11 @@ def test_other_comparisons_are_refused(write, text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "measure"),
-    [
-        ("sharpness", Measure("sharpness", True)),
-        ("blur", Measure("blur", False)),
-        ("blur:lower", Measure("blur", False)),
-        ("ofiq:higher", Measure("ofiq", True)),
-        ("noise:lower", Measure("noise", False)),
-    ],
+    ("text", "higher"),
+    [("sharpness", True), ("blur", False), ("blur:lower", False), ("ofiq:higher", True), ("noise:lower", False)],
 )
-def test_measures_know_which_way_is_better(text, measure):
-    assert comparisons.parse_measure(text) == measure
+def test_measures_know_which_way_is_better(text, higher):
+    assert comparisons.parse_measure(text) == Measure(text.split(":")[0], higher)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +115,22 @@ def test_mated_comparisons_must_be_the_more_similar_ones(similarity, mated, shar
     else:
         with pytest.raises(ValueError, match=rf"c\.csv: mated .* less alike .*only {share} .* negate .* distances"):
             comparisons.check_direction(of(similarity, mated), "c.csv")
+
+
+def test_names_match_however_they_are_spelled_and_other_columns_are_counted(write, tmp_path):
+    left_out = LeftOut()
+    text = "Left,right,similarity,mated,camera\n./a.jpg,caf\u00e9\\b.jpg,0.5,1,x\n"
+    compared = comparisons.read_comparisons(write(text), left_out)
+    (tmp_path / "scores.csv").write_text("name,status,blur\na.jpg,ok,0.5\ncafe\u0301//b.jpg,ok,0.1\n")
+    measures = [Measure("blur", False)]
+    qualities = comparisons.read_qualities(str(tmp_path / "scores.csv"), measures, left_out)
+    assert comparisons.mated_qualities(compared, qualities, "scores.csv").shape == (2, 1, 1)
+    assert list(left_out.columns.values()) == [["camera"]]
+    qualities["photos/A.jpg"] = qualities.pop("a.jpg")
+    with pytest.raises(ValueError, match=r"no row for 'a.jpg' .*; did you mean 'photos/A.jpg'"):
+        comparisons.mated_qualities(compared, qualities, "scores.csv")
+
+
+def test_boxes_in_comparisons_are_refused(write):
+    with pytest.raises(ValueError, match="csv:1: the columns 'bbox' look like a box, but this table has no boxes"):
+        comparisons.read_comparisons(write("left,right,similarity,mated,bbox\na,b,1,1,3\n"))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from blur_jax.evaluate import figures
+from blur_jax.evaluate.discard_curve import DiscardCurve
 from blur_jax.metrics.calibration import PERCENTILES, Calibration
 from tests.helpers.evaluations import HISTORY, evaluate, label, noisy
 
@@ -51,14 +52,10 @@ def test_score_against_rank_spreads_tied_ranks_but_not_others():
 def test_training_curves_sort_steps_and_count_a_resumed_step_once():
     rows = [*HISTORY, {"step": 20, "ranking": 0.45}, {"step": 40, "ranking": None}]
     loss, accuracy = figures.training_curves(list(reversed(rows[:3])) + rows[3:]).axes
+    assert [line.get_label() for line in loss.lines] == ["ranking", "quadruplet"]  # Not the weighted total.
     np.testing.assert_array_equal(loss.lines[0].get_xydata(), [[10, 0.6], [20, 0.45], [30, 0.3]])
     np.testing.assert_array_equal(accuracy.lines[0].get_xydata(), [[20, 0.75], [30, 0.7]])
     assert accuracy.get_xlabel() == "step (best: 0.750 at step 20)"
-
-
-def test_training_curves_leave_out_the_weighted_total():
-    loss = figures.training_curves(HISTORY).axes[0]
-    assert [line.get_label() for line in loss.lines] == ["ranking", "quadruplet"]
 
 
 @pytest.mark.parametrize(("accuracy", "limits"), [(0.75, (0.7, 0.8)), (1.0, (0.95, 1.0)), (0.02, (0.0, 0.07))])
@@ -140,3 +137,26 @@ def test_two_scorers_are_drawn_against_each_other():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("blur: one", "blur: two")
     same = figures.two_scorers([0.1, 0.2], [0.5, 0.5], ("one", "two"))
     assert same.axes[0].get_title(loc="left") == "n = 2"
+
+
+def test_reliability_has_a_panel_for_each_run_with_its_bins():
+    rows = [(0.2, 0.25, 0.1, 0.4), (0.7, 0.75, 0.7, 0.8)]
+    figure = figures.reliability({"seed 0": rows, "seed 1": rows[:1]})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["seed 0", "seed 1"]
+    diagonal, points = figure.axes[0].lines[:2]
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert points.get_xydata().tolist() == [[0.2, 0.25], [0.7, 0.75]]
+    (bars,) = figure.axes[0].collections
+    np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [[0.1, 0.4], [0.7, 0.8]])
+
+
+def test_discard_curves_are_steps_beside_the_best_and_random():
+    curve = DiscardCurve(np.array([0, 0.1, 0.5]), np.array([0.1, 0.05, 0.0]))
+    figure = figures.discard_curves({"sharpness": curve}, 0.2)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(lines) == ["at random", "theoretical best", "sharpness"]
+    assert list(lines["at random"].get_ydata()) == [0.1, 0.1]
+    np.testing.assert_allclose(lines["theoretical best"].get_xydata(), [[0, 0.1], [0.1, 0], [0.2, 0]])
+    assert lines["sharpness"].get_drawstyle() == "steps-post"
+    assert lines["sharpness"].get_xydata().tolist() == [[0, 0.1], [0.1, 0.05], [0.5, 0], [1, 0]]
+    assert figure.axes[0].get_xlim() == pytest.approx((0, 0.2))

@@ -254,11 +254,11 @@ def test_wrong_runs_are_reported(compared, release, tmp_path):
             baselines.run(config, [run], str(out))
 
     refused(f"x={tmp_path}", "scores.csv does not exist; evaluate the run first")
-    refused(f"Tenengrad={folder / 'right'}", "has the name of a baseline")
+    refused(f"Tenengrad={folder / 'right'}", "--run=Tenengrad=... uses the name of a baseline; choose another")
     file = write_run(tmp_path / "run", release, [0, 0, 0]) / "scores.csv"
     whole = file.read_text()
     file.write_text(whole.replace("P30x0", "P99x0"))
-    refused(f"x={tmp_path / 'run'}", "made on other lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png")
+    refused(f"x={tmp_path / 'run'}", "made from other lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png")
     file.write_text(whole.replace("LFW/P30x0_0001.png,LFW,50.0,0.0", "LFW/P30x0_0001.png,LFW,50.0,1.0"))
     refused(f"x={tmp_path / 'run'}", "1 of 45 .* such as test1 LFW/P30x0_0001.png")
 

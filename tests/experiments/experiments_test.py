@@ -42,7 +42,7 @@ def call(name, *arguments):
         ("label_efficiency", ["--config.data.dir=nowhere"], "no prepared|prepare"),
         ("label_efficiency", ["--config.consistency.pairwise_weight=0"], "pairwise_weight=0.0 must be above 0"),
         ("leave_event_out", ["--config.data.dir=nowhere", "--least_pairs=3"], "no prepared|prepare"),
-        ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run takes NAME=PATH"),
+        ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run must be NAME=PATH"),
         ("leave_event_out", ["--config.data.name=demo_face_blur", "--config.data.manual_dir=x"], "manual_dir"),
         ("robustness", ["--run=nowhere", "--splits=a,b", "--baseline=Tenengrad"], "nowhere"),
         ("calibration", ["--run=x=nowhere", "--data_dir=nowhere", "--pictures=x", "--resamples=3"], "nowhere"),
@@ -101,7 +101,7 @@ def test_a_table_says_what_made_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/work/experiments/some.py", "--a=b c"])
     table = tables.markdown(["scorer", "AUC"], [["ours", "0.9"], ["size", "0.5"]])
     assert table == "| scorer | AUC |\n| --- | --- |\n| ours | 0.9 |\n| size | 0.5 |"
-    with pytest.raises(ValueError, match="a row has 3 cells, the table 2 columns: ours"):
+    with pytest.raises(ValueError, match="a row has 3 cells but the table has 2 columns: ours"):
         tables.markdown(["scorer", "AUC"], [["ours", "0.9", "0.8"]])
     tables.publish(str(tmp_path / "new"), "some", {"First": table, "Second": table}, note="2 runs")
     text = (tmp_path / "new" / "some.md").read_text()
@@ -128,7 +128,7 @@ def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeyp
     (tmp_path / "a" / grid.ROW_FILE).write_text(json.dumps(row | {"seed": "kept"}))
     assert made()["seed"] == "kept"
     config.seed = 1
-    with pytest.raises(ValueError, match="a contains a run with another config .*config.seed is 0 there, 1 here"):
+    with pytest.raises(ValueError, match="a contains a run with another config .*config.seed is 0 there but 1 here"):
         made()
 
 

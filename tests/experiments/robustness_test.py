@@ -142,13 +142,20 @@ def test_a_measure_of_gradients_takes_noise_and_sharpening_for_sharpness():
     [
         ([140, 100], [0.0, 1.0], None, "me: blurred faces read 100.000 on average, clear ones 140.000; .* above 0"),
         ([100, 100], [0.0, 1.0], None, "must be above 0"),
-        ([100, 140], [1.0, 1.0], None, "test has no clear and blurred faces of matched size; see --splits"),
+        ([100, 140], [1.0, 1.0], None, "^test has no clear and blurred faces of matched size; change --splits"),
         ([100, 140], [0.0, 1.0], [200, 20], "no clear and blurred faces of matched size"),
     ],
 )
 def test_without_a_gap_there_is_no_unit(grays, ranks, sizes, message):
     with pytest.raises(ValueError, match=message):
         robustness.measure(mean_gray, {"test": gray_split(grays, ranks, sizes)}, resamples=5, label="me")
+
+
+def test_only_splits_without_both_kinds_of_faces_are_named():
+    ranks = {"a": [1.0, 1.0], "good": [0.0, 1.0], "b": [0.0, 0.0]}
+    splits = {name: gray_split([100, 140], split_ranks) for name, split_ranks in ranks.items()}
+    with pytest.raises(ValueError, match="^a, b have no clear and blurred faces"):
+        robustness.measure(mean_gray, splits, resamples=5)
 
 
 def rows_of(*shifts):

@@ -3,8 +3,6 @@
 import json
 import pathlib
 
-import jax
-import numpy as np
 import portpicker
 
 from blur_jax.models import network
@@ -12,6 +10,7 @@ from blur_jax.runs import checkpoints, distributed
 from blur_jax.train import optimizer
 from blur_jax.train import start as run_start
 from tests.helpers import forked
+from tests.helpers.saved import assert_equal as assert_states_equal  # noqa: F401
 
 _WORKER = pathlib.Path(__file__).with_name("worker.py")
 
@@ -59,13 +58,6 @@ def state_at(config, workdir, step):
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     template = run_start.initial_state(config, model, tx, None)
     return template.at(step, checkpoints.restore(workdir, step, template.arrays())[0])
-
-
-def assert_states_equal(left, right):
-    """Bit for bit."""
-    assert jax.tree.structure(left) == jax.tree.structure(right)
-    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right)):
-        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 def sigterm_at(monkeypatch, step):

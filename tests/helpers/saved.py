@@ -22,10 +22,10 @@ def state_of(step, *, ema=True, width=3):
     return jax.device_get(state.replace(step=np.int32(step)))
 
 
-def write(folder, accuracies, *, keep=2, ema=True):
+def write(folder, accuracies, *, keep=2, ema=True, **validation):
     saver = checkpoints.CheckpointWriter(str(folder), keep=keep)
     for step, accuracy in accuracies.items():
-        save(saver, state_of(step, ema=ema), accuracy)
+        save(saver, state_of(step, ema=ema), accuracy, **validation)
     saver.close()
     return sorted(int(name) for name in os.listdir(folder / "checkpoints") if name.isdigit())
 

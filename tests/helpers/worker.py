@@ -1,10 +1,11 @@
 """One process of a run, as tests/helpers/runs.py starts it: worker.py '{"config": ..., "workdir": ..., ...}'."""
 
-import importlib
+import contextlib
 import json
 import re
 import sys
 import time
+from unittest import mock
 
 import jax
 import ml_collections
@@ -17,30 +18,41 @@ def main():
     if task.get("processes", 1) > 1:
         jax.distributed.initialize(f"localhost:{task['port']}", task["processes"], task["index"])
 
-    from blur_jax.evaluate import evaluation
-    from blur_jax.runs import checkpoints, distributed
-    from blur_jax.train import config_check, dry_run, loop
+    from blur_jax.runs import checkpoints
 
-    config = ml_collections.ConfigDict(task["config"])
-    if "fit another probe on each" in task["do"]:
-        fit_another_probe(task["index"])
+    config, failed = ml_collections.ConfigDict(task["config"]), False
     if "save slowly" in task["do"]:
         checkpoints.CheckpointWriter.save = lambda *_, **__: time.sleep(60)
     for action in task["do"]:
-        if action.startswith(f"fail on {task['index']} in "):
-            fail_in(action.split()[-1])
-    try:
-        if {"train", "dry run"} & set(task["do"]):
-            config_check.check_config(config, task["workdir"])
-        if "train" in task["do"] and not loop.train(config, task["workdir"]):
-            return
-        for action in task["do"]:
-            if found := re.fullmatch("evaluate (.*) into (.*)", action):
-                evaluation.evaluate(config, *found.groups())
-        if "dry run" in task["do"]:
-            distributed.say(dry_run.report(config, task["workdir"]))
-    except (ValueError, OSError) as error:  # As launch.py does.
-        sys.exit(f"error: {error}")
+        try:
+            perform(action, config, task["workdir"], task["index"])
+        except (ValueError, OSError) as error:  # As launch.py does.
+            print(f"error: {error}", flush=True)
+            failed = True
+    sys.exit(failed)
+
+
+def perform(action, config, workdir, index):
+    from blur_jax.evaluate import evaluation
+    from blur_jax.runs import distributed
+    from blur_jax.train import config_check, dry_run, loop
+
+    if found := re.fullmatch("fail on (.*) in (.*):(.*) during (.*)", action):
+        who, module, function, action = found.groups()
+        full = mock.patch(f"blur_jax.{module}.{function}", side_effect=OSError("the disk of this host is full"))
+        with full if int(who) == index else contextlib.nullcontext():
+            perform(action, config, workdir, index)
+    elif found := re.fullmatch("train(?: in (.*))?", action):
+        workdir = found[1] or workdir
+        config_check.check_config(config, workdir)
+        loop.train(config, workdir)
+    elif found := re.fullmatch("evaluate (.*) into (.*)", action):
+        evaluation.evaluate(config, *found.groups())
+    elif action == "dry run":
+        config_check.check_config(config, workdir)
+        distributed.say(dry_run.report(config, workdir))
+    elif action == "fit another probe on each":
+        fit_another_probe(index)
 
 
 def fit_another_probe(index):
@@ -48,25 +60,13 @@ def fit_another_probe(index):
     from blur_jax.models import linear_probe
     from blur_jax.train import start
 
-    fit = linear_probe.logistic_ranking
-    linear_probe.logistic_ranking = lambda *args, **kwargs: tuple(part + index for part in fit(*args, **kwargs))
+    def other_fit(*args, fit=linear_probe.logistic_ranking, **options):
+        return tuple(part + index for part in fit(*args, **options))
+
     features, pairs, order = np.array([[0.0], [2.0]]), np.array([[0, 1]]), np.array([1])
-    head = start.fit_head(features, pairs, order, strength=0.5)
+    with mock.patch.object(linear_probe, "logistic_ranking", other_fit):
+        head = start.fit_head(features, pairs, order, strength=0.5)
     print("head", head["kernel"].round(4).tolist(), head["bias"].round(4).tolist())
-
-
-def fail_in(name):
-    """Has a function of blur_jax, such as "models.linear_probe:logistic_ranking", fail."""
-
-    def fail(*_, **__):
-        raise OSError("the disk of this host is full")
-
-    module, _, attributes = name.partition(":")
-    *path, function = attributes.split(".")
-    owner = importlib.import_module(f"blur_jax.{module}")
-    for attribute in path:
-        owner = getattr(owner, attribute)
-    setattr(owner, function, fail)
 
 
 if __name__ == "__main__":

@@ -45,13 +45,6 @@ def test_an_archive_becomes_a_run_directory(run, tmp_path, name, from_url):
     assert os.listdir(tmp_path / "new" / "here") == [os.path.basename(found)]
 
 
-def test_a_run_of_the_same_name_is_left_alone(run, tmp_path):
-    (tmp_path / "here" / "mine").mkdir(parents=True)
-    found = run_archive.fetch_run(pack(run, tmp_path / "run.zip"), tmp_path / "here")
-    assert found != str(tmp_path / "here" / "mine")
-    assert sorted(os.listdir(tmp_path / "here")) == sorted(["mine", os.path.basename(found)])
-
-
 def test_an_archive_of_the_contents_alone_will_do(run, tmp_path):
     with tarfile.open(tmp_path / "run.tar", "w") as archive:
         archive.add(run / "checkpoints", "checkpoints")

@@ -52,36 +52,33 @@ def post(url, body):
             time.sleep(0.05)
 
 
-def test_a_run_in_a_bucket_equals_one_on_disk_bit_for_bit_also_when_stopped_or_killed(config, tmp_path, monkeypatch):
-    assert loop.train(config, str(tmp_path))
-    workdir = "gs://bucket/run"
+def test_a_run_in_a_bucket_equals_one_on_disk_bit_for_bit_also_when_stopped_or_killed(shared_run, monkeypatch):
+    config, disk = shared_run
+    config, workdir = config.copy_and_resolve_references(), "gs://bucket/run"
+    config.keep = 5
     with monkeypatch.context() as patch:
         runs.sigterm_at(patch, 3)
         assert not loop.train(config, workdir)
     assert checkpoints.latest_step(workdir) == 3
     assert loop.train(config, workdir)
-    assert_same_run(config, tmp_path, workdir)
+    assert_same_run(config, disk, workdir)
 
     # What a kill leaves of a save that has written everything but this.
-    (run_dir.resolve(workdir) / "checkpoints" / "6" / "commit_success.txt").unlink()
+    folder = run_dir.resolve(workdir)
+    (folder / "checkpoints" / "6" / "commit_success.txt").unlink()
     assert checkpoints.latest_step(workdir) == 4
     assert checkpoints.find(workdir).step == 4
-    assert loop.train(config, workdir)
-    assert_same_run(config, tmp_path, workdir)
-
     # Damage is put aside there, too.
-    (run_dir.resolve(workdir) / "checkpoints" / "6" / "meta" / "metadata").write_text("{")
+    (folder / "checkpoints" / "4" / "meta" / "metadata").write_text("{")
     assert loop.train(config, workdir)
-    assert_same_run(config, tmp_path, workdir)
-    assert (run_dir.resolve(workdir) / "checkpoints" / "6.damaged" / "params").is_dir()
+    assert_same_run(config, disk, workdir)
+    assert (folder / "checkpoints" / "4.damaged" / "params").is_dir()
 
-    for place in (str(tmp_path), workdir):
-        evaluation.evaluate(config, place)
-    metrics = (run_dir.resolve(workdir) / "metrics.json").read_text()
-    assert metrics.replace(f"{workdir}/", "") == (tmp_path / "metrics.json").read_text()
-    missing = {path.name for path in tmp_path.iterdir()} - {path.name for path in run_dir.resolve(workdir).iterdir()}
+    evaluation.evaluate(config, workdir)
+    assert (folder / "metrics.json").read_text().replace(f"{workdir}/", "") == (disk / "metrics.json").read_text()
+    missing = {path.name for path in disk.iterdir()} - {path.name for path in folder.iterdir()}
     assert missing == {".lock", "tensorboard"}
-    assert blur_jax.load_scorer(workdir).fingerprint == blur_jax.load_scorer(str(tmp_path)).fingerprint
+    assert blur_jax.load_scorer(workdir).fingerprint == blur_jax.load_scorer(str(disk)).fingerprint
 
 
 def assert_same_run(config, left, right):

@@ -1,5 +1,6 @@
 """Whatever happens to the files of a checkpoint: it is noticed, and an older one that is whole takes its place."""
 
+import json
 import shutil
 
 import numpy as np
@@ -103,10 +104,12 @@ def test_arrays_with_a_changed_number_are_refused(tmp_path):
         checkpoints.find(tmp_path).load_params(state_of(0).params)
 
 
-def test_a_record_with_a_changed_number_is_refused(tmp_path):
+@pytest.mark.parametrize("change", [{"validation_accuracy": 0.8}, {"checksum": None}])
+def test_a_changed_record_is_refused(tmp_path, change):
     write(tmp_path, {4: 0.9})
     record = tmp_path / "checkpoints" / "4" / "meta" / "metadata"
-    record.write_text(record.read_text().replace("0.9", "0.8"))
+    meta = json.loads(record.read_text()) | change
+    record.write_text(json.dumps({name: value for name, value in meta.items() if value is not None}))
     with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: the record does not match its checksum"):
         checkpoints.find(tmp_path)
 
@@ -118,6 +121,6 @@ def test_a_save_that_fails_says_what_to_do(tmp_path, monkeypatch):
         raise ValueError("RESOURCE_EXHAUSTED: ... [OS error 28: ENOSPC No space left on device]")
 
     monkeypatch.setattr(ocp.CheckpointManager, "save", full)
-    with pytest.raises(OSError, match=r"checkpoints: a checkpoint could not be saved \(no space left on the disk\)"):
+    with pytest.raises(OSError, match=r": a checkpoint could not be saved \(no space left on the disk\)"):
         save(saver, state_of(4))
     saver.close()

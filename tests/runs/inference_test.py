@@ -50,11 +50,6 @@ def test_few_batch_sizes_are_compiled(count, batch_size, expected):
     assert traced == expected
 
 
-def test_images_are_scaled_to_one():
-    found = inference.make_map(lambda _, batch: batch.max((1, 2, 3)))(None, np.full((1, 2, 2, 3), 255, np.uint8))
-    np.testing.assert_array_equal(found, [1.0])
-
-
 @pytest.mark.parametrize(
     ("count", "batch_size", "devices", "expected"),
     [

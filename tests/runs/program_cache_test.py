@@ -51,15 +51,11 @@ def entries(tmp_path):
     return sorted((tmp_path / "blur_jax" / "compiled").glob("*-cache"))
 
 
-def test_the_next_process_loads_what_one_compiled(bare_env, tmp_path):
+def test_the_next_process_loads_what_one_compiled_unless_it_is_damaged(bare_env, tmp_path):
     assert compute(bare_env) == (0, "")
     assert len(entries(tmp_path)) == 3
     assert stat.S_IMODE((tmp_path / "blur_jax" / "compiled").stat().st_mode) == 0o700
     assert compute(bare_env) == (3, "")
-
-
-def test_damaged_programs_are_compiled_with_a_warning(bare_env, tmp_path):
-    compute(bare_env)
     damages = (lambda whole: whole[: len(whole) // 2], lambda _: b"", lambda _: zlib.compress(b"\0\0\0\1no program"))
     for path, damage in zip(entries(tmp_path), damages):
         path.write_bytes(damage(path.read_bytes()))
@@ -70,9 +66,9 @@ def test_damaged_programs_are_compiled_with_a_warning(bare_env, tmp_path):
 
 def test_jax_settings_of_the_user_win(bare_env, tmp_path):
     own = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "own"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    compute(bare_env | own)
-    assert compute(bare_env | own) == (3, "")
-    assert compute(bare_env | {"JAX_ENABLE_COMPILATION_CACHE": "0"}) == (0, "")
+    assert compute(bare_env | own) == (0, "")
+    assert len(list((tmp_path / "own").glob("*-cache"))) >= 3
+    assert compute(bare_env | own | {"JAX_ENABLE_COMPILATION_CACHE": "0"}) == (0, "")
     assert not entries(tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_a_folder_gives_its_pictures_at_any_depth_sorted(folder):
         write(folder / "odd" / name, "x")
     assert sorted(names("odd")) == sorted(f"odd/{name}" for name in ODD)
     (folder / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"no pictures in empty; pictures end in \.jpg"):
+    with pytest.raises(ValueError, match=r"no pictures found in empty; their names must end in \.jpg"):
         names("empty")
 
 
@@ -125,8 +125,8 @@ def test_a_list_has_names_relative_to_itself_several_boxes_of_a_picture_and_colu
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.jpg\nb.jpg\n", r"list\.csv:1: the header must name the columns name; found 'a.jpg'"),
-        ("name,x,y\na.jpg,1,2\n", "the header must name all of x,y,width,height or none; it names only x,y"),
+        ("a.jpg\nb.jpg\n", r"list\.csv:1: the header must have the columns name; found 'a.jpg'"),
+        ("name,x,y\na.jpg,1,2\n", "the header must have all of x,y,width,height or none; it has only x,y"),
         (BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n", r"list\.csv:3: the box '1,2,3,4.5' is not four whole"),
         (BOXED + "a.jpg,1,2\n", r"list\.csv:2: the row has 3 fields but the header has 5"),
         ('name\na.jpg\n""\n', r"list\.csv:3: '' is not a valid file name"),

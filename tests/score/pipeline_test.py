@@ -18,7 +18,7 @@ def prepare(picture, box):
         raise ValueError("cut short")
     if picture == -3:
         raise KeyError("a bug")
-    return np.full((2, 2, 3), picture + (box or 0), np.uint8)
+    return pipeline.Prepared(np.full((2, 2, 3), picture + (box or 0), np.uint8))
 
 
 def forward(images):

@@ -16,7 +16,7 @@ def test_a_complete_table_is_not_scored_again_and_keeps_its_status(run, photos, 
     assert command(run, "photos") == 1
     monkeypatch.setattr(session, "run", None)
     assert command(run, "photos") == 1
-    assert "scores.csv is complete already: 20 scored, 1 failed" in capsys.readouterr().out
+    assert "scores.csv is already complete: 20 scored, 1 failed" in capsys.readouterr().out
 
 
 def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys):
@@ -31,7 +31,7 @@ def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys)
     assert "with different options: keep_below" in refused("photos", "--keep-below=0.5")
     assert "with different options: source" in refused("photos/00.png")
     page = refused("photos", "--sheet=sheet.html")
-    assert "sheet.html, which is written with it, is missing; pass --overwrite" in page
+    assert "its sheet sheet.html is missing; pass --overwrite" in page
     os.rename(photos / "00.png", photos / "renamed.png")
     assert "has 20 rows for different inputs (this command has 20)" in refused("photos")
     Image.new("RGB", (40, 40)).save(photos / "00.png")
@@ -105,7 +105,7 @@ def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, 
         command(run, "photos")
     assert command(run, "photos/00.png") == 2
     error = capsys.readouterr().err
-    assert "inputs: ['photos'] there, ['photos/00.png'] here" in error and "use another --output" in error
+    assert "inputs: ['photos'] there but ['photos/00.png'] here" in error and "use another --output" in error
 
 
 def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, tmp_path):

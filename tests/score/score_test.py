@@ -24,7 +24,8 @@ def test_a_folder_becomes_a_table(run, scorer, photos, capsys):
     np.testing.assert_allclose([float(row["blur"]) for row in rows], expected, atol=1e-5)
     np.testing.assert_allclose([float(row["sharpness"]) for row in rows], 100 * (1 - expected), atol=1e-3)
     assert list(rows[0]) == [
-        "name", "status", "reason", "blur", "sharpness", "blur_percentile", "p_blurrier_than_anchor",
+        "name", "status", "reason", "blur", "sharpness", "blur_percentile", "p_blurrier_than_anchor", "reduction",
+        "flags",
     ]  # fmt: skip
     assert capsys.readouterr().out.startswith("scores.csv: 20 scored, 0 failed;")
     assert sorted(os.listdir(".")) == ["photos", "scores.csv", "scores.csv.json"]
@@ -128,7 +129,7 @@ def test_shards_together_are_the_whole(run, photos):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv, .jsonl or .parquet"),
+        (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv or .jsonl or .parquet"),
         (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
         (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
         (["photos", "--batch-size=0"], "must be a whole number of at least 1"),
@@ -136,7 +137,7 @@ def test_shards_together_are_the_whole(run, photos):
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
         (["photos/*.tif"], "no file matches"),
         (["photos/empty"], "no pictures found in photos/empty"),
-        (["photos", "--output=no/such/folder/scores.csv"], "No such file or directory"),
+        (["photos", "--output=no/such/folder/scores.csv"], "does not exist; create it"),
         ([], "required: PATH"),
     ],
 )
@@ -149,3 +150,17 @@ def test_wrong_usage_is_one_sentence_and_status_2(run, photos, capsys, arguments
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert not os.path.exists("scores.csv")
+
+
+def test_the_summary_and_the_statement_say_what_is_left_out(run, photos, capsys):
+    (photos / "a.xcf").touch()
+    (photos / "list.csv").write_text("name,who\n00.PNG,Ann\n00.PNG,Bob\n")
+    assert command(run, "photos", "photos/list.csv") == 1
+    said = ["left out 1 file that is not a picture, by extension: 1 .xcf", "photos/list.csv: columns not read: who"]
+    said.append("photos/list.csv: 1 row repeats an earlier name and box; each picture or face counts once")
+    assert capsys.readouterr().out.splitlines()[-3:] == said
+    stated = json.loads(open_text("scores.csv.json"))["left_out"]
+    assert stated["files"] == {".xcf": 1} and stated["columns"] == {"photos/list.csv": ["who"]}
+    assert "did you mean" in read()[-1]["reason"]
+    assert command(run, "photos", "photos/list.csv") == 1  # The finished table says it again.
+    assert capsys.readouterr().out.splitlines()[-3:] == said

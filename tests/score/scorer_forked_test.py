@@ -43,6 +43,7 @@ images = np.stack([xla.prepare(picture) for picture in pictures])
 found |= {
     "score": in_child(lambda: xla.score(pictures).tolist()),
     "score_images": in_child(lambda: xla.score_images(images).tolist()),
+    "tiles": in_child(lambda: list(xla.score_each([(pictures[0], None)], tiles=True))),
     "load_scorer": in_child(lambda: blur_jax.load_scorer(run).fingerprint),
     "load_scorer onnx": in_child(lambda: blur_jax.load_scorer(run, backend="onnx").fingerprint),
     "unpickled": in_child(lambda: pickle.loads(pickled).score(pictures).tolist()),
@@ -71,7 +72,7 @@ def found(run, tmp_path_factory):
 @pytest.mark.parametrize(
     "use",
     [
-        *("score", "score_images", "load_scorer", "load_scorer onnx", "unpickled", "grandchild"),
+        *("score", "score_images", "tiles", "load_scorer", "load_scorer onnx", "unpickled", "grandchild"),
         "imported after the fork",
     ],
 )

@@ -93,7 +93,7 @@ def test_a_stream_goes_on_after_a_bad_picture(scorer, images):
     expected = scorer.score_images(images[:2])
     assert [result.blur for result in results] == [expected[0], None, None, expected[1]]
     assert results[1].error == "the file does not exist"
-    assert "leaves the picture of 32 x 32" in results[2].error
+    assert "extends beyond the 32 x 32 picture" in results[2].error
 
 
 def test_score_keeps_few_pictures_of_a_generator_in_memory(scorer):
@@ -153,7 +153,7 @@ GOOD = np.zeros((20, 20, 3), np.uint8)
 @pytest.mark.parametrize(
     ("pictures", "boxes", "message"),
     [
-        ("face.png", None, r"takes a list of pictures, not str: \[picture\]"),
+        ("face.png", None, r"takes a list of pictures, not str; pass \[picture\]"),
         (Image.fromarray(GOOD), None, "takes a list of pictures, not Image"),
         (GOOD, None, "takes a list of pictures, not ndarray"),
         (7, None, "takes a list of pictures, not int"),
@@ -181,7 +181,7 @@ def test_prepared_images_of_another_kind_are_refused(scorer, wrong):
 
 def test_an_error_says_which_picture(scorer, tmp_path):
     Image.fromarray(GOOD).save(tmp_path / "small.png")
-    with pytest.raises(ValueError, match=r"picture 1 \(.*small\.png\): box .* leaves the picture of 20 x 20"):
+    with pytest.raises(ValueError, match=r"picture 1 \(.*small\.png\): box .* extends beyond the 20 x 20 picture"):
         scorer.score([GOOD, tmp_path / "small.png"], boxes=[None, (0, 0, 21, 21)])
     with pytest.raises(FileNotFoundError, match=r"picture 0 \(nowhere\.jpg\): the file does not exist"):
         scorer.score(["nowhere.jpg"])

@@ -41,6 +41,7 @@ def read_csv(path):
 
 def test_the_order_of_the_columns(tmp_path):
     expected = ["name", "x", "y", "width", "height", "status", "reason", "blur", "sharpness", "keep"]
+    expected += ["reduction", "flags"]
     assert write(tmp_path / "t.csv") == expected
     assert list(read_csv(tmp_path / "t.csv")[0]) == expected
     assert write(tmp_path / "t.csv", with_boxes=False) == [*expected[:1], *expected[5:]]
@@ -62,7 +63,6 @@ def test_csv(tmp_path):
 def test_a_name_that_a_spreadsheet_would_run_stays_exact(tmp_path):
     """Rows are found by it; docs/scoring.md says what to do."""
     names = [f"{start}1+1.jpg" for start in "=+-@\t\r"]
-    tables.check_ending("SCORES.CSV")
     write(tmp_path / "SCORES.CSV", [Row(name, None, 0.25, None) for name in names])
     assert [row["name"] for row in read_csv(tmp_path / "SCORES.CSV")] == names
 
@@ -127,9 +127,3 @@ def test_a_table_is_whole_or_not_there(tmp_path):
     assert (tmp_path / "t.csv").read_text() == "old"
     write(tmp_path / "t.csv")
     assert os.listdir(tmp_path) == ["t.csv"]
-
-
-@pytest.mark.parametrize("path", ["scores.txt", "scores", "scores.csv.gz"])
-def test_an_unknown_ending_is_refused(path):
-    with pytest.raises(ValueError, match=r"--output=\S+ must end in \.csv, \.jsonl or \.parquet"):
-        tables.check_ending(path)

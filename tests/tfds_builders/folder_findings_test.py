@@ -1,14 +1,16 @@
 """What the checker reports of a folder: every planted fault, with file and line, and nothing else."""
 
 import os
+import sys
 
+import numpy as np
 import pytest
-from PIL import ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
+from blur_jax.data import likeness
 from tests.helpers import photos
 from tests.helpers.paths import SHARED
 from tests.helpers.photos import SMALL, picture, resaved, save, write
-from tfds_builders.folder_face_blur import likeness
 from tfds_builders.folder_face_blur.findings import examine
 from tfds_builders.folder_face_blur.sources import Sources
 from tfds_builders.pictures import Failure
@@ -53,7 +55,7 @@ VOTES = [
     "p5.png,nobody.png,1,ann,",  # 10
     "p5.png,T.PNG,1,ann,",  # 11
     "p5.png,../outside.png,1,ann,",  # 12
-    "p5.png,link.png,1,ann,",  # 13
+    "p5.png,loop/p0.png,1,ann,",  # 13
     "p5.png,p6.png,2,ann,",  # 14
     "p5.png,p6.png,1",  # 15
     "p5.png,broken.jpg,1,ann,",  # 16
@@ -76,7 +78,7 @@ PROBLEMS = [
     ("unknown picture", "pairs.csv", 10),
     ("unknown picture", "pairs.csv", 11),
     ("unsafe path", "pairs.csv", 12),
-    ("unsafe path", "pairs.csv", 13),
+    ("unknown picture", "pairs.csv", 13),
     ("malformed line", "pairs.csv", 14),
     ("malformed line", "pairs.csv", 15),
     ("unreadable image", "pairs.csv", 16),
@@ -94,8 +96,8 @@ PROBLEMS = [
 WARNINGS = [
     ("cycle", "pairs.csv", 2),
     ("repeated vote", "pairs.csv", 5),
-    ("left out", "images/link.png", 0),
     ("left out", "images/empty.jpg", 0),
+    ("left out", "images/loop", 0),
     ("test and unlabeled", "ranked.csv", 3),
     ("same picture", "pairs.csv", 7),
     ("unused box", "boxes.csv", +1),
@@ -116,7 +118,7 @@ def plant_pictures(tmp_path):
     (root / "images" / "empty.jpg").write_bytes(b"")  # No table names it.
     (root / "images" / "notes.txt").write_text("no picture, and no fault")
     save(tmp_path, "outside.png", 62)
-    os.symlink(tmp_path / "outside.png", root / "images" / "link.png")
+    os.symlink(root, root / "images" / "loop")
     picture(7).save(root / "images" / "copy-of-p7.jpg", quality=60)
     picture(8).resize((30, 24)).save(root / "unlabeled" / "copy-of-p8.png")
     ImageOps.mirror(picture(9)).save(root / "images" / "mirrored-p9.png")
@@ -204,3 +206,22 @@ def test_unlabeled_pictures_without_a_box_are_counted(root):
     save(root, "a.png", 20)
     save(root, "b.png", 21)
     assert found(root) == ([], [("left out", "boxes.csv", 0)])
+
+
+def test_pictures_of_unknown_range_or_without_their_package_are_named_whether_compared_or_not(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    dark = Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48))  # 12 bits in 16.
+    for name in ("a", "b"):
+        dark.save(root / f"{name}.png")
+        (root / f"{name}.cr3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(99))
+    write(root, "pairs.csv", "left,right,order", "p0.png,p1.png,1", "p1.png,p2.png,1", "a.png,a.cr3,1")
+    sources = Sources(root, SMALL)
+    looks = {name: face if isinstance(face, Failure) else face[1] for name, face in sources.faces.items()}
+    findings = examine(sources, looks, allow_missing=False)
+    assert {(problem.kind, problem.file, problem.line) for problem in findings.problems} == {
+        ("unreadable image", "pairs.csv", 4)
+    }
+    left_out = {problem.file: problem.details for problem in findings.warnings if problem.kind == "left out"}
+    assert sorted(left_out) == ["b.cr3", "b.png"]
+    assert "pip install rawpy" in left_out["b.cr3"] and "multiply them by 16" in left_out["b.png"]
+    assert len(findings.problems) == 2

@@ -49,16 +49,17 @@ def test_links_may_point_within_the_folder_and_be_the_folder_itself(root, tmp_pa
     assert list(layout.paths) == ["a.png", "again.png"] and layout.warnings == []
 
 
-def test_links_out_of_the_folder_are_left_out_and_told(root, tmp_path):
+def test_links_out_of_the_folder_are_followed_but_not_in_circles(root, tmp_path):
     save(tmp_path, "store/a.png", 0)
     save(root, "b.png", 0)
     os.symlink(tmp_path / "store" / "a.png", root / "link.png")
     os.symlink(tmp_path / "store", root / "folder")
     os.symlink(root, root / "loop")
+    os.symlink(root, tmp_path / "store" / "back")
     layout = read_layout(root)
-    assert list(layout.paths) == ["b.png"]
-    assert sorted(left_out(layout)) == [("left out", "folder"), ("left out", "link.png"), ("left out", "loop")]
-    assert layout.find("link.png") is None and layout.why_not("link.png")[0] == "unsafe path"
+    assert list(layout.paths) == ["b.png", "folder/a.png", "link.png"]
+    assert left_out(layout) == [("left out", "folder/back"), ("left out", "loop")]
+    assert "'loop' is a link to a folder above it" in layout.why_not("loop/b.png")[1]
 
 
 def test_links_that_lead_nowhere_are_left_out_and_told(root):
@@ -97,3 +98,70 @@ def test_a_folder_that_cannot_be_opened_is_told(root, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     layout = read_layout(root)
     assert list(layout.paths) == ["a.png"] and left_out(layout) == [("left out", "deep")]
+
+
+def test_files_that_are_not_pictures_are_counted_but_not_those_that_accompany_pictures(root):
+    for name in ("images/a.png", "elsewhere/b.png", "c.png"):
+        save(root, name, 0)
+    for name in (
+        "a.XCF",
+        "b.xcf",
+        "images/c.psd",
+        "d.zip",
+        "README",
+        "pairs.csv",
+        "a.png.xmp",
+        "Thumbs.db",
+        ".DS_Store",
+    ):
+        (root / name).touch()
+    files, outside = (problem.details for problem in read_layout(root).warnings[::-1])
+    assert outside == "2 pictures that are neither in images/ nor in unlabeled/"
+    assert files.startswith("left out 5 files that are not pictures, by extension: 2 .xcf,")
+    assert all(text in files for text in ("1 .psd", "1 .zip", "1 without an extension"))
+
+
+@pytest.mark.parametrize("name", ["./sub/é.png", "sub//é.png", "sub\\é.png", "x/../sub/é.png", " sub/e\u0301.png "])
+def test_a_picture_is_found_however_its_name_is_spelled(root, name):
+    save(root, "sub/é.png", 0)
+    layout = read_layout(root)
+    assert layout.find(name) == layout.find(f"{root}/{name}") == "sub/é.png"
+
+
+def test_names_may_begin_with_the_folder_that_they_are_relative_to(root):
+    save(root, "images/a.png", 0)
+    assert read_layout(root).find("images/a.png") == "a.png"
+    assert read_layout(root).find("unlabeled/a.png") == "a.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (".hidden/a.png", "'.hidden' is hidden"),
+        ("@eaDir/a.png", "'@eaDir' is hidden"),
+        ("sub/.a.png", "'sub/.a.png' is hidden"),
+        ("sub.png/a.png", "the folder 'sub.png' has the name of a picture"),
+        ("sub", "'sub' is a folder, not a picture"),
+        ("notes.heif2", "does not have a picture file extension"),
+        ("./SUB/A.png", "did you mean 'sub/a.png'?"),
+    ],
+)
+def test_the_reason_why_a_picture_is_unknown_is_true(root, name, reason):
+    for path in ("sub/a.png", ".hidden/a.png", "@eaDir/a.png", "sub/.a.png", "sub.png/a.png"):
+        save(root, path, 0)
+    (root / "notes.heif2").touch()
+    kind, details = read_layout(root).why_not(name)
+    assert kind == "unknown picture" and reason in details
+
+
+def test_a_picture_outside_images_says_so(root):
+    save(root, "images/a.png", 0)
+    save(root, "b.png", 0)
+    assert "'b.png' is neither in images/ nor in unlabeled/" in read_layout(root).why_not("b.png")[1]
+
+
+def test_a_table_in_other_letter_case_is_not_passed_over(root):
+    save(root, "a.png", 0)
+    (root / "Boxes.CSV").touch()
+    ((kind, file, _, text),) = read_layout(root).problems
+    assert (kind, file) == ("missing list", "boxes.csv") and "rename the file to boxes.csv" in text

@@ -93,7 +93,7 @@ def test_a_longer_end_goes_before_another_decoding(find):
 def test_two_references_to_one_picture_are_refused_unless_copies_are_merged(find, other):
     found = find()
     found(UPLOAD + "one.jpg")
-    with pytest.raises(ValueError, match="would both be named 'one.jpg'; use --strip-prefix .* --merge-copies"):
+    with pytest.raises(ValueError, match="would both be named 'one.jpg'; pass --strip-prefix .* --merge-copies"):
         found(other)
     assert list(map(find(merge_copies=True), (UPLOAD + "one.jpg", other))) == ["one.jpg", "one.jpg"]
 

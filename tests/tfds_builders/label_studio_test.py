@@ -153,7 +153,7 @@ def test_a_tie_comes_from_a_choice(root, capsys):
 
 def test_a_side_and_a_tie_at_once_are_refused(refused):
     both = [task(annotation(result({"selected": "left"}), tie()))]
-    assert "task 12: 'left' is selected, but a tie is chosen too" in refused(both)
+    assert "task 12: 'left' is selected, but a tie is also chosen; correct" in refused(both)
 
 
 def test_unanswered_annotations_are_counted(root, capsys):

@@ -111,7 +111,7 @@ def test_prepared_data_are_used_without_the_lists(root):
 
 
 def test_without_lists_and_prepared_data_the_lists_are_asked_for(root):
-    with pytest.raises(ValueError, match="your own files; set their folder with --manual_dir"):
+    with pytest.raises(ValueError, match="your own files; pass their folder with --manual_dir"):
         command.prepare_configured(configured(root))
 
 

@@ -137,7 +137,7 @@ def test_a_box_that_is_empty_or_leaves_the_picture_is_reported(root, box):
     (root / LFW).write_text((root / LFW).read_text().replace("D_0001.png>>10 5 20 20", f"D_0001.png>>{box}"))
     message = error_of(root)
     shown = "x={} y={} w={} h={}".format(*box.split())
-    assert f"{LFW}:4: {root}/LFW/D_0001.png: box {shown} is empty or leaves the picture of 60" in message
+    assert f"{LFW}:4: {root}/LFW/D_0001.png: box {shown} is empty or extends beyond the 60 x 40 picture" in message
     assert "box outside (1): " in message
 
 

@@ -88,9 +88,13 @@ BAD = [
     ({TEN: "\n"}, "malformed line", f"{TEN}: the list is empty"),
     ({FIVE: "LFW/a_0001.jpg,LFW/who.jpg"}, "unknown name", f"{FIVE}:2: 'LFW/who.jpg' is not in {CROPS}"),
     ({TEST1: "LFW/who.jpg 1"}, "unknown name", f"{TEST1}:2: 'LFW/who.jpg' is not in {CROPS}"),
-    ({FIVE: "LFW/a_0001.jpg,AFW/x.jpg"}, "unknown folder", f"{FIVE}:2: 'AFW/x.jpg' starts with none of the folders"),
+    (
+        {FIVE: "LFW/a_0001.jpg,AFW/x.jpg"},
+        "unknown folder",
+        f"{FIVE}:2: 'AFW/x.jpg' does not start with one of the folders",
+    ),
     ({FIVE: "LFW/../secret.jpg,LFW/a_0001.jpg"}, "unsafe path", f"{FIVE}:2: 'LFW/../secret.jpg'"),
-    ({CROPS: "LFW>>z.jpg>>1 1 1 1>>b_0001.jpg"}, "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already in line 2"),
+    ({CROPS: "LFW>>z.jpg>>1 1 1 1>>b_0001.jpg"}, "duplicate crop", f"{CROPS}:4: 'b_0001.jpg' is already on line 2"),
     ({UNSUPERVISED: "LFW/a_0001.jpg,LFW/a_0001.jpg"}, "pair with itself", f"{UNSUPERVISED}:2: 'LFW/a_0001.jpg'"),
     (
         {FIVE: "LFW/b_0001.jpg,LFW/a_0001.jpg"},
@@ -102,8 +106,8 @@ BAD = [
         "contradictory pair",
         f"{FIVE}:1: LFW/a_0001.jpg,LFW/b_0001.jpg has the opposite order in {TEN}:1",
     ),
-    ({FIVE: GOOD[FIVE]}, "repeated line", f"{FIVE}:2: the pair is already in line 1"),
-    ({TEST1: GOOD[TEST1]}, "repeated line", f"{TEST1}:2: '{CROWD}' is already in line 1"),
+    ({FIVE: GOOD[FIVE]}, "repeated line", f"{FIVE}:2: the pair is already on line 1"),
+    ({TEST1: GOOD[TEST1]}, "repeated line", f"{TEST1}:2: '{CROWD}' is already on line 1"),
     ({TEST1: "LFW/a_0001.jpg 1"}, "train and test", f"{TEST1}:2: 'LFW/a_0001.jpg' is in {FIVE}:1"),
     (
         {UNSUPERVISED: "LFW/b_0001.jpg,LFW/c_0001.jpg", TEST1: "LFW/c_0001.jpg 1"},
@@ -191,3 +195,12 @@ def test_only_files_are_lists(tmp_path):
     (tmp_path / "folder.txt").mkdir()
     release = lists.read_release(tmp_path)
     assert FIVE not in release.entries and lists.fingerprint(tmp_path) == before
+
+
+def test_names_match_in_either_unicode_form_and_lists_of_other_names_are_told(tmp_path):
+    crops = "LFW>>\u00e9_1.jpg>>0 0 5 5>>\u00e9_1.jpg\nLFW>>b_1.jpg>>0 0 5 5>>b_1.jpg\n"
+    release = read(tmp_path, {CROPS: crops, FIVE: "LFW/e\u0301_1.jpg,LFW/b_1.jpg\n", UNSUPERVISED: None})
+    assert release.entries[FIVE] == [(1, "LFW/\u00e9_1.jpg", "LFW/b_1.jpg")]
+    for name in ("ssranking_oba_test_test2.txt", "LFW_all_imgs_list (1).txt", "readme.txt"):
+        (tmp_path / name).touch()
+    assert lists.unread(tmp_path) == ["LFW_all_imgs_list (1).txt", "ssranking_oba_test_test2.txt"]

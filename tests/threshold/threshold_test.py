@@ -41,7 +41,7 @@ def test_a_threshold_for_a_discard_rate(run, photos, capsys):
     assert "scored 30 of 31 pictures; 1 could not be scored, for example " in out
     assert "broken.png: " in out
     assert "among a test" in out
-    assert "discards 10.0% (3 of 30; 2.1% to 26.5% of new ones)" in out
+    assert "discards 10.0% (3 of 30; 95% interval 2.1% to 26.5%)" in out
     assert f"wrote {run / 'threshold.json'}" in out
     scorer = blur_jax.load_scorer(run)
     blur = scorer.score(sorted(photos.glob("[0-9]*.png")))

@@ -5,6 +5,7 @@ import json
 import random
 import signal
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,15 +14,27 @@ from blur_jax.data import splits
 from blur_jax.runs import checkpoints, run_dir
 from blur_jax.train import loop
 from blur_jax.train import start as run_start
+from configs import default
 from tests.helpers import runs
+from tests.helpers.configs import shrink
+
+
+@pytest.fixture(scope="module")
+def long_run(demo_dir, tmp_path_factory):
+    """A run that is long enough to be killed in the middle: (its config, its directory). To be read only."""
+    config = shrink(default.get_config(), demo_dir)
+    config.steps, config.checkpoint_every, config.log_every, config.ema_decay = 20, 4, 2, 0.9
+    # A teacher is part of the state.
+    config.model.linear_probe_strength, config.consistency.distillation_weight = 1.0, 1.0
+    folder = tmp_path_factory.mktemp("straight")
+    assert loop.train(config, str(folder))
+    return config, folder
 
 
 @pytest.fixture
-def long_config(config):
-    """Long enough to be killed in the middle."""
-    config.steps, config.checkpoint_every, config.log_every, config.ema_decay = 40, 4, 2, 0.9
-    # A teacher is part of the state.
-    config.model.linear_probe_strength, config.consistency.distillation_weight = 1.0, 1.0
+def endless_config(config):
+    """Of labeled pairs alone, which is traced in half of the time."""
+    config.steps, config.checkpoint_every, config.consistency.quadruplet_weight = 2000, 1000, 0.0
     return config
 
 
@@ -29,43 +42,36 @@ def wait_for_row(workdir, count, process):
     process.wait_until(lambda: len(run_dir.read_history(workdir)) >= count or process.poll() is not None)
 
 
-def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(long_config, tmp_path):
-    runs.run(long_config, tmp_path / "straight")
-    rng, kills = random.Random(0), 0
-    for _ in range(4):
-        rows = len(run_dir.read_history(tmp_path / "killed"))
-        (process,) = runs.start(long_config, tmp_path / "killed")
-        wait_for_row(tmp_path / "killed", rows + rng.randint(1, 6), process)
+def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(long_run, tmp_path):
+    config, straight = long_run
+    rng = random.Random(0)
+    for kills in (1, 2):
+        rows = len(run_dir.read_history(tmp_path))
+        (process,) = runs.start(config, tmp_path)
+        wait_for_row(tmp_path, rows + rng.randint(2, 4), process)
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.communicate()
-        kills += process.returncode == -signal.SIGKILL
-    assert kills >= 3
-    runs.run(long_config, tmp_path / "killed")
-    runs.assert_states_equal(*(runs.last_state(long_config, tmp_path / name) for name in ("straight", "killed")))
+        assert process.returncode == -signal.SIGKILL, kills
+    assert loop.train(config, str(tmp_path))
+    runs.assert_states_equal(*(runs.last_state(config, folder) for folder in (straight, tmp_path)))
     # The record has each row once, with the same metrics.
-    straight, killed = (run_dir.read_history(tmp_path / name) for name in ("straight", "killed"))
-    assert [row["step"] for row in straight] == [row["step"] for row in killed]
-    assert straight == killed
+    assert run_dir.read_history(straight) == run_dir.read_history(tmp_path)
 
 
-@pytest.mark.parametrize(("sent", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
-def test_a_run_that_is_asked_to_stop_saves(long_config, tmp_path, sent, name):
-    long_config.steps, long_config.checkpoint_every = 2000, 1000
-    (process,) = runs.start(long_config, tmp_path)
+def test_a_run_that_is_asked_to_stop_saves(endless_config, tmp_path):
+    (process,) = runs.start(endless_config, tmp_path)
     wait_for_row(tmp_path, 3, process)
-    process.send_signal(sent)
+    process.send_signal(signal.SIGTERM)
     output = runs.finish([process])
     saved = checkpoints.latest_step(tmp_path)
     assert 0 < saved < 1000
-    assert f"stopped by {name} and saved at step {saved}; rerun the command to resume" in output
-    assert ("press Ctrl-C again to stop immediately" in output) == (name == "Ctrl-C")
-    assert "Traceback" not in output
+    assert f"stopped by SIGTERM and saved at step {saved}; rerun the command to resume" in output
+    assert "Ctrl-C" not in output and "Traceback" not in output
 
 
-def test_ctrl_c_again_ends_a_run_at_once(long_config, tmp_path):
-    long_config.steps, long_config.checkpoint_every = 2000, 1000
-    (process,) = runs.start(long_config, tmp_path, do=("save slowly", "train"))
+def test_ctrl_c_again_ends_a_run_at_once(endless_config, tmp_path):
+    (process,) = runs.start(endless_config, tmp_path, do=("save slowly", "train"))
     wait_for_row(tmp_path, 3, process)
     process.send_signal(signal.SIGINT)
     process.wait_until(lambda: "Ctrl-C again" in process.text("err"))
@@ -76,71 +82,51 @@ def test_ctrl_c_again_ends_a_run_at_once(long_config, tmp_path):
     assert checkpoints.latest_step(tmp_path) is None
 
 
-@pytest.mark.parametrize("at", [2, 3])
-def test_sigterm_changes_neither_the_record_nor_the_best_checkpoint(config, tmp_path, monkeypatch, at):
-    """At a step where validation is due, too: it must not be skipped for good; and in the middle of a row."""
-    config.log_every = 4
-    assert loop.train(config, str(tmp_path / "straight"))
-    with monkeypatch.context() as patch:
-        runs.sigterm_at(patch, at)
-        assert not loop.train(config, str(tmp_path / "stopped"))
-    assert checkpoints.latest_step(tmp_path / "stopped") == at
-    assert loop.train(config, str(tmp_path / "stopped"))
-    straight, stopped = (run_dir.read_history(tmp_path / name) for name in ("straight", "stopped"))
-    assert straight == stopped
-    best = [checkpoints.find(tmp_path / name) for name in ("straight", "stopped")]
-    assert best[0].step == best[1].step
-    assert best[0].validation_accuracy == best[1].validation_accuracy
+def test_sigterm_changes_neither_the_record_nor_the_best_checkpoint(config, tmp_path, monkeypatch):
+    """Where validation is due, which must not be skipped for good; in the middle of a row; and in the last step.
 
-
-def test_sigterm_in_the_last_step_still_validates(config, tmp_path, monkeypatch):
-    """Though neither logging nor validation is due at that step by its number."""
-    config.steps, config.checkpoint_every, config.log_every = 5, 2, 3
-    runs.sigterm_at(monkeypatch, 5)
-    assert not loop.train(config, str(tmp_path))  # What follows a run, such as its evaluation, takes time, too.
-    assert loop.train(config, str(tmp_path))
-    rows = run_dir.read_history(tmp_path)
+    At the last step neither logging nor validation is due by its number.
+    """
+    config.steps, config.log_every, config.consistency.quadruplet_weight = 5, 3, 0.0
+    straight, stopped = (str(tmp_path / name) for name in ("straight", "stopped"))
+    assert loop.train(config, straight)
+    for step in (2, 4, 5):
+        with monkeypatch.context() as patch:
+            runs.sigterm_at(patch, step)
+            assert not loop.train(config, stopped)  # What follows a run, such as its evaluation, takes time, too.
+        assert checkpoints.latest_step(stopped) == step
+    assert loop.train(config, stopped)
+    rows = run_dir.read_history(stopped)
+    assert rows == run_dir.read_history(straight)
     assert [row["step"] for row in rows if "loss" in row] == [3, 5]
     assert [row["step"] for row in rows if "validation_accuracy" in row] == [2, 4, 5]
+    best, other = checkpoints.find(straight), checkpoints.find(stopped)
+    assert (best.step, best.validation_accuracy) == (other.step, other.validation_accuracy)
 
 
-def test_a_run_in_a_bucket_appends_to_no_file(config, tmp_path, monkeypatch):
-    """The disk stands in for the bucket: no lock, no TensorBoard, and a history that is written as a whole."""
-    monkeypatch.setattr(run_dir, "is_local", lambda path: False)
-    with monkeypatch.context() as patch:
-        runs.sigterm_at(patch, 3)
-        assert not loop.train(config, str(tmp_path))
-    assert loop.train(config, str(tmp_path))
-    assert [row["step"] for row in run_dir.read_history(tmp_path) if "loss" in row] == [1, 2, 3, 4, 5, 6]
-    assert not {".lock", "tensorboard"} & {path.name for path in tmp_path.iterdir()}
-
-
-@pytest.mark.parametrize("before", [True, False])
-def test_checkpoints_that_change_while_a_run_starts_are_noticed(config, tmp_path, monkeypatch, before):
+@pytest.mark.parametrize("known", [4, None])
+def test_checkpoints_that_change_while_a_run_starts_are_noticed(own_run, tmp_path, monkeypatch, known):
     """They are there, or not, when the run is opened, and the reverse when its directory is claimed."""
-    if not before:
-        loop.train(config, str(tmp_path))
-        monkeypatch.setattr(checkpoints, "latest_step", lambda _: None)
-    else:
-        monkeypatch.setattr(checkpoints, "latest_step", lambda _: 4)
-        monkeypatch.setattr(checkpoints, "newest_config", lambda _: json.loads(config.to_json()))
+    config, folder = own_run
+    monkeypatch.setattr(checkpoints, "latest_step", lambda _: known)
+    monkeypatch.setattr(checkpoints, "newest_config", lambda _: json.loads(config.to_json()))
     with pytest.raises(ValueError, match="changed while the run was starting"):
-        loop.train(config, str(tmp_path))
+        loop.train(config, str(tmp_path / "new" if known else folder))
 
 
-def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(config, tmp_path, monkeypatch, capsys):
-    assert loop.train(config, str(tmp_path / "straight"))
-    with monkeypatch.context() as patch:
-        runs.sigterm_at(patch, 5)
-        loop.train(config, str(tmp_path / "damaged"))
-    for path in (tmp_path / "damaged" / "checkpoints" / "5" / "params").rglob("*"):
+def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(shared_run, own_run, capsys):
+    """And with other settings of what its state does not depend on."""
+    config, folder = own_run
+    for path in (folder / "checkpoints" / "6" / "params").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:9])
-    assert loop.train(config, str(tmp_path / "damaged"))
+    config.log_every, config.keep, config.evaluation.batch_size, config.data.cache_mb = 3, 5, 8, 0
+    assert loop.train(config, str(folder))
     output = capsys.readouterr()
-    assert "moved to 5.damaged, resuming from step 4" in output.err
+    assert "moved to 6.damaged, resuming from step 4" in output.err
     assert "resuming from step 4" in output.out
-    runs.assert_states_equal(*(runs.last_state(config, tmp_path / name) for name in ("straight", "damaged")))
+    assert output.out.count("validation has only 10 ordered pair(s), too few to choose a checkpoint") == 1
+    runs.assert_states_equal(*(runs.last_state(*run) for run in (shared_run, own_run)))
 
 
 def test_without_config_json_the_checkpoint_says_whose_run_it_is(own_run):
@@ -151,20 +137,14 @@ def test_without_config_json_the_checkpoint_says_whose_run_it_is(own_run):
         loop.train(config, str(folder))
 
 
-def test_a_run_does_not_go_on_with_other_data(config, tmp_path, monkeypatch):
+def test_a_run_does_not_go_on_with_other_data(own_run, monkeypatch):
     """The hash of the sources, which is in the config, does not see what happened to the prepared data since."""
-    with monkeypatch.context() as patch:
-        runs.sigterm_at(patch, 3)
-        loop.train(config, str(tmp_path / "run"))
-    open_pairs = run_start.open_pairs
-    rows = open_pairs(config).labeled.rows[::-1]
-    monkeypatch.setattr(
-        run_start,
-        "open_pairs",
-        lambda config: (p := open_pairs(config))._replace(labeled=dataclasses.replace(p.labeled, rows=rows)),
-    )
+    config, folder = own_run
+    pairs = run_start.open_pairs(config)
+    pairs = pairs._replace(labeled=dataclasses.replace(pairs.labeled, rows=pairs.labeled.rows[::-1]))
+    monkeypatch.setattr(run_start, "open_pairs", lambda config: pairs)
     with pytest.raises(ValueError, match="prepared data differ from the data this run started with"):
-        loop.train(config, str(tmp_path / "run"))
+        loop.train(config, str(folder))
 
 
 def test_a_finished_run_says_so_and_changes_nothing(shared_run, own_run, capsys):
@@ -188,16 +168,17 @@ def test_the_record_of_a_run(shared_run):
     assert losses[1]["loss"] == pytest.approx(losses[1]["ranking"] + losses[1]["quadruplet"], abs=1e-6)
 
 
-def test_labels_alone_need_no_unlabeled_data(config, tmp_path, monkeypatch):
-    config.consistency.quadruplet_weight = 0.0
-    opened = []
-    open_split = splits.open_split
-    monkeypatch.setattr(
-        splits, "open_split", lambda c, kind, *a, **k: opened.append(kind) or open_split(c, kind, *a, **k)
-    )
-    loop.train(config, str(tmp_path))
-    assert set(opened) == {"labeled"}
+def test_labels_alone_need_no_unlabeled_data(config, tmp_path):
+    """In the directory of a run that was stopped before its first checkpoint, which gives way."""
+    config.seed = 5
+    with run_dir.claim(config, tmp_path):
+        pass
+    config.seed, config.steps, config.consistency.quadruplet_weight = 0, 1, 0.0
+    with mock.patch.object(splits, "open_split", wraps=splits.open_split) as open_split:
+        assert loop.train(config, str(tmp_path))
+    assert {call.args[1] for call in open_split.call_args_list} == {"labeled"}
     assert "quadruplet" not in run_dir.read_history(tmp_path)[0]
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 0
 
 
 def test_training_learns(config, tmp_path):
@@ -207,39 +188,13 @@ def test_training_learns(config, tmp_path):
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
-def test_the_teacher_is_what_training_started_from(config, tmp_path):
-    config.model.linear_probe_strength, config.consistency.distillation_weight = 1.0, 1.0
-    loop.train(config, str(tmp_path))
-    state = runs.last_state(config, tmp_path)
+def test_the_teacher_is_what_training_started_from(long_run):
+    config, folder = long_run
+    state = runs.last_state(config, folder)
     pairs = run_start.open_pairs(config)
     start = run_start.initial_state(config, *run_start.build(config), pairs.labeled)
     runs.assert_states_equal(state.teacher_params, start.params)
     assert not np.array_equal(state.params["head"]["kernel"], start.params["head"]["kernel"])
-
-
-def test_a_typo_leaves_no_claim_behind(config, tmp_path):
-    config.data.labeled_split = "trian"
-    with pytest.raises(ValueError, match="trian"):
-        loop.train(config, str(tmp_path / "run"))
-    config.data.labeled_split = "train"
-    assert loop.train(config, str(tmp_path / "run"))
-
-
-def test_a_run_that_was_stopped_before_its_first_checkpoint_gives_way(config, tmp_path):
-    other = config.copy_and_resolve_references()
-    other.seed = 5
-    with run_dir.claim(other, tmp_path):
-        pass
-    assert loop.train(config, str(tmp_path))
-    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 0
-
-
-def test_a_run_resumes_with_other_logging_and_evaluation(config, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        runs.sigterm_at(patch, 3)
-        loop.train(config, str(tmp_path))
-    config.log_every, config.keep, config.evaluation.batch_size, config.data.cache_mb = 3, 5, 8, 0
-    assert loop.train(config, str(tmp_path))
 
 
 def test_a_run_may_start_from_a_fitted_head(config, tmp_path):

@@ -21,11 +21,6 @@ def test_the_schedule_by_hand(options):
         np.testing.assert_allclose(rate(step), value, atol=1e-6, err_msg=f"step {step}")
 
 
-def test_no_warm_up_starts_at_the_peak(options):
-    options.warmup_steps = 0
-    np.testing.assert_allclose(optimizer.learning_rate(options, 10)(0), 0.8, atol=1e-6)
-
-
 @pytest.mark.parametrize(("warmup", "steps", "taken"), [(20, 21, 20), (20, 20, 10), (100, 7, 3), (1, 1, 0), (0, 1, 0)])
 def test_a_warm_up_that_does_not_end_before_the_run_takes_half_of_it(warmup, steps, taken):
     assert optimizer.fitted_warmup(warmup, steps) == taken
@@ -45,7 +40,6 @@ def test_the_schedule_of_a_run_shorter_than_its_warm_up_by_hand(options):
         (101, 1.0, ""),
         (100, 1.0, "config.consistency.warmup_steps=100"),
         (20, 1.0, "config.optimizer.warmup_steps=20, config.consistency.warmup_steps=100"),
-        (20, 0.0, "config.optimizer.warmup_steps=20"),
         (21, 0.0, ""),
     ],
 )

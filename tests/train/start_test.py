@@ -31,18 +31,13 @@ def test_it_starts_from_the_parameters_that_the_other_scores_with(shared_run, st
     runs.assert_states_equal(state.params, other.ema_params)
 
 
-def test_one_checkpoint_may_be_named(shared_run, start):
-    start.start_from = str(shared_run[1] / "checkpoints" / "6")
-    template = runs.initial_params(start)
-    runs.assert_states_equal(run_start.find_start(start).load_params(template), runs.last_state(*shared_run).ema_params)
-
-
 def test_a_run_goes_on_without_what_it_started_from(shared_run, start, tmp_path, monkeypatch):
-    start.start_from = str(tmp_path / "start")
+    start.start_from = str(tmp_path / "start" / "checkpoints" / "6")  # One checkpoint may be named.
     shutil.copytree(shared_run[1], tmp_path / "start")
+    start.steps, start.consistency.quadruplet_weight = 2, 0.0
     assert loop.train(start, str(tmp_path / "straight"))
     with monkeypatch.context() as patch:
-        patch.setattr(loop.distributed.Preemption, "reached", lambda self, step: step == 3)
+        runs.sigterm_at(patch, 1)
         assert not loop.train(start, str(tmp_path / "stopped"))
     shutil.rmtree(tmp_path / "start")
     assert loop.train(start, str(tmp_path / "stopped"))
@@ -62,7 +57,6 @@ def test_a_run_goes_on_without_what_it_started_from(shared_run, start, tmp_path,
         ("model.pool_center", True, r"config\.model\.pool_center is False there but True here"),
         ("data.image_size", 64, r"config\.data\.image_size is 32 there but 64 here"),
         ("data.context", 1.5, r"config\.data\.context is 1\.0 there but 1\.5 here"),
-        ("start_from", "nowhere", r"config\.start_from: .*nowhere: no checkpoint here"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_claimed(start, tmp_path, field, value, message):
@@ -72,10 +66,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_claimed(start, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_a_start_that_has_gone_since_is_noticed_before_anything_is_claimed(start, tmp_path):
+@pytest.mark.parametrize("check", [config_check.check_config, loop.train])
+def test_a_start_that_is_not_there_is_noticed_before_anything_is_claimed(start, tmp_path, check):
     start.start_from = str(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"config\.start_from: .*nowhere: no checkpoint here"):
-        loop.train(start, str(tmp_path / "run"))
+        check(start, str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 

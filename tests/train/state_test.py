@@ -15,10 +15,3 @@ def test_what_is_not_finite_is_named(item):
     poisoned = jax.tree.map(lambda x: x * np.nan if x.dtype == np.float32 else x, getattr(state, item))
     with pytest.raises(FloatingPointError, match=rf"after step 3 is not finite: .*{item}"):
         train_state.check_finite(state.replace(**{item: poisoned}))
-
-
-def test_the_arrays_of_a_state_make_it_again():
-    state, other = state_of(3), state_of(4)
-    assert set(state_of(3, ema=False).arrays()) == {"params", "opt_state"}
-    again = other.at(3, state.arrays())
-    jax.tree.map(np.testing.assert_array_equal, again, state)

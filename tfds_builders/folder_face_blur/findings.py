@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tfds_builders.folder_face_blur import likeness, splits
+from blur_jax.data import likeness
+from tfds_builders.folder_face_blur import splits
 from tfds_builders.folder_face_blur.sources import Look, Sources
 from tfds_builders.folder_face_blur.tables import BOXES, PAIRS, RANKED
 from tfds_builders.folder_face_blur.votes import Pair

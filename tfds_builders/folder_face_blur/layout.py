@@ -5,13 +5,16 @@ to it. `unlabeled/` next to `images/` may contain more pictures, with names rela
 """
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from blur_jax.data import picture_files
+from blur_jax.data import names, picture_files, picture_lists
+from blur_jax.data.left_out import LeftOut
 from blur_jax.data.picture_files import IMAGES, UNLABELED, Kind
 from tfds_builders.problems import Problem, is_unsafe
+
+TABLES = ("pairs.csv", picture_lists.BOXES_FILE, "ranked.csv")
 
 
 @dataclasses.dataclass
@@ -22,80 +25,83 @@ class Layout:
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     warnings: list[Problem] = dataclasses.field(default_factory=list)
-    _composed: dict[str, str] = dataclasses.field(default_factory=dict)
-    _similar: dict[str, str] = dataclasses.field(default_factory=dict)
-    _links: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def tops(self) -> list[Path]:
+        """The folders that names are relative to."""
+        return [self.root / IMAGES, self.root / UNLABELED] if (self.root / IMAGES).is_dir() else [self.root]
+
+    @functools.cached_property
+    def _known(self) -> names.Known:
+        return names.Known(self.paths)
 
     def find(self, name: str) -> str | None:
-        """Returns a picture's name in the disk's Unicode form, or None if the picture is unknown."""
-        return name if name in self.paths else self._composed.get(picture_files.compose(name))
+        """Returns a picture's name as the disk spells it, or None if the picture is unknown."""
+        return self._known.find(name) or self._known.find(self._relative(name))
+
+    def _relative(self, name: str) -> str:
+        """Normalizes a name that may begin with the path of the folder, `images/` or `unlabeled/`."""
+        name = names.normalize(name).removeprefix(f"{self.root.absolute().as_posix()}/")
+        folders = [f"{top.name}/" for top in self.tops if top != self.root]
+        return next((name.removeprefix(folder) for folder in folders if name.startswith(folder)), name)
 
     def why_not(self, name: str) -> tuple[str, str]:
         """Returns the kind and details of the problem with a name that `find` does not know."""
-        if is_unsafe(name):
+        relative = self._relative(name)
+        if is_unsafe(relative):
             return "unsafe path", repr(name)
-        if name in self._links:
-            kind, why = self._links[name]
-            return kind, f"{name!r} is {why}"
-        if any(os.path.isfile(folder / name) for folder in _tops(self.root)):
-            endings = ", ".join(picture_files.ENDINGS)
-            return "unknown picture", f"{name!r} does not have a picture file extension ({endings})"
-        similar = self._similar.get(name.casefold()) or self._similar.get(_base(name))
-        return "unknown picture", repr(name) + (f"; did you mean {similar!r}?" if similar else "")
+        reasons = (picture_files.why_skipped(str(top), relative) for top in self.tops if name)
+        reason = next(filter(None, reasons), None)
+        if reason is None and self.root not in self.tops and (self.root / relative).is_file():
+            reason = f"is neither in {IMAGES}/ nor in {UNLABELED}/; move it there"
+        return "unknown picture", f"{name!r} {reason}" if reason else repr(name) + self._known.hint(name)
 
 
 def read_layout(manual_dir: str | os.PathLike) -> Layout:
     """Finds the pictures in a folder; skips hidden files and folders."""
-    layout, paths = Layout(Path(manual_dir)), {}
-    for top in filter(Path.is_dir, _tops(layout.root)):
-        for name, path in _walk(layout, top):
-            if name in paths:
-                text = f"{IMAGES}/{name} has the same name"
-                layout.problems.append(Problem("ambiguous name", f"{UNLABELED}/{name}", 0, text))
-            paths.setdefault(name, path)
+    layout, paths, left_out, outside = Layout(Path(manual_dir)), {}, LeftOut(), 0
+    for reached, kind in picture_files.walk(str(layout.root)):
+        path = Path(reached)
+        top = next((top for top in layout.tops if path.is_relative_to(top)), None)
+        if kind in (Kind.FOLDER, Kind.END):
+            continue
+        if kind is Kind.OTHER:
+            left_out.add_file(reached)
+            _check_table_name(layout, path)
+        elif why := _why_left_out(path, kind):
+            shown = ascii(path.relative_to(layout.root).as_posix())[1:-1]
+            layout.warnings.append(Problem("left out", shown, 0, why))
+        elif top is None:
+            outside += 1
+        else:
+            _add(layout, paths, path.relative_to(top).as_posix(), path)
     layout.paths = dict(sorted(paths.items()))
-    for name in layout.paths:
-        layout._composed.setdefault(picture_files.compose(name), name)
-        for key in (name.casefold(), _base(name)):
-            layout._similar.setdefault(key, name)
+    texts = [f"{outside:,} pictures that are neither in {IMAGES}/ nor in {UNLABELED}/"] * (outside > 0)
+    layout.warnings += [Problem("left out", ".", 0, text) for text in texts + left_out.sentences()]
     return layout
 
 
-def _tops(root: Path) -> list[Path]:
-    """Returns the folders that names are relative to."""
-    return [root / IMAGES, root / UNLABELED] if (root / IMAGES).is_dir() else [root]
+def _add(layout: Layout, paths: dict[str, Path], name: str, path: Path) -> None:
+    if name in paths:
+        text = f"{IMAGES}/{name} has the same name"
+        layout.problems.append(Problem("ambiguous name", f"{UNLABELED}/{name}", 0, text))
+    paths.setdefault(name, path)
 
 
-def _base(name: str) -> str:
-    return name.rpartition("/")[2].casefold()
+def _check_table_name(layout: Layout, path: Path) -> None:
+    try:
+        picture_lists.check_table_name(str(path), *TABLES)
+    except ValueError as error:
+        if path.parent == layout.root:
+            layout.problems.append(Problem("missing list", path.name.lower(), 0, str(error)))
 
 
-def _why_left_out(layout: Layout, path: Path, name: str, kind: Kind, inside: Path) -> str:
+def _why_left_out(path: Path, kind: Kind) -> str:
     """Returns why a path is skipped, or "" for a picture to use."""
-    if kind is Kind.LINK:
-        return "a link to a folder; the pictures in it are skipped"
     if kind is Kind.UNREADABLE:
         return "a folder that cannot be opened; the pictures in it are skipped"
-    if path.is_symlink():
-        if not Path(os.path.realpath(path)).is_relative_to(inside):
-            layout._links[name] = "unsafe path", "a link that points outside the folder"
-        elif not path.exists():
-            layout._links[name] = "unknown picture", "a link to a missing file"
-        if name in layout._links:
-            return layout._links[name][1]
-    return "" if name == name.encode(errors="ignore").decode() else "its name is not valid UTF-8"
-
-
-def _walk(layout: Layout, top: Path) -> Iterator[tuple[str, Path]]:
-    """Yields (name, path) for each picture below a folder, which may itself be a link."""
-    inside = Path(os.path.realpath(top))
-    for reached, kind in picture_files.walk(str(top), follow_links=False):
-        if kind in (Kind.FOLDER, Kind.END):
-            continue
-        path = Path(reached)
-        name = path.relative_to(top).as_posix()
-        if why := _why_left_out(layout, path, name, kind, inside):
-            shown = ascii(path.relative_to(layout.root).as_posix())[1:-1]
-            layout.warnings.append(Problem("left out", shown, 0, why))
-        else:
-            yield name, path
+    if not path.exists():
+        return "a link to a missing file"
+    if kind is Kind.LINK:
+        return "a link to a folder above it; its pictures are used under their shorter names"
+    return "" if path.name == path.name.encode(errors="ignore").decode() else "its name is not valid UTF-8"

@@ -4,10 +4,10 @@ import functools
 import os
 from typing import NamedTuple
 
-from blur_jax.data import pictures
+from blur_jax.data import likeness, pictures
 from blur_jax.data.preprocessing import Box, Preprocessing, check_judgeable, crop_and_resize
 from tfds_builders import schema
-from tfds_builders.folder_face_blur import likeness, splits
+from tfds_builders.folder_face_blur import splits
 from tfds_builders.folder_face_blur.layout import Layout, read_layout
 from tfds_builders.folder_face_blur.tables import PAIRS, RANKED, Tables, read_tables
 from tfds_builders.folder_face_blur.votes import Combined, combine

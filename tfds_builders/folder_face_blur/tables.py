@@ -14,13 +14,13 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from blur_jax.data import picture_lists
+from blur_jax.data import columns, picture_lists
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import LineError
-from tfds_builders.folder_face_blur.layout import Layout
+from tfds_builders.folder_face_blur.layout import TABLES, Layout
 from tfds_builders.problems import LONGEST_LINE, Problem
 
-PAIRS, BOXES, RANKED = "pairs.csv", picture_lists.BOXES_FILE, "ranked.csv"
+PAIRS, BOXES, RANKED = TABLES
 COLUMNS = {PAIRS: (("left", "right", "order"), ("annotator", "time")), RANKED: (("name", "rank"), ())}
 _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
 
@@ -87,35 +87,38 @@ def _fields(raw: bytes) -> list[str]:
 def _header(fields: list[str], file: str) -> list[str]:
     """Returns the columns; raises ValueError if the file may not have them."""
     required, optional = COLUMNS[file]
-    columns = [field.lower() for field in fields]
-    if not set(required) <= set(columns) <= {*required, *optional} or len(set(columns)) < len(columns):
+    try:
+        matched = columns.match(fields, required, optional)
+        if others := columns.unread(matched, required, optional) or [""] * matched.count(""):
+            raise ValueError(f"the columns {','.join(others)!r} are unknown; delete them")
+        return matched
+    except ValueError as error:
         allowed = ",".join(required) + f"[,{','.join(optional)}]" * bool(optional)
-        raise ValueError(f"the first line is {','.join(fields)!r}, not the header {allowed!r}")
-    return columns
+        raise ValueError(f"the first line is {','.join(fields)!r}, not the header {allowed!r}: {error}") from error
 
 
 def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields (line, {column: text}) for each line that matches the header."""
-    columns = None
+    header = None
     for number, raw in enumerate((layout.root / file).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         if not raw.strip():
             continue
         try:
             fields = _fields(raw)
-            if columns is None:
-                columns = _header(fields, file)
+            if header is None:
+                header = _header(fields, file)
                 continue
-            if len(fields) != len(columns):
+            if len(fields) != len(header):
                 raise ValueError(
-                    f"the row has {len(fields)} fields but the header has {len(columns)}: {','.join(fields)!r}"
+                    f"the row has {len(fields)} fields but the header has {len(header)}: {','.join(fields)!r}"
                 )
         except ValueError as error:
             tables.problems.append(Problem("malformed line", file, number, str(error)))
-            if columns is None:
+            if header is None:
                 return
         else:
-            yield number, dict(zip(columns, fields))
-    if columns is None:
+            yield number, dict(zip(header, fields))
+    if header is None:
         tables.problems.append(Problem("malformed line", file, 0, "the file is empty; it needs a header"))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from blur_jax.data.names import locate
 from tfds_builders import schema
 from tfds_builders.pictures import Failure, content_of, read_faces
 from tfds_builders.problems import FORGIVABLE, Problem, ReleaseError
@@ -146,7 +147,9 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return not lists.lacking(self.release, kind)
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Raises ReleaseError if the lists have problems or leave a split empty."""
+        """Names the lists that are not read; raises ReleaseError if lists have problems or leave a split empty."""
+        if unread := lists.unread(self.release.root):
+            print(f"{self.manual_dir}: lists not read, because of their names: {', '.join(unread)}", file=sys.stderr)
         parts = required or [kind for kind in schema.KINDS if kind != "faces" and self.has(kind)] or ["labeled"]
         self._check([problem for kind in parts for problem in lists.lacking(self.release, kind)], {})
         self._usable_splits(("labeled", "unlabeled", "ranked"), {})
@@ -227,7 +230,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
 def _locate(root: Path, picture: str) -> Path:
     """Returns the path of a picture; LFW may have its distributed layout, one folder per person."""
-    path = root / picture
+    path = Path(locate(str(root), picture))
     person = re.sub(r"_\d+$", "", path.stem)
     nested = path.parent / person / path.name
     return nested if os.path.isfile(nested) and not os.path.exists(path) else path

@@ -6,8 +6,8 @@ Formats (README of github.com/yzliangHIK2022/SSRanking-for-Object-BA):
 - supervised pairs: `left,right`, the right face is blurrier; unsupervised pairs: the same, in any order;
 - tests: `name order`, a larger order is blurrier.
 
-Names in pair and test lists start with a folder, followed by the cropped name; see `FOLDERS`. Files are UTF-8; a byte
-order mark, CRLF line endings and blank lines are accepted.
+Names in pair and test lists start with a folder, followed by the cropped name; see `FOLDERS`. Files are UTF-8 in
+any Unicode form; a byte order mark, CRLF line endings and blank lines are accepted.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import hashlib
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ LISTS = {
     "unlabeled": (UNSUPERVISED,),
     "ranked": tuple(TESTS.values()),
 }
+_LIKE_LIST = re.compile(r"(?i)^ssranking.*\.txt$|imgs_list.*\.txt$")
 _MOST_COMMAS = 100  # Per line; names may contain commas, but parsing them takes quadratic time.
 
 
@@ -133,6 +135,12 @@ def lacking(release: Release, kind: str) -> list[Problem]:
     return [Problem("missing list", " or ".join(LISTS[kind]), 0, text)]
 
 
+def unread(root: Path) -> list[str]:
+    """Returns the files whose names are almost those of lists, such as copies and lists in other letter case."""
+    known = {file for file, _ in FOLDERS.values()}.union(*LISTS.values())
+    return sorted(path.name for path in root.glob("*") if path.name not in known and _LIKE_LIST.search(path.name))
+
+
 def fingerprint(manual_dir: str | os.PathLike) -> str:
     """Returns the SHA-256 of the release's text files."""
     digest = hashlib.sha256()
@@ -151,7 +159,7 @@ def _lines(release: Release, file: str) -> Iterator[tuple[int, str]]:
         try:
             if len(raw) > LONGEST_LINE:
                 raise ValueError(f"the line has {len(raw)} bytes; at most {LONGEST_LINE} are allowed")
-            if text := raw.decode("utf-8").strip():
+            if text := unicodedata.normalize("NFC", raw.decode("utf-8")).strip():
                 yield number, text
         except UnicodeDecodeError:
             release.problems.append(Problem("malformed line", file, number, f"not UTF-8: {raw!r}"))

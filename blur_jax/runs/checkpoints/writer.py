@@ -76,7 +76,7 @@ class CheckpointWriter:
         together = ocp.args.Composite(meta=ocp.args.JsonSave(record), **items)
         with self._saving():
             self._manager.save(step, args=together, metrics=metrics)
-        if not self._proved:  # A run that could not be resumed or scored must not go on for hours.
+        if not self._proved:  # Do not train for hours if no checkpoint can be read back.
             self.wait()
             distributed.on_process_zero(self._read_back, step, arrays)
             self._proved = True

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
+from blur_jax.data import likeness
 from tests.helpers.paths import SHARED
 from tests.helpers.photos import picture, resaved
-from tfds_builders.folder_face_blur import likeness
 
 CELEBA = SHARED / "celeba_blur"
 

@@ -5,7 +5,8 @@ aligned faces, the kind of pictures that are most alike, a resaved, resized, bri
 original in at most 28 bits; different pictures differ in at least 50 (docs/data.md).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import imagehash
 import numpy as np
@@ -14,8 +15,11 @@ from scipy.sparse import coo_array, csgraph
 
 SIDE = 16  # Bits along each side of the hash.
 SAME = 36  # The most bits by which two copies of one picture may differ.
+BURST = 52  # The most bits by which two frames of a burst may differ (docs/scoring.md); a few strangers differ by less.
 _FLAT = 2.0  # Standard deviation of 8-bit gray values; a picture below it has no content to compare.
 _BLOCK = 512  # Hashes to compare at a time.
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def look(image: Image.Image) -> str:
@@ -32,6 +36,12 @@ def matches(hashes: Sequence[str], others: Sequence[str] | None = None) -> Itera
 
     Pictures are also compared with mirrored `others`; None compares each pair of `hashes` once.
     """
+    for block in _matches(hashes, others, SAME):
+        yield from zip(*(column.tolist() for column in block))
+
+
+def _matches(hashes: Sequence[str], others: Sequence[str] | None, most: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yields the columns of `matches` for blocks of hashes."""
     left, rows = _bits(hashes)
     right, columns = (left, rows) if others is None else _bits(others)
     # Mirroring a picture changes the sign of every other horizontal frequency.
@@ -41,18 +51,25 @@ def matches(hashes: Sequence[str], others: Sequence[str] | None = None) -> Itera
         differing = _differing(block, right[first:])
         if others is not None:
             differing = np.minimum(differing, _differing(block ^ mirror, right))
-        same = differing <= SAME
-        for i, j in np.argwhere(np.triu(same, 1) if others is None else same):
-            yield int(rows[start + i]), int(columns[first + j]), int(differing[i, j])
+        same = differing <= most
+        i, j = np.nonzero(np.triu(same, 1) if others is None else same)
+        yield rows[start + i], columns[first + j], differing[i, j]
 
 
-def groups(names: Sequence[str], hashes: Sequence[str]) -> dict[str, str]:
-    """Maps each name to the first name of its group; a chain of pictures that look the same is one group."""
-    edges = np.array([(i, j) for i, j, _ in matches(hashes)], int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(edges)), edges.T), shape=(len(names),) * 2)
-    _, labels = csgraph.connected_components(graph, directed=False)
-    first = {}
-    return {name: first.setdefault(label, name) for name, label in zip(names, labels)}
+def groups(names: Sequence[Name], hashes: Sequence[str], *, most: int | None = None) -> dict[Name, Name]:
+    """Maps each name to the first name of its group; a chain of pictures that look the same is one group.
+
+    `most` is the number of bits by which pictures that look the same may differ; None means `SAME`.
+    """
+    every = firsts = np.arange(len(names))
+    for i, j, _ in _matches(hashes, None, SAME if most is None else most):
+        # One block's edges, and one edge from each picture to its group so far. All n^2 edges may not fit in memory.
+        edges = np.concatenate([i, every]), np.concatenate([j, firsts])
+        graph = coo_array((np.ones(len(edges[0]), bool), edges), shape=(len(names),) * 2)
+        _, labels = csgraph.connected_components(graph, directed=False)
+        _, first, group = np.unique(labels, return_index=True, return_inverse=True)
+        firsts = first[group]
+    return {name: names[first] for name, first in zip(names, firsts)}
 
 
 def _bits(hashes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:

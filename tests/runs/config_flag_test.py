@@ -3,7 +3,7 @@
 import pytest
 from absl import flags
 
-from blur_jax.runs import command_line
+from blur_jax.runs import config_flag
 from blur_jax.runs.config import check_ranges
 from tests.helpers.configs import flattened
 from tests.helpers.paths import ROOT
@@ -15,7 +15,7 @@ DEFAULT = str(ROOT / "configs" / "default.py")
 def parse(*arguments):
     """Parses arguments as launch.py does; returns the config."""
     values, argv = flags.FlagValues(), ["launch.py", *arguments]
-    command_line.define_config(DEFAULT, flag_values=values, sys_argv=argv)
+    config_flag.define_config(DEFAULT, flag_values=values, sys_argv=argv)
     values(argv)
     values.config.lock()
     return values.config
@@ -25,7 +25,7 @@ def sentence(*arguments):
     """Returns the sentence about what parsing raises."""
     with pytest.raises(Exception) as caught:  # noqa: PT011
         parse(*arguments)
-    return command_line.flag_error(caught.value)
+    return config_flag.flag_error(caught.value)
 
 
 @pytest.mark.parametrize("field", ["optimizer.clip_norm", "data.leave_out", "data.labeled_count", "data.dir"])

@@ -1,0 +1,56 @@
+"""Reads untrusted CSV tables, row by row."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+from blur_jax.data import columns
+from blur_jax.data.left_out import LeftOut
+from blur_jax.data.untrusted import LONGEST_LINE, LineError, Place
+
+Fields = dict[str | None, Any]  # {column: text, or None if the row is too short; None: texts after the last column}.
+
+
+def read_table(
+    file: IO[bytes],
+    shown: str,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    exact: bool = False,
+    left_out: LeftOut | None = None,
+) -> Iterator[tuple[Place, Fields]]:
+    """Reads a CSV file with a header; for each row, yields the line where it ends and its fields.
+
+    The file is UTF-8; invalid bytes are decoded like those in file names (surrogateescape). Error messages show `shown`
+    as the file name. Columns may be in any order (see `columns.match`). Columns that are neither required nor optional
+    are counted in `left_out`; if `exact`, they are an error.
+
+    Raises:
+        LineError: the file is not a table of this format.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.DictReader(_lines(text, shown), strict=True)
+    try:
+        header = reader.fieldnames or ()
+        try:
+            header = reader.fieldnames = columns.match(header, required, optional, exact=exact)
+        except ValueError as error:
+            raise LineError(Place(shown, 1), str(error)) from error
+        if left_out is not None and (unread := columns.unread(header, required, optional)):
+            left_out.columns[shown] = unread
+        for row in reader:
+            yield Place(shown, reader.line_num), row
+    except csv.Error as error:
+        line = reader.reader.line_num
+        raise LineError(Place(shown, line), f"not valid CSV ({error}); fix or delete the line") from error
+    finally:
+        text.detach()  # The caller closes the file.
+
+
+def _lines(text: io.TextIOBase, shown: str) -> Iterator[str]:
+    for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE + 1), ""), 1):
+        if len(line) > LONGEST_LINE:
+            raise LineError(Place(shown, number), f"the line is longer than {LONGEST_LINE:,} characters; shorten it")
+        yield line
