@@ -42,6 +42,7 @@ _TEXT = """
   or delete one of them.
 - missing box: boxes.csv has no box for a picture that is compared or ranked. Add its box, or delete boxes.csv if the
   faces fill the pictures.
+- missing attributes: attributes.csv has no line for a test picture. Add its line, or delete attributes.csv.
 - unused box: boxes.csv has a box for a picture that is not in the folder; the box is not used. Correct the name, or
   delete the line.
 - too small: the picture or its box has too few pixels to judge its blur. Use the original picture, or delete its lines.

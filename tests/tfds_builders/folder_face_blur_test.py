@@ -123,6 +123,23 @@ def test_test_pictures_beside_images_and_unlabeled_folders(tmp_path):
         opened(root, "ranked", "test", sources="01234567")
 
 
+def test_attributes_belong_to_the_test_faces_alone(root):
+    write(root, "ranked.csv", "name,rank", "t0.png,0", "t1.png,1", "t2.png,0")
+    for seed in range(3):
+        save(root, f"t{seed}.png", 10 + seed)
+    write(root, "attributes.csv", "name,Hat,Beard", "p0.png,1,1", "t2.png,1,0", "t0.png,1,0", "t1.png,0,0")
+    before = prepare(root).sources
+    test = opened(root, "ranked", "test")
+    names = {hat: [test.faces.names[row] for row in rows] for hat, rows in test.metadata["attributes"].items()}
+    assert names == {"Hat": ["t2.png", "t0.png"], "Beard": []}
+    assert "attributes" not in opened(root).metadata
+    write(root, "attributes.csv", "name,Hat,Beard", "t2.png,1,0", "t0.png,1,0", "t1.png,0,1")
+    assert prepare(root).sources != before
+    write(root, "attributes.csv", "name,Hat", "t0.png,1", "t1.png,0")
+    with pytest.raises(ReleaseError, match=r"missing attributes .*\n  ranked.csv:4: 't2.png' is not in attributes"):
+        prepare(root)
+
+
 def test_only_what_is_used_is_required(tmp_path):
     root = photos.make(tmp_path / "photos", 3)
     assert len(prepare(root).folders) == 3  # faces, labeled, unlabeled

@@ -9,7 +9,7 @@ from tests.helpers import photos
 from tests.helpers.photos import write
 from tfds_builders.folder_face_blur.layout import read_layout
 from tfds_builders.folder_face_blur.sources import Sources
-from tfds_builders.folder_face_blur.tables import Boxed, Ranked, Vote, read_tables
+from tfds_builders.folder_face_blur.tables import Boxed, Described, Ranked, Vote, read_tables
 from tfds_builders.problems import KINDS
 
 
@@ -29,6 +29,7 @@ def test_tables_are_read(root):
     write(root, "pairs.csv", "left,right,order", "a.png,b.png,+1", 'b.png,"c, d.png",-1', "sub/é.png,a.png,0")
     write(root, "boxes.csv", "name,x,y,width,height", "a.png,1,2,30,40")
     write(root, "ranked.csv", "name,rank", "b.png,1", '"c, d.png",-0.5')
+    write(root, "attributes.csv", "name,Male,has a hat", "b.png,1,0", '"c, d.png", 0 ,1')
     tables = read(root)
     assert tables.votes == [
         Vote(2, "a.png", "b.png", 1, ""),
@@ -37,13 +38,17 @@ def test_tables_are_read(root):
     ]
     assert tables.boxes == {"a.png": Boxed(2, (1, 2, 30, 40))}
     assert tables.ranks == {"b.png": Ranked(2, 1.0), "c, d.png": Ranked(3, -0.5)}
+    assert tables.attributes == {
+        "b.png": Described(2, {"Male": True, "has a hat": False}),
+        "c, d.png": Described(3, {"Male": False, "has a hat": True}),
+    }
     assert tables.problems == tables.warnings == []
     assert Sources(root, Preprocessing()).uses["c, d.png"] == ("pairs.csv", 3)
 
 
 def test_tables_that_are_not_there_are_none(root):
     tables = read(root)
-    assert tables.votes is tables.boxes is tables.ranks is None and tables.problems == []
+    assert tables.votes is tables.boxes is tables.ranks is tables.attributes is None and tables.problems == []
 
 
 def test_byte_order_mark_windows_line_ends_blank_lines_spaces_and_any_order_of_columns(root):
@@ -160,3 +165,24 @@ def test_boxes_in_unread_columns_are_named_with_a_remedy(root, file):
 def test_columns_of_boxes_may_have_other_letter_case(root):
     write(root, "boxes.csv", "Name,X,Y,Width, Height", "./a.png,1,2,30,40")
     assert read(root).boxes == {"a.png": Boxed(2, (1, 2, 30, 40))}
+
+
+def test_attributes_are_0_or_1_and_each_picture_has_one_line(root):
+    write(
+        root, "attributes.csv", "name,Male,Young", "a.png,1,yes", "b.png,-1,", "a.png,1,1", "./a.png,0,0", "x.png,1,1"
+    )
+    tables = read(root)
+    assert tables.attributes == {"a.png": Described(4, {"Male": True, "Young": True})}
+    assert [tuple(problem) for problem in tables.problems] == [
+        ("malformed line", "attributes.csv", 2, "Young is 'yes', not 0 or 1"),
+        ("malformed line", "attributes.csv", 3, "Male is '-1', Young is '', not 0 or 1"),
+        ("repeated line", "attributes.csv", 5, "'a.png' is already on line 4"),
+        ("unknown picture", "attributes.csv", 6, "'x.png'"),
+    ]
+
+
+@pytest.mark.parametrize("header", ["Male,Young", "name,Male,Male", "name,Male,"])
+def test_attributes_need_a_name_and_other_names_of_columns(root, header):
+    write(root, "attributes.csv", header, "a.png,1,0")
+    (problem,) = read(root).problems
+    assert tuple(problem)[:3] == ("malformed line", "attributes.csv", 1)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,7 @@ class FolderFaceBlur(schema.BlurDataset):
             return {"left": rows[left], "right": rows[right], "left_name": left, "right_name": right, **order}
 
         if self.kind == "ranked":
+            self.info.metadata["attributes"] = self._attributes(rows)
             ranks = ({"face": rows[name], "rank": np.float32(rank)} for name, rank in findings.ranked.items())
             return {"test": enumerate(ranks)}
         if self.kind == "unlabeled":
@@ -148,6 +149,16 @@ class FolderFaceBlur(schema.BlurDataset):
             split: ((vote.line, pair(*vote.names, order=np.int8(vote.order))) for vote in pairs)
             for split, pairs in (("train", findings.train), ("validation", findings.validation))
         }
+
+    def _attributes(self, rows: Mapping[str, int]) -> dict[str, list[int]]:
+        """Returns {attribute: the rows of the ranked faces that have it}; no part that is trained on has attributes."""
+        attributes: dict[str, list[int]] = {}
+        for name, described in (self.sources.tables.attributes or {}).items():
+            for attribute, present in described.attributes.items():
+                having = attributes.setdefault(attribute, [])
+                if present and name in self.findings.ranked:
+                    having.append(rows[name])
+        return attributes
 
     def facts(self) -> dict[str, Any]:
         return {

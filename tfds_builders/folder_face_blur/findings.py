@@ -6,7 +6,7 @@ from typing import NamedTuple
 from blur_jax.data import likeness
 from tfds_builders.folder_face_blur import splits
 from tfds_builders.folder_face_blur.sources import Look, Sources
-from tfds_builders.folder_face_blur.tables import BOXES, PAIRS, RANKED
+from tfds_builders.folder_face_blur.tables import ATTRIBUTES, BOXES, PAIRS, RANKED
 from tfds_builders.folder_face_blur.votes import Pair
 from tfds_builders.pictures import Failure
 from tfds_builders.problems import FORGIVABLE, Problem
@@ -35,7 +35,7 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
 
     problems = [*sources.layout.problems, *tables.problems, *combined.problems, *_unusable(sources, looks)]
     warnings = [*sources.layout.warnings, *tables.warnings, *combined.warnings, *_unused(sources, looks)]
-    problems += _leaks_by_name(sources)
+    problems += [*_undescribed(sources), *_leaks_by_name(sources)]
     copies, leaks = _copies_of_tests(sources, seen, list(ranked), unranked, compared)
     problems += leaks
     pool = [name for name in unranked if name not in copies]
@@ -81,6 +81,13 @@ def _unused(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[P
     if unread := sum(name not in looks and name not in sources.uses for name in layout.paths):
         why = f"exceed the limit of {splits.MOST_PICTURES}" if boxes is None else "have no box"
         yield Problem("left out", "." if boxes is None else BOXES, 0, f"{unread} unlabeled pictures {why}")
+
+
+def _undescribed(sources: Sources) -> Iterator[Problem]:
+    tables = sources.tables
+    for name, ranked in (tables.ranks or {}).items():
+        if tables.attributes is not None and name not in tables.attributes:
+            yield Problem("missing attributes", RANKED, ranked.line, f"{name!r} is not in {ATTRIBUTES}")
 
 
 def _leaks_by_name(sources: Sources) -> Iterator[Problem]:

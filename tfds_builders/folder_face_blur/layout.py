@@ -14,7 +14,7 @@ from blur_jax.data.left_out import LeftOut
 from blur_jax.data.picture_files import IMAGES, UNLABELED, Kind
 from tfds_builders.problems import Problem, is_unsafe
 
-TABLES = ("pairs.csv", picture_lists.BOXES_FILE, "ranked.csv")
+TABLES = ("pairs.csv", picture_lists.BOXES_FILE, "ranked.csv", "attributes.csv")
 
 
 @dataclasses.dataclass

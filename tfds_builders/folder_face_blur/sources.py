@@ -70,10 +70,11 @@ class Sources:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """The `digest` of the labels and the faces."""
+        """The `digest` of the labels, the attributes and the faces."""
         votes = [list(vote) for vote in self.tables.votes or []]
         ranks = [[name, ranked.rank] for name, ranked in (self.tables.ranks or {}).items()]
-        return schema.digest([votes, ranks, self.faces_fingerprint])
+        attributes = [[name, described.attributes] for name, described in (self.tables.attributes or {}).items()]
+        return schema.digest([votes, ranks, attributes, self.faces_fingerprint])
 
     @functools.cached_property
     def faces(self) -> dict[str, tuple[bytes, Look] | Failure]:

@@ -2,7 +2,8 @@
 
 - `pairs.csv`: `left,right,order[,annotator,time]`; order +1 the right picture is blurrier, -1 the left one, 0 a tie;
 - `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
-- `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
+- `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier;
+- `attributes.csv`: `name`, then columns of 0 or 1 with any names: who or what a face shows.
 
 Files are UTF-8 with a header; a byte order mark, CRLF line endings and blank lines are accepted. Names in `boxes.csv`
 are exact (see `picture_lists.read_boxes`); spaces around other fields are not part of them.
@@ -20,8 +21,12 @@ from blur_jax.data.untrusted import LineError
 from tfds_builders.folder_face_blur.layout import TABLES, Layout
 from tfds_builders.problems import LONGEST_LINE, Problem
 
-PAIRS, BOXES, RANKED = TABLES
-COLUMNS = {PAIRS: (("left", "right", "order"), ("annotator", "time")), RANKED: (("name", "rank"), ())}
+PAIRS, BOXES, RANKED, ATTRIBUTES = TABLES
+COLUMNS = {  # {file: (required, optional)}; `attributes.csv` may have any others.
+    PAIRS: (("left", "right", "order"), ("annotator", "time")),
+    RANKED: (("name", "rank"), ()),
+    ATTRIBUTES: (("name",), ()),
+}
 _ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
 
 
@@ -49,6 +54,13 @@ class Ranked(NamedTuple):
     rank: float
 
 
+class Described(NamedTuple):
+    """A line of `attributes.csv`: {column: whether it is 1}."""
+
+    line: int
+    attributes: dict[str, bool]
+
+
 @dataclasses.dataclass
 class Tables:
     """The valid lines of the tables, keyed by name except for `votes`; None for a missing table."""
@@ -56,6 +68,7 @@ class Tables:
     votes: list[Vote] | None = None
     boxes: dict[str, Boxed] | None = None
     ranks: dict[str, Ranked] | None = None
+    attributes: dict[str, Described] | None = None
     problems: list[Problem] = dataclasses.field(default_factory=list)
     warnings: list[Problem] = dataclasses.field(default_factory=list)
 
@@ -68,6 +81,8 @@ def read_tables(layout: Layout) -> Tables:
         tables.boxes = _read_boxes(tables, layout)
     if (layout.root / RANKED).is_file():
         tables.ranks = _read_ranks(tables, layout)
+    if (layout.root / ATTRIBUTES).is_file():
+        tables.attributes = _read_attributes(tables, layout)
     return tables
 
 
@@ -89,7 +104,8 @@ def _header(fields: list[str], file: str) -> list[str]:
     required, optional = COLUMNS[file]
     try:
         matched = columns.match(fields, required, optional)
-        if others := columns.unread(matched, required, optional) or [""] * matched.count(""):
+        others = [] if file == ATTRIBUTES else columns.unread(matched, required, optional)
+        if others := others or [""] * matched.count(""):
             raise ValueError(f"the columns {','.join(others)!r} are unknown; delete them")
         return matched
     except ValueError as error:
@@ -187,3 +203,18 @@ def _read_ranks(tables: Tables, layout: Layout) -> dict[str, Ranked]:
         elif name is not None:
             ranks[name] = Ranked(line, rank)
     return ranks
+
+
+def _read_attributes(tables: Tables, layout: Layout) -> dict[str, Described]:
+    described = {}
+    for line, row in _rows(tables, layout, ATTRIBUTES):
+        name = _known(tables, layout, ATTRIBUTES, line, row.pop("name"))
+        wrong = [f"{column} is {text!r}" for column, text in row.items() if text not in ("0", "1")]
+        if wrong:
+            tables.problems.append(Problem("malformed line", ATTRIBUTES, line, f"{', '.join(wrong)}, not 0 or 1"))
+        elif name in described:
+            text = f"{name!r} is already on line {described[name].line}"
+            tables.problems.append(Problem("repeated line", ATTRIBUTES, line, text))
+        elif name is not None:
+            described[name] = Described(line, {column: text == "1" for column, text in row.items()})
+    return described
