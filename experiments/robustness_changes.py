@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from blur_jax.data import degradations
-from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
+from blur_jax.data.preprocessing import Preprocessing, at_resolution, crop_and_resize
 
 _RADII = (0, 0.01, 0.02, 0.04, 0.06)  # R.m.s. radii of blur in face widths.
 _SHIFTS = (-10, -5, -2, 0, 2, 5, 10)  # Crop shifts in percent of the side.
@@ -47,10 +47,8 @@ def sharpening(face: Face, percent: int) -> Face:
 
 
 def upscaling(face: Face, factor: float) -> Face:
-    """Shrinks a face to 1 / `factor` of its side and enlarges it again, both bicubic, to imitate a small face."""
-    side, shrunk = len(face), round(len(face) / factor)
-    small = Image.fromarray(face).resize((shrunk, shrunk), Image.Resampling.BICUBIC)
-    return np.asarray(small.resize((side, side), Image.Resampling.BICUBIC))
+    """Shrinks a face to 1 / `factor` of its side and enlarges it again, to imitate a small face."""
+    return at_resolution(face, round(len(face) / factor))
 
 
 def crop_shift(face: Face, percent: float, *, axis: int) -> Face:

@@ -87,6 +87,15 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
     return np.asarray(crop, np.uint8)
 
 
+def at_resolution(image: np.ndarray, side: int) -> np.ndarray:
+    """Reduces uint8 [S, S, 3] to `side` x `side` pixels and enlarges it again, both with the filter of the crop.
+
+    Faces that had at least `side` pixels are then equally blurred. `side` is at least 1; a `side` of S changes nothing.
+    """
+    reduced = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(reduced.resize(image.shape[:2], Image.Resampling.BICUBIC))
+
+
 def reduction(size: tuple[int, int], box: Box | None, preprocessing: Preprocessing) -> float:
     """Returns the pixels of a picture of `size` (width, height) in one pixel of its prepared image, along each side.
 

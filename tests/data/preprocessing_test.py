@@ -3,7 +3,14 @@ import pytest
 from PIL import Image
 
 from blur_jax.data.pictures import read_image
-from blur_jax.data.preprocessing import Preprocessing, check_judgeable, crop_and_resize, crop_square, prepare
+from blur_jax.data.preprocessing import (
+    Preprocessing,
+    at_resolution,
+    check_judgeable,
+    crop_and_resize,
+    crop_square,
+    prepare,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +41,19 @@ def test_reduction_is_antialiased():
     lines[:, ::2] = 255
     found = crop_and_resize(Image.fromarray(lines), None, Preprocessing(image_size=32))
     assert np.abs(found.astype(int) - 127).max() <= 16
+
+
+def test_a_resolution_removes_what_is_finer_and_keeps_what_is_coarser():
+    fine, coarse = (np.zeros((64, 64, 3), np.uint8) for _ in range(2))
+    fine[:, ::2], coarse[:, 32:] = 255, 255
+    assert np.ptp(at_resolution(fine, 16)[8:-8, 8:-8]) <= 16
+    assert at_resolution(coarse, 16)[0, [8, 56], 0].tolist() == [0, 255]
+    # Two pixels of 100 and 200: the middle of the enlarged edge is their mean.
+    edge = np.full((4, 4, 3), 100, np.uint8)
+    edge[:, 2:] = 200
+    reduced = at_resolution(edge, 2)
+    assert reduced.shape == (4, 4, 3) and reduced[:, 1:3].mean() == pytest.approx(150, abs=1)
+    assert (at_resolution(fine, 64) == fine).all()
 
 
 def test_preprocessing_survives_a_round_trip():

@@ -228,3 +228,19 @@ def test_bad_input_is_named(scores, ranks, sizes, message):
     if sizes is None:
         with pytest.raises(ValueError, match=message):
             rank_statistics.auc(scores, ranks)
+
+
+def test_auc_of_members_by_hand():
+    scores, members = np.array([1.0, 3.0, 2.0, 2.0]), np.array([True, True, False, True])
+    # Against the only other, of score 2: 1 is lower, 3 is higher, 2 ties. Then 3 is drawn twice, and the tie is not.
+    counts = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 1.0, 0.0]])
+    assert rank_statistics.auc_of_members(scores, members, counts) == pytest.approx([1.5 / 3, 2 / 3])
+    assert np.isnan(rank_statistics.auc_of_members(scores, np.full(4, True), counts)).all()
+
+
+def test_auc_of_members_is_the_auc_of_two_levels():
+    rng = np.random.default_rng(0)
+    scores, members = rng.integers(9, size=40), rng.integers(2, size=40).astype(bool)
+    counts = rng.integers(3, size=(5, 40)).astype(float)
+    expected = rank_statistics.plain(scores, members.astype(int), counts)["auc"]
+    np.testing.assert_allclose(rank_statistics.auc_of_members(scores, members, counts), expected)

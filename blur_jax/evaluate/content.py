@@ -1,0 +1,115 @@
+"""Measures how much of a scorer's readings is content, and whom that costs: reads equally blurred versions of faces.
+
+Attributes, such as who wears eyeglasses, are only measured with here. Nothing is trained or chosen on them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from blur_jax.data.preprocessing import at_resolution
+from blur_jax.data.splits import Split
+from blur_jax.metrics import bootstrap, content, rank_statistics, ranked_split
+from blur_jax.metrics.interval import Interval
+
+SIDES = (20, 32, 45, 64)  # Resolutions of equal blur, in pixels.
+DRAWN = (20, 64)  # The range of drawn resolutions, in pixels.
+DRAWS = 8  # Drawn resolutions of each face.
+_BLOCK = 100  # Resamples of all drawn versions in memory at a time.
+RATE = 0.1  # The share of all faces that the threshold discards.
+
+Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
+
+
+def attributes_of(split: Split) -> dict[str, np.ndarray]:
+    """Returns {attribute: which faces of a ranked split have it, bool [n]}; empty if its data set has none."""
+    return {name: np.isin(split.rows, rows) for name, rows in split.metadata.get("attributes", {}).items()}
+
+
+def drawn_sides(count: int) -> np.ndarray:
+    """Returns resolutions for each of `count` faces, int [DRAWS, count], log-uniform in `DRAWN`; a function of `count`.
+
+    Row k is drawn from the k-th of `DRAWS` equal parts of the range, so all faces are drawn nearly alike.
+    """
+    low, high = np.log(DRAWN)
+    places = np.random.default_rng(0).uniform(size=(DRAWS, count)) + np.arange(DRAWS)[:, None]
+    return np.rint(np.exp(low + (high - low) * places / DRAWS)).astype(int)
+
+
+def measure(
+    read: Reading,
+    images: np.ndarray,
+    ranks: np.ndarray,
+    attributes: Mapping[str, np.ndarray],
+    *,
+    sides: Iterable[int] = SIDES,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Reads faces as they are, at equal blur, and at drawn resolutions.
+
+    Faces with fewer pixels than a resolution keep the blur that they have, so the faces should be larger than `sides`
+    and `DRAWN`.
+
+    Args:
+        read: readings on a scale without ends, such as the logits of scores.
+        images: uint8 [n, S, S, 3].
+        ranks: float [n], true blur; `ranked_split.clear_and_blurred` says which faces are clear.
+        attributes: {attribute: which faces have it, bool [n]}; may be empty.
+        sides: resolutions of equal blur, in pixels.
+        resamples: number of bootstrap resamples of the faces.
+        seed: resampling seed.
+
+    Returns:
+        {"faces": n, "clear": number of clear faces, "content_share": {"32": interval}, see `content.content_share`,
+        "spearman_drawn": interval of the correlation between readings and drawn resolutions (1: smaller is blurrier),
+        "groups": {attribute: {"clear": number of clear faces with it, "auc": {"32": interval of the AUC of clear faces
+        with it against other clear faces at equal blur; 0.5 is fair}, "unchanged", "drawn": {"group", "others",
+        "ratio": interval}, see `content.Discarded`, for clear faces as they are and at drawn resolutions}}}.
+    """
+    counts, drawn = bootstrap.draws(len(images), resamples, seed), drawn_sides(len(images))
+    unchanged = read(images)
+    equal = {str(side): read(_reduced(images, np.full(len(images), side))) for side in sides}
+    shares = {side: content.content_share(readings, unchanged, counts) for side, readings in equal.items()}
+    clear, _ = ranked_split.clear_and_blurred(ranks)
+    at_drawn, correlation = _at_drawn(np.stack([read(_reduced(images, row)) for row in drawn]), drawn, counts)
+    discards = {"unchanged": content.blurriest(unchanged, RATE, counts), "drawn": at_drawn}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, group in attributes.items():
+        aucs = {
+            side: rank_statistics.auc_of_members(readings[clear], group[clear], counts[:, clear])
+            for side, readings in equal.items()
+        }
+        groups[name] = {"clear": int((group & clear).sum()), "auc": _intervals(aucs)}
+        for kind, which in discards.items():
+            groups[name][kind] = _intervals(content.discarded(which, group, clear, counts)._asdict())
+    return {
+        "faces": len(images),
+        "clear": int(clear.sum()),
+        "content_share": _intervals(shares),
+        "spearman_drawn": bootstrap.interval(correlation),
+        "groups": groups,
+    }
+
+
+def _at_drawn(readings: np.ndarray, drawn: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each face's share of discarded versions [resamples, n], and Spearman with smallness [resamples].
+
+    `readings` and `drawn` are [draws, n]; all versions of a face are resampled together.
+    """
+    shares, correlations = [], []
+    for start in range(0, len(counts), _BLOCK):
+        block = np.tile(counts[start : start + _BLOCK], len(drawn))
+        discards = content.blurriest(readings.ravel(), RATE, block)
+        shares.append(discards.reshape(len(block), *drawn.shape).mean(axis=1))
+        correlations.append(rank_statistics.spearman_of(readings.ravel(), -drawn.ravel(), block))
+    return np.concatenate(shares), np.concatenate(correlations)
+
+
+def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
+    return {name: bootstrap.interval(resampled) for name, resampled in values.items()}
+
+
+def _reduced(images: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    return np.stack([at_resolution(image, side) for image, side in zip(images, sides.tolist())])
