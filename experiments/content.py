@@ -39,7 +39,6 @@ from experiments.robustness import read_by_baseline, read_by_run
 from tfds_builders.prepare import prepare_configured
 
 HALVES = ("even", "odd")
-_SHOWN = "32"  # The resolution of the AUC in the table of groups.
 
 
 def in_half(names: Sequence[str], half: str | None) -> np.ndarray:
@@ -77,12 +76,12 @@ def table_of_shares(measured: Mapping[str, Any]) -> str:
 def table_of_groups(found: Mapping[str, Any]) -> str:
     rows = []
     for name, group in found["groups"].items():
-        row = [name, f"{group['clear']:,}", interval_text(group["auc"][_SHOWN])]
+        row = [name, f"{group['clear']:,}", interval_text(group["auc"][content.SHOWN])]
         for kind in ("unchanged", "drawn"):
             row += [*(_percent(group[kind][part]) for part in ("group", "others")), interval_text(group[kind]["ratio"])]
         rows.append(row)
     parts = ["discarded", "others", "ratio"]
-    header = ["group", "clear faces", f"AUC at {_SHOWN} px", *parts, *(f"{part}, drawn sizes" for part in parts)]
+    header = ["group", "clear faces", f"AUC at {content.SHOWN} px", *parts, *(f"{part}, drawn sizes" for part in parts)]
     return tables.markdown(header, rows)
 
 
@@ -117,7 +116,9 @@ def run(config: ml_collections.ConfigDict, run: list[str], half: str | None, wor
     published = {f"Content share at equal blur, {faces}": table_of_shares(measured)}
     if attributes:
         published |= {f"{name}: groups of clear faces": table_of_groups(measured[name]) for name in runs}
-        published[f"AUC of a group at {_SHOWN} px"] = table_over_scorers(measured, lambda group: group["auc"][_SHOWN])
+        published[f"AUC of a group at {content.SHOWN} px"] = table_over_scorers(
+            measured, lambda group: group["auc"][content.SHOWN]
+        )
         title = "Discarded, ratio of a group to the others, at drawn sizes"
         published[title] = table_over_scorers(measured, lambda group: group["drawn"]["ratio"])
     tables.publish(workdir, "content", published)

@@ -3,7 +3,7 @@
 Attributes, such as who wears eyeglasses, are only measured with here. Nothing is trained or chosen on them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from blur_jax.metrics import bootstrap, content, rank_statistics, ranked_split
 from blur_jax.metrics.interval import Interval
 
 SIDES = (20, 32, 45, 64)  # Resolutions of equal blur, in pixels.
+SHOWN = "32"  # The resolution in tables of groups.
 DRAWN = (20, 64)  # The range of drawn resolutions, in pixels.
 DRAWS = 8  # Drawn resolutions of each face.
 _BLOCK = 100  # Resamples of all drawn versions in memory at a time.
@@ -43,34 +44,31 @@ def measure(
     ranks: np.ndarray,
     attributes: Mapping[str, np.ndarray],
     *,
-    sides: Iterable[int] = SIDES,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Reads faces as they are, at equal blur, and at drawn resolutions.
 
-    Faces with fewer pixels than a resolution keep the blur that they have, so the faces should be larger than `sides`
-    and `DRAWN`.
+    Faces with fewer pixels than a resolution keep the blur that they have, so faces should be larger than `SIDES`.
 
     Args:
         read: readings on a scale without ends, such as the logits of scores.
         images: uint8 [n, S, S, 3].
         ranks: float [n], true blur; `ranked_split.clear_and_blurred` says which faces are clear.
         attributes: {attribute: which faces have it, bool [n]}; may be empty.
-        sides: resolutions of equal blur, in pixels.
         resamples: number of bootstrap resamples of the faces.
         seed: resampling seed.
 
     Returns:
-        {"faces": n, "clear": number of clear faces, "content_share": {"32": interval}, see `content.content_share`,
+        {"faces": n, "clear": number of clear faces, "content_share": {"20": interval, ...} (`content.content_share`),
         "spearman_drawn": interval of the correlation between readings and drawn resolutions (1: smaller is blurrier),
-        "groups": {attribute: {"clear": number of clear faces with it, "auc": {"32": interval of the AUC of clear faces
-        with it against other clear faces at equal blur; 0.5 is fair}, "unchanged", "drawn": {"group", "others",
-        "ratio": interval}, see `content.Discarded`, for clear faces as they are and at drawn resolutions}}}.
+        "groups": {attribute: {"clear": number of clear faces with it, "auc": {"20": interval, ...}, the AUC of clear
+        faces with it against other clear faces at equal blur (0.5 is fair), "unchanged" and "drawn": {"group",
+        "others", "ratio": interval} (`content.Discarded`), for clear faces as they are and at drawn resolutions}}}.
     """
     counts, drawn = bootstrap.draws(len(images), resamples, seed), drawn_sides(len(images))
     unchanged = read(images)
-    equal = {str(side): read(_reduced(images, np.full(len(images), side))) for side in sides}
+    equal = {str(side): read(_reduced(images, np.full(len(images), side))) for side in SIDES}
     shares = {side: content.content_share(readings, unchanged, counts) for side, readings in equal.items()}
     clear, _ = ranked_split.clear_and_blurred(ranks)
     at_drawn, correlation = _at_drawn(np.stack([read(_reduced(images, row)) for row in drawn]), drawn, counts)

@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 
 from blur_jax.data import splits, user_cache
 from blur_jax.data.summary import describe_data
-from blur_jax.evaluate import report
+from blur_jax.evaluate import content, report
 from blur_jax.metrics import bootstrap, labeled_pairs
+from blur_jax.metrics.calibration import logit
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs import checkpoints, distributed, provenance, run_dir
@@ -97,7 +98,8 @@ def evaluate(
 
     Returns:
         the content of `metrics.json`: "step", "checkpoint", "validation_accuracy"; "sources", the data hash; "splits",
-        `grouped_metrics` for each; and "validation", `labeled_pairs.pair_metrics`, or None without labeled pairs.
+        `grouped_metrics` for each, and `content.measure` under "content" if its
+        faces have attributes; and "validation", `labeled_pairs.pair_metrics`, or None without labeled pairs.
 
     Raises:
         checkpoints.CheckpointError: the run has no usable checkpoint.
@@ -107,7 +109,22 @@ def evaluate(
     saved = saved or distributed.everywhere(checkpoints.find, workdir)
     scorer = Scorer(saved)
     scored = score_data(config, scorer)
-    return distributed.on_process_zero(_write_results, config, workdir, output, scorer, saved, scored)
+    contents = _measure_content(config, scorer, scored)
+    return distributed.on_process_zero(_write_results, config, workdir, output, scorer, saved, scored, contents)
+
+
+def _measure_content(config: ConfigDict, scorer: Scorer, scored: Scored) -> dict[str, Any]:
+    """Returns `content.measure` for each split whose faces have attributes; every process scores its share."""
+
+    def read(images: np.ndarray) -> np.ndarray:
+        return logit(scorer.score_images(images, batch_size=config.evaluation.batch_size).astype(np.float64))
+
+    contents, options = {}, {"resamples": config.evaluation.resamples, "seed": config.seed}
+    for name, (split, _) in scored.items():
+        if attributes := content.attributes_of(split):
+            images = distributed.everywhere(split.images, range(len(split)))
+            contents[name] = content.measure(read, images, np.asarray(split.labels), attributes, **options)
+    return contents
 
 
 def results_folder(workdir: str, output: str | None = None) -> epath.Path:
@@ -125,10 +142,19 @@ def summary_text(results: dict[str, Any], workdir: str, output: str | None = Non
 
 
 def _write_results(
-    config: ConfigDict, workdir: str, output: str | None, scorer: Scorer, saved: checkpoints.Checkpoint, scored: Scored
+    config: ConfigDict,
+    workdir: str,
+    output: str | None,
+    scorer: Scorer,
+    saved: checkpoints.Checkpoint,
+    scored: Scored,
+    contents: dict[str, Any],
 ) -> dict[str, Any]:
     run, folder = results_folder(workdir), results_folder(workdir, output)
     ranked, pairs = evaluations(config, scored)
+    for evaluation in ranked:
+        if evaluation.split in contents:
+            evaluation.metrics["content"] = contents[evaluation.split]
     results: dict[str, Any] = {
         "checkpoint": os.path.relpath(saved.path, run) if run_dir.is_local(run) else saved.path,
         "step": saved.step,

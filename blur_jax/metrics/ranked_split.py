@@ -19,7 +19,7 @@ class Evaluation:
     names: list[str]
     groups: list[str]  # n blur families, events or folders; "" means no group.
     images: np.ndarray  # uint8 [n, S, S, 3] RGB.
-    metrics: dict[str, Any]  # The result of `bootstrap.rank_metrics`; "groups" contains the metrics of each group.
+    metrics: dict[str, Any]  # From `bootstrap.rank_metrics`; "groups": of each group; "content": `content.measure`.
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("scores", "ranks", "names", "groups", "images")}

@@ -2,6 +2,7 @@
 
 Command:  python -m experiments.content --config.data.manual_dir=CELEBA --run=ours=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
+Time:     3 minutes
 Result:   docs/results.md, "Content"
 """
 

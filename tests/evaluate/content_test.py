@@ -32,9 +32,9 @@ def test_drawn_sides_are_log_uniform_and_always_the_same():
 
 def test_a_scorer_of_content_keeps_its_spread_and_its_groups():
     images = np.stack([np.full((64, 64, 3), 50 + 3 * index + 60 * BRIGHT[index], np.uint8) for index in range(40)])
-    found = content.measure(brightness, images, RANKS, {"bright": BRIGHT}, sides=(32,), resamples=50)
+    found = content.measure(brightness, images, RANKS, {"bright": BRIGHT}, resamples=50)
     assert (found["faces"], found["clear"]) == (40, 20)
-    assert found["content_share"] == {"32": {"value": 1, "low": 1, "high": 1}}
+    assert found["content_share"] == dict.fromkeys(("20", "32", "45", "64"), {"value": 1, "low": 1, "high": 1})
     group = found["groups"]["bright"]
     # Clear faces 0 to 19: the bright odd ones have 113, 119, ..., 167, the others 50, 56, ..., 104.
     assert (group["clear"], group["auc"]["32"]["value"]) == (10, 1)
@@ -49,14 +49,14 @@ def test_a_threshold_discards_a_group_as_the_faces_are_but_not_at_drawn_sizes():
     images, group = FACES.copy(), np.arange(40) < 10
     images[:4] = FACES[:4].mean(axis=(1, 2), keepdims=True)
     ranks = np.where(np.arange(40) < 38, 0.0, 1.0)
-    found = content.measure(softness, images, ranks, {"group": group}, sides=(20,), resamples=50)["groups"]["group"]
+    found = content.measure(softness, images, ranks, {"group": group}, resamples=50)["groups"]["group"]
     assert found["clear"] == 10
     assert (found["unchanged"]["group"]["value"], found["unchanged"]["others"]["value"]) == (0.4, 0)
 
 
 def test_a_scorer_of_blur_follows_the_drawn_size():
     """Equal faces differ only in their drawn size, and soft ones are small."""
-    found = content.measure(softness, NOISE[[0] * 40], RANKS, {}, sides=(20,), resamples=20)
+    found = content.measure(softness, NOISE[[0] * 40], RANKS, {}, resamples=20)
     assert found["groups"] == {} and found["content_share"]["20"]["value"] is None  # Nothing spreads.
     assert found["spearman_drawn"]["value"] > 0.99
 
@@ -65,7 +65,7 @@ def test_all_versions_of_a_face_are_counted_by_the_threshold_at_drawn_sizes():
     """Equal faces: a version is discarded if its size is among the smallest 32 of 320; those of one size tie."""
     drawn = content.drawn_sides(40)
     discarded = drawn <= np.sort(drawn.ravel())[31]
-    found = content.measure(softness, NOISE[[0] * 40], RANKS, {"first": np.arange(40) == 0}, sides=(), resamples=20)
+    found = content.measure(softness, NOISE[[0] * 40], RANKS, {"first": np.arange(40) == 0}, resamples=20)
     at_drawn = found["groups"]["first"]["drawn"]
     assert at_drawn["group"]["value"] == discarded[:, 0].mean()
     assert at_drawn["others"]["value"] == pytest.approx(discarded[:, 1:20].mean())  # Of the clear faces.

@@ -152,6 +152,23 @@ def test_the_report_says_what_was_run_on_what(evaluated):
         assert text in page
 
 
+def test_content_is_measured_where_faces_have_attributes(evaluated, tmp_path, monkeypatch):
+    config, folder, results = evaluated
+    assert "content" not in results["splits"]["test"]
+    open_split = splits.open_split
+
+    def with_attributes(config, kind, name):
+        split = open_split(config, kind, name)
+        attributes = {"attributes": {"hat": split.rows[:5].tolist()}} if kind == "ranked" else {}
+        return dataclasses.replace(split, metadata=split.metadata | attributes)
+
+    monkeypatch.setattr(splits, "open_split", with_attributes)
+    found = evaluation.evaluate(config, str(folder), str(tmp_path))["splits"]["test"]
+    assert found.pop("content")["groups"]["hat"].keys() == {"clear", "auc", "unchanged", "drawn"}
+    assert found == results["splits"]["test"]
+    assert "Content: test" in (tmp_path / "report.html").read_text()
+
+
 def test_the_threshold_of_the_run_is_shown_where_it_is_of_this_checkpoint(own_run):
     config, folder = own_run
     fingerprint = blur_jax.load_scorer(folder).fingerprint

@@ -142,6 +142,24 @@ def test_few_faces_have_no_interval_and_undefined_metrics_a_dash(tmp_path):
     assert "<td>–<td>–<td>–<td>–<td>1" in page
 
 
+def test_content_has_a_section_where_it_was_measured(tmp_path):
+    def interval(value):
+        return {"value": value, "low": None, "high": None}
+
+    unchanged = {"group": interval(0.141), "others": interval(0.032), "ratio": interval(4.4)}
+    drawn = {"group": interval(0.12), "others": interval(None), "ratio": interval(None)}
+    group = {"clear": 586, "auc": {"20": interval(0.6), "32": interval(0.73)}, "unchanged": unchanged, "drawn": drawn}
+    shares = {"20": interval(0.65), "32": interval(0.81)}
+    measured = {"content_share": shares, "spearman_drawn": interval(0.906), "groups": {"<men>": group}}
+    evaluation = noisy(20)
+    assert "Content: test" not in write(tmp_path / "report.html", [evaluation])
+    evaluation.metrics["content"] = measured
+    page = write(tmp_path / "report.html", [evaluation])
+    assert "<h2 id=s2>Content: test</h2>" in page
+    assert "<td class=name>Content share<td>0.650<td>0.810<td>0.906" in page
+    assert "<td class=name>&lt;men&gt;<td>586<td>0.730<td>14.1%<td>3.2%<td>4.400<td>12.0%<td>–<td>–" in page
+
+
 def test_long_lists_of_groups_are_cut(tmp_path):
     groups = ["", "", *(f"event{i // 2:02d}" for i in range(80))]
     page = write(tmp_path / "report.html", [noisy(82, groups=groups, levels=3)])

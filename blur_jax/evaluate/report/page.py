@@ -72,6 +72,9 @@ def write_report(
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
         contents.append((f"Split: {escape(evaluation.split)}", content))
+        if "content" in evaluation.metrics:
+            measured = tables.content(evaluation.metrics["content"])
+            contents.append((f"Content: {escape(evaluation.split)}", measured))
     if pairs is not None:
         contents.append(("Validation pairs", sections.validation(pairs, show_faces=not evaluations)))
     if calibration is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from blur_jax.evaluate.content import DRAWN, RATE, SHOWN
 from blur_jax.metrics import calibration, ranked_split
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.interval import Interval, bounds_text, interval_text, number
@@ -135,3 +136,32 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
     percentiles = " The percentile is the threshold's position in the calibration's reference set."
     return f"""{table(heads + ["Percentile"] * (meaning is not None), rows, "What a threshold does")}
 <p>A face is kept if its score is below the threshold. {levels}{percentiles * (meaning is not None)}</p>"""
+
+
+def content(measured: Mapping[str, Any]) -> str:
+    """Returns the tables of `content.measure`: spread at equal blur, and groups of clear faces."""
+    shares, drawn = measured["content_share"], f"{DRAWN[0]} to {DRAWN[1]} px"
+    cells = [interval_cell(interval) for interval in (*shares.values(), measured["spearman_drawn"])]
+    heads = ("", *(f"{side} px" for side in shares), "Spearman with size")
+    spread = table(heads, [row(("Content share", *cells))], "Spread at equal blur")
+    rows = []
+    for name, group in measured["groups"].items():
+        cells = [escape(name), group["clear"], interval_cell(group["auc"][SHOWN])]
+        for discarded in (group["unchanged"], group["drawn"]):
+            values = (discarded[part]["value"] for part in ("group", "others"))
+            cells += ["–" if value is None else percent(value) for value in values]
+            cells.append(interval_cell(discarded["ratio"]))
+        rows.append(row(cells))
+    heads = ("Discarded", "Others", "Ratio")
+    heads = ("Attribute", "Clear faces", f"AUC at {SHOWN} px", *heads, *(f"{head}, drawn sizes" for head in heads))
+    return f"""<p>If all faces are equally blurred, a scorer of blur gives them equal scores. What still spreads them is
+content: who is shown, pose, light.</p>{spread}
+<p>Every face was reduced to the same number of pixels and enlarged again. The <b>content share</b> is the standard
+deviation of the scores' logits at this equal blur over that of the faces as they are: 0 is ideal, and at 1, equal blur
+spreads the scores as much as the faces' own blur does. The correlation is between scores and sizes when each face is
+reduced to sizes drawn from {drawn}; 1 is ideal: the smaller, the blurrier.</p>
+{table(heads, rows, "Whom the scorer takes for blurred")}
+<p>Among clear faces: AUC is how often a face with the attribute scores as blurrier than one without it at equal blur
+(0.5 is fair). A threshold discards {RATE:.0%} of all faces; the table shows its share of the clear faces with the
+attribute and of the others, as the faces are and when every face is reduced to sizes drawn alike for all ({drawn}). A
+ratio of 1 is fair; as the faces are, it also contains true differences in blur.</p>"""
