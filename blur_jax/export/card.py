@@ -83,7 +83,8 @@ depends only on its own image.
 
 The scorer ranks pictures of one kind by blur, for example to discard the most blurred ones. It was trained on the
 pictures in `{data}`. For other cameras, subjects or crops a score may mean something else, so look at pictures on both
-sides of a threshold before relying on it. It judges only blur, not pose, light, identity or anything else about people.
+sides of a threshold before relying on it. Scores should follow blur alone, but pose, light and who is shown shift them,
+so a threshold can discard some groups of people more often than others although their pictures are equally blurred.
 Scores from different checkpoints cannot be compared; percentiles in the same reference set can.
 
 ## Results
