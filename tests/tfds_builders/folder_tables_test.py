@@ -6,11 +6,14 @@ import pytest
 
 from blur_jax.data.preprocessing import Preprocessing
 from tests.helpers import photos
+from tests.helpers.paths import SHARED
 from tests.helpers.photos import write
 from tfds_builders.folder_face_blur.layout import read_layout
 from tfds_builders.folder_face_blur.sources import Sources
 from tfds_builders.folder_face_blur.tables import Boxed, Described, Ranked, Vote, read_tables
 from tfds_builders.problems import KINDS
+
+CELEBA = SHARED / "celeba_blur"
 
 
 @pytest.fixture
@@ -186,3 +189,12 @@ def test_attributes_need_a_name_and_other_names_of_columns(root, header):
     write(root, "attributes.csv", header, "a.png,1,0")
     (problem,) = read(root).problems
     assert tuple(problem)[:3] == ("malformed line", "attributes.csv", 1)
+
+
+@pytest.mark.skipif(not CELEBA.is_dir(), reason=f"not in CI, as we may not publish them: the photographs of {CELEBA}")
+def test_attributes_of_real_faces():
+    tables = read(CELEBA)
+    assert tables.problems == [] and tables.attributes.keys() == tables.ranks.keys()
+    men = sum(described.attributes["Male"] for described in tables.attributes.values())
+    with open(CELEBA / "attributes.csv") as file:
+        assert men == sum(line.split(",")[1] == "1" for line in file) > 1000
