@@ -100,6 +100,8 @@ def _percent(interval: Interval) -> str:
 
 def run(config: ml_collections.ConfigDict, run: list[str], half: str | None, workdir: str) -> None:
     runs = parse_runs(run)
+    if taken := runs.keys() & CLOSED_FORM.keys():
+        raise ValueError(f"--run={min(taken)}=... uses the name of a baseline; choose another name")
     config.data.sources = prepare_configured(config.data, required=("ranked",))
     split = splits.open_split(config.data, "ranked", "test")
     reads = {name: reading_of_run(name, path, split.preprocessing) for name, path in runs.items()}

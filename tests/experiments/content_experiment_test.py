@@ -75,6 +75,11 @@ def test_a_run_with_another_crop_is_refused(run):
         experiment.reading_of_run("mine", run, Preprocessing(image_size=48, context=1.25))
 
 
+def test_a_run_may_not_have_the_name_of_a_baseline(root):
+    with pytest.raises(ValueError, match="--run=Tenengrad=... uses the name of a baseline"):
+        experiment.run(configured(root), ["Tenengrad=runs/a"], None, "out")
+
+
 def test_the_table_of_groups():
     kind = {"group": interval(0.141), "others": interval(0.032), "ratio": interval(4.4)}
     group = {"clear": 1200, "auc": {"32": interval(0.73)}, "unchanged": kind, "drawn": kind | {"group": interval(None)}}
