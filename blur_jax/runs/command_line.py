@@ -31,7 +31,7 @@ def run(
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:
-        return command(argparse.Namespace(**{field: _expanded(value) for field, value in vars(arguments).items()}))
+        return command(argparse.Namespace(**{field: expanded(value) for field, value in vars(arguments).items()}))
     except BrokenPipeError:  # The reader of the output has stopped (`| head`).
         return READER_STOPPED
     except Exception as error:
@@ -49,10 +49,10 @@ def run(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _expanded(value: Any) -> Any:
+def expanded(value: Any) -> Any:
     """Replaces `~` in an argument; shells leave the one in `--output=~/file` alone."""
     if isinstance(value, list):
-        return [_expanded(item) for item in value]
+        return [expanded(item) for item in value]
     return expand(value) if isinstance(value, str) else value
 
 
