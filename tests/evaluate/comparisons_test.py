@@ -113,7 +113,7 @@ def test_mated_comparisons_must_be_the_more_similar_ones(similarity, mated, shar
     if share is None:
         comparisons.check_direction(of(similarity, mated), "c.csv")
     else:
-        with pytest.raises(ValueError, match=rf"c\.csv: mated .* less alike .*only {share} .* negate .* distances"):
+        with pytest.raises(ValueError, match=rf"c\.csv: mated .* less similar .*only {share} .* negate .* distances"):
             comparisons.check_direction(of(similarity, mated), "c.csv")
 
 

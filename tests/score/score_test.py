@@ -132,7 +132,7 @@ def test_shards_together_are_the_whole(run, photos):
         (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv or .jsonl or .parquet"),
         (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
         (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
-        (["photos", "--batch-size=0"], "must be a whole number of at least 1"),
+        (["photos", "--batch-size=0"], "must be a whole number, 1 or more"),
         (["photos", "--shard=3/3"], "must be I/N with I from 0 to N - 1"),
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
         (["photos/*.tif"], "no file matches"),
