@@ -166,7 +166,7 @@ def other_method(data):
         ("run.tar", "w", lambda data: data[:5500], "cannot be unpacked .unexpected end of data"),
         ("run.tar.gz", "w:gz", lambda data: data[: len(data) // 2], "cannot be unpacked .Compressed file ended before"),
         ("run.tar.gz", "w:gz", lambda data: data[:3000] + bytes(900) + data[3900:], "damaged|cannot be unpacked"),
-        ("run.tar.gz", "w:gz", lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:], "cannot be unpacked"),
+        ("run.tar.gz", "w:gz", lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:], "damaged|cannot be unpacked"),
         ("run.tar.bz2", "w:bz2", lambda data: data[:90] + bytes(9) + data[99:], "damaged|cannot be unpacked"),
         ("run.tar.xz", "w:xz", lambda data: data[:-2000], "damaged|cannot be unpacked"),
         ("run.tar", "w", lambda data: b"", "the file is empty"),
