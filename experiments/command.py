@@ -42,9 +42,9 @@ def main(experiment: Callable[..., None]) -> None:
             raise app.UsageError(f"unknown argument {argv[1]!r}; set fields with --config.<field>=<value>")
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
-        values = {name: flags.FLAGS[name].value for name in inspect.signature(experiment).parameters}
+        names = inspect.signature(experiment).parameters
         try:
-            experiment(**values)
+            experiment(**{name: command_line.expanded(flags.FLAGS[name].value) for name in names})
         except Exception as error:
             if logging.get_verbosity() >= logging.DEBUG or isinstance(error, command_line.BUGS):
                 raise

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from blur_jax.data import contents
 from blur_jax.data.pictures import read_image
 from blur_jax.data.preprocessing import Box, Preprocessing, crop_and_resize
 
@@ -29,9 +30,18 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def in_threads(read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int) -> Iterator[Any]:
+def content_of(paths: Iterable[Path]) -> dict[Path, str | None]:
+    """Returns {path: hash of the picture file's content}; see `contents.content`."""
+    paths = list(dict.fromkeys(paths))
+    hashes = in_threads(lambda path: [contents.content(path)], paths, faces=len(paths), label="looking for changes")
+    return dict(zip(paths, hashes))
+
+
+def in_threads(
+    read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int, label: str = "reading faces"
+) -> Iterator[Any]:
     """Yields, in order, the faces that `read` returns for each picture; `faces` is the total for the progress bar."""
-    bar = tqdm(total=faces, desc="reading faces", unit="face", disable=None)
+    bar = tqdm(total=faces, desc=label, unit="face", disable=None)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the interpreter lock while it decodes.
         for items in pool.map(read, pictures):
             bar.update(len(items))

@@ -1,20 +1,22 @@
-"""A record of finished rows, from which an interrupted scoring command can continue."""
+"""A record of finished rows that allows an interrupted scoring command to resume."""
 
 import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from blur_jax.data import files, likeness
+from blur_jax.data import contents, files, likeness
+from blur_jax.data.contents import State
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.score.inputs import Input
 from blur_jax.score.tiles import Tiles
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Row(NamedTuple):
@@ -28,6 +30,7 @@ class Row(NamedTuple):
     flags: str | None = None
     look: str | None = None
     tiles: Tiles | None = None
+    file: State = State(None, None)  # The picture's file when it was scored.
 
 
 class Journal:
@@ -37,15 +40,15 @@ class Journal:
     """
 
     def __init__(self, output: str, header: Mapping[str, Any]) -> None:
-        """Opens or creates the journal of a table; `header` is everything that the rows depend on, as JSON values.
+        """Opens or creates a table's journal; `header` contains everything that the rows depend on, as JSON values.
 
-        Raises ValueError if the journal belongs to another job, or another process is writing it.
+        Raises ValueError if the journal belongs to a different job, or another process is writing to it.
         """
         self.path = path_of(output)
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))
         self._file = open(self.path, "a+b")
         try:
-            files.lock(self._file, f"{self.path}: in use by another process; wait for it, or use another --output")
+            files.lock(self._file, f"{self.path}: in use by another process; wait for it, or use a different --output")
             self._file.seek(0)
             first = self._file.readline()
             if first.endswith(b"\n"):
@@ -63,35 +66,38 @@ class Journal:
             header = read_json(line)
             different = [key for key in self._header if header.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: the first line is damaged; remove the file to start again") from error
+            raise ValueError(f"{self.path}: the first line is damaged; delete the file to start over") from error
         if different:
             differences = "; ".join(
                 f"{key}: {excerpt(header.get(key))} there but {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with different options ({differences}). Run that"
-                " command again to finish it, remove the file to discard its rows, or use another --output"
+                " command again to finish it, delete the file to discard its rows, or use a different --output"
             )
 
     def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
-        """Keeps the rows that agree with the first `inputs`, drops the others, and returns the remaining inputs.
+        """Keeps the rows that match the first `inputs`, drops the others, and returns the remaining inputs.
 
-        Only full batches are kept, so that the remaining scores are identical to those of an uninterrupted command, to
-        the bit. `keep` is called with the rows of each kept batch.
+        A row matches if its name and box are the same and the content of its picture has not changed. Only full batches
+        are kept, so that the remaining scores are bit-identical to those of an uninterrupted command. `keep` is called
+        with the rows of each kept batch.
         """
         inputs = iter(inputs)
         self._file.seek(0)
         end = len(self._file.readline())
-        while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
-            lines = [self._file.readline() for _ in batch]
-            try:
-                rows = [_parse(line) for line in lines]
-            except ValueError:
-                break
-            if [row[:2] for row in rows] != batch:
-                break
-            keep(rows)
-            end += sum(map(len, lines))
+        with ThreadPoolExecutor() as pool:
+            while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
+                lines = [self._file.readline() for _ in batch]
+                try:
+                    rows = [_parse(line) for line in lines]
+                except ValueError:
+                    break
+                same_inputs = [row[:2] for row in rows] == batch
+                if not same_inputs or not all(pool.map(contents.is_unchanged, *zip(*((r.name, r.file) for r in rows)))):
+                    break
+                keep(rows)
+                end += sum(map(len, lines))
         self._file.truncate(end)
         self._file.seek(end)
         return itertools.chain(batch, inputs)
@@ -124,15 +130,22 @@ def path_of(output: str) -> str:
 def _parse(line: bytes) -> Row:
     """Returns a row; raises ValueError for an incomplete or damaged line."""
     match read_json(line) if line.endswith(b"\n") else None:
-        case [str(name), None | [*_] as box, None, str(error), None, None, None, None]:
-            return Row(name, box and tuple(box), None, error)
-        case [str(name), None | [*_] as box, float(blur), None, *described]:
-            return Row(name, box and tuple(box), blur, None, *_described(*described))
+        case [str(name), None | [*_] as box, None, str(error), None, None, None, None, file]:
+            return Row(name, box and tuple(box), None, error, file=_state(file))
+        case [str(name), None | [*_] as box, float(blur), None, *described, file]:
+            return Row(name, box and tuple(box), blur, None, *_described(*described), _state(file))
+    raise ValueError("the row is damaged")
+
+
+def _state(fields: Any) -> State:
+    match fields:
+        case [None | str() as record, None | str() as content]:
+            return State(record, content)
     raise ValueError("the row is damaged")
 
 
 def _described(*fields: Any) -> tuple:
-    """Checks and returns the fields of a row after `error`; raises ValueError for a damaged row."""
+    """Checks and returns the fields between `error` and `file` in a row; raises ValueError for a damaged row."""
     match fields:
         case [None | float() as reduction, None | str() as flags, None | str() as look, tiles]:
             if len(bytes.fromhex(look or "")) in (0, likeness.SIDE**2 // 8):

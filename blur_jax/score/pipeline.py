@@ -1,4 +1,4 @@
-"""Scores a stream of pictures in order and in bounded memory: threads decode while devices score."""
+"""Scores a stream of pictures in order, using bounded memory: threads decode while devices score."""
 
 import collections
 import itertools
@@ -27,10 +27,10 @@ class Scored(NamedTuple):
     Attributes:
         blur: a score in [0, 1], larger is blurrier; None if it is missing.
         error: why the score is missing, or None. Without a score, all other attributes are None.
-        reduction: the pixels of the picture in one pixel that the network sees; see `preprocessing.reduction`.
-        flags: what the pixels say against the score; see `flags.find`. Usually "".
-        look: a hash of what the network sees, see `likeness.look`; None unless it is asked for.
-        tiles: scores at full size; None unless they are asked for.
+        reduction: picture pixels per pixel that the network sees, along each side; see `preprocessing.reduction`.
+        flags: reasons why the score is meaningless, from `flags.find`; usually "".
+        look: a hash of what the network sees, from `likeness.look`; None unless requested.
+        tiles: scores at full size; None unless requested.
     """
 
     blur: float | None
@@ -42,7 +42,7 @@ class Scored(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An image, uint8 [S, S, 3], and what is known without its score; see `Scored`."""
+    """An image, uint8 [S, S, 3], and the fields of `Scored` that do not depend on its score."""
 
     image: np.ndarray
     reduction: float | None = None
@@ -63,7 +63,7 @@ def score_each(
 
     Args:
         pictures: the stream; a picture is dropped once it is prepared.
-        prepare: prepares a picture and a box; called in threads. An exception becomes an error.
+        prepare: prepares a picture and a box; called in threads. An exception becomes the `error` of the result.
         forward: maps uint8 [n, S, S, 3] to float32 [n]; called in one thread.
         batch_size: images per batch, 1 or more.
         threads: number of preparing threads, 1 or more; None means one per core. Each keeps one picture in memory.
@@ -78,10 +78,15 @@ def _score_each(
     pictures: Iterator[tuple], prepare: Callable, forward: Callable, batch_size: int, threads: int
 ) -> Iterator[tuple[Any, Scored]]:
     free = threading.Semaphore(2 * threads)  # Limits the number of full-size pictures in memory.
-    running = collections.deque()
+    running, process = collections.deque(), os.getpid()
     pool, device = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
 
+    def check_process() -> None:
+        if os.getpid() != process:
+            raise RuntimeError("score_each was called before this process was forked; call it in this process")
+
     def submit(key: Any, picture: Picture, box: Box | None) -> tuple[Any, Future]:
+        check_process()
         free.acquire()
         future = pool.submit(_try, prepare, picture, box)
         future.add_done_callback(lambda _: free.release())
@@ -93,6 +98,7 @@ def _score_each(
             if len(running) == _AHEAD:
                 yield from running.popleft().result()
         while running:
+            check_process()
             yield from running.popleft().result()
     finally:
         # A batch waits for its images, so shut down the pool that prepares them first.
@@ -107,7 +113,7 @@ def _try(prepare: Callable, picture: Picture, box: Box | None) -> Prepared | str
         return MISSING + (names.hint(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else "")
     except ValueError as error:
         return str(error)
-    except Exception as error:  # One picture in millions must not stop the others.
+    except Exception as error:  # One bad picture must not stop millions of others.
         return f"unexpected error: {type(error).__name__}: {error}"
 
 

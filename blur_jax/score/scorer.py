@@ -19,14 +19,13 @@ from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 from blur_jax.export import onnx_backend
 from blur_jax.metrics import calibration
-from blur_jax.runs import checkpoints, distributed, inference
+from blur_jax.runs import checkpoints, distributed, forks, inference
 from blur_jax.runs.threshold import Threshold, read_threshold
 from blur_jax.score import flags, pipeline
 from blur_jax.score import tiles as full_size
 from blur_jax.score.pipeline import Pair, Prepared, Scored
 
-# `forward(images, *, batch_size, progress)`: from uint8 [n, S, S, 3], n above 0, to float32 [n].
-Forward = Callable[..., np.ndarray]
+_BACKENDS = ("xla", "onnx")
 GivenPair = TypeVar("GivenPair", bound=Pair)
 
 
@@ -35,6 +34,10 @@ class Scorer:
 
     It uses all devices. In a program with several processes, all processes must make the same calls.
 
+    A scorer is pickled by its path: the copy loads the checkpoint when it is first used, and raises ValueError if the
+    parameters have changed. In a forked process, a scorer with backend "onnx" works; with "xla", it raises
+    RuntimeError, because JAX would wait forever there.
+
     Attributes:
         preprocessing: the crop and resize protocol of the training data, applied to every picture.
         calibration: the meaning of the scores; None if the run was not calibrated.
@@ -42,19 +45,29 @@ class Scorer:
         config: the config of the run.
         step: the number of updates that produced the parameters.
         path: the folder of the checkpoint.
+        backend: "xla" or "onnx"; see `load_scorer`.
     """
 
-    def __init__(self, saved: checkpoints.Checkpoint, forward: Forward | None = None) -> None:
-        """Loads the parameters, or raises `checkpoints.CheckpointError`; without `forward`, JAX runs the network."""
+    def __init__(self, saved: checkpoints.Checkpoint, backend: str = "xla") -> None:
+        """Loads the parameters; raises like `load_scorer`."""
+        if backend not in _BACKENDS:
+            raise ValueError(f"backend={backend!r} is unknown; use 'xla' or 'onnx'")
         model, params = distributed.everywhere(checkpoints.load_network, saved)
         self.preprocessing, self.calibration = saved.preprocessing, saved.calibration
-        self.config, self.step, self.path = saved.config, saved.step, saved.path
+        self.config, self.step, self.path, self.backend = saved.config, saved.step, saved.path, backend
         self.fingerprint = checkpoints.fingerprint(params)
-        self._forward = forward or functools.partial(inference.make_score(model), distributed.replicate(params))
+        # `_forward(images, *, batch_size, progress)` maps uint8 [n, S, S, 3], n above 0, to float32 [n].
+        if backend == "onnx":
+            self._forward = onnx_backend.make(model, params, self.preprocessing.image_size)
+        else:
+            self._forward = functools.partial(inference.make_score(model), distributed.replicate(params))
+
+    def __reduce__(self) -> tuple:
+        return _Unpickled, (self.path, self.backend, self.fingerprint)
 
     @functools.cached_property
     def threshold(self) -> Threshold | None:
-        """The threshold of the run, or None; raises ValueError if it belongs to another checkpoint."""
+        """The run's threshold, or None; raises ValueError if it belongs to a different checkpoint."""
         return read_threshold(self.path, checkpoint=self.fingerprint)
 
     def score(
@@ -94,6 +107,7 @@ class Scorer:
         threads: int | None = None,
         looks: bool = False,
         tiles: bool = False,
+        watch: Callable[[Picture, Box | None], object] | None = None,
     ) -> Iterator[tuple[GivenPair, Scored]]:
         """Scores a stream of any length; a bad picture yields a reason instead of a score.
 
@@ -104,28 +118,42 @@ class Scorer:
             batch_size: pictures scored at a time, 1 or more.
             threads: number of decoding threads, 1 or more; None means one per core. Each keeps a picture in memory.
             looks: whether to hash what the network sees of each picture, for `groups.find`.
-            tiles: whether to score each picture at full size, too; not for a program with several processes.
+            tiles: whether to also score each picture at full size; not supported in a program with several processes.
+            watch: called with each picture and box, in a thread, before the picture is read.
 
         Yields:
             ((picture, box), result), in order.
         """
-        return self._score_each(((pair, *pair) for pair in pictures), batch_size, threads, looks=looks, tiles=tiles)
+        keyed = ((pair, *pair) for pair in pictures)
+        return self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch)
 
     def _score_each(
-        self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: bool
+        self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: Any
     ) -> Iterator[tuple]:
+        if self.backend == "xla":
+            forks.check()  # In a thread, the error would be blamed on a picture.
+        run = self._forward  # Loads an unpickled scorer.
         device = threading.Lock()  # Tiles are scored in the threads that decode; devices take one batch at a time.
 
         def forward(images: np.ndarray) -> np.ndarray:
             with device:
-                return self._forward(images, batch_size=batch_size, progress=None)
+                return run(images, batch_size=batch_size, progress=None)
 
         prepare = functools.partial(self._prepare_and_describe, forward=forward, **extras)
         return pipeline.score_each(pictures, prepare, forward, batch_size=batch_size, threads=threads)
 
     def _prepare_and_describe(
-        self, picture: Picture, box: Box | None, *, forward: Callable, looks: bool = False, tiles: bool = False
+        self,
+        picture: Picture,
+        box: Box | None,
+        *,
+        forward: Callable,
+        looks: bool = False,
+        tiles: bool = False,
+        watch: Callable | None = None,
     ) -> Prepared:
+        if watch is not None:
+            watch(picture, box)
         whole = preprocessing.to_image(picture)
         image = self.prepare(whole, box)
         return Prepared(
@@ -174,6 +202,26 @@ class Scorer:
         return columns
 
 
+class _Unpickled(Scorer):
+    """A scorer that becomes a `Scorer` on first use: `multiprocessing.Pool` hangs if unpickling raises an error."""
+
+    def __init__(self, path: str, backend: str, fingerprint: str) -> None:
+        self.path, self.backend, self.fingerprint = path, backend, fingerprint
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python and libraries look up optional methods.
+            raise AttributeError(name)
+        loaded = load_scorer(self.path, backend=self.backend)
+        if loaded.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"{self.path}: the parameters ({loaded.fingerprint}) differ from those of the pickled scorer"
+                f" ({self.fingerprint}); load the scorer again and pass the new one"
+            )
+        self.__dict__ = loaded.__dict__
+        self.__class__ = Scorer  # ty: ignore[invalid-assignment]
+        return getattr(self, name)
+
+
 def _with_boxes(pictures: Iterable[Picture], boxes: Iterable[Box | None] | None) -> Iterator[Pair]:
     """Pairs pictures with boxes; checks both before anything is scored."""
     single = isinstance(pictures, (str, bytes, os.PathLike, Image.Image))
@@ -208,13 +256,8 @@ def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
 
     Raises:
         checkpoints.CheckpointError: no checkpoint is usable.
-        ImportError: the backend needs a package of the extra `export`.
+        ImportError: the backend needs a package in the `export` extra.
+        RuntimeError: this process was forked after JAX had been used.
         ValueError: the backend is unknown.
     """
-    if backend not in ("xla", "onnx"):
-        raise ValueError(f"backend={backend!r} is unknown; use 'xla' or 'onnx'")
-    saved = checkpoints.find(path)
-    if backend == "xla":
-        return Scorer(saved)
-    network, params = checkpoints.load_network(saved)
-    return Scorer(saved, onnx_backend.make(network, params, saved.preprocessing.image_size))
+    return Scorer(checkpoints.find(path), backend)

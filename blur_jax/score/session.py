@@ -1,4 +1,4 @@
-"""Scores pictures into a table, continues after an interruption, and describes the table in a file next to it."""
+"""Scores pictures, writes a table, resumes after an interruption, and describes the table in a file next to it."""
 
 import array
 import collections
@@ -8,12 +8,15 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from blur_jax.data import contents
+from blur_jax.data.contents import State
 from blur_jax.data.left_out import LeftOut
+from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
 from blur_jax.score import flags, groups, sheet, tables
@@ -21,19 +24,19 @@ from blur_jax.score.inputs import Input, Inputs
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
-# Blur whose sigma is below half the reduction hardly changes a score (docs/scoring.md). Above 4, that includes a sigma
-# of 2 pixels, which leaves no detail finer than 4 pixels: a viewer at full size calls such a picture blurred.
+# Blur with a sigma below half the reduction hardly changes a score (docs/scoring.md). Above a reduction of 4, this
+# includes a sigma of 2 pixels, which removes all detail finer than 4 pixels and looks blurred at full size.
 REDUCED = 4
-_REPLACE = "pass --overwrite to score again and replace it, or use another --output"
+_REPLACE = "pass --overwrite to score again and replace it, or use a different --output"
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The outputs of a command, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
+    """A command's outputs, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
 
     output: str  # The path of the table.
-    source: Mapping[str, Any]  # JSON values that scores depend on; to continue a job, they must match.
-    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Further JSON values for the statement.
+    source: Mapping[str, Any]  # JSON values that scores depend on; they must match to resume a job.
+    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Other JSON values for the statement.
     anchor: float | None = None
     keep_below: float | None = None  # None leaves out the column "keep".
     sheet: str | None = None  # The path of the page that `sheet.write` writes.
@@ -44,7 +47,7 @@ class Job:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The options that the rows of the journal depend on."""
+        """The options that the journal's rows depend on."""
         return {**self.source, "tiles": self.tiles, "best_of_group": self.best_of_group}
 
     def stated(self) -> dict[str, Any]:
@@ -54,14 +57,16 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The counts of a table.
+    """A summary of a table's rows.
 
     Attributes:
         rows: the number of rows.
         failed: the number of rows without a score.
         with_boxes: whether any row has a box.
         inputs: a hash of the names and boxes.
-        reduced: the number of pictures that are reduced more than `REDUCED` times.
+        records: a hash of all rows' `contents.State.record`.
+        contents: a hash of all rows' `contents.State.content`.
+        reduced: the number of pictures whose reduction is above `REDUCED`.
         flags: {flag: number of pictures}.
     """
 
@@ -69,6 +74,8 @@ class Summary:
     failed: int
     with_boxes: bool
     inputs: str
+    records: str
+    contents: str
     reduced: int = 0
     flags: dict[str, int] = dataclasses.field(default_factory=dict)
 
@@ -77,15 +84,15 @@ class Summary:
         return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
 
     def warnings(self) -> list[str]:
-        """Returns sentences about pictures whose scores say less than others."""
+        """Returns warnings about pictures whose scores are unreliable."""
         sentences = []
         if self.flags:
             counts = ", ".join(f"{count:,} {flag}" for flag, count in self.flags.items())
-            sentences.append(f"warning: {counts}; the scores of such pictures mean little (see the flags column)")
+            sentences.append(f"warning: {counts}; the scores of these pictures mean little (see the flags column)")
         if self.reduced:
             sentences.append(
-                f"warning: {self.reduced:,} pictures are reduced more than {REDUCED} times, so fine blur cannot be seen"
-                " (see the reduction column); --tiles adds scores at full size"
+                f"warning: {self.reduced:,} pictures are reduced by more than a factor of {REDUCED}, which hides fine"
+                " blur (see the reduction column); pass --tiles to add scores at full size"
             )
         return sentences
 
@@ -97,7 +104,8 @@ def statement_path(output: str) -> str:
 def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
     """Returns the summary of a complete table, or None if the table is missing or incomplete.
 
-    Raises ValueError if the table belongs to another job or other inputs, or its sheet is missing.
+    Raises ValueError if the table belongs to a different job or different inputs, a picture's content has changed, or
+    the sheet is missing.
     """
     if not os.path.lexists(job.output) or os.path.exists(path_of(job.output)):
         return None
@@ -115,25 +123,37 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
             f" (see {statement}); {_REPLACE}"
         )
     tally = _Tally()
-    tally.add(Row(*picture, None, None) for picture in inputs)
+    tally.add(Row(*picture, None, None, file=State(contents.record(picture.name), None)) for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
         counts = f"{summary.rows:,} rows for different inputs (this command has {now.rows:,})"
         raise ValueError(f"{job.output} has {counts}; {_REPLACE}")
+    if now.records != summary.records and _contents(inputs) != summary.contents:
+        raise ValueError(f"{job.output}: pictures have changed since they were scored; {_REPLACE}")
     if job.sheet and not os.path.exists(job.sheet):
         raise ValueError(f"{job.output} exists, but its sheet {job.sheet} is missing; {_REPLACE}")
     return summary
 
 
+def _contents(inputs: Iterable[Input]) -> str:
+    """Returns `Summary.contents` for the current picture files."""
+    tally = _Tally()
+    for content in contents.contents(picture.name for picture in inputs):
+        tally.add_file(State(None, content))
+    return tally.summary().contents
+
+
 class _Tally:
     """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score.
 
-    `looks`, for groups, takes about 120 bytes per row. `best` is what groups are sorted by: the best tile, or `blur`.
+    `looks`, for groups, takes about 120 bytes per row. `best`, the best tile's blur or else `blur`, decides which
+    picture is the best in a group.
     """
 
     def __init__(self) -> None:
         self.blur, self.best, self.looks = array.array("f"), array.array("f"), []
-        self._failed, self._with_boxes, self._inputs = 0, False, hashlib.sha256()
+        self._failed, self._with_boxes = 0, False
+        self._inputs, self._records, self._contents = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
         self._reduced, self._flags = 0, collections.Counter()
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -146,33 +166,49 @@ class _Tally:
             self._failed += row.error is not None
             self._with_boxes |= row.box is not None
             self._inputs.update(json.dumps([row.name, row.box]).encode())
+            self.add_file(row.file)
+
+    def add_file(self, file: State) -> None:
+        self._records.update(f"{file.record}\n".encode())
+        self._contents.update(f"{file.content}\n".encode())
 
     def summary(self) -> Summary:
         counts = {flag: self._flags[flag] for flag in flags.NAMES if flag in self._flags}
-        inputs = self._inputs.hexdigest()[:16]
-        return Summary(len(self.blur), self._failed, self._with_boxes, inputs, self._reduced, counts)
+        hashes = (digest.hexdigest()[:16] for digest in (self._inputs, self._records, self._contents))
+        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts)
 
 
 def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
-    """Scores all inputs, or those that an interrupted run of the same job left over, and writes the outputs.
+    """Scores all inputs, or those that an interrupted run of the same job did not reach, and writes the outputs.
 
     `progress` is called with the number of finished inputs, before the first batch and after each batch. Raises
-    ValueError if the journal belongs to another job or is in use.
+    ValueError if the journal belongs to a different job or is in use.
     """
     with Journal(job.output, job.header) as journal:
         tally = _Tally()
         waiting = journal.resume(inputs, job.batch_size, tally.add)
         progress(len(tally.blur))
-        scored = scorer.score_each(
-            waiting, batch_size=job.batch_size, threads=job.threads, looks=job.best_of_group, tiles=job.tiles
-        )
-        while rows := [Row(*picture, *result) for picture, result in itertools.islice(scored, job.batch_size)]:
+        scored = _score_files(scorer, waiting, job)
+        while rows := list(itertools.islice(scored, job.batch_size)):
             journal.append(rows)
             tally.add(rows)
             progress(len(tally.blur))
         _write(scorer, job, journal, tally, inputs.left_out)
         journal.remove()
     return tally.summary()
+
+
+def _score_files(scorer: Scorer, inputs: Iterable[Input], job: Job) -> Iterator[Row]:
+    """Yields the rows of `Scorer.score_each`, with the state of each file."""
+    states: dict[Any, State] = {}
+
+    def watch(name: Any, box: Box | None) -> None:
+        states[name, box] = contents.state(name)
+
+    sizes = {"batch_size": job.batch_size, "threads": job.threads}
+    scored = scorer.score_each(inputs, **sizes, looks=job.best_of_group, tiles=job.tiles, watch=watch)
+    for picture, result in scored:
+        yield Row(*picture, *result, states.pop(picture))
 
 
 def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_out: LeftOut) -> None:

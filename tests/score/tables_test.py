@@ -63,7 +63,6 @@ def test_csv(tmp_path):
 def test_a_name_that_a_spreadsheet_would_run_stays_exact(tmp_path):
     """Rows are found by it; docs/scoring.md says what to do."""
     names = [f"{start}1+1.jpg" for start in "=+-@\t\r"]
-    tables.check_output("--output", str(tmp_path / "SCORES.CSV"), tables.ENDINGS, [])
     write(tmp_path / "SCORES.CSV", [Row(name, None, 0.25, None) for name in names])
     assert [row["name"] for row in read_csv(tmp_path / "SCORES.CSV")] == names
 
@@ -128,22 +127,3 @@ def test_a_table_is_whole_or_not_there(tmp_path):
     assert (tmp_path / "t.csv").read_text() == "old"
     write(tmp_path / "t.csv")
     assert os.listdir(tmp_path) == ["t.csv"]
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("scores.txt", r"must end in \.csv, \.jsonl or \.parquet"),
-        ("scores.csv.gz", "must end in"),
-        ("folder.csv", "is a folder"),
-        ("no/such/scores.csv", "the folder no/such does not exist; create it"),
-        ("./list.csv", "is also an input"),
-    ],
-)
-def test_an_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch, path, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.csv").mkdir()
-    (tmp_path / "list.csv").touch()
-    tables.check_output("--output", "scores.csv", tables.ENDINGS, ["list.csv", "nowhere.csv"])
-    with pytest.raises(ValueError, match=message):
-        tables.check_output("--output", path, tables.ENDINGS, [str(tmp_path / "list.csv"), "photos"])

@@ -11,7 +11,7 @@ from tfds_builders.folder_face_blur import splits
 from tfds_builders.folder_face_blur.layout import Layout, read_layout
 from tfds_builders.folder_face_blur.tables import PAIRS, RANKED, Tables, read_tables
 from tfds_builders.folder_face_blur.votes import Combined, combine
-from tfds_builders.pictures import Failure, encode_png, in_threads
+from tfds_builders.pictures import Failure, content_of, encode_png, in_threads
 
 
 class Look(NamedTuple):
@@ -63,9 +63,10 @@ class Sources:
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of the picture names, boxes and file sizes."""
+        """The `digest` of the picture names, boxes and contents."""
         paths = self.layout.paths
-        return schema.digest([[name, self.box(name), paths[name].stat().st_size] for name in self.wanted])
+        content = content_of(paths[name] for name in self.wanted)
+        return schema.digest([[name, self.box(name), content[paths[name]]] for name in self.wanted])
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from blur_jax.data.names import locate
 from tfds_builders import schema
-from tfds_builders.pictures import Failure, read_faces
+from tfds_builders.pictures import Failure, content_of, read_faces
 from tfds_builders.problems import FORGIVABLE, Problem, ReleaseError
 from tfds_builders.ssranking_face_blur import lists
 from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
@@ -65,9 +65,9 @@ class Sources:
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of the names, boxes and picture file sizes."""
-        sizes = {path: os.path.getsize(path) if os.path.isfile(path) else None for path in set(self.pictures.values())}
-        return schema.digest([[name, self.release.crop(name).box, sizes[path]] for name, path in self.pictures.items()])
+        """The `digest` of the picture names, boxes and contents."""
+        content = content_of(self.pictures.values())
+        return schema.digest([[n, self.release.crop(n).box, content[path]] for n, path in self.pictures.items()])
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -140,7 +140,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
             raise ValueError(
                 f"{self.data_path} is already prepared from partial data; accept this (allow_missing=True,"
                 " --allow_missing, --config.data.allow_missing=True) or add the missing files to"
-                f" {self.manual_dir}; if you replaced files with others of the same size, delete the prepared folder"
+                f" {self.manual_dir}"
             )
 
     def has(self, kind: str) -> bool:
