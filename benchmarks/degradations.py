@@ -90,7 +90,7 @@ def run(image_size: int, *, repeats: int, cpu: bool = False) -> None:
     for name, function in jitted.items():
         error = float(jnp.max(jnp.abs(function(convolved, images) - expected)))
         if error >= 1e-4:
-            raise ValueError(f"{name} differs from the FFT result by {error}, but the limit is 1e-4; correct it")
+            raise ValueError(f"{name} differs from the FFT result by {error}, but the limit is 1e-4")
     calls = {f"convolution: {name}": partial(function, convolved, images) for name, function in jitted.items()}
     apply = _mapped(degradations.apply)
     for name, options in {"": {}, ", with noise and JPEG": {"noise_max": 0.05, "jpeg_min_quality": 40}}.items():

@@ -177,7 +177,7 @@ def logged(folder: pathlib.Path) -> int:
 
 
 def problem_with(ended: Ended, pattern: str, codes: Sequence[int]) -> str:
-    """Returns problems with a launch that must end with one of `codes` and print a match for the regex `pattern`."""
+    """Checks that a launch exited with one of `codes` and that its output matches a regex; returns any problems."""
     problems = ["hung"] * ended.hung
     problems += [f"exit status {ended.codes}"] * any(code not in codes for code in ended.codes)
     problems += ["a traceback"] * ("Traceback (most recent call last)" in ended.output)

@@ -212,7 +212,7 @@ def parse_runs(texts: Sequence[str]) -> dict[str, str]:
     """Parses NAME=PATH strings; raises ValueError for invalid strings and duplicate names."""
     pairs = [text.partition("=")[::2] for text in texts]
     if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError("--run must be NAME=PATH with a unique name; correct it")
+        raise ValueError("--run must be NAME=PATH, with a unique name")
     return dict(pairs)
 
 

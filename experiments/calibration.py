@@ -41,7 +41,7 @@ HALVES = 1000
 
 
 class Bin(NamedTuple):
-    """Pairs with similar predictions: the mean prediction, the observed share, and the 95% interval of that share."""
+    """Pairs with similar predictions: the mean prediction, the observed fraction, and its 95% interval."""
 
     predicted: float
     observed: float | None
@@ -105,7 +105,7 @@ def score(path: str, data_dir: str | None) -> Scored:
     scorer = load_scorer(path)
     fitted = scorer.calibration
     if fitted is None or fitted.scale is None:
-        raise ValueError(f"{path}: the checkpoint has no calibrated scale; train the run again")
+        raise ValueError(f"{path}: the checkpoint has no calibrated scale; rerun training")
     if data_dir is not None:
         scorer.config.data.dir = data_dir
     splits = ranked.open_splits(scorer.config.data)

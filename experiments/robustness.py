@@ -7,11 +7,11 @@ DIR contains the run's data set, prepared the same way as for the run. Nothing i
 Writes to the workdir: `robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (a panel for
 each change).
 
-The reading of a run is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation does not hide shifts. The
-reading of a baseline is the negative logarithm of its measure. Shifts are expressed as *shares of the gap* between the
-mean readings of unchanged blurred and clear faces (above and at the lowest rank of their split). At +1, clear faces
-read like blurred ones; at -1, blurred faces read like clear ones. Changes are applied to the prepared crops at the
-network's resolution.
+A run's reading is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation does not hide shifts. A
+baseline's reading is the negative logarithm of its measure. Shifts are expressed as *fractions of the gap* between the
+mean readings of unchanged blurred faces (above the lowest rank of their split) and clear faces (at the lowest rank). At
++1, clear faces read like blurred ones; at -1, blurred faces read like clear ones. Changes are applied to the prepared
+crops at the network's resolution.
 """
 
 import hashlib

@@ -42,7 +42,7 @@ def add_noise(options: ml_collections.ConfigDict, images: torch.Tensor) -> torch
 
 
 def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, shared: int) -> torch.Tensor:
-    """Blurs images, with the same draw for every `shared` consecutive images; computes only the drawn families."""
+    """Blurs images, one draw for each group of `shared` consecutive images; computes only the families drawn."""
     unknown = set(options.families) - {"gaussian", "anisotropic", "downup"}
     if unknown or options.noise_max or options.jpeg_min_quality is not None:
         raise ValueError(

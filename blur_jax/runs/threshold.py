@@ -56,7 +56,7 @@ class Threshold:
             raise ValueError(f"a threshold's quantity must be 'blur', not {excerpt(fields['quantity'])}")
         interval = fields["interval"]
         if interval is not None and not isinstance(interval, (list, tuple)):
-            raise ValueError(f"a threshold's interval must be two shares, not {excerpt(interval)}")
+            raise ValueError(f"a threshold's interval must be a pair of fractions, not {excerpt(interval)}")
         values = {name: value for name, value in fields.items() if name not in _STATED}
         values["interval"] = interval and tuple(interval)
         return cls(**values)

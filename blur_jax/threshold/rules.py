@@ -52,7 +52,7 @@ def for_discard(scores: np.ndarray, rate: float) -> float:
 
 
 def for_lost_good(good: np.ndarray, rate: float) -> float:
-    """Returns the lowest threshold that discards at most a share `rate` of good pictures, which have scores [n].
+    """Returns the lowest threshold that discards at most a fraction `rate` of good pictures, which have scores [n].
 
     Raises ValueError if there are too few scores for the rate.
     """
@@ -78,7 +78,7 @@ def check_enough(count: int, rate: float, kind: str) -> None:
     check_share(rate)
     needed = math.ceil(round(LEAST_CASES / min(rate, 1 - rate), 6))
     if count < needed:
-        raise ValueError(f"{count} {kind} are too few for a share of {rate:g}; supply {needed:,} or more")
+        raise ValueError(f"{count} {kind} are too few for a rate of {rate:g}; supply {needed:,} or more")
 
 
 def check_share(rate: float) -> None:

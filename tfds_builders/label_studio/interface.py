@@ -41,7 +41,7 @@ def read_interface(text: str, control: str | None = None) -> Interface:
     keys = [values[name].removeprefix("$") for name in objects if name in values]
     shown = f"toName={','.join(objects)!r}"
     if len(objects) != 2 or len(set(keys)) != 2:
-        raise ValueError(f"{shown} does not list two tags that each have a value such as $image1; correct it")
+        raise ValueError(f"{shown} must list two tags, each with a value such as $image1")
     if objects[0] == "right" or objects[1] == "left":
         raise ValueError(
             f"{shown} does not show whether 'left' means a side or a name; if it means a side, as in Label Studio's"
