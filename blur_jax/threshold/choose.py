@@ -53,9 +53,9 @@ def for_examples(
 ) -> Chosen:
     """Chooses the threshold that loses few good pictures, or keeps few bad ones.
 
-    `LOSE_GOOD` discards as many pictures as possible, but at most a share `rate`, in (0, 1), of the good ones;
-    `KEEP_BAD` keeps as many pictures as possible, but at most a fraction `rate` of the bad ones. `source` is recorded with
-    the threshold. Raises ValueError if too few pictures can be scored.
+    `LOSE_GOOD` discards as many pictures as possible, but at most a fraction `rate`, in (0, 1), of the good ones;
+    `KEEP_BAD` keeps as many pictures as possible, but at most a fraction `rate` of the bad ones. `source` is recorded
+    with the threshold. Raises ValueError if too few pictures can be scored.
     """
     scores, outcome = _scored(scorer, (example.picture for example in examples), batch_size)
     good = np.array([example.good for example in examples])

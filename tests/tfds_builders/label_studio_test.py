@@ -260,8 +260,8 @@ def test_a_hostile_export_is_one_short_sentence_at_once(root, tasks, capsys):
     [
         ("", "not XML"),
         ("<View/>", "has the Pairwise tags []"),
-        (CONFIG.replace("first,second", "first"), "does not list two tags"),
-        (CONFIG.replace("$b", "b"), "does not list two tags"),
+        (CONFIG.replace("first,second", "first"), "must list two tags"),
+        (CONFIG.replace("$b", "b"), "must list two tags"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_one_sentence(refused, config, found):
