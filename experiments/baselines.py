@@ -1,14 +1,14 @@
-"""Compares every baseline with this project's runs on the same test faces, with paired intervals.
+"""Compares all baselines with this project's runs on the same test faces, with paired intervals.
 
     python -m experiments.baselines --config.data.manual_dir=LISTS --run=ours=runs/wider_blur --workdir=runs/baselines
 
 Writes to the workdir: `baselines.md` (the tables), `baselines.json` (everything) and `scores.csv` (scorer, split, name,
-score; larger is blurrier). `baselines.json` keeps the scores of the baselines, so another call with more runs takes
-only seconds; delete the file after you change a baseline. A run is a run directory that `launch.py` has evaluated; only
-its `scores.csv` is read, so its crops may differ from those of the baselines.
+score; larger is blurrier). `baselines.json` caches the baselines' scores, so comparing more runs later takes only
+seconds; delete the file after changing a baseline. A run is a run directory that `launch.py` has evaluated. Only its
+`scores.csv` is read, so its crops may differ from the baselines' crops.
 
-The settings of a baseline (resolution, regularization) are chosen on the labeled `train` pairs (see
-`baseline_rankers.cross_validated`), never on the tests.
+Each baseline's settings (resolution, regularization) are chosen on the labeled `train` pairs (see
+`baseline_rankers.cross_validated`), never on test faces.
 """
 
 import csv
@@ -47,17 +47,17 @@ LEAVES = (1, 3, 10, 30)
 OFIQ_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 IMAGENET_STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
-Fit = Callable[[np.ndarray], np.ndarray]  # Pairs int [m, 2] to fit on -> scores float [n] of all faces.
+Fit = Callable[[np.ndarray], np.ndarray]  # Pairs int [m, 2] to fit to -> scores float [n] of all faces.
 Scores = dict[str, np.ndarray]  # {split: float [n]}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """All n faces in the labeled training pairs and the tests."""
+    """All n faces in the labeled training pairs and the test splits."""
 
     images: np.ndarray  # uint8 [n, S, S, 3].
-    names: list[str]  # n different names.
-    pairs: np.ndarray  # int [m, 2], indices (sharper face, blurrier face) of the `train` pairs without ties.
+    names: list[str]  # n unique names.
+    pairs: np.ndarray  # int [m, 2], indices (sharper face, blurrier face) of the `train` pairs, excluding ties.
 
     def resized(self, side: int) -> np.ndarray:
         """Returns the images resized with the crop filter, uint8 [n, side, side, 3]."""
@@ -75,7 +75,7 @@ def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Face
 
 
 def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
-    """Yields (baseline, {setting: fit}); the caller chooses a setting."""
+    """Yields (baseline, {setting: fit}) for the caller to choose a setting."""
     size = faces.images.shape[1]
     crops = {f"{side} px": faces.resized(side) for side in (size // 2, size)}
     for name, measure in CLOSED_FORM.items():
@@ -83,7 +83,7 @@ def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
         yield name, {crop: lambda _, fixed=fixed: fixed for crop, fixed in scores.items()}
 
     ofiq = {crop: _measured(baseline_features.ofiq_sharpness, images, "OFIQ") for crop, images in crops.items()}
-    # Features span orders of magnitude; taking logarithms makes the linear ranker 1% better on held-out pairs.
+    # Features span orders of magnitude; taking the logarithm makes the linear ranker 1% better on held-out pairs.
     ofiq = {crop: np.log(features + 1e-3) for crop, features in ofiq.items()}
     forest, logistic = baseline_rankers.forest_scores, baseline_rankers.logistic_scores
     fits = {f"{c}, leaves of {n}": partial(forest, x, min_samples_leaf=n) for c, x in ofiq.items() for n in LEAVES}
@@ -102,7 +102,7 @@ def _measured(measure: Callable, images: np.ndarray, name: str) -> np.ndarray:
 def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
     """Returns {baseline: {"setting", "accuracy", "scores"}} with the best setting of each baseline.
 
-    "accuracy" is {setting: cross-validated pairwise accuracy on train pairs}, "scores" {name of a face: score}.
+    "accuracy" is {setting: cross-validated pairwise accuracy on train pairs}, and "scores" is {face name: score}.
     """
     results, groups = {}, [photograph(name) for name in faces.names]
     for name, fits in baselines(faces):
@@ -115,7 +115,7 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Returns {"data": metadata, "baselines": `score_baselines`}, from the workdir if it has results for these data."""
+    """Returns {"data": metadata, "baselines": `score_baselines`}; reuses results in the workdir for the same data."""
     path, metadata = os.path.join(workdir, RESULTS_FILE), json.loads(json.dumps(labeled.metadata))
     if os.path.exists(path):
         cached = json.loads(pathlib.Path(path).read_text("utf-8"))
@@ -135,10 +135,10 @@ def _names(split: splits.Split) -> list[str]:
 
 
 def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
-    """Returns a run's scores for the faces in `tests`, in order; raises ValueError unless it scored the same faces."""
+    """Returns a run's scores for the faces in `tests`, in order; raises ValueError if it scored different faces."""
     file = os.path.join(path, SCORES_FILE)
     if not os.path.exists(file):
-        raise ValueError(f"{file} does not exist; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
+        raise ValueError(f"{file} does not exist; run launch.py --mode=evaluate --workdir={path} first")
     with open(file, encoding="utf-8", newline="") as stream:
         rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
     labels = {name: zip(_names(split), np.asarray(split.labels)) for name, split in tests.items()}
@@ -147,8 +147,8 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
     if different:
         raise ValueError(
-            f"{file} was made from other lists: {len(different)} of {len(ranks)} test faces are missing in one file or"
-            f" have another rank, such as {' '.join(different[0])}; evaluate the run on the data set in --config.data"
+            f"{file} was made from different lists: {len(different)} of {len(ranks)} test faces are missing in one of"
+            f" them or have a different rank, such as {' '.join(different[0])}; evaluate the run on --config.data"
         )
     return {name: np.array([float(rows[name, f]["blur"]) for f in _names(split)]) for name, split in tests.items()}
 
@@ -156,12 +156,12 @@ def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
 def compare(
     scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Computes the size-matched metrics of all scorers and subtracts them from those of `first`.
+    """Computes size-matched metrics for all scorers, and their differences from those of `first`.
 
     Returns:
         {scorer: {split: {metric: interval}, "mean": the same for the mean over headline splits, "by_faces": the same
         with splits weighted by their number of faces, "first_minus_this" and "first_minus_this_by_faces": the same for
-        the paired difference of the means}}; for intervals, see `bootstrap.interval`.
+        the paired differences between means}}; for intervals, see `bootstrap.interval`.
     """
     bar = tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False)
     draws: dict[str, dict[str, dict[str, Any]]]
@@ -182,7 +182,7 @@ def compare(
 
 
 def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first: str | None) -> str:
-    """Returns the result of `compare` as a table with a row for each scorer, best first."""
+    """Formats the result of `compare` as a table with one row per scorer, best first."""
     headline = ranked.headline_names(tests)
     columns = {f"AUC {split}": (split, "auc") for split in headline}
     columns |= {"AUC, mean": ("mean", "auc"), "AUC, matched size": ("mean", "auc_matched_size")}
@@ -209,10 +209,10 @@ def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str
 
 
 def parse_runs(texts: Sequence[str]) -> dict[str, str]:
-    """Parses NAME=PATH texts; raises ValueError for a wrong form or a repeated name."""
+    """Parses NAME=PATH strings; raises ValueError for invalid strings and duplicate names."""
     pairs = [text.partition("=")[::2] for text in texts]
     if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError("--run must be NAME=PATH, with a different name for each run")
+        raise ValueError("--run must be NAME=PATH, with a unique name")
     return dict(pairs)
 
 
@@ -225,7 +225,7 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
     settings = []
     for name, baseline in results["baselines"].items():
         if name in runs:
-            raise ValueError(f"--run={name}=... uses the name of a baseline; choose another name")
+            raise ValueError(f"--run={name}=... uses the name of a baseline; choose a different name")
         values, setting = baseline["scores"], baseline["setting"]
         scores[name] = {test: np.array([values[face] for face in _names(split)]) for test, split in tests.items()}
         settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
@@ -241,6 +241,6 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
 
 if __name__ == "__main__":
     command.define_config("baselines")
-    flags.DEFINE_multi_string("run", [], "An evaluated run, as NAME=PATH; repeatable.")
+    flags.DEFINE_multi_string("run", [], "An evaluated run as NAME=PATH; repeatable.")
     command.define_workdir("runs/baselines")
     command.main(run)
