@@ -11,6 +11,8 @@ PROGRAM = """
 import json, sys
 import jax
 from blur_jax.runs import checkpoints, distributed
+from blur_jax.runs.checkpoints import trial
+trial.SECONDS_TO_APPEAR = 1
 index, port, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 distributed.join(f"localhost:{port}", 2, index)
 

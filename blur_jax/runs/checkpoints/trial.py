@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from etils import epath
 from blur_jax.data.untrusted import reason
 from blur_jax.runs import distributed, run_dir
 from blur_jax.runs.checkpoints import steps
+
+SECONDS_TO_APPEAR = 40  # NFS may show other hosts a new folder only after 30 s.
 
 
 def try_folder(workdir: str | os.PathLike) -> None:
@@ -27,7 +30,9 @@ def try_folder(workdir: str | os.PathLike) -> None:
     folder = run_dir.resolve(workdir)
     token = distributed.share(secrets.token_hex(8))
     trial, arrays = folder / f".trial-{token}", {"array": np.frombuffer(token.encode(), np.uint8)}
-    new = [path for path in (folder, *folder.parents) if run_dir.is_local(folder) and not path.exists()]
+    new = []
+    if distributed.is_process_zero() and run_dir.is_local(folder):  # NFS would remember elsewhere what is missing.
+        new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         distributed.on_process_zero(_save, trial, arrays)
         distributed.everywhere(_read, trial, arrays)
@@ -51,6 +56,9 @@ def _save(trial: epath.Path, arrays: dict[str, Any]) -> None:
 
 
 def _read(trial: epath.Path, arrays: dict[str, Any]) -> None:
+    deadline = time.monotonic() + SECONDS_TO_APPEAR
+    while not trial.exists() and time.monotonic() < deadline:
+        time.sleep(0.5)
     if not trial.exists():
         raise steps.CheckpointError(
             f"{trial.parent}: this host cannot see the files that process 0 writes there; all hosts must share"
