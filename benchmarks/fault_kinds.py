@@ -21,16 +21,16 @@ Injection = Callable[[pathlib.Path, random.Random], tuple[str, Ended, bool]]
 
 def kinds(root: pathlib.Path) -> dict[str, Injection]:
     """Returns {name: fault} for all faults, using the pictures in `root`."""
-    cuts = ("cut short", "bit flipped", "emptied")
+    cuts = ("truncated", "changed by one bit", "emptied")
     injections: dict[str, Injection] = {
         **{
             f"a file in the newest checkpoint {how}": _after(partial(_checkpoint, how=how))
-            for how in (*cuts, "removed")
+            for how in (*cuts, "deleted")
         },
-        "all checkpoints cut short": _after(_no_checkpoint, r"none of its \d+ checkpoint\(s\) can be used"),
-        "config.json removed": _after(lambda folder, _: (folder / "run" / "config.json").unlink()),
+        "all checkpoints truncated": _after(_no_checkpoint, r"none of its \d+ checkpoint\(s\) can be used"),
+        "config.json deleted": _after(lambda folder, _: (folder / "run" / "config.json").unlink()),
         "config.json damaged": _after(lambda folder, _: (folder / "run" / "config.json").write_text("{")),
-        "a different config": partial(_refused, fields={"seed": 5}, pattern="config.seed is 0 there, 5 here"),
+        "a different config": partial(_refused, fields={"seed": 5}, pattern="config.seed is 0 there but 5 here"),
         "a different network": partial(
             _refused, fields={"model__backbone": "resnet18"}, pattern="config.model.backbone is"
         ),
@@ -87,7 +87,7 @@ def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> None:
 def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> None:
     for path in (folder / "run" / "checkpoints").rglob("*"):
         if path.is_file():
-            runs.damage(path, "cut short", rng)
+            runs.damage(path, "truncated", rng)
 
 
 def _refused(folder: pathlib.Path, rng: random.Random, fields: dict[str, Any], pattern: str) -> tuple[str, Ended, bool]:
@@ -153,7 +153,7 @@ def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tu
     pictures = folder.parent / f"{folder.name}-PHOTOS"
     shutil.copytree(root / "PHOTOS", pictures)
     path = pictures / f"{rng.randrange(30)}.png"
-    runs.damage(path, "cut short", rng)
+    runs.damage(path, "truncated", rng)
     ended = runs.run(folder, pictures=str(pictures))
     shutil.rmtree(pictures)
     problem = runs.problem_with(ended, rf"{path.name}", [FAILED])

@@ -152,14 +152,14 @@ def files_of_newest(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def damage(path: pathlib.Path, how: str, rng: random.Random) -> None:
-    """Damages a file: "cut short", "bit flipped", "emptied" or "removed"."""
+    """Damages a file: "truncated", "changed by one bit", "emptied" or "deleted"."""
     data = bytearray(path.read_bytes())
-    if how == "removed":
+    if how == "deleted":
         path.unlink()
         return
-    if how == "bit flipped" and data:
+    if how == "changed by one bit" and data:
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    path.write_bytes({"cut short": data[: len(data) // 2], "bit flipped": data, "emptied": b""}[how])
+    path.write_bytes({"truncated": data[: len(data) // 2], "changed by one bit": data, "emptied": b""}[how])
 
 
 def stop_in_training(folder: pathlib.Path, row: int) -> Ended:

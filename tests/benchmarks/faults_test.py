@@ -43,15 +43,15 @@ def test_survivors_end_with_a_sentence(end, problem):
     assert faults.survivors(end) == problem
 
 
-@pytest.mark.parametrize("how", ["cut short", "bit flipped", "emptied", "removed"])
+@pytest.mark.parametrize("how", ["truncated", "changed by one bit", "emptied", "deleted"])
 def test_damage_changes_a_file(tmp_path, how):
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
     fault_runs.damage(path, how, random.Random(0))
     left = path.read_bytes() if path.exists() else None
     flipped = left is not None and sum(bin(a ^ b).count("1") for a, b in zip(left, b"0123456789")) == 1
-    assert left == {"cut short": b"01234", "emptied": b"", "removed": None}.get(how, left)
-    assert flipped == (how == "bit flipped")
+    assert left == {"truncated": b"01234", "emptied": b"", "deleted": None}.get(how, left)
+    assert flipped == (how == "changed by one bit")
 
 
 def test_what_is_half_written_is_found(tmp_path):
