@@ -48,7 +48,7 @@ def headline(
         ValueError: `rank_statistics.checked` fails, `resamples` is below 1, or `size_bins` are not increasing.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
-    return _headline(scores, ranks, sizes, size_bins, _draws(len(scores), resamples, seed), None)
+    return _headline(scores, ranks, sizes, size_bins, draws(len(scores), resamples, seed), None)
 
 
 def headlines(
@@ -110,7 +110,7 @@ def rank_metrics(
         "by_size": {"32-40": {"examples": faces, "blurred": faces above the clear level, **{name: `Interval`}}, ...}}.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
-    counts = _draws(len(scores), resamples, seed)
+    counts = draws(len(scores), resamples, seed)
     by_gap = rank_statistics.by_gap(scores, ranks, counts)
     gaps = {gap: {"pairs": int(pairs[0]), **interval(accuracy)} for gap, (pairs, accuracy) in by_gap.items()}
     summary: dict[str, Any] = {"examples": len(scores), "pairs": sum(gap["pairs"] for gap in gaps.values())}
@@ -139,7 +139,7 @@ def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
     return {name: interval(resampled) for name, resampled in values.items()}
 
 
-def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
+def draws(n: int, resamples: int, seed: int) -> np.ndarray:
     """Returns example counts, float64 [1 + resamples, n]: one of each example, then draws with replacement."""
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; it must be at least 1")
