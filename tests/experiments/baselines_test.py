@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from blur_jax.data import splits
 from blur_jax.evaluate import evaluation
-from experiments import baseline_features, baseline_rankers, baselines, ranked, tables
+from experiments import baseline_features, baseline_rankers, baselines, evaluated_runs, ranked, tables
 from experiments.configs import baselines as frozen
 
 # 8 x 8, left half black, right half of gray level 100.
@@ -39,6 +39,7 @@ def test_gradients_of_an_edge():
     assert normalized == pytest.approx([1, 1])
     # (1 + 2 + 1) * 100 across in 2 of 8 columns, nothing along: 400^2 / 4.
     assert baseline_features.tenengrad(EDGE) == 40_000
+    assert [baseline_features.contrast(image) for image in (EDGE, brighter)] == [50, 100]
 
 
 def test_blur_effect_is_turned_round():
@@ -171,17 +172,33 @@ def release(tmp_path_factory):
     return root
 
 
-def write_run(folder, release, score_of_level):
-    """A run directory with the scores.csv of an evaluation."""
+@pytest.fixture(scope="module")
+def far(tmp_path_factory):
+    """A folder of four other pictures, two of them blurred."""
+    folder = tmp_path_factory.mktemp("far")
+    for texture in range(4):
+        face(100 + texture, 2 * (texture // 2)).save(folder / f"{texture}.png")
+    (folder / "ranked.csv").write_text("name,rank\n0.png,0\n1.png,0\n2.png,1\n3.png,1\n")
+    return folder
+
+
+def write_scores(folder, rows):
+    """A folder with the scores.csv of an evaluation; rows are (split, name, rank, blur)."""
     folder.mkdir()
     with open(folder / evaluation.SCORES_FILE, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("split", "name", "group", "size", "rank", "blur"))
-        for split in ("test1", "test2", "test3"):
-            for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
-                name, level = line.split()
-                writer.writerow((split, name, "LFW", 50.0, float(level), score_of_level[int(level)]))
+        writer.writerows((split, name, "LFW", 50.0, float(rank), blur) for split, name, rank, blur in rows)
     return folder
+
+
+def write_run(folder, release, score_of_level):
+    rows = []
+    for split in ("test1", "test2", "test3"):
+        for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
+            name, level = line.split()
+            rows.append((split, name, level, score_of_level[int(level)]))
+    return write_scores(folder, rows)
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +221,10 @@ def test_every_baseline_scores_a_blurred_copy_higher(compared):
         rows = list(csv.DictReader(file))
     scores = {(row["scorer"], row["name"]): float(row["score"]) for row in rows}
     fitted = {"OFIQ's 26 features, random forest", "OFIQ's 26 features, logistic ranker"}
-    names = {*baselines.CLOSED_FORM, *fitted, "ImageNet features, logistic ranker"}
-    assert {row["scorer"] for row in rows} == {*names, baselines.SIZE_ALONE, "right", "wrong"}
-    assert len(rows) == len(scores) == 10 * 3 * 15
-    for name in names:
+    scorers = {*baselines.CLOSED_FORM, *fitted, "ImageNet features, logistic ranker"}
+    assert {row["scorer"] for row in rows} == {*scorers, baselines.SIZE_ALONE, "right", "wrong"}
+    assert len(rows) == len(scores) == 11 * 3 * 15
+    for name in scorers:
         for texture in range(30, 45):
             sharp, blurred = (scores[name, f"LFW/P{texture}x{level}_0001.png"] for level in (0, 2))
             assert sharp < blurred, (name, texture)
@@ -215,7 +232,7 @@ def test_every_baseline_scores_a_blurred_copy_higher(compared):
 
 def test_metrics_and_paired_differences(compared):
     results = json.loads((compared[1] / "baselines.json").read_text())
-    metrics = results["metrics"]
+    metrics = results["metrics"]["near"]
     one, none = {"value": 1.0, "low": 1.0, "high": 1.0}, {"value": 0.0, "low": 0.0, "high": 0.0}
     assert metrics["right"]["test1"]["auc"] == metrics["right"]["mean"]["auc"] == one
     assert metrics["wrong"]["mean"]["auc"] == none
@@ -235,15 +252,55 @@ def test_a_second_call_takes_the_baselines_from_the_workdir(compared, capsys):
     printed = capsys.readouterr().out
     assert printed == (out / "baselines.md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
-    header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:12]}
+    header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:13]}
     assert header[0] == "scorer"
     assert header[-2:] == ["AUC, again minus this", "the same, splits weighted by faces"]
-    assert len(rows) == 10 and next(iter(rows)) == "again"  # the best first
+    assert len(rows) == 11 and next(iter(rows)) == "again"  # the best first
     assert rows["wrong"][0] == "0.000 [0.000, 0.000]" and rows["wrong"][-1] == "1.000 [1.000, 1.000]"
     assert rows["again"][-1] == rows["again"][-2] == ""
-    settings = {cells[0]: cells[1] for cells in lines[14:]}
+    settings = {cells[0]: cells[1] for cells in lines[15:]}
     assert settings["Tenengrad"] in ("16 px", "32 px")
     assert printed.count(tables.origin()) == 2
+
+
+def test_judges_come_first_and_far_faces_are_measured_too(compared, far, tmp_path, capsys):
+    config, _, folder = compared
+    # The judges agree that the face at level 2 is blurrier than that at level 0, near and far, and disagree on a pair.
+    judged = tmp_path / "judged.csv"
+    judged.write_text(
+        "split,left,right,ann,ann_sure,ben,ben_sure\n"
+        "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
+        "test2,LFW/P35x2_0001.png,LFW/P36x0_0001.png,-1,1,-1,0\n"
+        "test3,LFW/P40x2_0001.png,LFW/P41x0_0001.png,-1,1,1,0\n"
+        "celeba,0.png,2.png,1,1,1,1\n"
+    )
+    blur = {"0.png": (0, 0.9), "1.png": (0, 0.2), "2.png": (1, 0.1), "3.png": (1, 0.95)}  # wrong on the judged pair
+    rows = [("test", name, rank, score) for name, (rank, score) in blur.items()]
+    far_run = write_scores(tmp_path / "far_run", rows)
+    options = {"far": str(far), "judged": str(judged), "group": ["near=test1,test2,test3", "far=celeba"]}
+    runs = [[f"ours={folder / 'right'}"], str(tmp_path / "out")]
+    with mock.patch.multiple(baselines, LEAVES=(3,), OFIQ_STRENGTHS=(1.0,), IMAGENET_STRENGTHS=(1e-4,)):
+        baselines.run(config, *runs, far_run=[f"ours={far_run}"], **options)
+        with pytest.raises(ValueError, match="each --run=NAME=... needs a --far_run"):
+            baselines.run(config, *runs, **options)
+    results = json.loads((tmp_path / "out" / "baselines.json").read_text())
+    near, celeba = (results["judged"][part] for part in ("near", "far"))
+    assert (near["agreed"], near["pairs"], celeba["agreed"]) == (2, 3, 1)
+    consensus = {name: values["consensus"]["value"] for name, values in near["scorers"].items()}
+    assert consensus["ours"] == consensus["variance of the Laplacian"] == 1
+    laplacian = celeba["scorers"]["variance of the Laplacian"]
+    assert celeba["scorers"]["ours"]["consensus"]["value"] == 0 and laplacian["consensus"]["value"] == 1
+    assert laplacian["first_minus_this"]["value"] == -1
+    # Of the four pairs of a clear and a blurred face, only (1, 3) and (0, 3) are in order.
+    assert results["metrics"]["far"]["ours"]["test"]["auc"]["value"] == pytest.approx(2 / 4)
+    titles = [line.strip("*") for line in capsys.readouterr().out.splitlines() if line.startswith("**")]
+    assert titles == [
+        "Agreement with the judges' consensus",
+        "Agreement of each judge with the others",
+        "Size-matched metrics of all scorers, near",
+        "Size-matched metrics of all scorers, far",
+        "Settings",
+    ]
 
 
 def test_wrong_runs_are_reported(compared, release, tmp_path):
@@ -282,4 +339,4 @@ def test_splits_may_count_by_their_faces():
 @pytest.mark.parametrize("wrong", [["x"], ["=y"], ["x=y", "x=z"]])
 def test_a_run_needs_a_name_and_a_path(wrong):
     with pytest.raises(ValueError, match="--run must be NAME=PATH, with a different name"):
-        baselines.parse_runs(wrong)
+        evaluated_runs.parse(wrong)
