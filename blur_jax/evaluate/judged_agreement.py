@@ -52,8 +52,8 @@ def parse_groups(texts: Iterable[str], table: JudgedTable) -> dict[str, list[str
     for text in texts:
         name, _, members = text.partition("=")
         splits = list(dict.fromkeys(split.strip() for split in members.split(",")))
-        if not (name and all(splits)) or name in groups:
-            raise ValueError(f"--group={text} must be GROUP=SPLIT,SPLIT, with a different name for each group")
+        if not (name and all(splits)) or name in {*groups, *table.splits}:
+            raise ValueError(f"--group={text} must be GROUP=SPLIT,SPLIT, with a name that no other group or split has")
         if unknown := set(splits) - set(table.splits):
             raise ValueError(
                 f"--group={text}: there are no judged pairs of {excerpt(min(unknown))}; choose from"
@@ -83,7 +83,7 @@ def measure(
     Raises:
         ValueError: a scorer has scored only some pictures of a split, or no picture of any split.
     """
-    scored = {scorer: _scored_splits(table, scorer, scores) for scorer, scores in scorers.items()}
+    scored = {scorer: scored_splits(table, scorer, scores) for scorer, scores in scorers.items()}
     parts, splits = {name: list(members) for name, members in (groups or {}).items()}, np.array(table.splits)
     parts |= {split: [split] for split in sorted(set(table.splits)) if [split] not in parts.values()}
     measured = {}
@@ -107,8 +107,8 @@ def measure(
     return measured
 
 
-def _scored_splits(table: JudgedTable, scorer: str, scores: Scores) -> set[str]:
-    """Returns the splits whose pictures have scores."""
+def scored_splits(table: JudgedTable, scorer: str, scores: Scores) -> set[str]:
+    """Returns the splits whose pictures `scorer` has scored; raises ValueError as `measure` does."""
     pictures: dict[str, set[str]] = {}
     for split, pair in zip(table.splits, table.names):
         pictures.setdefault(split, set()).update(pair)

@@ -114,6 +114,7 @@ def test_wrong_arguments_are_refused(files, capsys):
     assert "choose from far, near1, near2" in refused(files, capsys, ours, "--group=near=near1,near3")
     assert "must be GROUP=SPLIT,SPLIT" in refused(files, capsys, ours, "--group=near1")
     assert "must be GROUP=SPLIT,SPLIT" in refused(files, capsys, ours, "--group=n=near1", "--group=n=near2")
+    assert "that no other group or split has" in refused(files, capsys, ours, "--group=near1=near1,near2")
     table = scores_csv(files / "x.json", NEAR)
     assert "is also an input" in refused(files, capsys, f"--scores=ours={table}", f"--output={table}")
     assert "must end in .json" in refused(files, capsys, ours, f"--output={files / 'near.csv'}")

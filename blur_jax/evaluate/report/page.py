@@ -39,6 +39,7 @@ def write_report(
     history: Sequence[Mapping[str, float]],
     evaluations: Sequence[Evaluation],
     facts: Mapping[str, Any],
+    judged: Mapping[str, Any] | None = None,
     pairs: LabeledPairs | None = None,
     calibration: Calibration | None = None,
     threshold: Threshold | None = None,
@@ -54,6 +55,7 @@ def write_report(
         history: rows of `run_dir.read_history`; may be empty.
         evaluations: one for each test split; may be empty.
         facts: {name: value} pairs that identify the run: checkpoint, data set, command, ...
+        judged: from `judged_agreement.measure` of the scorer "run".
         pairs: the labeled validation pairs.
         calibration: the checkpoint's calibration.
         threshold: this checkpoint's threshold.
@@ -84,6 +86,7 @@ def write_report(
     body = f"""<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
 <div class=verdict>{verdict_html}</div>
 <nav>{links}</nav>
+{tables.judged(judged) if judged else ""}
 {tables.headline(evaluations) if evaluations else ""}
 {content}"""
     run_dir.write_atomically(path, page(title, body, _STYLE))

@@ -22,12 +22,20 @@ size: its gain over chance is the part of the size effect that the bins do not r
 stricter: it counts only pairs of faces whose sizes differ by at most a tenth.</p>"""
 
 
-def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
+def summary_lines(
+    splits: Mapping[str, Mapping[str, Any]],
+    validation: Mapping[str, Any] | None = None,
+    judged: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[str]:
     """Returns the headline metrics as lines of text, for each split and its groups, size-matched if sizes differ.
 
-    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`.
+    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`;
+    `judged` is `judged_agreement.measure` of the scorer "run".
     """
     lines = []
+    for part, summary in (judged or {}).items():
+        value = interval_text(summary["scorers"]["run"]["consensus"]) or number(None)
+        lines.append(f"{part:<24}  agreement with judges {value}  ({summary['agreed']} pairs)")
     for split, split_metrics in splits.items():
         groups = {f"{split}, {name}": group for name, group in split_metrics["groups"].items()}
         for name, summary in {split: split_metrics, **groups}.items():
@@ -40,6 +48,24 @@ def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[s
         value = interval_text(validation["pairwise_accuracy"]) or number(None)
         lines.append(f"{'validation':<24}  pairwise accuracy {value}  ({validation['pairs']} pairs)")
     return lines
+
+
+def judged(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the table of agreement with judges, from `judged_agreement.measure` of the scorer "run"."""
+    names = list(dict.fromkeys(judge for summary in measured.values() for judge in summary["judges"]))
+    rows = []
+    for part, summary in measured.items():
+        own = summary["scorers"]["run"]
+        cells = [interval_cell(own["consensus"]), summary["agreed"], interval_cell(own["sure"]), summary["sure"]]
+        cells += [interval_cell(own["each_judge"]), *(interval_cell(summary["judges"][name]) for name in names)]
+        rows.append(row([escape(part), *cells, summary["pairs"]], "split" if len(summary["splits"]) > 1 else ""))
+    judges = (f"{escape(name)} with the other judges" for name in names)
+    counts = ("Scorer with the consensus", "Pairs", "Where all are sure", "Pairs", "Scorer with each judge")
+    return f"""{table(("Test split", *counts, *judges, "All pairs"), rows, "Judged pairs")}
+<p>Several judges compared pairs of faces without knowing labels or scores. The consensus is the order of the pairs on
+which all judges agree; the table shows the share of these that the scores put in the same order (0.5 is chance), also
+where all judges are sure. The agreement with each judge, averaged over judges, counts all pairs, like the agreement of
+one judge with the others, which shows how much to expect. Brackets contain 95% bootstrap intervals over pairs.</p>"""
 
 
 def headline(evaluations: Sequence[Evaluation]) -> str:
