@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from blur_jax.data import names
+from blur_jax.data import names, user_cache
 from blur_jax.data.csv_tables import Fields, check_length, read_table
 from blur_jax.data.untrusted import LineError, Place, excerpt
 
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike) -> JudgedTable:
         ValueError: the file has no pairs or a line is invalid; the message states the line and the remedy.
         OSError: the file cannot be read.
     """
-    path, judges, splits, orders, sure = os.fspath(path), [], [], [], []
+    path, judges, splits, orders, sure = user_cache.expand(path), [], [], [], []
     places: dict[tuple[str, str, str], Place] = {}
     pairs: list[tuple[str, str]] = []
     with open(path, "rb") as file:

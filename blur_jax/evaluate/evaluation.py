@@ -180,7 +180,7 @@ def _judged_metrics(config: ConfigDict, judged: JudgedTable, tests: list[Evaluat
         normalize(name): score for test in tests for name, score in zip(test.names, test.scores.astype(float).tolist())
     }
     splits = sorted(judged_agreement.scored_splits(judged, config.evaluation.judged, scores))
-    groups = {", ".join(splits): splits} if len(splits) > 1 else {}
+    groups = {"all": splits} if len(splits) > 1 else {}
     return judged_agreement.measure(judged, {"run": scores}, groups, resamples=config.evaluation.resamples)
 
 

@@ -146,7 +146,7 @@ def test_agreement_with_judges_is_measured_on_test_faces(evaluated, tmp_path):
     found = evaluation.evaluate(config, str(folder), str(tmp_path / "out"))
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["judged"] == found["judged"]
     shares = {part: summary["scorers"]["run"]["consensus"]["value"] for part, summary in found["judged"].items()}
-    assert shares == {"near, other": pytest.approx(2 / 3, abs=1e-6), "near": 0.5, "other": 1}
+    assert shares == {"all": pytest.approx(2 / 3, abs=1e-6), "near": 0.5, "other": 1}
     assert "Judged pairs" in (tmp_path / "out" / "report.html").read_text()
     assert "agreement with judges 0.667" in evaluation.summary_text(found, str(folder), str(tmp_path / "out"))
 

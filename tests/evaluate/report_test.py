@@ -62,7 +62,7 @@ JUDGED = {
 def test_judged_pairs_come_before_auc(tmp_path):
     page = write(tmp_path / "report.html", [noisy(40)], judged=JUDGED)
     assert page.index("Judged pairs") < page.index("<th>AUC")
-    assert "0.811 <small>[0.745, 0.874]</small><td>143" in page and "&lt;ann&gt; with the other judges" in page
+    assert "0.811 <small>[0.745, 0.874]</small><td>143 <small>of 150</small>" in page and "Judge &lt;ann&gt;" in page
     assert "0.891 <small>[0.833, 0.944]</small><td>110" in page and "0.953 <small>" in page
     (line,) = report.summary_lines({}, None, JUDGED)
     assert line.split("  ")[0] == "near" and "agreement with judges 0.811 [0.745, 0.874]  (143 pairs)" in line

@@ -56,16 +56,18 @@ def judged(measured: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for part, summary in measured.items():
         own = summary["scorers"]["run"]
-        cells = [interval_cell(own["consensus"]), summary["agreed"], interval_cell(own["sure"]), summary["sure"]]
-        cells += [interval_cell(own["each_judge"]), *(interval_cell(summary["judges"][name]) for name in names)]
-        rows.append(row([escape(part), *cells, summary["pairs"]], "split" if len(summary["splits"]) > 1 else ""))
-    judges = (f"{escape(name)} with the other judges" for name in names)
-    counts = ("Scorer with the consensus", "Pairs", "Where all are sure", "Pairs", "Scorer with each judge")
-    return f"""{table(("Test split", *counts, *judges, "All pairs"), rows, "Judged pairs")}
-<p>Several judges compared pairs of faces without knowing labels or scores. The consensus is the order of the pairs on
-which all judges agree; the table shows the share of these that the scores put in the same order (0.5 is chance), also
-where all judges are sure. The agreement with each judge, averaged over judges, counts all pairs, like the agreement of
-one judge with the others, which shows how much to expect. Brackets contain 95% bootstrap intervals over pairs.</p>"""
+        cells = [interval_cell(own["consensus"]), f"{summary['agreed']} <small>of {summary['pairs']}</small>"]
+        cells += [interval_cell(own["sure"]), summary["sure"], interval_cell(own["each_judge"])]
+        cells += [interval_cell(summary["judges"][name]) for name in names]
+        rows.append(row([escape(part), *cells], "split" if len(summary["splits"]) > 1 else ""))
+    heads = ("Test split", "Consensus", "Pairs", "All sure", "Pairs", "Each judge")
+    judges = (f"Judge {escape(name)}" for name in names)
+    return f"""{table((*heads, *judges), rows, "Judged pairs")}
+<p>Several judges compared pairs of faces without knowing labels or scores. <b>Consensus</b> is the share of the pairs
+on which all judges agree that the scores put in the same order; 0.5 is chance. <b>All sure</b> is the same where all
+judges are sure. <b>Each judge</b> is the scorer's agreement with one judge on all pairs, averaged over the judges. The
+last columns show each judge's agreement with the others: expect no more of a scorer's agreement with each judge.
+Brackets contain 95% bootstrap intervals over pairs.</p>"""
 
 
 def headline(evaluations: Sequence[Evaluation]) -> str:
