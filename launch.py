@@ -5,9 +5,9 @@
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
     python launch.py --mode=dry_run --config=FILE                          measures the memory and step time of a run
 
-configs/default.py documents every field. The same command resumes a run that was stopped. Exit status: 0 done, 1
-failed, 2 wrong command line, 75 try again (stopped by SIGTERM or Ctrl-C and saved, or another process of the run has
-stopped), 130 ended by Ctrl-C with nothing to save.
+configs/default.py documents every field. To resume a stopped run, run the same command again. Exit status: 0 done, 1
+failed, 2 invalid command line, 75 try again (the run was saved after SIGTERM or Ctrl-C, or another of its processes
+stopped), 130 interrupted by Ctrl-C with nothing to save.
 """
 
 import os
@@ -23,8 +23,8 @@ DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75 is EX_TEMPFAIL in sysexits.h: t
 _DEFAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs", "default.py")
 _INTERRUPTED = "launch.py: interrupted; run the same command again to continue"
 _ALONE = (
-    "launch.py: the processes of this run did not meet; start all of them within 90 seconds, with the same"
-    " --coordinator and --processes, and with --process=0, 1, 2, ..., each once"
+    "launch.py: the processes of this run could not connect; start all of them within 90 seconds, with the same"
+    " --coordinator and --processes, and with a different --process for each: 0, 1, 2, ..."
 )
 _LOST = (
     "launch.py: another process of this run has stopped; see its output. Run the same command again on all hosts to"
@@ -39,7 +39,7 @@ def refuse(mistake: str) -> NoReturn:
 
 try:
     _CONFIG = config_flag.define_config(_DEFAULT)
-except Exception as error:  # absl checks fields of the default config here; other config files may raise anything.
+except Exception as error:  # absl checks the default config's fields here; other config files may raise any error.
     refuse(config_flag.flag_error(error))
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run directory for checkpoints, metrics and the report: a local path or gs://."
@@ -49,24 +49,24 @@ _MODE = flags.DEFINE_enum(
     "train",
     ["train", "evaluate", "dry_run"],
     "train: train, then evaluate. evaluate: evaluate a run's best checkpoint (or --workdir=RUN/checkpoints/STEP) on the"
-    " run's own data, unless --config.data.<field> selects other data. dry_run: make a few steps and print the memory"
-    " and time that an expensive run would take; this prepares the data but does not write a run, does not need"
-    " --workdir, and only checks that an existing run has the same config.",
+    " run's own data, unless --config.data.<field> selects other data. dry_run: run a few steps and print the memory"
+    " and time that the full run would take. This prepares the data but does not write a run; --workdir is optional,"
+    " and an existing run there is only checked for the same config.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Results folder for --mode=evaluate; default: the run directory.")
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Run as one of several processes; JAX finds the others on Cloud TPU, Slurm and Open MPI."
 )
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "On other systems, HOST:PORT of process 0; requires --processes and --process."
+    "coordinator", None, "On other systems, the HOST:PORT of process 0; requires --processes and --process."
 )
 _PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes.", lower_bound=1)
-_PROCESS = flags.DEFINE_integer("process", None, "Index of this process, from 0.", lower_bound=0)
+_PROCESS = flags.DEFINE_integer("process", None, "Index of this process, starting at 0.", lower_bound=0)
 
 
 def run(mode: str, workdir: str | None, output: str | None) -> int:
     """Prepares the data, runs `mode` and prints the result; returns the exit status."""
-    # Imports take seconds, and --help and command-line mistakes should not wait for them.
+    # Imports take seconds; --help and command-line errors should not wait for them.
     from blur_jax.evaluate import overrides
     from blur_jax.runs import checkpoints, distributed, program_cache, provenance, run_dir
     from blur_jax.train.config_check import check_config, divisible
@@ -83,7 +83,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
         distributed.divide_cpu(*divisible(config))
         distributed.open_devices()
     saved = None
-    # Refuse mistakes before spending minutes on preparing the data.
+    # Check for mistakes before spending minutes preparing the data.
     if mode != "evaluate":
         check_config(config, workdir)
     else:
@@ -99,7 +99,7 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
         distributed.say(dry_run.report(config, workdir))
         return DONE
     if saved is not None:
-        overrides.check_output(saved.config.data, config.data, output)  # Preparation has set the sources.
+        overrides.check_output(saved.config.data, config.data, output)  # Preparing the data has set the sources.
     else:
         from blur_jax.train.loop import train
 
@@ -113,10 +113,10 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the mode; prints errors that a user can fix as one sentence."""
+    """Runs the selected mode; prints user errors as a single sentence."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-        # Orbax logs errors that it also raises, and missing accuracies of checkpoints between validations.
+        # Hide errors that Orbax both logs and raises, and its messages about checkpoints without an accuracy.
         logging.get_absl_logger().addFilter(lambda log: not log.exc_info and "tracked_metric" not in str(log.msg))
     if _DISTRIBUTED.value:
         signals.divide(_ALONE, _LOST, STOPPED)
@@ -128,14 +128,14 @@ def main(argv: list[str]) -> int:
             raise
         status = report(error)
         sys.stdout.flush()
-        # A normal exit waits for threads, and for other processes, which may wait for this one.
+        # A normal exit would wait for threads and other processes, which may be waiting for this one.
         os._exit(status)
     except KeyboardInterrupt:
         signals.leave(_INTERRUPTED)
 
 
 def report(error: Exception) -> int:
-    """Prints an error that a user can cause, and returns the exit status; raises any other error."""
+    """Prints a user error and returns the exit status; re-raises any other error."""
     if _DISTRIBUTED.value:
         from blur_jax.runs import distributed
 

@@ -1,4 +1,4 @@
-"""Benchmarks of speed, and fault tests; each is a command, `python -m benchmarks.NAME --help`.
+"""Speed benchmarks and fault tests; each is a command, `python -m benchmarks.NAME --help`.
 
-Compare times only within one call.
+Only compare times from the same run of a command.
 """

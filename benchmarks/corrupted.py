@@ -1,4 +1,4 @@
-"""Makes a folder of JPEGs for benchmarks.scoring; one in a hundred is corrupted, in one of ten ways."""
+"""Creates a folder of JPEGs for benchmarks.scoring; 1% of them are corrupted, in ten different ways."""
 
 import io
 import os
@@ -10,13 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-READABLE = ("16-bit",)  # The corrupted kinds that can still be scored.
+READABLE = ("16-bit",)  # The kinds that can still be scored.
 
 
 def make(folder: str, count: int, side: int) -> tuple[list[str], dict[str, str]]:
-    """Makes `count` files of `side` pixels in `folder`/pictures, in subfolders of 1,000.
+    """Creates `count` files of `side` pixels in `folder`/pictures, in subfolders of 1,000 files each.
 
-    Returns the paths of the good files, and {path within the folder: kind} for the corrupted ones.
+    Returns the paths of the intact files, and {path within the folder: kind} for the corrupted files.
     """
     jpegs = [_jpeg(index, side) for index in range(64)]
     good, bad, kinds = [], {}, list(KINDS)
@@ -34,7 +34,7 @@ def make(folder: str, count: int, side: int) -> tuple[list[str], dict[str, str]]
 
 
 def _jpeg(index: int, side: int) -> bytes:
-    """Returns smooth shapes under fine noise, about as many bytes as a photograph."""
+    """Returns smooth shapes with fine noise, about the same number of bytes as a photograph."""
     rng = np.random.default_rng(index)
     shapes = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     noise = Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).filter(ImageFilter.GaussianBlur(1))

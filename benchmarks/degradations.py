@@ -1,9 +1,9 @@
-"""Measures how long rendering blur takes, and shows why its convolution is an FFT.
+"""Measures how long rendering blur takes, and shows why an FFT is used for convolution.
 
     python -m benchmarks.degradations --sizes=64,128
 
-Times the module's own convolution and alternatives that must produce the same image, and then times drawing and
-applying degradations of all families.
+Times the module's own convolution and alternatives that must produce the same image. Then times drawing and applying
+degradations from all families.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ RANGE = {"rms_min": 0.004, "rms_max": 0.06}
 
 
 def shifted_products(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Sums shifted copies, one for each element of the PSF."""
+    """Sums shifted copies of the image, one for each PSF element."""
     size, support = light.shape[1], draw.psf.shape[0]
     half, light = support // 2, _padded(draw, light)
 
@@ -40,7 +40,7 @@ def shifted_products(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
 
 
 def grouped_convolution(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Uses XLA's convolution, which `vmap` turns into a grouped one."""
+    """Uses XLA's convolution, which `vmap` turns into a grouped convolution."""
     size, light = light.shape[1], _padded(draw, light)
     planes = light.reshape(-1, 1, *light.shape[2:])
     kernel = draw.psf[None, None, ::-1, ::-1]
@@ -71,12 +71,12 @@ def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Ar
 
 
 def _mapped(function: Callable) -> Callable:
-    """Compiles the function, mapped over draws as in the train step: one draw after another on a CPU."""
+    """Compiles the function, mapped over draws like in the training step: one draw at a time on a CPU."""
     return jax.jit(partial(map_examples, function))
 
 
 def run(image_size: int, *, repeats: int, cpu: bool = False) -> None:
-    """Prints the times for images of one size; raises ValueError if an alternative differs from the module."""
+    """Prints the times for images of one size; raises ValueError if an alternative gives a different result."""
     keys = jax.random.split(jax.random.key(0), PAIRS)
     images = jax.random.uniform(jax.random.key(1), (PAIRS, 2, image_size, image_size, 3))
     sample = partial(degradations.sample, image_size=image_size, **RANGE)
@@ -90,7 +90,7 @@ def run(image_size: int, *, repeats: int, cpu: bool = False) -> None:
     for name, function in jitted.items():
         error = float(jnp.max(jnp.abs(function(convolved, images) - expected)))
         if error >= 1e-4:
-            raise ValueError(f"{name} differs from the module by {error}, which must be less than 1e-4; correct it")
+            raise ValueError(f"{name} differs from the FFT result by {error}, but the limit is 1e-4")
     calls = {f"convolution: {name}": partial(function, convolved, images) for name, function in jitted.items()}
     apply = _mapped(degradations.apply)
     for name, options in {"": {}, ", with noise and JPEG": {"noise_max": 0.05, "jpeg_min_quality": 40}}.items():
@@ -104,7 +104,7 @@ def run(image_size: int, *, repeats: int, cpu: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_list("sizes", ["64"], "Sides of the images in pixels.")
+    flags.DEFINE_list("sizes", ["64"], "Image sides in pixels.")
     timing.define_rounds(9)
     timing.main(
         lambda: [run(int(size), repeats=flags.FLAGS.repeats, cpu=flags.FLAGS.cpu) for size in flags.FLAGS.sizes]

@@ -1,4 +1,4 @@
-"""Injects disk and data faults into stopped runs, and checks the promised outcome of each."""
+"""Injects disk and data faults into stopped runs, and checks that each has the promised outcome."""
 
 import contextlib
 import json
@@ -15,23 +15,23 @@ from typing import Any
 from benchmarks import fault_runs as runs
 from benchmarks.fault_runs import DONE, FAILED, Ended
 
-# (run folder, rng) -> (a problem or "", the last launch, whether the run must match an undisturbed one)
+# (run folder, rng) -> (a problem or "", the last launch, whether the run must match an undisturbed run)
 Injection = Callable[[pathlib.Path, random.Random], tuple[str, Ended, bool]]
 
 
 def kinds(root: pathlib.Path) -> dict[str, Injection]:
-    """Returns all faults by name, for the pictures in `root`."""
+    """Returns {name: fault} for all faults, using the pictures in `root`."""
     cuts = ("cut short", "bit flipped", "emptied")
     injections: dict[str, Injection] = {
         **{
-            f"a file of the newest checkpoint {how}": _after(partial(_checkpoint, how=how))
+            f"a file in the newest checkpoint {how}": _after(partial(_checkpoint, how=how))
             for how in (*cuts, "removed")
         },
         "all checkpoints cut short": _after(_no_checkpoint, r"none of its \d+ checkpoint\(s\) can be used"),
         "config.json removed": _after(lambda folder, _: (folder / "run" / "config.json").unlink()),
         "config.json damaged": _after(lambda folder, _: (folder / "run" / "config.json").write_text("{")),
-        "another config": partial(_refused, fields={"seed": 5}, pattern="config.seed is 0 there, 5 here"),
-        "another network": partial(
+        "a different config": partial(_refused, fields={"seed": 5}, pattern="config.seed is 0 there, 5 here"),
+        "a different network": partial(
             _refused, fields={"model__backbone": "resnet18"}, pattern="config.model.backbone is"
         ),
         "two runs in one workdir": _two_at_once,
@@ -46,21 +46,21 @@ def kinds(root: pathlib.Path) -> dict[str, Injection]:
 
 
 def _after(change: Callable[[pathlib.Path, random.Random], object], pattern: str = "") -> Injection:
-    """Changes a stopped run; the next launch must recover or, if there is a pattern, print a match for it and fail."""
+    """Changes a stopped run; the next launch must recover or, if there is a pattern, fail and print a match for it."""
 
     def inject(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
         before = _stopped(folder, rng)
         change(folder, rng)
         problem, ended = _launched(folder, pattern)
         for aside in (folder / "run" / "checkpoints").glob("*.damaged"):
-            shutil.rmtree(aside)  # The run keeps it on purpose.
+            shutil.rmtree(aside)  # Runs keep these on purpose.
         return before or problem, ended, not pattern
 
     return inject
 
 
 def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
-    """Copies one of a few runs that were stopped midway; returns a problem, or ""."""
+    """Copies one of several runs that were stopped midway; returns a problem, or ""."""
     rows = rng.choice((3, 5, 7))
     made = folder.parent / f"stopped-{rows}"
     if not made.exists():
@@ -72,13 +72,13 @@ def _stopped(folder: pathlib.Path, rng: random.Random) -> str:
 
 
 def _launched(folder: pathlib.Path, pattern: str = "") -> tuple[str, Ended]:
-    """Launches a run that must finish or, if there is a pattern, fail with it; returns the problems and the end."""
+    """Launches a run that must finish or, if there is a pattern, fail with it; returns problems and how it ended."""
     ended = runs.run(folder)
     return runs.problem_with(ended, pattern or "report ", [FAILED if pattern else DONE]), ended
 
 
 def _checkpoint(folder: pathlib.Path, rng: random.Random, how: str) -> None:
-    # Large files are chosen more often, because bit flips are proportional to size.
+    # Large files are chosen more often, because they are more likely to suffer bit flips.
     files = [path for path in runs.files_of_newest(folder) if path.stat().st_size]
     (path,) = rng.choices(files, [path.stat().st_size ** 0.5 for path in files])
     runs.damage(path, how, rng)
@@ -91,7 +91,7 @@ def _no_checkpoint(folder: pathlib.Path, rng: random.Random) -> None:
 
 
 def _refused(folder: pathlib.Path, rng: random.Random, fields: dict[str, Any], pattern: str) -> tuple[str, Ended, bool]:
-    """Makes a launch that must be refused; afterward, the run must continue."""
+    """Makes a launch that must be refused; after that, the run must continue."""
     problem = _stopped(folder, rng) or runs.problem_with(runs.run(folder, **fields), pattern, [FAILED])
     again, ended = _launched(folder)
     return problem or again, ended, True
@@ -102,21 +102,21 @@ def _two_at_once(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, 
     launches = [runs.Launch(folder), runs.Launch(folder)]
     ended = [launch.end() for launch in launches]
     codes = sorted(end.codes[0] for end in ended)
-    # The second has nothing to do if the first finishes before it starts.
+    # If the first finishes before the second starts, the second has nothing to do.
     problem = "" if codes in ([DONE, FAILED], [DONE, DONE]) else f"exit status {codes}"
     texts = "".join(end.output for end in ended)
     if codes == [DONE, FAILED] and "another process is training in it" not in texts:
-        problem = problem or "the second does not say why it ended"
+        problem = problem or "the second run does not explain why it ended"
     return before or problem, max(ended, key=lambda end: end.seconds), True
 
 
 def _prepared(folder: pathlib.Path, rng: random.Random, how: str) -> tuple[str, Ended, bool]:
-    """The launch must name the damaged folder; once it is deleted, the run must prepare the data again and continue."""
+    """The launch must report the damaged folder; after it is deleted, the run must prepare the data and continue."""
     before = _stopped(folder, rng)
     path = rng.choice([path for path in (folder / "data").rglob("*") if path.is_file() and path.stat().st_size])
     runs.damage(path, how, rng)
     problem, ended = _launched(folder, "delete this folder")
-    if ended.codes == [DONE]:  # The damage was harmless, for instance in a citation.
+    if ended.codes == [DONE]:  # The damage was harmless, for example in a citation.
         return before or runs.problem_with(ended, "report ", [DONE]), ended, True
     problem = before or problem
     shutil.rmtree(path.parent.parent)
@@ -132,7 +132,7 @@ def _description(folder: pathlib.Path, rng: random.Random) -> None:
 
 
 def _other_data(folder: pathlib.Path, _: random.Random) -> None:
-    """Replaces the prepared pairs with pairs in reverse order."""
+    """Replaces the prepared pairs with pairs that have the opposite order."""
     other = folder / "other"
     shutil.copytree(folder.parent / "PHOTOS", other / "PHOTOS")
     table = other / "PHOTOS" / "pairs.csv"
@@ -149,7 +149,7 @@ def _other_data(folder: pathlib.Path, _: random.Random) -> None:
 
 
 def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tuple[str, Ended, bool]:
-    """Damages a picture in a pair before the data are prepared."""
+    """Damages a picture that is in a pair before the data are prepared."""
     pictures = folder.parent / f"{folder.name}-PHOTOS"
     shutil.copytree(root / "PHOTOS", pictures)
     path = pictures / f"{rng.randrange(30)}.png"
@@ -157,12 +157,12 @@ def _picture(folder: pathlib.Path, rng: random.Random, root: pathlib.Path) -> tu
     ended = runs.run(folder, pictures=str(pictures))
     shutil.rmtree(pictures)
     problem = runs.problem_with(ended, rf"{path.name}", [FAILED])
-    return problem or "it leaves a run behind" * (folder / "run").exists(), ended, False
+    return problem or "it left a run behind" * (folder / "run").exists(), ended, False
 
 
 @contextlib.contextmanager
 def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], object]]:
-    """Puts the run on its own disk, copies it back at the end, and yields a function to remount it with an option."""
+    """Puts the run on its own disk, yields a function to remount it with an option, and copies it back at the end."""
     place, copy = folder / "run", folder / "copy"
     place.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
@@ -176,7 +176,7 @@ def _disk(folder: pathlib.Path, size: str) -> Iterator[Callable[[str], object]]:
 
 
 def _disk_full(folder: pathlib.Path, rng: random.Random) -> tuple[str, Ended, bool]:
-    """Fills the disk; with more space, the run must continue."""
+    """Fills the disk; once there is more space, the run must continue."""
     with _disk(folder, f"{rng.randint(600, 2500)}k") as remount:
         problem, _ = _launched(folder, "[Nn]o space left")
         remount("size=100m")

@@ -1,4 +1,4 @@
-"""Starts small runs of launch.py, disturbs them, and reads the results."""
+"""Starts small launch.py runs, disturbs them, and reads the results."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIMIT = 120.0  # Seconds that a process may take to end.
+LIMIT = 120.0  # Maximum seconds for a process to end.
 DONE, FAILED, STOPPED = 0, 1, 75
 PICTURES, STEPS = 40, 40
 FLAGS = {
@@ -37,7 +37,7 @@ FLAGS = {
 
 
 def make_pictures(folder: pathlib.Path) -> None:
-    """Draws pictures of known blur; most get pairs, and the rest get ranks."""
+    """Generates pictures with known blur; most of them are used in pairs, and the rest are ranked."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     sigmas = rng.permutation(np.linspace(0, 3, PICTURES))
@@ -57,14 +57,14 @@ def make_pictures(folder: pathlib.Path) -> None:
 class Ended:
     """How a launch ended."""
 
-    codes: list[int]  # Exit status of each process, negative for a signal.
+    codes: list[int]  # Exit status of each process; negative if it was ended by a signal.
     output: str
-    seconds: float  # From the launch, or from the last signal, to the end of the last process.
+    seconds: float  # From the launch or the last signal until the last process ended.
     hung: bool  # Whether a process was killed after `LIMIT`.
 
 
 class Launch:
-    """Launches the run in `folder`/run, with data in `folder`/data; `fields` change the config."""
+    """Launches the run in `folder`/run with data in `folder`/data; `fields` override config fields."""
 
     def __init__(self, folder: pathlib.Path, processes: int = 1, pictures: str = "", **fields: Any) -> None:
         self._log = folder / f"output-{time.monotonic_ns()}"
@@ -88,7 +88,7 @@ class Launch:
         return all(process.poll() is None for process in self.processes)
 
     def wait_for(self, happened: Callable[[], bool]) -> bool:
-        """Waits until `happened()`; returns False if a process ends first."""
+        """Waits until `happened()` is true; returns False if a process ends first."""
         while self.running():
             if happened():
                 return True
@@ -101,7 +101,7 @@ class Launch:
         self._began = time.monotonic()
 
     def end(self) -> Ended:
-        """Waits at most `LIMIT` seconds for all processes, then kills those still running."""
+        """Waits up to `LIMIT` seconds for all processes, then kills those that are still running."""
         hung = False
         for process in self.processes:
             try:
@@ -119,7 +119,7 @@ def run(folder: pathlib.Path, processes: int = 1, **options: Any) -> Ended:
 
 
 def outcome(folder: pathlib.Path) -> dict[str, object]:
-    """Returns all values that must be the same in two runs that are equal bit for bit."""
+    """Returns all values that must match in two bit-identical runs."""
     run_folder = folder / "run"
     record = json.loads((newest(folder) / "meta" / "metadata").read_text())
     metrics = json.loads((run_folder / "metrics.json").read_text())
@@ -135,9 +135,9 @@ def newest(folder: pathlib.Path) -> pathlib.Path:
 
 
 def leftovers(folder: pathlib.Path) -> list[str]:
-    """Returns the temporary files, temporary folders and empty files of a finished run, which must have none.
+    """Returns temporary files, temporary folders and empty files in a finished run, which should not have any.
 
-    TensorBoard files do not count, because a launch that is killed early leaves an empty one.
+    TensorBoard files are ignored, because a launch that is killed early leaves an empty one.
     """
     paths = [*(folder / "run").rglob("*"), *(folder / "data").rglob("*")]
     paths = [path for path in paths if path.parent.name != "tensorboard" and path.name != ".lock"]
@@ -147,7 +147,7 @@ def leftovers(folder: pathlib.Path) -> list[str]:
 
 
 def files_of_newest(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the files of the newest checkpoint."""
+    """Returns the files in the newest checkpoint."""
     return sorted(path for path in newest(folder).rglob("*") if path.is_file())
 
 
@@ -177,9 +177,9 @@ def logged(folder: pathlib.Path) -> int:
 
 
 def problem_with(ended: Ended, pattern: str, codes: Sequence[int]) -> str:
-    """Returns the problems of a launch that must end with one of `codes` and print `pattern`, a regular expression."""
+    """Checks that a launch exited with one of `codes` and that its output matches a regex; returns any problems."""
     problems = ["hung"] * ended.hung
     problems += [f"exit status {ended.codes}"] * any(code not in codes for code in ended.codes)
     problems += ["a traceback"] * ("Traceback (most recent call last)" in ended.output)
-    problems += [f"nothing like {pattern!r} in its output"] * (re.search(pattern, ended.output, re.DOTALL) is None)
+    problems += [f"no match for {pattern!r} in its output"] * (re.search(pattern, ended.output, re.DOTALL) is None)
     return "; ".join(problems)

@@ -2,11 +2,11 @@
 
     python -m benchmarks.faults --workdir=runs/faults --kills=100 --pod_kills=30 --preemptions=20 --repeats=5
 
-Runs are `launch.py` on a small folder of drawn pictures. After kills and preemptions, a run must match an undisturbed
-run bit for bit, with the same history and metrics, and leave no half-written files. After a disk or data fault, it must
-do the same or end with an error message. No process may take more than two minutes to end. Prints a table, which is
-also updated in the workdir as `faults.md`. If runs break this promise, keeps their folders and exits with status 1.
-Only root can inject faults that need their own disk.
+Each run is `launch.py` on a small folder of generated pictures. After kills and preemptions, a run must match an
+undisturbed run bit for bit, with the same history and metrics, and must not leave partially written files. After a disk
+or data fault, it must do the same or end with an error message. No process may take more than two minutes to end.
+Prints a table and keeps it up to date in `faults.md` in the workdir. If any runs break these promises, keeps their
+folders and exits with status 1. Faults that need their own disk can only be injected by root.
 """
 
 import pathlib
@@ -27,12 +27,12 @@ from benchmarks import fault_runs as runs
 from benchmarks.fault_runs import DONE, STOPPED
 
 MOMENTS = ("any", "preparing", "saving", "evaluating")
-Strike = Callable[["Campaign", runs.Launch, pathlib.Path], bool]  # Returns whether it hits a running process.
-Check = Callable[[runs.Ended, pathlib.Path], str]  # Returns the problems of a launch, or "".
+Strike = Callable[["Campaign", runs.Launch, pathlib.Path], bool]  # Returns whether it hit a running process.
+Check = Callable[[runs.Ended, pathlib.Path], str]  # Returns problems with a launch, or "".
 
 
 class Campaign:
-    """Counts the outcomes of each fault."""
+    """Counts the outcomes for each fault."""
 
     def __init__(self, workdir: pathlib.Path, seed: int) -> None:
         self.root, self.rng = workdir, random.Random(seed)
@@ -41,7 +41,7 @@ class Campaign:
         self.rows, self.slowest, self._problems = {}, defaultdict(float), []
 
     def undisturbed(self, processes: int) -> None:
-        """Makes the reference run with `processes` processes twice, because the first compiles."""
+        """Makes the reference run with `processes` processes twice, because the first one compiles."""
         for attempt in ("compiles", "undisturbed"):
             ended = runs.run(self.root / f"{attempt}-{processes}", processes)
             if problem := runs.problem_with(ended, "report ", [DONE]):
@@ -59,18 +59,18 @@ class Campaign:
             tqdm.write(self._problems[-1])
         elif folder is not None:
             shutil.rmtree(folder)
-        (self.root / "faults.md").write_text(self.table())  # A later failure must not lose the counts.
+        (self.root / "faults.md").write_text(self.table())  # Keeps the counts if something fails later.
 
     def differs(self, folder: pathlib.Path, processes: int = 1) -> str:
-        """Returns how a finished run differs from the undisturbed one, or ""."""
+        """Returns how a finished run differs from the undisturbed run, or ""."""
         actual, wanted = runs.outcome(folder), self.wanted[processes]
         different = [name for name in wanted if actual[name] != wanted[name]]
         left = runs.leftovers(folder)
         return f"differs in {different}; " * bool(different) + f"left behind: {left}" * bool(left)
 
     def table(self) -> str:
-        """Returns a Markdown table of the counts, with a line for each fault."""
-        lines = ["| fault | injected | as promised | otherwise | slowest end, s |", "| --- | --- | --- | --- | --- |"]
+        """Returns a Markdown table of the counts with one row per fault."""
+        lines = ["| fault | injected | as promised | otherwise | slowest exit, s |", "| --- | --- | --- | --- | --- |"]
         for fault, (good, bad) in self.rows.items():
             lines.append(f"| {fault} | {good + bad} | {good} | {bad} | {self.slowest[fault]:.0f} |")
         return "\n".join(lines) + "\n"
@@ -82,7 +82,7 @@ class Campaign:
 
 
 def disturb(campaign: Campaign, count: int, processes: int, strikes: Mapping[str, Strike], check: Check) -> None:
-    """Disturbs and restarts runs until `count` strikes have hit; checks each launch that a strike ended."""
+    """Disturbs and restarts runs until `count` strikes have hit, and checks each launch that was hit."""
     names, rounds = list(strikes), 0
     with tqdm(total=count, desc=names[0], unit="strike", disable=None) as bar:
         while sum(sum(campaign.rows.get(name, (0, 0))) for name in names) < count:
@@ -107,7 +107,7 @@ def disturb(campaign: Campaign, count: int, processes: int, strikes: Mapping[str
 
 
 def kill(campaign: Campaign, launch: runs.Launch, folder: pathlib.Path, moment: str) -> bool:
-    """Kills one process of a launch at a moment from `MOMENTS`."""
+    """Kills one process in a launch at a given moment, one of `MOMENTS`."""
     saves = folder / "run" / "checkpoints"
     signs: dict[str, Callable[[], bool]] = {
         "any": lambda: True,
@@ -120,13 +120,13 @@ def kill(campaign: Campaign, launch: runs.Launch, folder: pathlib.Path, moment: 
 
 
 def preempt(campaign: Campaign, launch: runs.Launch, folder: pathlib.Path) -> bool:
-    """Sends SIGTERM to one process of a launch during training."""
+    """Sends SIGTERM to one process in a launch during training."""
     rows = runs.logged(folder) + campaign.rng.randint(1, 4)
     return _send(campaign, launch, signal.SIGTERM, lambda: runs.logged(folder) >= rows, 0.2)
 
 
 def _send(campaign: Campaign, launch: runs.Launch, number: int, happened: Callable[[], bool], delay: float) -> bool:
-    """Sends a signal at most `delay` seconds after `happened()`; returns whether all processes were running."""
+    """Sends a signal up to `delay` seconds after `happened()` is true; returns whether all processes were running."""
     if not launch.wait_for(happened):
         return False
     time.sleep(campaign.rng.uniform(0, delay))
@@ -136,18 +136,18 @@ def _send(campaign: Campaign, launch: runs.Launch, number: int, happened: Callab
 
 
 def survivors(ended: runs.Ended, _: pathlib.Path | None = None) -> str:
-    """Returns the problems of the processes that survived a killed one, or ""."""
+    """Returns any problems found in the processes left running after one was killed, or ""."""
     problems = ["hung"] * ended.hung
     for code in ended.codes:
         if code not in (-signal.SIGKILL, STOPPED, DONE):
             problems.append(f"a survivor's exit status is {code}")
     if STOPPED in ended.codes and "another process of this run has stopped" not in ended.output:
-        problems.append("a survivor does not say why it ended")
+        problems.append("a survivor does not explain why it ended")
     return "; ".join(problems)
 
 
 def _saved(ended: runs.Ended, folder: pathlib.Path) -> str:
-    """Returns the problems of a preempted launch, such as an announced step that is not the newest checkpoint."""
+    """Returns problems with a preempted launch, such as a reported step that is not the newest checkpoint."""
     if problem := runs.problem_with(ended, r"stopped by SIGTERM and saved at step \d+", [STOPPED]):
         return problem
     announced, newest = ended.output.rpartition("saved at step ")[2].split(";")[0], runs.newest(folder).name
@@ -161,7 +161,7 @@ def main(argv: list[str]) -> int:
     values = flags.FLAGS
     workdir = pathlib.Path(values.workdir).absolute()
     if workdir.exists():
-        sys.exit(f"--workdir={workdir} already exists; pass another folder")
+        sys.exit(f"--workdir={workdir} already exists; pass a different folder")
     began, campaign = time.monotonic(), Campaign(workdir, values.seed)
     for processes in (1, 2):
         campaign.undisturbed(processes)
@@ -182,10 +182,10 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("workdir", None, "Folder for the runs; must not exist.", required=True)
-    flags.DEFINE_integer("kills", 100, "Number of SIGKILLs to runs with one process.", lower_bound=0)
-    flags.DEFINE_integer("pod_kills", 30, "Number of SIGKILLs to one of two processes.", lower_bound=0)
-    flags.DEFINE_integer("preemptions", 20, "Number of SIGTERMs to one of two processes.", lower_bound=0)
+    flags.DEFINE_string("workdir", None, "Folder for the runs; must not exist yet.", required=True)
+    flags.DEFINE_integer("kills", 100, "Number of SIGKILLs to send to single-process runs.", lower_bound=0)
+    flags.DEFINE_integer("pod_kills", 30, "Number of SIGKILLs to send to one of two processes.", lower_bound=0)
+    flags.DEFINE_integer("preemptions", 20, "Number of SIGTERMs to send to one of two processes.", lower_bound=0)
     flags.DEFINE_integer("repeats", 5, "Number of times to inject each disk and data fault.", lower_bound=0)
     flags.DEFINE_integer("seed", 0, "Seed for the random delays.")
     app.run(main)

@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of every parser with atheris: `pip install -e ".[benchmarks]"`.
+"""Fuzzes every parser with coverage guidance from atheris; needs `pip install -e ".[benchmarks]"`.
 
     python -m benchmarks.fuzz --inputs=80000 --out=found
 
-For each parser in `benchmarks.fuzz_targets`, prints the number of inputs that produced data, the documented error or
-something else, and the CPU seconds. Inputs that produce something else, crash, hang or fill the memory are saved in
---out, and the exit status is then 1.
+For each parser in `benchmarks.fuzz_targets`, prints how many inputs produced data, the documented error or anything
+else, and the CPU seconds. Inputs that produce anything else, crash, hang or exhaust the memory are saved in --out; the
+exit status is then 1.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _COLUMNS = ("inputs", "data", "error", "other", "seconds")
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
-    """Fuzzes one parser and writes the counts to "<name>.json" in `out`; libFuzzer then ends the process."""
+    """Fuzzes one parser and writes the counts to "<name>.json" in `out`; libFuzzer ends the process when it is done."""
     import atheris
 
     with atheris.instrument_imports(include=["blur_jax", "tfds_builders", "PIL"]):
@@ -68,7 +68,7 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path, out: Path) -> None:
 
 
 def mutate_json(data: bytes, max_size: int, seed: int) -> bytes:
-    """Usually changes one value in a JSON text, because random byte changes rarely leave valid JSON."""
+    """Usually changes one value in the JSON, because random byte changes rarely result in valid JSON."""
     rng = random.Random(seed)
     try:
         root = [json.loads(data)]
@@ -109,7 +109,7 @@ def _file_name(name: str) -> str:
 
 
 def run(names: list[str], inputs: int, seed: int, out: Path) -> bool:
-    """Fuzzes each parser in its own process and prints the table; returns whether all inputs led to data or errors."""
+    """Fuzzes each parser in its own process and prints the table; returns whether all inputs gave data or errors."""
     out.mkdir(parents=True, exist_ok=True)
     print(f"{'parser':<30}" + "".join(f"{column:>10}" for column in _COLUMNS), flush=True)
     total, held = dict.fromkeys(_COLUMNS, 0.0), True
@@ -137,9 +137,11 @@ def main() -> int:
     from benchmarks.fuzz_targets import TARGETS
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=80_000, help="inputs per parser")
+    parser.add_argument("--inputs", type=int, default=80_000, help="number of inputs per parser")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="folder for inputs that produce something else")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for inputs that produce neither data nor the documented error"
+    )
     parser.add_argument(
         "--only", action="append", choices=list(TARGETS), help="a parser to fuzz; repeatable; default: all"
     )

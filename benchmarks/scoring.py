@@ -1,14 +1,14 @@
-"""Compares the scoring command with decoding and the bare forward pass; 1% of the files are corrupted.
+"""Compares the scoring command with plain decoding and a plain forward pass; 1% of the files are corrupted.
 
     python -m benchmarks.scoring --checkpoint=RUN --pictures=10000
 
-Makes JPEGs. Measures the time per picture of decoding alone and of the network alone, before and after the command, and
-of the command. All use all cores, so the command cannot be faster than decoding and the network together. Prints their
-sum as a share of the command's time, in wall time and in CPU time, which other programs disturb less; the command's
-memory; and the reasons for failures. Stops if a good file fails or a bad one does not. With --kills=N, kills the
-command N times (SIGKILL) and compares its table with that of an uninterrupted run.
+Creates JPEGs. Measures the time per picture for the command and, before and after it, for decoding alone and the
+network alone. All of them use all cores, so the command cannot be faster than decoding and the network together.
+Prints their sum as a share of the command's time, in wall time and in CPU time (which is less affected by other
+programs), the command's memory, and the reasons for failures. Stops if an intact file fails or a corrupted file does
+not. With --kills=N, kills the command N times (SIGKILL) and compares its table with that of an uninterrupted run.
 
-Root can read every file, so if run by root, the command drops that privilege (with setpriv from util-linux).
+Root can read every file, so when run as root, the command drops that privilege (with setpriv from util-linux).
 """
 
 import collections
@@ -30,7 +30,7 @@ from absl import flags
 from benchmarks import corrupted, timing
 from blur_jax.score import journal, pipeline, scorer
 
-_SAMPLE = 1024  # Number of pictures for timing decoding and the network alone.
+_SAMPLE = 1024  # Number of pictures for timing decoding alone and the network alone.
 _BATCH = 64
 
 
@@ -48,7 +48,7 @@ def _timed(function: Callable[[], Any], count: int) -> tuple[Any, Cost]:
 
 
 def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
-    """Returns the costs of decoding alone and of the network alone."""
+    """Measures the costs of decoding alone and of the network alone."""
     files = files[:_SAMPLE]
     with ThreadPoolExecutor(pipeline.available_cores()) as pool:
         images, decode = _timed(lambda: np.stack(list(pool.map(loaded.prepare, files))), len(files))
@@ -58,7 +58,7 @@ def _alone(loaded: scorer.Scorer, files: list[str]) -> tuple[Cost, Cost]:
 
 
 class Sample(NamedTuple):
-    """The state of a command: wall and CPU seconds, rows written, megabytes of memory."""
+    """The state of a command: wall seconds, CPU seconds, rows written, memory in megabytes."""
 
     clock: float
     processor: float
@@ -97,7 +97,7 @@ class _Command:
 
 
 def _run(folder: str) -> Cost:
-    """Runs the command, prints its memory, and returns its cost from the first batch to the last."""
+    """Runs the command, prints its memory use, and returns its cost from the first batch to the last."""
     start = time.perf_counter()
     command = _Command(folder, "scores.csv")
     samples = [sample for sample in command.watch() if sample.rows]
@@ -105,22 +105,24 @@ def _run(folder: str) -> Cost:
         raise ValueError(f"the command ended with status {command.process.returncode} after {len(samples)} samples")
     points = {f"{share}%": samples[int(share / 100 * (len(samples) - 1))].memory for share in (5, 25, 50, 75, 100)}
     seconds = time.perf_counter() - start
-    print(f"command: {seconds:.1f} s with start and compilation; memory in MB over time: {points}", flush=True)
+    print(f"command: {seconds:.1f} s with startup and compilation; memory in MB over time: {points}", flush=True)
     first, last = samples[0], samples[-1]
     rows = last.rows - first.rows
     return Cost((last.clock - first.clock) / rows, (last.processor - first.processor) / rows)
 
 
 def _check(folder: str, bad: dict[str, str]) -> None:
-    """Prints the reasons for failures; raises ValueError unless exactly the unreadable files of `bad` failed."""
+    """Prints the reasons for failures; raises ValueError unless exactly the unreadable files in `bad` failed."""
     with open(os.path.join(folder, "scores.csv"), newline="") as file:
         failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
     for kind, reason in sorted({(bad.get(name, "good"), reason) for name, reason in failed.items()}):
         print(f"  {kind:14} {reason[:100]}")
     expected = {name for name, kind in bad.items() if kind not in corrupted.READABLE}
     if failed.keys() != expected:
-        raise ValueError(f"failed unexpectedly: {failed.keys() - expected}; not failed: {expected - failed.keys()}")
-    print(f"failed: {dict(collections.Counter(bad[name] for name in failed))}, and no other file")
+        raise ValueError(
+            f"files that should not fail: {failed.keys() - expected}; that should: {expected - failed.keys()}"
+        )
+    print(f"failed: {dict(collections.Counter(bad[name] for name in failed))}, and no other files")
 
 
 def _kill(folder: str, count: int, kills: int) -> None:
@@ -131,16 +133,16 @@ def _kill(folder: str, count: int, kills: int) -> None:
             time.sleep(0.005 * np.random.default_rng(index).random())
         command.process.send_signal(signal.SIGKILL)
         if command.process.wait() != -signal.SIGKILL:
-            raise ValueError("the command ended before it could be killed; raise --pictures")
+            raise ValueError("the command ended before it could be killed; increase --pictures")
     _Command(folder, "killed.csv").process.wait()
     tables = [open(os.path.join(folder, name), "rb").read() for name in ("scores.csv", "killed.csv")]
     if tables[0] != tables[1]:
-        raise ValueError(f"after {kills} kills the tables differ; see {folder}")
-    print(f"after {kills} kills (SIGKILL) and restarts, the table is the same: {len(tables[0]):,} bytes")
+        raise ValueError(f"after {kills} kills, scores.csv and killed.csv in {folder} differ")
+    print(f"after {kills} kills (SIGKILL) and restarts, the table is identical: {len(tables[0]):,} bytes")
 
 
 def run() -> None:
-    """Prints rates, shares, memory and failures."""
+    """Runs the benchmark; prints rates, shares, memory and failures."""
     options = flags.FLAGS
     loaded = scorer.load_scorer(options.checkpoint)
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
@@ -154,7 +156,7 @@ def run() -> None:
             whole = getattr(command, unit)
             print(
                 f"{unit}: decode {1e3 * decode:.2f} ms, forward {1e3 * forward:.2f} ms, command {1e3 * whole:.2f} ms"
-                f" per picture ({1 / whole:.0f}/s); decode and forward are {100 * (decode + forward) / whole:.0f}%"
+                f" per picture ({1 / whole:.0f}/s); decode + forward take {100 * (decode + forward) / whole:.0f}% of it"
             )
         _check(folder, bad)
         if options.kills:
@@ -163,8 +165,8 @@ def run() -> None:
 
 if __name__ == "__main__":
     flags.DEFINE_string("checkpoint", None, "The run directory.", required=True)
-    flags.DEFINE_integer("pictures", 2000, "Number of files; one in a hundred is corrupted.", lower_bound=1000)
-    flags.DEFINE_integer("side", 256, "Side of the pictures in pixels.", lower_bound=64)
+    flags.DEFINE_integer("pictures", 2000, "Number of files; 1% are corrupted.", lower_bound=1000)
+    flags.DEFINE_integer("side", 256, "Picture side in pixels.", lower_bound=64)
     flags.DEFINE_integer("kills", 0, "Number of times to kill the command.", lower_bound=0)
     flags.DEFINE_string("scratch", None, "Folder for the pictures; default: the system's temporary folder.")
     timing.main(run)

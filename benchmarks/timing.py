@@ -1,4 +1,4 @@
-"""Times functions in turn, so a busy machine slows all of them equally."""
+"""Times functions in alternation, so a busy machine slows all of them down equally."""
 
 import os
 import platform
@@ -19,8 +19,8 @@ from blur_jax.train import config_check
 def rounds(calls: Mapping[Any, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[Any, list[float]]:
     """Times functions, {name: function}, in rounds; returns {name: seconds of each round}.
 
-    The clock stops once the returned arrays are ready. The first round compiles and does not count. `cpu` counts the
-    CPU seconds of all threads of this process, which other programs disturb less.
+    The clock stops when the returned arrays are ready. The first round compiles and is not counted. With `cpu`,
+    measures the CPU seconds of all threads in this process, which other programs affect less.
     """
     clock = time.process_time if cpu else time.perf_counter
     times = {name: [] for name in calls}
@@ -34,12 +34,12 @@ def rounds(calls: Mapping[Any, Callable[[], Any]], *, repeats: int, cpu: bool = 
 
 
 def seconds(calls: Mapping[Any, Callable[[], Any]], *, repeats: int, cpu: bool = False) -> dict[Any, float]:
-    """Returns {name: median seconds} of `rounds`."""
+    """Returns {name: median seconds} over `rounds`."""
     return {name: statistics.median(times) for name, times in rounds(calls, repeats=repeats, cpu=cpu).items()}
 
 
 def spread(values: npt.ArrayLike, decimals: int = 2) -> str:
-    """Returns the median and quartiles of values, such as "2.00 [1.50, 3.00]"."""
+    """Formats the median and quartiles of values, such as "2.00 [1.50, 3.00]"."""
     low, middle, high = (f"{value:.{decimals}f}" for value in np.quantile(np.asarray(values), [0.25, 0.5, 0.75]))
     return f"{middle} [{low}, {high}]"
 
@@ -52,7 +52,7 @@ def machine() -> str:
 
 
 def main(benchmark: Callable[[], object]) -> None:
-    """Parses the flags, prints the machine and runs a benchmark, on the devices of launch.py."""
+    """Parses the flags, prints the machine, and runs a benchmark on the same devices as launch.py."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:
@@ -68,6 +68,6 @@ def main(benchmark: Callable[[], object]) -> None:
 
 
 def define_rounds(repeats: int) -> None:
-    """Defines --repeats, with a default, and --cpu."""
-    flags.DEFINE_integer("repeats", repeats, "Number of rounds; the median counts.", lower_bound=1)
-    flags.DEFINE_bool("cpu", False, "Count the CPU seconds of all threads, for use on a busy machine.")
+    """Defines --repeats, with `repeats` as the default, and --cpu."""
+    flags.DEFINE_integer("repeats", repeats, "Number of rounds; the median is reported.", lower_bound=1)
+    flags.DEFINE_bool("cpu", False, "Measure the CPU seconds of all threads; use this on a busy machine.")

@@ -1,9 +1,10 @@
-"""Measures how long the train step takes, and the shares of augmentation and degradation.
+"""Measures how long the training step takes, and the shares spent on augmentation and degradation.
 
     python -m benchmarks.train_step --config=configs/default.py --config.batch.labeled=32
 
-Prints images per second and milliseconds for the whole step, and for the step in which the identity replaces the
-degradation, the augmentation, or both, with the share of the step that this saves: median [quartiles] over the rounds.
+Prints images per second and milliseconds for the whole step, and for steps in which the degradation, the augmentation,
+or both are replaced by the identity. For these, also prints the share of the step that this saves, as median
+[quartiles] over the rounds.
 """
 
 import contextlib
@@ -46,12 +47,12 @@ def make_step(config: ml_collections.ConfigDict, batch: Batch, without: Sequence
             module, names = _IDENTITY[part]
             for name in names:
                 stack.enter_context(mock.patch.object(module, name, lambda draw, image: image))
-        jax.block_until_ready(step(*arguments))  # Compiles with the replacements.
+        jax.block_until_ready(step(*arguments))  # Compiles while the replacements are active.
     return step, arguments
 
 
 def draw_batch(config: ml_collections.ConfigDict) -> Batch:
-    """Draws a batch with the config's sizes: uint8 noise, labeled as if every right image were blurrier."""
+    """Draws a batch with the sizes in the config: uint8 noise, labeled as if every right image were blurrier."""
     rng, size = np.random.default_rng(0), config.data.image_size
     labeled, unlabeled = (
         rng.integers(0, 256, (config.batch[part], 2, size, size, 3), np.uint8) for part in ("labeled", "unlabeled")
@@ -60,7 +61,7 @@ def draw_batch(config: ml_collections.ConfigDict) -> Batch:
 
 
 def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -> None:
-    """Prints a line for each variant; see `timing.rounds` for `repeats` and `cpu`."""
+    """Prints one line per variant; for `repeats` and `cpu`, see `timing.rounds`."""
     batch = draw_batch(config)
     sizes = {"labeled": len(batch.labeled), "unlabeled": 0 if batch.unlabeled is None else len(batch.unlabeled)}
     steps = {name: make_step(config, batch, without) for name, without in VARIANTS.items()}
@@ -69,10 +70,8 @@ def run(config: ml_collections.ConfigDict, *, repeats: int, cpu: bool = False) -
     times, unit = timing.rounds(calls, repeats=repeats, cpu=cpu), "CPU " if cpu else ""
     for name, seconds in times.items():
         median = statistics.median(seconds)
-        saved = 100 * (
-            1 - np.divide(seconds, times[WHOLE])
-        )  # Round by round, because a machine may slow down for a while.
-        share = "" if name == WHOLE else f"  {timing.spread(saved, 1)}% of the step less"
+        saved = 100 * (1 - np.divide(seconds, times[WHOLE]))  # Per round, because a machine may slow down for a while.
+        share = "" if name == WHOLE else f"  {timing.spread(saved, 1)}% of the step saved"
         images = 2 * sum(sizes.values()) / median
         print(f"{name:<22} {1e3 * median:8.1f} {unit}ms  {images:8.0f} images/{unit}s{share}")
 

@@ -1,4 +1,4 @@
-"""Learns from pairs and unlabeled pictures to score how blurred a picture of a face (or of another object) is.
+"""Learns from pairs and unlabeled pictures to score how blurred a picture of a face (or other object) is.
 
     scorer = blur_jax.load_scorer("runs/demo")
     blur = scorer.score(["a.jpg", "b.jpg"])  # float32 [n], 0 = sharp, 1 = blurred
@@ -12,7 +12,7 @@ Names are imported on first use, so the metrics do not load JAX and the losses d
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from blur_jax.runs import forks as _forks  # noqa: F401  # It must be imported before a fork to notice it.
+from blur_jax.runs import forks as _forks  # noqa: F401  # Detects forks only if imported before them.
 
 if TYPE_CHECKING:
     from blur_jax import metrics

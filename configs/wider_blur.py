@@ -1,10 +1,10 @@
-"""Real photographs with human labels: a ranker on ImageNet features, made robust by unlabeled pictures.
+"""Real photographs with human labels: a ranker on ImageNet features, made robust with unlabeled pictures.
 
-A linear head on EfficientNet-Lite0 features is fitted to the labeled pairs. Training then teaches the network to keep
-the head's order of clean unlabeled pictures at lower resolutions, as well as the labeled order.
+A linear head on EfficientNet-Lite0 features is fitted to the labeled pairs. The network is then trained to
+reproduce the labeled order, and to preserve the head's order of clean unlabeled pictures at lower resolutions.
 
-DIR contains the photographs, and lists in the formats of the paper's release; see docs/data.md. The result is on pairs
-derived from the WIDER FACE blur attribute.
+DIR contains the photographs and lists in the formats of the paper's data release; see docs/data.md. The results are for
+pairs derived from the WIDER FACE blur attribute.
 
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.backbone = "efficientnet_lite0"
     config.model.blocks = 11
-    config.model.frozen_blocks = 8  # The last three blocks learn to ignore noise; training more gains nothing.
+    config.model.frozen_blocks = 8  # The last three blocks learn to ignore noise; training more does not help.
     config.model.pool_center = True
     config.model.pretrained = True
     config.model.linear_probe_strength = 1e-4
@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.ranking.margin = 0.3
     config.optimizer.learning_rate = 3e-4
     config.optimizer.weight_decay = 0.0
-    # A long average keeps part of the initial parameters, which helps on other events (Wortsman et al., CVPR 2022).
+    # A slow average retains part of the initial parameters, which helps on unseen events (Wortsman et al., CVPR 2022).
     config.ema_decay = 0.99
     # The fitted head scores clean pictures and teaches their order at 1/1.7 to 1/3.6 of the resolution.
     config.consistency.quadruplet_weight = 0.0

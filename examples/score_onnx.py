@@ -9,11 +9,11 @@ from PIL import Image, ImageOps
 
 
 def prepare(image: Image.Image, protocol: dict) -> np.ndarray:
-    """Crops and resizes the central square of a picture as in training: uint8 [S, S, 3]."""
+    """Crops a picture to its central square and resizes it as in training; returns uint8 [S, S, 3]."""
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):  # 16-bit gray keeps its high byte; scale fewer bits first.
+    if image.mode.startswith("I;16"):  # Keep the high byte of 16-bit gray; if fewer bits are used, scale first.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    rgb = Image.new("RGB", image.size, "white")  # White shows through transparent parts.
+    rgb = Image.new("RGB", image.size, "white")  # Transparent parts become white.
     rgb.paste(image.convert("RGB"), mask=image.convert("RGBA").getchannel("A") if image.has_transparency_data else None)
     side = max(1, min(round(protocol["context"] * max(rgb.size)), *rgb.size))
     left, top = (round((length - side) / 2) for length in rgb.size)

@@ -1,6 +1,6 @@
 """Scores a folder or a bucket on all machines of a Ray cluster: score_with_ray.py RUN PICTURES OUTPUT [WORKERS].
 
-PICTURES and OUTPUT are folders or addresses (s3://, gs://); OUTPUT is filled with Parquet files. Every
+PICTURES and OUTPUT are folders or addresses (s3://, gs://); the results are written to OUTPUT as Parquet files. Every
 machine needs blur_jax[ray].
 """
 

@@ -1,6 +1,6 @@
-"""Sharpness measures and features of frozen networks: pure functions of uint8 RGB images.
+"""Sharpness measures and features from frozen networks, as pure functions of uint8 RGB images.
 
-Gray levels (ITU-R BT.601 luma, rounded to uint8) and filters come from OpenCV, whose filters mirror the border without
+Gray levels (ITU-R BT.601 luma, rounded to uint8) and filters come from OpenCV. Its filters mirror the border without
 repeating the outermost pixel. The closed-form measures are larger for sharper images.
 """
 
@@ -15,7 +15,7 @@ from skimage import measure
 from blur_jax.models import backbones, network, pretrained
 from blur_jax.runs import inference
 
-KERNEL_SIZES = (1, 3, 5, 7, 9)  # For the Laplacian and Sobel filters in OFIQ's sharpness.
+KERNEL_SIZES = (1, 3, 5, 7, 9)  # For the Laplacian and Sobel filters in OFIQ's sharpness measure.
 BOX_SIZES = (3, 5, 7)
 
 
@@ -25,18 +25,18 @@ def contrast(image: np.ndarray) -> float:
 
 
 def laplacian_variance(image: np.ndarray) -> float:
-    """Variance of the 4-neighbor Laplacian of uint8 [H, W, 3] in gray (Pech-Pacheco et al., ICPR 2000), at least 0."""
+    """Variance of the 4-neighbor Laplacian of the gray image (Pech-Pacheco et al., ICPR 2000); uint8 [H, W, 3]."""
     return float(cv2.Laplacian(_gray(image), cv2.CV_64F, ksize=1).var())
 
 
 def normalized_laplacian_variance(image: np.ndarray) -> float:
-    """`laplacian_variance` divided by the variance of the gray image, so contrast cancels; 0 without contrast."""
+    """`laplacian_variance` divided by the variance of the gray image, to cancel contrast; 0 if there is no contrast."""
     contrast = _gray(image).var()
     return laplacian_variance(image) / float(contrast) if contrast else 0.0
 
 
 def tenengrad(image: np.ndarray) -> float:
-    """Mean squared gradient by 3x3 Sobel filters of the gray image (Tenenbaum, 1970; Krotkov, IJCV 1988)."""
+    """Mean squared gradient of the gray image with 3x3 Sobel filters (Tenenbaum, 1970; Krotkov, IJCV 1988)."""
     gray = _gray(image)
     return float(sum(np.square(cv2.Sobel(gray, cv2.CV_64F, *axes, ksize=3)).mean() for axes in ((1, 0), (0, 1))))
 
@@ -49,12 +49,12 @@ def sharpness_of_blur_effect(image: np.ndarray) -> float:
 def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
     """The 26 sharpness features of OFIQ and ISO/IEC 29794-5, float64 and at least 0, for uint8 [H, W, 3].
 
-    They cover the whole image instead of a face mask: the mean and standard deviation over pixels of
+    They are computed on the whole image, without a face mask. They are the mean and standard deviation over pixels of
         |Laplacian| of the gray image after a 3x3 Gaussian, for kernel sizes 1, 3, 5, 7, 9   (10 features);
-        |gray - box blur|, for boxes of 3, 5, 7, rounded to uint8 as in OFIQ                 (6);
+        |gray - box blur|, for box sizes 3, 5, 7, rounded to uint8 like in OFIQ              (6);
         |Sobel dx dy| of the gray image, for kernel sizes 1, 3, 5, 7, 9                      (10).
-    Each mean is followed by its standard deviation. Kernels are not normalized, so features differ in scale by orders
-    of magnitude. OpenCV's mixed Sobel derivatives for sizes 1 and 3 are equal.
+    Each mean is followed by its standard deviation. Kernels are not normalized, so the scales of the features differ by
+    orders of magnitude. OpenCV's mixed Sobel derivatives for sizes 1 and 3 are equal.
     """
     gray = _gray(image)
     smooth = cv2.GaussianBlur(gray, (3, 3), 0)
@@ -65,7 +65,7 @@ def ofiq_sharpness(image: np.ndarray) -> np.ndarray:
 
 
 def imagenet_features(images: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
-    """Mean and standard deviation over positions, for every block of EfficientNet-Lite0 with ImageNet weights.
+    """Mean and standard deviation over positions for each block of EfficientNet-Lite0 with ImageNet weights.
 
     Takes images uint8 [n, S, S, 3], S >= 32; returns float32 [n, 3616], twice the sum of the blocks' channels. Raises
     FileNotFoundError or ValueError if the weights' package is missing or damaged; see `pretrained.load`.

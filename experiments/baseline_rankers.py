@@ -1,4 +1,4 @@
-"""Scorers that scikit-learn fits to labeled pairs of faces with given features.
+"""Scorers fitted with scikit-learn to labeled pairs of faces, based on given features.
 
 A ranker scores each face separately; a larger score is blurrier.
 """
@@ -14,7 +14,7 @@ from blur_jax.metrics import rank_statistics
 
 
 def pair_accuracy(scores: np.ndarray, pairs: np.ndarray) -> float:
-    """Share of `pairs`, int [m, 2] (sharper face, blurrier face), that `scores` [n] put in order; ties count half."""
+    """Share of `pairs`, int [m, 2] (sharper, blurrier), that the `scores` [n] order correctly; ties count half."""
     return float(np.mean(rank_statistics.in_order(*scores[pairs].T)))
 
 
@@ -22,11 +22,11 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
     """Scores [n] of a linear ranker, P(b is blurrier than a) = sigmoid(w (x_b - x_a)): RankNet with one layer.
 
     Features are standardized over the faces in the pairs. Without an intercept, a pair and its mirror image have the
-    same loss, so each pair is used in one order; every other pair is mirrored so that both classes occur.
+    same loss, so each pair is used in only one order. Every second pair is mirrored so that both classes occur.
 
     Args:
-        features: float [n, d] of all faces, including those of other splits.
-        pairs: int [m, 2], (sharper face, blurrier face), m >= 2, to fit on.
+        features: float [n, d] of all faces, including those in other splits.
+        pairs: int [m, 2], (sharper face, blurrier face), m >= 2, to fit to.
         strength: scikit-learn's C, the inverse of the L2 penalty.
     """
     fitted_on = features[np.unique(pairs)]
@@ -39,12 +39,12 @@ def logistic_scores(features: np.ndarray, pairs: np.ndarray, *, strength: float)
 
 
 def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: int, trees: int = 200) -> np.ndarray:
-    """Scores of a random forest, in [0, 1]: the share of comparisons in which a face like this one is blurrier.
+    """Scores from a random forest, in [0, 1]: the share of comparisons in which a similar face is blurrier.
 
     Trees on feature differences would compare two faces without scoring either. Instead, each face is an example in
-    every pair that contains it, labeled blurrier or sharper. This is a regression of the share of comparisons "won",
-    weighted by their number (squared error and Gini impurity choose the same splits). For the arguments, see
-    `logistic_scores`.
+    every pair that contains it, labeled blurrier or sharper. This is a regression on the share of comparisons "won",
+    weighted by the number of comparisons (squared error and Gini impurity choose the same splits). For the
+    arguments, see `logistic_scores`.
     """
     wins = np.bincount(pairs[:, 1], minlength=len(features))
     count = np.bincount(pairs.ravel(), minlength=len(features))
@@ -55,7 +55,7 @@ def forest_scores(features: np.ndarray, pairs: np.ndarray, *, min_samples_leaf: 
 
 
 def cross_validated(fit: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, groups: Sequence[str]) -> float:
-    """Pairwise accuracy on held-out faces, from 5-fold cross-validation over groups of faces, such as photographs.
+    """Pairwise accuracy on held-out faces from 5-fold cross-validation over groups of faces, such as photographs.
 
     A pair, int [m, 2], (sharper face, blurrier face), is used for evaluation if both of its faces are held out and for
     fitting if neither is. Pairs with one held-out face would reward memorization: a forest that has memorized its

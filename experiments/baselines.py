@@ -1,17 +1,18 @@
-"""Compares every baseline with this project's runs on the same test faces, with paired intervals.
+"""Compares all baselines with this project's runs on the same test faces, with paired intervals.
 
     python -m experiments.baselines --config.data.manual_dir=LISTS --run=ours=runs/wider_blur --workdir=runs/baselines
     python -m experiments.baselines ... --far=PHOTOS --far_run=ours=runs/far --judged=judged.csv --group=near=test1
 
 Writes to the workdir: `baselines.md` (the tables), `baselines.json` (everything) and `scores.csv` (scorer, split, name,
-score; larger is blurrier). `baselines.json` keeps the scores of the baselines, so another call with more runs takes
-only seconds; delete the file after you change a baseline. A run is a run directory that `launch.py` has evaluated; only
-its `scores.csv` is read, so its crops may differ from those of the baselines. With `--far`, scorers are also measured
-on a folder of pictures with a `ranked.csv` (docs/data.md); `--far_run` is the output of the same run's evaluation on
-it. With `--judged`, agreement with the judges of a table of pairs (docs/data.md) comes first.
+score; larger is blurrier). `baselines.json` caches the baselines' scores, so comparing more runs later takes only
+seconds; delete the file after changing a baseline. A run is a run directory that `launch.py` has evaluated. Only its
+`scores.csv` is read, so its crops may differ from the baselines' crops.
 
-The settings of a baseline (resolution, regularization) are chosen on the labeled `train` pairs (see
-`baseline_rankers.cross_validated`), never on the tests.
+With `--far`, scorers are also compared on a folder of pictures with a `ranked.csv` (docs/data.md); `--far_run` is the
+output of the run's evaluation on that folder. With `--judged`, agreement with a table of judged pairs comes first.
+
+Each baseline's settings (resolution, regularization) are chosen on the labeled `train` pairs (see
+`baseline_rankers.cross_validated`), never on test faces.
 """
 
 import dataclasses
@@ -51,17 +52,17 @@ LEAVES = (1, 3, 10, 30)
 OFIQ_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 IMAGENET_STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
-Fit = Callable[[np.ndarray], np.ndarray]  # Pairs int [m, 2] to fit on -> scores float [n] of all faces.
+Fit = Callable[[np.ndarray], np.ndarray]  # Pairs int [m, 2] to fit to -> scores float [n] of all faces.
 Scores = dict[str, np.ndarray]  # {split: float [n]}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """All n faces in the labeled training pairs and the tests."""
+    """All n faces in the labeled training pairs and the test splits."""
 
     images: np.ndarray  # uint8 [n, S, S, 3].
-    names: list[str]  # n different names.
-    pairs: np.ndarray  # int [m, 2], indices (sharper face, blurrier face) of the `train` pairs without ties.
+    names: list[str]  # n unique names.
+    pairs: np.ndarray  # int [m, 2], indices (sharper face, blurrier face) of the `train` pairs, excluding ties.
 
     def resized(self, side: int) -> np.ndarray:
         """Returns the images resized with the crop filter, uint8 [n, side, side, 3]."""
@@ -85,7 +86,7 @@ def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Face
 
 
 def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
-    """Yields (baseline, {setting: fit}); the caller chooses a setting."""
+    """Yields (baseline, {setting: fit}) for the caller to choose a setting."""
     size = faces.images.shape[1]
     crops = {f"{side} px": faces.resized(side) for side in (size // 2, size)}
     for name, measure in CLOSED_FORM.items():
@@ -93,7 +94,7 @@ def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
         yield name, {crop: lambda _, fixed=fixed: fixed for crop, fixed in scores.items()}
 
     ofiq = {crop: _measured(baseline_features.ofiq_sharpness, images, "OFIQ") for crop, images in crops.items()}
-    # Features span orders of magnitude; taking logarithms makes the linear ranker 1% better on held-out pairs.
+    # Features span orders of magnitude; taking the logarithm makes the linear ranker 1% better on held-out pairs.
     ofiq = {crop: np.log(features + 1e-3) for crop, features in ofiq.items()}
     forest, logistic = baseline_rankers.forest_scores, baseline_rankers.logistic_scores
     fits = {f"{c}, leaves of {n}": partial(forest, x, min_samples_leaf=n) for c, x in ofiq.items() for n in LEAVES}
@@ -112,7 +113,7 @@ def _measured(measure: Callable, images: np.ndarray, name: str) -> np.ndarray:
 def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
     """Returns {baseline: {"setting", "accuracy", "scores"}} with the best setting of each baseline.
 
-    "accuracy" is {setting: cross-validated pairwise accuracy on train pairs}, "scores" {name of a face: score}.
+    "accuracy" is {setting: cross-validated pairwise accuracy on train pairs}, and "scores" is {face name: score}.
     """
     results, groups = {}, [photograph(name) for name in faces.names]
     for name, fits in baselines(faces):
@@ -125,7 +126,7 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Returns {"data": [metadata], "baselines": `score_baselines`}, from the workdir if it has results for these."""
+    """Returns {"data": [metadata], "baselines": `score_baselines`}; reuses results in the workdir for the same data."""
     path, metadata = os.path.join(workdir, RESULTS_FILE), [labeled.metadata]
     metadata += [split.metadata for split in tests.values() if split.metadata not in metadata]
     metadata = json.loads(json.dumps(metadata))
@@ -145,12 +146,12 @@ def _write_json(path: str, results: dict[str, Any]) -> None:
 def compare(
     scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Computes the size-matched metrics of all scorers and subtracts them from those of `first`.
+    """Computes size-matched metrics for all scorers, and their differences from those of `first`.
 
     Returns:
         {scorer: {split: {metric: interval}, "mean": the same for the mean over headline splits, "by_faces": the same
         with splits weighted by their number of faces, "first_minus_this" and "first_minus_this_by_faces": the same for
-        the paired difference of the means}}; for intervals, see `bootstrap.interval`.
+        the paired differences between means}}; for intervals, see `bootstrap.interval`.
     """
     bar = tqdm(scores.items(), desc="comparing", unit="scorer", disable=None, leave=False)
     draws: dict[str, dict[str, dict[str, Any]]]
@@ -171,7 +172,7 @@ def compare(
 
 
 def table(metrics: Mapping[str, dict], tests: Mapping[str, splits.Split], first: str | None) -> str:
-    """Returns the result of `compare` as a table with a row for each scorer, best first."""
+    """Formats the result of `compare` as a table with one row per scorer, best first."""
     headline = ranked.headline_names(tests)
     columns = {f"AUC {split}": (split, "auc") for split in headline}
     columns |= {"AUC, mean": ("mean", "auc"), "AUC, matched size": ("mean", "auc_matched_size")}
@@ -242,7 +243,7 @@ def run(
     settings, published = [], {}
     for name, baseline in results["baselines"].items():
         if name in scores:
-            raise ValueError(f"--run={name}=... uses the name of a baseline; choose another name")
+            raise ValueError(f"--run={name}=... uses the name of a baseline; choose a different name")
         values, setting = baseline["scores"], baseline["setting"]
         scores[name] = {
             test: np.array([values[face] for face in evaluated_runs.names(split)]) for test, split in tests.items()
@@ -264,10 +265,10 @@ def run(
 
 if __name__ == "__main__":
     command.define_config("baselines")
-    flags.DEFINE_multi_string("run", [], "An evaluated run, as NAME=PATH; repeatable.")
+    flags.DEFINE_multi_string("run", [], "An evaluated run as NAME=PATH; repeatable.")
     flags.DEFINE_string("far", None, "A folder with another kind of pictures and a ranked.csv.")
-    flags.DEFINE_multi_string("far_run", [], "The evaluation of a --run on --far, as NAME=PATH; repeatable.")
+    flags.DEFINE_multi_string("far_run", [], "The evaluation of a --run on --far as NAME=PATH; repeatable.")
     flags.DEFINE_string("judged", None, "A table of judged pairs.")
-    flags.DEFINE_multi_string("group", [], "Splits of judged pairs to measure together, as GROUP=SPLITS; repeatable.")
+    flags.DEFINE_multi_string("group", [], "Splits of judged pairs to measure together as GROUP=SPLITS; repeatable.")
     command.define_workdir("runs/baselines")
     command.main(run)

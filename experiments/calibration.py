@@ -1,18 +1,19 @@
-"""Is the calibration of scores right? Checks probabilities, thresholds and percentiles on held-out faces.
+"""Checks the calibration of scores: probabilities, thresholds and percentiles on held-out faces.
 
     python -m experiments.calibration --run=seed0=runs/seed0 --run=seed1=runs/seed1 --pictures=PHOTOS
 
 Writes `calibration.md` and `reliability.webp` to the workdir.
 
-Probabilities are checked on all pairs of ranked test faces with different ranks in the same face-size bin, in random
-left-right order. The expected calibration error (ECE) is the mean gap between the predicted probability that the first
-face is blurrier and the share of pairs where it is, over ten bins of equal width weighted by their number of pairs.
+Probabilities are checked on all pairs of test faces that have different ranks and are in the same face-size bin, in
+random left-right order. The expected calibration error (ECE) is the mean gap between the predicted probability that the
+first face is blurrier and the share of pairs in which it is, over ten bins of equal width, weighted by their number of
+pairs.
 
-Thresholds are chosen to discard a tenth of a random half of the test faces and applied to the other half. "Within" is
-how often, in 1,000 random halves, the share discarded in the other half lies in the interval stated for all faces of
-that kind. Since a half is also a sample, a correct interval gives 83%, not 95%.
+Thresholds are chosen to discard 10% of a random half of the test faces and applied to the other half. "Within" is how
+often, in 1,000 random splits, the share discarded in the other half is within the interval stated for all faces of that
+kind. Because the other half is also a sample, a correct interval gives 83%, not 95%.
 
-Percentiles of the same faces are compared between two runs with the same reference set.
+Percentiles are compared on the same faces between two runs with the same reference set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ HALVES = 1000
 
 
 class Bin(NamedTuple):
-    """Pairs with similar predictions: the mean prediction, the share that is true, and its 95% interval."""
+    """Pairs with similar predictions: the mean prediction, the observed fraction, and its 95% interval."""
 
     predicted: float
     observed: float | None
@@ -48,7 +49,7 @@ class Bin(NamedTuple):
 
 
 def comparable_pairs(split: data.Split) -> np.ndarray:
-    """Returns the pairs of faces with different ranks in the same size bin, int [m, 2], indices (sharper, blurrier)."""
+    """Returns pairs of faces with different ranks in the same size bin, int [m, 2], as indices (sharper, blurrier)."""
     size_bin = np.digitize(ranked.sizes(split), split.metadata["size_bins"])
     first, second = np.triu_indices(len(split), 1)
     ranks = np.asarray(split.labels)
@@ -58,7 +59,7 @@ def comparable_pairs(split: data.Split) -> np.ndarray:
 
 
 def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Randomly swaps (sharper, blurrier) pairs [m, 2]; also returns whether the first face is blurrier, bool [m]."""
+    """Randomly swaps (sharper, blurrier) pairs [m, 2]; also returns bool [m], whether the first face is blurrier."""
     swap = np.random.default_rng(0).integers(2, size=len(pairs)).astype(bool)
     return np.where(swap[:, None], pairs[:, ::-1], pairs), swap
 
@@ -66,9 +67,9 @@ def on_random_sides(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def calibration_errors(
     predicted: np.ndarray, true: np.ndarray, pairs: np.ndarray, faces: int, resamples: int
 ) -> tuple[np.ndarray, list[Bin]]:
-    """Returns the expected calibration error, [1 + resamples] as in `bootstrap`, and the nonempty bins.
+    """Returns the expected calibration error [1 + resamples], like in `bootstrap`, and the nonempty bins.
 
-    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier; `true` [m] is the answer.
+    `predicted` [m] is the probability that the first face of a pair, int [m, 2], is blurrier; `true` [m] is the truth.
     """
     rng = np.random.default_rng(0)
     bin_of_pair = np.minimum((predicted * BINS).astype(int), BINS - 1)
@@ -89,7 +90,7 @@ def calibration_errors(
 
 
 class Scored(NamedTuple):
-    """A run, its test splits and their scores."""
+    """A run, its test splits, and its scores on them."""
 
     scorer: Scorer
     calibration: Calibration
@@ -99,11 +100,11 @@ class Scored(NamedTuple):
 
 
 def score(path: str, data_dir: str | None) -> Scored:
-    """Scores all test faces of a run; raises ValueError if it has no calibrated scale."""
+    """Scores all test faces of a run; raises ValueError if the run has no calibrated scale."""
     scorer = load_scorer(path)
     fitted = scorer.calibration
     if fitted is None or fitted.scale is None:
-        raise ValueError(f"{path}: its checkpoint has no calibrated scale; train the run again")
+        raise ValueError(f"{path}: the checkpoint has no calibrated scale; rerun training")
     if data_dir is not None:
         scorer.config.data.dir = data_dir
     splits = ranked.open_splits(scorer.config.data)
@@ -113,7 +114,7 @@ def score(path: str, data_dir: str | None) -> Scored:
 
 
 def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[str]], list[Bin]]:
-    """Returns a run's rows in the table of probabilities, and the bins for all of its splits combined."""
+    """Returns a run's rows in the probability table, and the bins for all of its splits combined."""
     parts, start = {}, 0
     for split_name, split in run.splits.items():
         pairs, true = on_random_sides(comparable_pairs(split))
@@ -134,7 +135,7 @@ def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[
 
 
 def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
-    """Returns `HALVES` pairs of (stated share, share of the other half) discarded by a threshold for `RATE`."""
+    """Returns `HALVES` pairs of (stated share, share of the other half) discarded by a threshold at `RATE`."""
     rng, shares = np.random.default_rng(0), []
     for _ in range(HALVES):
         mixed = rng.permutation(scores)
@@ -156,7 +157,7 @@ def threshold_row(name: str, run: Scored, pictures: np.ndarray | None) -> list[s
 
 
 def retraining_row(label: str, calibrations: Sequence[Calibration], blur: Sequence[np.ndarray]) -> list[str]:
-    """Returns a row of the percentile table from the calibrations and scores [n] of two runs on the same faces."""
+    """Returns a row of the percentile table, given calibrations and scores [n] of two runs on the same faces."""
     percentiles = [calibration.percentile(scores, fitted.quantiles) for scores, fitted in zip(blur, calibrations)]
     row = [label, f"{len(blur[0]):,}", f"{stats.spearmanr(*blur).statistic:.3f}"]
     for first, second in (100 * np.asarray(blur), percentiles):
@@ -165,7 +166,7 @@ def retraining_row(label: str, calibrations: Sequence[Calibration], blur: Sequen
 
 
 def score_pictures(scorer: Scorer, path: str) -> np.ndarray:
-    """Scores the pictures of a folder; raises ValueError if one cannot be scored."""
+    """Scores the pictures in a folder; raises ValueError if any cannot be scored."""
     results = [result for _, result in scorer.score_each(Inputs([path]))]
     errors = [result.error for result in results if result.error]
     if errors:
@@ -185,7 +186,7 @@ def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) 
         if pictures:
             blur = [pictures[first], pictures[name]]
             rows.append(retraining_row(f"{first}, {name}: pictures", calibrations, blur))
-    columns = ("runs", "faces", "spearman", "100 blur: apart", "shift", "percentile: apart", "shift")
+    columns = ("runs", "faces", "spearman", "100 * blur: distance", "shift", "percentile: distance", "shift")
     return tables.markdown(columns, rows)
 
 
@@ -196,11 +197,11 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
     for name, scored in runs.items():
         run_rows, bins[name] = reliability_rows(name, scored, resamples)
         rows += run_rows
-    columns = ("run", "test faces", "pairs", "in order", "mean confidence", "ECE", "scale")
+    columns = ("run", "test faces", "pairs", "share in order", "mean confidence", "ECE", "scale")
     published = {"Probability that a face is blurrier, on held-out faces": tables.markdown(columns, rows)}
-    columns = ("run", "faces of a half", "stated, one half", "other half", "mean of 1,000 other halves", "within")
+    columns = ("run", "faces per half", "stated interval", "other half", "mean of 1,000 other halves", "within")
     rows = [threshold_row(name, scored, elsewhere.get(name)) for name, scored in runs.items()]
-    published["Threshold to discard 10%"] = tables.markdown([*columns, "of --pictures"], rows)
+    published["Threshold to discard 10%"] = tables.markdown([*columns, "discarded in --pictures"], rows)
     published["Two runs on the same faces: mean distance and shift of the second"] = _retraining(runs, elsewhere)
     tables.publish(workdir, "calibration", published)
     folder = run_dir.resolve(workdir)
@@ -208,9 +209,9 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
 
 
 if __name__ == "__main__":
-    flags.DEFINE_multi_string("run", None, "A trained run, as NAME=PATH; repeatable.", required=True)
-    flags.DEFINE_string("data_dir", None, "Folder of the runs' prepared data; default: as recorded in the runs.")
-    flags.DEFINE_string("pictures", None, "A folder with another kind of pictures.")
+    flags.DEFINE_multi_string("run", None, "A trained run as NAME=PATH; repeatable.", required=True)
+    flags.DEFINE_string("data_dir", None, "Folder with the runs' prepared data; default: as recorded in the runs.")
+    flags.DEFINE_string("pictures", None, "A folder with a different kind of pictures.")
     flags.DEFINE_integer("resamples", 1000, "Number of bootstrap resamples.", lower_bound=1)
     command.define_workdir("runs/calibration")
     command.main(run)

@@ -1,4 +1,4 @@
-"""The command line of an experiment; flags are named like the arguments of its function."""
+"""The command line for experiments; flags have the same names as the arguments of the experiment's function."""
 
 import inspect
 import os
@@ -12,7 +12,7 @@ from blur_jax.runs import command_line, config_flag
 
 flags.disclaim_key_flags()  # This makes `--help` list the flags defined here as those of the experiment.
 
-# config_flags raises these for a wrong field, type or file, even while it defines the flag.
+# config_flags raises these for a wrong field, type or file, even while defining the flag.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError)
 
 
@@ -31,20 +31,20 @@ def define_workdir(default: str) -> None:
 
 def define_grid(*, seeds: int) -> None:
     flags.DEFINE_integer("seeds", seeds, "Number of runs of each kind, with seeds 0, 1, ...", lower_bound=1)
-    flags.DEFINE_integer("workers", 1, "Number of runs at a time; 2 is faster on a CPU.", lower_bound=1)
+    flags.DEFINE_integer("workers", 1, "Number of runs to train at a time; 2 is faster on a CPU.", lower_bound=1)
 
 
 def main(experiment: Callable[..., None]) -> None:
-    """Calls an experiment with the flags named after its arguments; prints user errors without a traceback."""
+    """Calls an experiment with the flags that match its arguments; prints user errors without a traceback."""
 
     def call(argv: list[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unknown argument {argv[1]!r}; set fields with --config.<field>=<value>")
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
-        values = {name: flags.FLAGS[name].value for name in inspect.signature(experiment).parameters}
+        names = inspect.signature(experiment).parameters
         try:
-            experiment(**values)
+            experiment(**{name: command_line.expanded(flags.FLAGS[name].value) for name in names})
         except Exception as error:
             if logging.get_verbosity() >= logging.DEBUG or isinstance(error, command_line.BUGS):
                 raise

@@ -12,10 +12,10 @@ from blur_jax.evaluate.evaluation import SCORES_FILE
 
 
 def parse(texts: Sequence[str], flag: str = "--run") -> dict[str, str]:
-    """Parses NAME=PATH texts; raises ValueError for a wrong form or a repeated name."""
+    """Parses NAME=PATH strings; raises ValueError for invalid strings and duplicate names."""
     pairs = [text.partition("=")[::2] for text in texts]
     if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError(f"{flag} must be NAME=PATH, with a different name for each run")
+        raise ValueError(f"{flag} must be NAME=PATH with a unique name")
     return dict(pairs)
 
 
@@ -25,10 +25,10 @@ def names(split: splits.Split) -> list[str]:
 
 
 def read(path: str, tests: Mapping[str, splits.Split]) -> dict[str, np.ndarray]:
-    """Returns a run's scores for the faces in `tests`, in order; raises ValueError unless it scored the same faces."""
+    """Returns a run's scores for the faces in `tests`, in order; raises ValueError if it scored different faces."""
     file = os.path.join(path, SCORES_FILE)
     if not os.path.exists(file):
-        raise ValueError(f"{file} does not exist; evaluate the run first: launch.py --mode=evaluate --workdir={path}")
+        raise ValueError(f"{file} does not exist; run launch.py --mode=evaluate --workdir={path} first")
     with open(file, encoding="utf-8", newline="") as stream:
         rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
     labels = {name: zip(names(split), np.asarray(split.labels)) for name, split in tests.items()}
@@ -37,8 +37,8 @@ def read(path: str, tests: Mapping[str, splits.Split]) -> dict[str, np.ndarray]:
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
     if different:
         raise ValueError(
-            f"{file} was made from other lists: {len(different)} of {len(ranks)} test faces are missing in one file or"
-            f" have another rank, such as {' '.join(different[0])}; evaluate the run on the data set in --config.data"
+            f"{file} was made from different lists: {len(different)} of {len(ranks)} test faces are missing in one of"
+            f" them or have a different rank, such as {' '.join(different[0])}; evaluate the run on --config.data"
         )
     return {name: np.array([float(rows[name, face]["blur"]) for face in names(split)]) for name, split in tests.items()}
 

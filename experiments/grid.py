@@ -1,4 +1,4 @@
-"""Trains the missing runs of an experiment, each in its own process, and reads a result row from each run."""
+"""Trains the missing runs of an experiment, each in its own process, and reads one result row per run."""
 
 import concurrent.futures
 import contextlib
@@ -24,8 +24,8 @@ ROW_FILE = "row.json"
 class Run(NamedTuple):
     """One run of an experiment.
 
-    `read` returns a JSON-serializable row, given the config and the run directory after training. It is sent to another
-    process, so it must be a module-level function or a `functools.partial` of one.
+    After training, `read` takes the config and the run directory and returns a JSON-serializable row. It is sent to a
+    different process, so it must be a module-level function or a `functools.partial` of one.
     """
 
     config: ml_collections.ConfigDict
@@ -33,13 +33,13 @@ class Run(NamedTuple):
 
 
 def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str, dict[str, Any]]:
-    """Makes the missing runs in `workdir`, `workers` at a time.
+    """Trains the missing runs in `workdir`, `workers` at a time.
 
-    Returns {name: row} in the order of `runs`; a row has the values of `Run.read` and the "seconds" of training and
-    reading.
+    Returns {name: row} in the order of `runs`; a row contains the values from `Run.read` and the "seconds" that
+    training and reading took.
 
     Raises:
-        ValueError: a run directory contains a run with another config.
+        ValueError: a run directory contains a run with a different config.
         SystemExit: SIGTERM stopped a run; running the same command again resumes it.
         OSError, FloatingPointError: like `train`.
     """
@@ -61,11 +61,11 @@ def rows(runs: Mapping[str, Run], *, workdir: str, workers: int = 1) -> dict[str
 
 
 def _make(config: ml_collections.ConfigDict, read: Callable, folder: str) -> bool:
-    """Makes one run and writes its row; returns whether it finished."""
+    """Trains one run and writes its row; returns whether it finished."""
     begin = time.monotonic()
     distributed.divide_cpu(*config_check.divisible(config))
     distributed.open_devices()
-    with contextlib.redirect_stdout(sys.stderr):  # Standard output is for the tables.
+    with contextlib.redirect_stdout(sys.stderr):  # Standard output is reserved for the tables.
         config_check.check_config(config, folder)
         if not train(config, folder):
             return False
@@ -80,5 +80,5 @@ def _is_made(config: ml_collections.ConfigDict, folder: str) -> bool:
         return False
     recorded = json.loads(pathlib.Path(folder, run_dir.CONFIG_FILE).read_text("utf-8"))
     if different := run_dir.differences(recorded, json.loads(config.to_json())):
-        raise ValueError(f"{folder} contains a run with another config ({different}); use another --workdir")
+        raise ValueError(f"{folder} contains a run with a different config ({different}); use a different --workdir")
     return True

@@ -1,13 +1,12 @@
-"""How many labels does a scorer need, and what are unlabeled pictures worth, near and far?
+"""Measures how many labels a scorer needs, and how much unlabeled pictures help, on near and far faces.
 
     python -m experiments.label_efficiency --config.data.manual_dir=LISTS --far=PHOTOS --workers=2
 
 Trains the config once for each unlabeled loss (none, pairwise and quadruplet consistency, distillation), number of
 labeled pairs and seed, and fits a linear ranker on frozen ImageNet features to the same pairs. A seed draws the same
 pairs for every scorer, so differences between scorers are paired. *Near* faces are the test faces of the config's data
-set; *far* faces are those in PHOTOS, a data set in the layout of the user's own pictures (docs/data.md), which is never
-trained on. On an accelerator, use more seeds and steps: --seeds=10 --config.steps=2000. To resume a stopped grid, run
-the command again.
+set; *far* faces are those in PHOTOS, a folder in the layout of docs/data.md that is never used for training. On an
+accelerator, use more seeds and steps: --seeds=10 --config.steps=2000. To resume, run the command again.
 
 Writes to the workdir: `rows.csv` (a row for each scorer), `label_efficiency.json` (all metrics), `label_efficiency.md`
 (the tables), `label_efficiency.webp` (the figure).
@@ -29,16 +28,16 @@ from experiments import command, grid, label_efficiency_summary, linear_ranker, 
 from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
 
 Rows = Mapping[Cell, dict]
-COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count above the number of pairs uses all pairs.
+COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count larger than the number of pairs uses all pairs.
 
 
 def cells(scorers: Sequence[str], counts: Sequence[int], seeds: int) -> list[Cell]:
-    """Returns all cells, with all cells of the first seed first, for an early look at the whole grid."""
+    """Returns all cells, starting with those of the first seed, so that the whole grid can be examined early."""
     return [(scorer, count, seed) for seed in range(seeds) for count in counts for scorer in scorers]
 
 
 def cell_config(config: ConfigDict, cell: Cell, available: int) -> ConfigDict:
-    """Returns the config of one cell; `available` is the number of labeled pairs in the data set."""
+    """Returns the config for one cell; `available` is the number of labeled pairs in the data set."""
     loss, count, seed = cell
     config = config.copy_and_resolve_references()
     config.seed = seed
@@ -50,7 +49,7 @@ def cell_config(config: ConfigDict, cell: Cell, available: int) -> ConfigDict:
 
 
 def read(config: ConfigDict, folder: str, *, far: dict[str, Any] | None) -> dict[str, Any]:
-    """Returns the last monitored values of a run and the scores of its checkpoint, {axis: {split: [n]}}."""
+    """Returns a run's last monitored values and its checkpoint's scores, {axis: {split: [n]}}."""
     row = {}
     for record in run_dir.read_history(folder):
         row |= {name: record[name] for name in MONITORED if name in record}
@@ -94,11 +93,11 @@ def _check(config: ConfigDict, scorers: Sequence[str]) -> None:
     if unknown := set(scorers) - set(LOSSES):
         raise ValueError(f"unknown --scorers={','.join(sorted(unknown))}; choose from {', '.join(LOSSES)}")
     if "none" not in scorers:
-        raise ValueError("--scorers must include none, because the others are compared with labels alone; add it")
+        raise ValueError("--scorers must include none, because the others are compared with labels alone; add none")
     for name in set(LOSSES[1:]) & set(scorers):
         weight = config.consistency[f"{name}_weight"]
         if weight <= 0:
-            raise ValueError(f"config.consistency.{name}_weight={weight} must be above 0 to be compared")
+            raise ValueError(f"config.consistency.{name}_weight is {weight}; set it above 0 to compare {name}")
 
 
 def _publish(steps: int, workdir: str, rows: Rows, metrics: Mapping[str, Rows], counts: list[int], seeds: int) -> None:
@@ -119,7 +118,7 @@ if __name__ == "__main__":
     command.define_config("label_efficiency")
     command.define_workdir("runs/label_efficiency")
     command.define_grid(seeds=3)
-    flags.DEFINE_string("far", None, "A folder with another kind of pictures and a ranked.csv.")
-    flags.DEFINE_list("scorers", list(LOSSES), f"What to train, including none (labels alone); of {', '.join(LOSSES)}.")
+    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.")
+    flags.DEFINE_list("scorers", list(LOSSES), f"Scorers to train, including none (labels alone): {', '.join(LOSSES)}.")
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labeled pairs.")
     command.main(run)

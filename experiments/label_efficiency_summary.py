@@ -1,4 +1,4 @@
-"""Summarizes the runs of experiments/label_efficiency.py: intervals over runs and faces, tables, the figure."""
+"""Summarizes the runs of experiments/label_efficiency.py: intervals over runs and faces, tables, and a figure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import Interval, interval_text
 from experiments import tables
 
-# Losses on unlabeled pairs, each with a weight config.consistency.<name>_weight.
+# Losses on unlabeled pairs; except for none, each has a weight config.consistency.<name>_weight.
 LOSSES = ("none", "pairwise", "quadruplet", "distillation")
 LINEAR = "linear ranker"
 MONITORED = ("validation_accuracy", "pseudo_label_share", "pseudo_label_accuracy", "score_spread", "confident")
@@ -19,14 +19,14 @@ LABELS = {"none": "labels alone", LINEAR: "linear ranker, frozen features"}
 _COLORS = {"none": "0.45", LINEAR: "0.1", "pairwise": "C2", "quadruplet": "C1", "distillation": "C0"}
 
 Cell = tuple[str, int, int]  # One of LOSSES or LINEAR, number of labeled pairs, seed.
-# {scorer: {count: {"auc", "gain" over labels alone, "to_all" and "to_half" of the way to all labels: intervals}}}
+# {scorer: {count: {"auc", "gain" over labels alone, "to_all" and "to_half": intervals}}}, see `summarize`
 Summary = dict[str, dict[str, dict[str, Interval]]]
 
 
 def over_seeds(values: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Averages runs [seeds, 1 + resamples], also resampling the runs, to [1 + resamples].
+    """Averages runs [seeds, 1 + resamples] to [1 + resamples], resampling the runs as well.
 
-    The interval covers other faces, labels and draws; with three seeds, the latter two are rough guesses.
+    The interval accounts for the choice of faces, labels and draws; with three seeds, the last two are rough estimates.
     """
     seeds, columns = values.shape
     drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, columns))
@@ -35,11 +35,11 @@ def over_seeds(values: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -> Summary:
-    """Returns the size-matched AUC over seeds, and its differences paired by faces and seeds.
+    """Returns the size-matched AUC over seeds, and differences paired by face and seed.
 
-    "gain" is the difference to labels alone with as many pairs, "to_all" to labels alone with the most pairs, and
-    "to_half" to the mean of the two; above 0, more than half of the gap between them is closed. The share itself has no
-    useful interval, because the gap may be 0.
+    "gain" is the difference from labels alone with the same number of pairs, "to_all" the difference from labels alone
+    with the most pairs, and "to_half" the difference from the mean of those two; above 0, more than half of the
+    gap between them is closed. The share itself has no useful interval, because the gap may be 0.
     """
 
     def auc(scorer: str, count: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def summarize(metrics: Mapping[Cell, dict], counts: Sequence[int], seeds: int) -
 
 
 def table(summary: Summary, counts: Sequence[int]) -> str:
-    """Returns an AUC row for each scorer, then rows for its gain and its difference to all labels alone."""
+    """Returns rows with each scorer's AUC, its gain, and its difference from labels alone with all pairs."""
     rows = []
     for scorer, groups in summary.items():
         label = LABELS.get(scorer, scorer)
@@ -67,8 +67,8 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
         if scorer != "none":
             parts[f"gain of {label}"] = ("gain", "+")
         if scorer in LOSSES[1:]:
-            parts[f"{label} less all labels alone"] = ("to_all", "+")
-            parts[f"{label} less half-way to all labels alone"] = ("to_half", "+")
+            parts[f"{label} minus labels alone, all pairs"] = ("to_all", "+")
+            parts[f"{label} minus the halfway point to labels alone, all pairs"] = ("to_half", "+")
         for name, (part, sign) in parts.items():
             cells = (groups[str(count)].get(part) for count in counts)
             rows.append([name, *("" if cell is None else interval_text(cell, sign) for cell in cells)])
@@ -79,13 +79,13 @@ def table(summary: Summary, counts: Sequence[int]) -> str:
 
 
 def _share_closed(group: Mapping[str, Any]) -> str:
-    """Returns the gain as a share of the gap to all labels, or "" if the gap is below 0.01, which may be noise."""
+    """Returns the gain as a share of the gap to all labels, or "" if the gap is below 0.01 and may be noise."""
     gap = group["gain"]["value"] - group["to_all"]["value"]
     return f"{group['gain']['value'] / gap:.0%}" if gap >= 0.01 else ""
 
 
 def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict]]) -> str:
-    """Returns a CSV row for each scorer: its cell, monitored values, and size-matched metrics on each axis."""
+    """Returns CSV with one row per run: its cell, monitored values, and size-matched metrics on each axis."""
     splits = [(axis, split) for axis, cells in metrics.items() for split in sorted(next(iter(cells.values())))]
     columns = [(*part, name) for part in splits for name in ("auc", "pairwise_accuracy", "spearman", "kendall")]
     lines = [("scorer", "labeled_pairs", "seed", *MONITORED, "seconds", *map("_".join, columns))]
@@ -97,7 +97,7 @@ def rows_csv(rows: Mapping[Cell, dict], metrics: Mapping[str, Mapping[Cell, dict
 
 
 def draw(summaries: Mapping[str, Summary], counts: Sequence[int]) -> Figure:
-    """Draws AUC against the number of labeled pairs, with a panel for each axis and a line for each scorer."""
+    """Plots AUC versus number of labeled pairs, with one panel per axis and one line per scorer."""
     figure = Figure(figsize=(5.5 * len(summaries), 4.2), layout="constrained")
     panels = figure.subplots(1, len(summaries), squeeze=False)[0]
     for axes, (axis, summary) in zip(panels, summaries.items()):

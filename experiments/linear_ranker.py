@@ -1,4 +1,4 @@
-"""The baseline: a linear ranker on frozen ImageNet features of all 16 blocks, fitted to labeled pairs."""
+"""Baseline: a linear ranker on frozen ImageNet features from all 16 blocks, fitted to labeled pairs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +16,10 @@ Draw = tuple[int, int]  # Number of labeled pairs, seed.
 def score(
     fits: Mapping[Draw, ml_collections.ConfigDict], tests: Mapping[str, Mapping[str, data.Split]], strength: float
 ) -> dict[Draw, dict[str, dict[str, Any]]]:
-    """Fits a ranker to the labeled pairs of each of `fits`; returns {draw: {axis: {split: [n]}}}, larger is blurrier.
+    """Fits a ranker to the labeled pairs of each draw; returns {draw: {axis: {split: [n]}}}, larger is blurrier.
 
-    `fits` is {draw: `config.data` of a run}, all on one data set; `tests` is {axis: {ranked split: opened split}}. For
-    `strength`, see `linear_probe.logistic_ranking`; cross-validation on all pairs chooses 1e-4.
+    `fits` is {draw: `config.data` of a run}, all on the same data set; `tests` is {axis: {ranked split: opened split}}.
+    For `strength`, see `linear_probe.logistic_ranking`; cross-validation on all pairs chooses 1e-4.
     """
     labeled = {
         name: data.open_split(config, "labeled", config.labeled_split, count=config.labeled_count, seed=name[-1])

@@ -24,13 +24,13 @@ def far_data(config: ml_collections.ConfigDict, far: str) -> ml_collections.Conf
 
 
 def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None = None) -> dict[str, data.Split]:
-    """Opens the ranked splits `names` in order; None opens all, sorted by name. Raises like `data.open_split`."""
+    """Opens the ranked splits `names` in order, or all, sorted by name. Raises the same errors as `data.open_split`."""
     names = data.split_names(config, "ranked") if names is None else names
     return {name: data.open_split(config, "ranked", name) for name in names}
 
 
 def headline_names(splits: Mapping[str, data.Split]) -> list[str]:
-    """Returns the splits whose mean is the headline of their data set, or all splits if the data set defines none."""
+    """Returns the splits whose mean is the headline metric, or all splits if the data set defines none."""
     (*_, last) = splits.values()
     return [name for name in last.metadata["headline_splits"] if name in splits] or list(splits)
 
@@ -43,9 +43,9 @@ def sizes(split: data.Split) -> np.ndarray:
 def headlines(
     scores: Mapping[str, np.ndarray], splits: Mapping[str, data.Split], *, resamples: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns `bootstrap.headlines` for the scores {split: [n]}; "mean" is over headline splits.
+    """Returns `bootstrap.headlines` for the scores {split: [n]}; "mean" is the mean over headline splits.
 
-    To compare scores, use the same splits in the same order.
+    To compare scorers, pass the same splits in the same order.
     """
     (*_, last) = splits.values()
     columns = {name: (scores[name], np.asarray(split.labels), sizes(split)) for name, split in splits.items()}

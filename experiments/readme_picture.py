@@ -1,4 +1,4 @@
-"""Draws the README's picture from a finished demo run.
+"""Draws the picture in the README from a finished demo run.
 
 python -m experiments.readme_picture --run=runs/demo
 """

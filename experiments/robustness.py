@@ -1,17 +1,17 @@
-"""What changes a score besides blur? Scores the same faces again after known changes.
+"""Measures what shifts a score besides blur, by scoring the same faces again after known changes.
 
     python -m experiments.robustness --run=runs/wider_blur --data_dir=DIR --workdir=runs/robustness
 
-DIR contains the run's data set, prepared as for the run. Nothing is trained or chosen here. With `--against=RUN`,
-another run scores the same changed faces, and a table compares the AUC of both under each change. Writes to the
-workdir: `robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (a panel of the run for each
-change).
+DIR contains the run's data set, prepared the same way as for the run. Nothing is trained or tuned. With
+`--against=RUN`, a second run scores the same changed faces, and a table compares their AUC under each change.
+Writes to the workdir: `robustness.md` (the tables), `robustness.json` (everything) and `robustness.webp` (a panel for
+each change).
 
-The reading of a run is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation does not hide shifts; the
-reading of a baseline is minus the logarithm of its measure. Shifts of readings are *shares of the gap* between the mean
-readings of unchanged blurred and clear faces (above and at the lowest rank of their split): +1 makes clear faces read
-like blurred ones, -1 makes blurred faces read like clear ones. Changes apply to the prepared crops, in the network's
-pixels.
+A run's reading is the logit of its score, clipped to [1e-6, 1 - 1e-6], so saturation does not hide shifts. A
+baseline's reading is the negative logarithm of its measure. Shifts are expressed as *fractions of the gap* between the
+mean readings of unchanged blurred faces (above the lowest rank of their split) and clear faces (at the lowest rank). At
++1, clear faces read like blurred ones; at -1, blurred faces read like clear ones. Changes are applied to the prepared
+crops at the network's resolution.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ from experiments.robustness_changes import CHANGES, Face
 
 SLIGHT, LARGE = 0.1, 0.5  # Shares of the gap; shifts below SLIGHT hardly matter, shifts above LARGE are findings.
 _TINY = 1e-6
-_BATCH = 8  # Faces to score at a time; a batch that fits a CPU's caches takes half as long as one of 256.
+_BATCH = 8  # Number of faces per batch; batches that fit into a CPU's caches are twice as fast as batches of 256.
 
 Name = str | None
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
@@ -62,23 +62,23 @@ def clear_faces(splits: Mapping[str, data.Split]) -> np.ndarray:
 def measure(
     read: Reading, splits: Mapping[str, data.Split], *, resamples: int, label: str = ""
 ) -> tuple[dict[str, Any], Aucs]:
-    """Reads the faces of ranked splits under every change at every strength.
+    """Reads the faces in ranked splits under every change at every strength.
 
     Returns:
         (results, AUCs). The results are {"clear", "blurred", "all": mean reading, "auc": interval, both for the
         unchanged faces; "changes": {change: [row for each strength except the neutral one]}}. A row is {"strength";
-        "clear", "blurred", "all": mean shift of these faces, "rms": r.m.s. shift of a single face, in shares of the
-        gap; "auc": interval; "auc_change": interval of the paired difference to the neutral strength}. The AUCs are
+        "clear", "blurred", "all": mean shift of these faces, "rms": r.m.s. shift of a single face, as shares of the
+        gap; "auc": interval; "auc_change": interval of the paired difference from the neutral strength}. The AUCs are
         size-matched means over splits for each change and strength, including the neutral one, in each resample.
 
     Raises:
-        ValueError: the splits have nothing to compare, or blurred faces do not read blurrier than clear ones.
+        ValueError: the splits contain nothing to compare, or blurred faces do not read as blurrier than clear ones.
     """
     faces = np.concatenate([split.images(range(len(split))) for split in splits.values()])
     ends, judged_images = np.cumsum([len(split) for split in splits.values()])[:-1], {}
 
     def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns readings [n] and AUC [1 + resamples]; scores equal images, such as unchanged ones, only once."""
+        """Returns readings [n] and AUC [1 + resamples]; scores identical images, such as unchanged ones, only once."""
         key = hashlib.sha256(images.data).digest()
         if key not in judged_images:
             readings = read(images)
@@ -91,14 +91,14 @@ def measure(
         found = ranked.headlines(dict(zip(splits, np.split(unchanged, ends))), splits, resamples=1)
         lacking = [name for name in ranked.headline_names(splits) if np.isnan(found[name]["auc"][0])]
         have = f"{', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'}"
-        raise ValueError(f"{have} no clear and blurred faces of matched size; change --splits")
+        raise ValueError(f"{have} no clear and blurred faces of similar size; change --splits")
     clear = clear_faces(splits)
     groups = {"clear": clear, "blurred": ~clear, "all": slice(None)}
     means = {name: float(unchanged[group].mean()) for name, group in groups.items()}
     gap = means["blurred"] - means["clear"]
     if gap <= 0:
-        readings = f"blurred faces read {means['blurred']:.3f} on average, clear ones {means['clear']:.3f}"
-        raise ValueError(f"{label}: {readings}; the gap must be above 0; train longer or check the data")
+        readings = f"the mean reading is {means['blurred']:.3f} for blurred and {means['clear']:.3f} for clear faces"
+        raise ValueError(f"{label}: {readings}, but blurred must be above clear; train longer or check the data")
     changes, aucs = {}, {}
     for name, change in tqdm(CHANGES.items(), desc=label, unit="change", disable=None, leave=False):
         judged = {s: judge(np.stack([change.apply(face, s) for face in faces])) for s in change.strengths}
@@ -142,22 +142,22 @@ def _strength_text(strength: float | None) -> str:
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, blurs: bool) -> str:
-    """Describes the rows that `measure` returns for a change; a flaw to act on begins with FINDING.
+    """Describes the rows that `measure` returns for a change; starts with FINDING if there is a flaw to act on.
 
-    A change that blurs must raise the mean reading of all faces at every step. Any other change can mislead in two
-    ways: blurred faces look sharper, or clear faces look blurrier.
+    A change that blurs must raise the mean reading of all faces at every step. Other changes can mislead the scorer in
+    two ways: blurred faces look sharper, or clear faces look blurrier.
     """
     if blurs:
         steps = [0.0, *(row["all"] for row in rows)]
         failed = [f"{row['strength']:g}" for row, before, after in zip(rows, steps, steps[1:]) if after <= before]
         if failed:
-            return f"FINDING: not blurrier than one step before at {', '.join(failed)}"
+            return f"FINDING: not blurrier than the previous step at {', '.join(failed)}"
         return f"blurrier at every step, {steps[1]:+.2f} to {steps[-1]:+.2f}"
     lowest, highest = min(rows, key=lambda row: row["blurred"]), max(rows, key=lambda row: row["clear"])
     mistakes = {"sharpness": -lowest["blurred"], "blur": highest["clear"]}
     mistaken = " and ".join(mistake for mistake, size in mistakes.items() if size > SLIGHT)
     degree = "FINDING:" if max(mistakes.values()) > LARGE else "partly"
-    words = f"{degree} taken for {mistaken}" if mistaken else "hardly matters"
+    words = f"{degree} mistaken for {mistaken}" if mistaken else "hardly matters"
     blurred = f"blurred faces at least {lowest['blurred']:+.2f} (at {lowest['strength']:g})"
     return f"{words}; {blurred}, clear faces at most {highest['clear']:+.2f} (at {highest['strength']:g})"
 
@@ -176,7 +176,7 @@ def tables_of(results: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def draw(results: Mapping[str, Any]) -> Figure:
-    """Draws a panel for each change with the mean shifts of clear and blurred faces by strength, on one scale."""
+    """Plots the mean shifts of clear and blurred faces by strength, with one panel per change, on the same scale."""
     figure, lines = Figure(figsize=(10, 7), layout="constrained", dpi=110), -(-len(results["changes"]) // 3)
     for index, (name, rows) in enumerate(results["changes"].items()):
         change = CHANGES[name]
@@ -227,8 +227,8 @@ def run(
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "A trained run, or one of its checkpoints.", required=True)
-    flags.DEFINE_string("against", None, "Another run or checkpoint to compare with under the same changes.")
-    flags.DEFINE_string("data_dir", None, "Folder of the run's prepared data; default: as recorded in the run.")
+    flags.DEFINE_string("against", None, "A second run or checkpoint to compare with under the same changes.")
+    flags.DEFINE_string("data_dir", None, "Folder with the run's prepared data; default: as recorded in the run.")
     flags.DEFINE_multi_enum("baseline", [], list(CLOSED_FORM), "A baseline to compare with; repeatable.")
     flags.DEFINE_list("splits", None, "Ranked splits; default: the headline splits of the data set.")
     flags.DEFINE_integer("resamples", 1000, "Number of bootstrap resamples.", lower_bound=1)

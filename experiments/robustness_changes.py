@@ -1,4 +1,4 @@
-"""Known changes to a face, as pure functions of uint8 RGB images, and the strengths to try."""
+"""Known changes to a face, as pure functions of uint8 RGB images, and the strengths to test."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ Face = np.ndarray  # uint8 [S, S, 3], RGB.
 
 
 def jpeg(face: Face, quality: int | None) -> Face:
-    """Saves a face as JPEG with Pillow's default chroma subsampling and rereads it; None does nothing."""
+    """Saves a face as JPEG with Pillow's default chroma subsampling and reads it back; None does nothing."""
     if quality is None:
         return face
     file = io.BytesIO()
@@ -36,13 +36,13 @@ def enhanced(face: Face, factor: float, *, enhancer: type) -> Face:
 
 
 def noise(face: Face, sigma: float) -> Face:
-    """Adds Gaussian noise of `sigma` gray levels, independent between pixels, channels and faces; repeatable."""
+    """Adds Gaussian noise of `sigma` gray levels, independent across pixels, channels and faces; deterministic."""
     rng = np.random.default_rng(zlib.crc32(face.tobytes()))
     return _to_uint8(face + sigma * rng.standard_normal(face.shape))
 
 
 def sharpening(face: Face, percent: int) -> Face:
-    """Adds `percent` of the difference to a Gaussian blur of 2 pixels (Pillow's default): an unsharp mask."""
+    """Applies an unsharp mask: adds `percent` of the difference from a Gaussian blur of 2 pixels (Pillow's default)."""
     return np.asarray(Image.fromarray(face).filter(ImageFilter.UnsharpMask(radius=2, percent=percent, threshold=0)))
 
 
@@ -54,7 +54,7 @@ def upscaling(face: Face, factor: float) -> Face:
 
 
 def crop_shift(face: Face, percent: float, *, axis: int) -> Face:
-    """Cuts 10% off each side, with the crop moved by `percent` of the side down (axis 0) or right (axis 1)."""
+    """Cuts 10% off each side and shifts the crop by `percent` of the side, down (axis 0) or right (axis 1)."""
     side = len(face)
     margin = -(-_SHIFTS[-1] * side // 100)
     corner = [margin, margin]
@@ -82,7 +82,7 @@ def _to_uint8(values: np.ndarray) -> Face:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A pure `apply(face, strength)`; `strengths` are compared with `neutral`; `blurs` if scores should rise."""
+    """A pure function `apply(face, strength)`, strengths to compare with `neutral`, and whether scores should rise."""
 
     apply: Callable[[Face, Any], Face]
     strengths: tuple

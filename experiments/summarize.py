@@ -1,10 +1,11 @@
-"""Summarizes runs, such as a seed sweep, by the mean and spread of each metric.
+"""Summarizes a set of runs, such as a seed sweep, by the mean and spread of each metric.
 
     for seed in 0 1 2; do python launch.py --config.seed=$seed --workdir=runs/seed$seed; done
     python -m experiments.summarize runs/seed*
 
-Reads the metrics.json of each run, using size-matched metrics if it has any. The spread is the standard deviation over
-runs (n - 1), a rough guess with few runs; it covers other draws and initial states, not other test faces.
+Reads each run's metrics.json, and uses size-matched metrics if there are any. The spread is the standard deviation
+across runs (n - 1), which is a rough estimate with few runs. It accounts for random draws and initial states, but not
+for the choice of test faces.
 """
 
 import argparse
@@ -40,12 +41,12 @@ def values(results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def rows(runs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Returns a row (split, metric, mean, spread, each run) for each metric of {name: `read` of a run}.
+    """Returns a row (split, metric, mean, spread, each run) for each metric; `runs` is {name: `read` of the run}.
 
     Raises ValueError if there are fewer than two runs or if they were evaluated on different data.
     """
     if len(runs) < 2:
-        raise ValueError(f"only {len(runs)} run was passed; pass two or more")
+        raise ValueError(f"only {len(runs)} run was passed; pass at least two")
     metrics = [values(results) for results in runs.values()]
     data = {run: f"{results.get('sources')} ({', '.join(results['splits'])})" for run, results in runs.items()}
     if len(set(data.values())) > 1:

@@ -1,4 +1,4 @@
-"""Markdown tables that state the command, machine and date that produced them; docs/ contains copies."""
+"""Markdown tables that state the command, machine and date that produced them; docs/ contains copies of them."""
 
 import datetime
 import os
@@ -31,9 +31,9 @@ def origin() -> str:
 
 
 def publish(workdir: str, name: str, tables: Mapping[str, str], *, note: str = "") -> None:
-    """Writes tables {title: table} to `<workdir>/<name>.md` and prints them, each between its title and its origin.
+    """Writes tables {title: table} to `<workdir>/<name>.md` and prints them, each with its title and origin.
 
-    `note`, such as the time that the experiment took, is added to the origin.
+    `note`, such as the time the experiment took, is appended to the origin.
     """
     line = "; ".join(filter(None, [origin(), note]))
     text = "\n\n".join(f"**{title}**\n\n{table}\n\n{line}" for title, table in tables.items())

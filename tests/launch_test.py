@@ -32,7 +32,7 @@ def test_the_main_job_end_to_end(arguments, tmp_path):
     # The same command again finds nothing to do, and says so.
     code, out, _ = launch(*arguments, f"--workdir={workdir}")
     assert code == 0
-    assert "has completed its 2 steps" in out
+    assert "has completed all 2 steps" in out
     # And evaluation alone, on the data that the run knows, gives the same metrics.
     (workdir / "metrics.json").unlink()
     code, out, err = launch(f"--workdir={workdir}", "--mode=evaluate")

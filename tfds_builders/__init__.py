@@ -1,1 +1,1 @@
-"""Builders of blur data sets; all code that depends on a file format is here."""
+"""Builders for blur data sets; contains all code that depends on a file format."""

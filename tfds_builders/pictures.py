@@ -17,7 +17,7 @@ from blur_jax.data.preprocessing import Box, Preprocessing, crop_and_resize
 
 
 class Failure(NamedTuple):
-    """Why a face is not available: a kind from `problems.KINDS`, and details."""
+    """The reason that a face is not available: a kind from `problems.KINDS`, and details."""
 
     kind: str
     details: str
@@ -40,7 +40,7 @@ def content_of(paths: Iterable[Path]) -> dict[Path, str | None]:
 def in_threads(
     read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int, label: str = "reading faces"
 ) -> Iterator[Any]:
-    """Yields, in order, the faces that `read` returns for each picture; shows progress out of `faces` on a terminal."""
+    """Yields, in order, the faces that `read` returns for each picture; `faces` is the total for the progress bar."""
     bar = tqdm(total=faces, desc=label, unit="face", disable=None)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the interpreter lock while it decodes.
         for items in pool.map(read, pictures):
@@ -51,7 +51,7 @@ def in_threads(
 def read_faces(
     wanted: Mapping[Path, Sequence[tuple[str, Box | None]]], preprocessing: Preprocessing
 ) -> dict[str, bytes | Failure]:
-    """Returns {name: PNG of the face, or its failure}, given {picture: (name, box) for each of its faces}."""
+    """Returns {name: face as PNG, or failure}, given {picture: [(name, box) of each face]}."""
     total = sum(map(len, wanted.values()))
     return dict(in_threads(lambda item: list(_crop_faces(*item, preprocessing)), wanted.items(), faces=total))
 

@@ -1,7 +1,7 @@
 """Prepares a data set on disk: `python -m tfds_builders.prepare --dataset=demo_face_blur`.
 
-This is a separate command because `tfds build` needs TensorFlow. Data with another image size or from changed lists are
-stored next to existing data.
+This is a separate command because `tfds build` needs TensorFlow. Data with a different image size or from changed lists
+are stored next to existing data.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ ALL_PARTS = tuple(kind for kind in schema.KINDS if kind != "faces")
 
 
 class Prepared(NamedTuple):
-    """A prepared data set: the hash of its sources (for `config.data.sources`), and the folder of each part."""
+    """A prepared data set: the hash of its sources (for `config.data.sources`), and the folders of its parts."""
 
     sources: str
     folders: list[str]
@@ -41,7 +41,7 @@ class Prepared(NamedTuple):
 
 def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, ...]:
     """Returns the parts of the data set that a run with `config` needs in `mode` (see launch.py)."""
-    if mode == "evaluate":  # An evaluation uses test faces or, without them, labeled pairs.
+    if mode == "evaluate":  # An evaluation uses test faces or, if there are none, labeled pairs.
         return ()
     return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
 
@@ -52,7 +52,7 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
     Without `config.manual_dir`, prepared data are used if they exist.
 
     Raises:
-        ValueError: like `prepare`; or several data sets are prepared and `config.sources` does not choose one.
+        ValueError: like `prepare`; or more than one data set is prepared and `config.sources` does not select one.
         FileNotFoundError: a source file is missing.
     """
     reusable = config.sources is not None or _builder_class(config.name).NEEDS_MANUAL_DIR
@@ -73,13 +73,13 @@ def prepare_configured(config: ml_collections.ConfigDict, required: Collection[s
 def prepare(
     name: str, *, sources: str | None = None, required: Collection[str] = ALL_PARTS, **options: Any
 ) -> Prepared:
-    """Builds the parts of a data set; checks everything before writing anything, and writes each part atomically.
+    """Builds the parts of a data set; checks everything before writing, and writes each part atomically.
 
     If `sources` is given, sources with a different hash are refused. Parts that are not `required` are built if the
     sources contain data for them. For `options`, see `open_faces`.
 
     Raises:
-        ValueError: like `open_faces`; or the sources have another hash or other problems.
+        ValueError: like `open_faces`; or the sources have a different hash or other problems.
         FileNotFoundError: a source file is missing.
     """
     faces = open_faces(name, **options)
@@ -87,8 +87,8 @@ def prepare(
     if sources not in (None, fingerprint):
         origin = "your lists and pictures have" if faces.NEEDS_MANUAL_DIR else "this version produces"
         raise ValueError(
-            f"no data are prepared for config.data.sources={sources}, and {origin} the hash {fingerprint}; omit"
-            " config.data.sources to use them, or omit config.data.manual_dir to use prepared data"
+            f"no data are prepared for config.data.sources={sources}, but {origin} the hash {fingerprint}; omit"
+            " config.data.sources to use that, or omit config.data.manual_dir to use prepared data"
         )
     faces.check(required)
     builders = [faces, *(faces.part(kind) for kind in ALL_PARTS if faces.has(kind))]
@@ -110,13 +110,13 @@ def open_faces(
     manual_dir: str | None = None,
     allow_missing: bool = False,
 ) -> schema.BlurDataset:
-    """Returns the builder of a data set's faces; writes nothing.
+    """Returns the builder for a data set's faces; writes nothing.
 
     `data_dir` contains all prepared data and defaults to `user_cache.default_dir()`. `manual_dir` contains the user's
     pictures and lists, for data sets that need them.
 
     Raises:
-        ValueError: the name is unknown, or the data set does not take these arguments.
+        ValueError: the name is unknown, or the data set does not accept these arguments.
         FileNotFoundError: `manual_dir` does not exist.
     """
     data_dir = os.path.abspath(user_cache.expand(data_dir or user_cache.default_dir()))
@@ -138,7 +138,7 @@ def open_faces(
 
 
 def check(name: str, **options: Any) -> None:
-    """Checks lists and pictures like `prepare`, but writes nothing; for `options`, see `open_faces`."""
+    """Checks lists and pictures like `prepare` does, but writes nothing; for `options`, see `open_faces`."""
     faces = open_faces(name, **options)
     faces.check()
     faces.face_examples()  # This reads the user's pictures before it returns.
@@ -146,7 +146,7 @@ def check(name: str, **options: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences TFDS, which prints unknown sizes and many progress bars."""
+    """Silences TFDS, which prints messages about unknown sizes and many progress bars."""
     tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -166,11 +166,11 @@ def main() -> None:
     from absl import app, flags, logging
 
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
-    flags.DEFINE_string("data_dir", None, "Folder of prepared data; default: $BLUR_JAX_DATA or ~/.cache/blur_jax.")
-    flags.DEFINE_string("manual_dir", None, "Your pictures and lists (folder_face_blur, ssranking_face_blur).")
+    flags.DEFINE_string("data_dir", None, "Folder for prepared data; default: $BLUR_JAX_DATA or ~/.cache/blur_jax.")
+    flags.DEFINE_string("manual_dir", None, "Folder with your pictures and lists, except for demo_face_blur.")
     flags.DEFINE_boolean("check", False, "Report problems with the lists and pictures, and write nothing.")
     flags.DEFINE_boolean("allow_missing", False, "Skip lines whose pictures are missing or unusable.")
-    flags.DEFINE_integer("image_size", None, "Side of the stored images in pixels; default: that of the data set.")
+    flags.DEFINE_integer("image_size", None, "Side of the stored images in pixels; default: depends on the data set.")
     flags.DEFINE_float("context", None, "Ratio of the crop's side to the longer side of the face box; default: 1.")
 
     def run(argv: list[str]) -> None:

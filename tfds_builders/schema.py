@@ -1,8 +1,8 @@
-"""The base class of blur data sets, which stores faces once, pairs and ranks as row numbers of faces, and metadata.
+"""The base class of blur data sets; stores each face once, pairs and ranks as row numbers of faces, and metadata.
 
 A data set has four parts, each a TFDS config (docs/data.md): `faces`, `labeled` pairs, `unlabeled` pairs and `ranked`
-faces. The name of a prepared part contains the crop and resize protocol and a hash of its sources, so data with another
-size or from changed lists are stored next to it. This module does not need TensorFlow.
+faces. The name of a prepared part contains the crop and resize protocol and a hash of its sources, so data with a
+different size or from changed lists are stored next to it. This module does not need TensorFlow.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from blur_jax.data.preprocessing import Preprocessing
 
 _DESCRIPTIONS = {
     "faces": "All faces, each stored once; example i is row i.",
-    "labeled": "Pairs of faces with an order assigned by people (or physics).",
+    "labeled": "Pairs of faces with an order assigned by people (or by physics).",
     "unlabeled": "Pairs of faces without an order.",
     "ranked": "Faces with a rank, for testing.",
 }
@@ -32,7 +32,7 @@ Rows = Iterable[tuple[int, dict[str, Any]]]  # (key, example) pairs of a split.
 
 
 def features(kind: str, image_size: int) -> tfds.features.FeaturesDict:
-    """Returns the schema of one part.
+    """Returns the feature schema of one part.
 
     `left`, `right` and `face` are row numbers of `faces`. `order` is +1 if the right face is blurrier, -1 if the left
     face is, and 0 for a tie. `rank` is larger for blurrier faces; `size` is the shorter side of the original face in
@@ -56,15 +56,15 @@ def digest(facts: Any) -> str:
 
 
 def shuffled(names: Iterable[str], salt: str = "") -> list[str]:
-    """Sorts names by the SHA-256 of `salt` and name, so the order is fixed but unrelated to the names."""
+    """Sorts names by the SHA-256 of `salt` and the name, which gives a fixed but random-looking order."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{salt}{name}".encode()).digest())
 
 
 @contextlib.contextmanager
 def _writing_in(folder: str) -> Iterator[None]:
-    """Holds a shared lock on a folder; first removes leftovers of killed preparations if no other process has a lock.
+    """Holds a shared lock on a folder; first removes files left behind by killed runs if no other process has a lock.
 
-    On a disk without locks, leftovers remain.
+    If the disk does not support locks, these files are not removed.
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -81,20 +81,20 @@ def _writing_in(folder: str) -> Iterator[None]:
 
 
 class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """The base class of the builders; the caller prepares `faces` before the other parts."""
+    """The base class of the builders; the caller must prepare `faces` before the other parts."""
 
     DEFAULT = Preprocessing()
     DESCRIPTION = ""
     CITATION = ""
     NEEDS_MANUAL_DIR = False  # Whether the user supplies the pictures and lists.
-    _shared: Mapping[str, Any] = {}  # Arguments that all parts of a data set have in common.
+    _shared: Mapping[str, Any] = {}  # Arguments shared by all parts of a data set.
 
     def __init__(self, *, config: str, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:
-        """Makes the builder of part `config`, one of `KINDS`; `preprocessing` defaults to `DEFAULT`.
+        """Creates the builder for the part `config`, one of `KINDS`; `preprocessing` defaults to `DEFAULT`.
 
         Raises:
             ValueError: `config` is not one of `KINDS`.
-            prepared.DamagedData: the part is prepared, but cannot be read.
+            prepared.DamagedData: the part is prepared but cannot be read.
         """
         if config not in KINDS:
             raise ValueError(f"config must be one of {KINDS}, not {config!r}")
@@ -113,14 +113,14 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
     def has(self, kind: str) -> bool:
-        """Whether the sources contain anything for a part (other than `faces`)."""
+        """Returns whether the sources contain any data for a part other than `faces`."""
         return True
 
     def check(self, required: Collection[str] = ()) -> None:
         """Raises ValueError if the sources have problems or a required part is empty; writes nothing."""
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the examples of `faces`, row by row, with "image" as PNG bytes."""
+        """Yields the examples of `faces` in row order, with "image" as PNG bytes."""
         raise NotImplementedError
 
     def row_splits(self) -> dict[str, Rows]:
@@ -132,7 +132,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
     def part(self, kind: str) -> "BlurDataset":
-        """Returns the builder of another part of the same data set."""
+        """Returns the builder for another part of the same data set."""
         return type(self)(config=kind, preprocessing=self.preprocessing, data_dir=self._data_dir_root, **self._shared)
 
     def part_name(self, kind: str) -> str:
@@ -141,7 +141,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return f"{kind}-{self.preprocessing.tag}-{fingerprint}"
 
     def download_and_prepare(self, **kwargs: Any) -> None:
-        """Prepares the part unless it already exists; several processes may do so at the same time."""
+        """Prepares the part unless it already exists; several processes may call this at the same time."""
         with _writing_in(os.path.dirname(self.data_path)):
             try:
                 super().download_and_prepare(**kwargs)
@@ -150,7 +150,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     raise
 
     def prepared_metadata(self) -> dict[str, Any]:
-        """Returns the metadata on disk, which another process may have written."""
+        """Reads the metadata from disk, which another process may have written."""
         return prepared.read_metadata(os.path.dirname(self.data_path))
 
     def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> tfds.core.BuilderConfig:

@@ -1,6 +1,6 @@
 """All parsers of untrusted input, as functions that parse bytes or raise ValueError with a short message.
 
-Each target imports its own parser, so fuzzing one parser does not load the libraries of all.
+Each target imports its own parser, so fuzzing one parser does not load the libraries of the others.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from benchmarks.fuzz_targets.target import Target, outcome
 
 __all__ = ["TARGETS", "Target", "outcome"]
 
-# {parser: function that makes its target, given a folder for files}.
+# {parser: function that creates its target, given a folder for files}.
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "lists of ssranking_face_blur": tables.release,
     "tables of folder_face_blur": tables.tables,

@@ -29,7 +29,7 @@ def journal(root: Path) -> Target:
         with Journal(output, header) as journal:
             waiting = list(journal.resume(inputs, 1, kept.extend))
             assert list(journal) == kept
-        # A row of a damaged journal is kept only if it belongs to an input and has a score or a reason.
+        # Rows of a damaged journal are kept only if they belong to an input and have a score or a reason.
         assert [Input(row.name, row.box) for row in kept] + waiting == inputs
         assert all((row.blur is None) != (row.error is None) for row in kept)
 

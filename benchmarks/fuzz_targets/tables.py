@@ -1,4 +1,4 @@
-"""Targets that read the lists and tables of builders, the scorer, thresholds and comparisons."""
+"""Targets that read the lists and tables for builders, the scorer, thresholds and comparisons."""
 
 import io
 import json

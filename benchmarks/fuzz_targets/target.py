@@ -8,7 +8,7 @@ _LONGEST_MESSAGE = 2000
 
 
 class Target(NamedTuple):
-    """A parser that raises ValueError for bad input, good inputs, and whether they are JSON, to be mutated by value."""
+    """A parser that raises ValueError for bad input, good inputs as seeds, and whether to mutate them as JSON."""
 
     parse: Callable[[bytes], object]
     seeds: Sequence[bytes]
@@ -16,7 +16,7 @@ class Target(NamedTuple):
 
 
 def outcome(target: Target, data: bytes) -> str:
-    """Returns "data", or "error" for a ValueError; raises other errors, and AssertionError for a long message."""
+    """Returns "data", or "error" for a ValueError; raises any other error, and AssertionError for a long message."""
     try:
         target.parse(data)
     except ValueError as error:
@@ -27,7 +27,7 @@ def outcome(target: Target, data: bytes) -> str:
 
 
 def of_files(root: Path, good: dict[str, bytes]) -> tuple[Callable[[bytes], None], list[bytes]]:
-    """Returns a function that writes an input to a folder, and seeds; the first byte selects the file to replace."""
+    """Returns a function that writes an input to one of the files, selected by its first byte, and the seeds."""
     names = sorted(good)
     for name, content in good.items():
         (root / name).write_bytes(content)

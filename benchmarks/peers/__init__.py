@@ -1,6 +1,6 @@
-"""The same method in PyTorch, for comparing speed: `python -m benchmarks.peers.train_step`."""
+"""The same method in PyTorch, for speed comparisons: `python -m benchmarks.peers.train_step`."""
 
 import os
 
-# Spinning PyTorch threads would take cores away from JAX, because the two take turns.
+# JAX and PyTorch take turns, and spinning PyTorch threads would take cores away from JAX.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

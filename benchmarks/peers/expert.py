@@ -1,4 +1,4 @@
-"""The step as an expert would write it in PyTorch: on whole batches, with a single forward pass for gradients."""
+"""The training step as an expert would write it in PyTorch: on whole batches, with one forward pass for gradients."""
 
 import copy
 from typing import Any, NamedTuple
@@ -86,7 +86,9 @@ class Trainer:
         is_compiled: bool = False,
     ) -> None:
         if config.consistency.pairwise_weight > 0:
-            raise ValueError("config.consistency.pairwise_weight must be 0: benchmarks.peers does not implement it")
+            raise ValueError(
+                "benchmarks.peers does not implement pairwise consistency; set config.consistency.pairwise_weight=0"
+            )
         self.config, self.device, self.memory_format = config, device, memory_format
         network = networks.from_flax(models.from_config(config.model), params)
         self.network = network.to(device, memory_format=memory_format)  # ty: ignore[no-matching-overload]
@@ -97,7 +99,7 @@ class Trainer:
         self.average = None
         if config.ema_decay is not None:
             self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-            self.average.n_averaged.fill_(1)  # At 0 the first update would overwrite the average.
+            self.average.n_averaged.fill_(1)  # At 0, the first update would overwrite the average.
         self.optimizer = build_optimizer(self.network, config.optimizer)
         rate, peak = optimizer.learning_rate(config.optimizer, config.steps), config.optimizer.learning_rate
         rates = np.asarray([rate(step) for step in range(config.steps + 1)]) / peak
@@ -107,7 +109,7 @@ class Trainer:
         self.score, self.teacher_score = compiled(self.network), self.teacher and compiled(self.teacher)
 
     def update(self, batch: Batch, *, changes: bool = True) -> torch.Tensor:
-        """Updates with a batch of NumPy arrays and returns the loss; with `changes`, augments and degrades them."""
+        """Updates on a batch of NumPy arrays and returns the loss; with `changes`, augments and degrades the images."""
         config, weights = self.config, self.config.consistency
         order = torch.from_numpy(batch.order).to(self.device, torch.float32)
         labeled, degraded, clean, teacher = self._images(batch.labeled), None, None, None

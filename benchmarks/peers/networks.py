@@ -1,6 +1,6 @@
 """The project's networks in PyTorch: images [batch, 3, S, S] in [0, 1] -> scores [batch].
 
-Modules are named like their Flax counterparts so that `from_flax` can copy the parameters.
+Modules have the same names as their Flax counterparts so that `from_flax` can copy the parameters.
 """
 
 from collections import OrderedDict
@@ -20,7 +20,7 @@ _HEADS = 8  # Heads of AttentionPool.
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with Flax's SAME padding: at stride 2, the odd row goes to the end."""
+    """A convolution with Flax's SAME padding; at stride 2, the extra row is added at the end."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         (size, _), (stride, _) = self.kernel_size, self.stride
@@ -196,7 +196,7 @@ def _mean_and_std(maps: torch.Tensor) -> torch.Tensor:
 
 
 def from_flax(model: models.Network, params: Mapping[str, Any]) -> Network:
-    """Returns the counterpart of a Flax network with its parameters; raises TypeError if there is none."""
+    """Returns the PyTorch counterpart of a Flax network, with its parameters; raises TypeError if there is none."""
     match model.backbone:
         case backbones.SmallNet(widths=widths):
             backbone = SmallNet(widths)
@@ -205,7 +205,7 @@ def from_flax(model: models.Network, params: Mapping[str, Any]) -> Network:
         case backbones.EfficientNetLite0(blocks=blocks):
             backbone = EfficientNetLite0(blocks)
         case unknown:
-            raise TypeError(f"benchmarks/peers/networks.py lacks {type(unknown).__name__}; add it there")
+            raise TypeError(f"benchmarks/peers/networks.py does not implement {type(unknown).__name__}; add it there")
     network = Network(backbone, model.pool_center)
     network.load_state_dict(state_dict(params))
     return network

@@ -1,10 +1,10 @@
-"""Compares the speed of the train step with that of the same step in PyTorch, as an expert would write it.
+"""Compares the speed of the training step with the same step in PyTorch as an expert would write it.
 
     python -m benchmarks.peers.train_step --config=configs/default.py
 
-Times the step, the step without augmentation and degradation, and a forward pass of the same images in turn, in one
-process on one device: a GPU if both libraries see one; PyTorch then compiles its networks. "JAX's rate" is relative to
-PyTorch's, round by round; above 1, JAX is faster. Needs `pip install -e ".[peers]"`.
+In one process and in alternating rounds, times the step, the step without augmentation and degradation, and a forward
+pass on the same images. If both libraries find a GPU, both use it, and PyTorch compiles its networks. "JAX's rate" is
+relative to PyTorch's in each round; above 1, JAX is faster. Needs `pip install -e ".[peers]"`.
 """
 
 import os
@@ -68,18 +68,18 @@ def _ours(config: ml_collections.ConfigDict, batch: Batch, params: network.Param
 
 
 def _choose_device() -> torch.device:
-    """Sets up PyTorch like JAX, and returns its device: a GPU if it sees one."""
+    """Configures PyTorch like JAX and returns its device, which is a GPU if available."""
     torch.set_num_threads(available_cores())
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    torch.set_float32_matmul_precision("high")  # As in JAX.
+    torch.set_float32_matmul_precision("high")  # Like in JAX.
     return torch.device("cuda")
 
 
 def _faster_trainer(
     config: ml_collections.ConfigDict, batch: Batch, params: network.Params, device: torch.device, *, cpu: bool = False
 ) -> expert.Trainer:
-    """Returns the expert's trainer in the memory format with the faster step."""
+    """Returns the expert trainer in the memory format with the faster step."""
 
     def build(memory_format: torch.memory_format) -> expert.Trainer:
         return expert.Trainer(config, params, device, memory_format, is_compiled=device.type == "cuda")
@@ -102,7 +102,7 @@ def _expert(trainer: expert.Trainer, batch: Batch) -> dict:
 
 
 def _waited(function: Callable, device: torch.device) -> Callable:
-    """Wraps the function so that it waits for the GPU."""
+    """Wraps a function so that it waits for the GPU to finish."""
 
     def call() -> None:
         function()

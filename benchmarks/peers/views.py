@@ -1,6 +1,6 @@
-"""Augmentation and degradation of whole batches in PyTorch, with the families and ranges of a config.
+"""Augmentation and degradation of whole batches in PyTorch, with the families and ranges in a config.
 
-They change images like augmentation.py and degradations.py in blur_jax/data, with other random numbers. Images are
+These match augmentation.py and degradations.py in blur_jax/data, except for the random numbers. Images are
 float32 [n, 3, S, S] in [0, 1], in any memory format.
 """
 
@@ -15,7 +15,7 @@ _ASPECTS = (0.2, 0.6)  # Ratio of the minor to the major axis of anisotropic Gau
 
 
 def expose(options: ml_collections.ConfigDict, *versions: torch.Tensor) -> list[torch.Tensor]:
-    """Augments images, without noise and with all versions of an image equally; `options` is `config.augment`."""
+    """Augments images without adding noise, with the same draw for all versions; `options` is `config.augment`."""
     like = versions[0]
 
     def uniform(reach: float, channels: int = 1) -> torch.Tensor:
@@ -42,11 +42,11 @@ def add_noise(options: ml_collections.ConfigDict, images: torch.Tensor) -> torch
 
 
 def degrade(images: torch.Tensor, options: ml_collections.ConfigDict, shared: int) -> torch.Tensor:
-    """Blurs images, with the same draw for `shared` images in a row; computes only the drawn families."""
+    """Blurs images, one draw for each group of `shared` consecutive images; computes only the families drawn."""
     unknown = set(options.families) - {"gaussian", "anisotropic", "downup"}
     if unknown or options.noise_max or options.jpeg_min_quality is not None:
         raise ValueError(
-            f"benchmarks/peers/views.py lacks {sorted(unknown)}, noise and JPEG; remove them from the config"
+            f"benchmarks/peers/views.py does not support {sorted(unknown)}, noise or JPEG; remove them from the config"
         )
     draws, size, device = len(images) // shared, images.shape[-1], images.device
     rms = size * options.rms_min * (options.rms_max / options.rms_min) ** torch.rand(draws, device=device)
@@ -86,7 +86,7 @@ def _gaussian(light: torch.Tensor, rms: torch.Tensor, aspect: torch.Tensor, bord
 def _downup(light: torch.Tensor, rms: torch.Tensor) -> torch.Tensor:
     """Samples [draws, shared, 3, S, S] down by area and up linearly, using matrix products along both axes."""
     size = light.shape[-1]
-    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # Results in this width, averaged over phases.
+    factor = (2 * rms**2 - 1 / 3).clamp(min=1 / 9).sqrt()  # Gives this width when averaged over phases.
     rows, columns = (_downup_operator(factor, size)[:, None, None] for _ in range(2))
     return rows @ light @ columns.mT
 

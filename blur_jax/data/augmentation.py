@@ -1,6 +1,6 @@
-"""Changes an image without changing its blur, and so its rank: flip, exposure, contrast, color, noise.
+"""Augments images without changing their blur, and therefore their rank: flip, exposure, contrast, color and noise.
 
-Apart from the flip, no change moves light from one pixel to another.
+Only the flip moves light from one pixel to another.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,14 @@ _LEVELS = np.float32(_LEVELS / _LEVELS.std())
 
 
 class Augmentation(NamedTuple):
-    """One draw, as a pytree of arrays; `jax.vmap` of `sample` returns a batch of draws.
+    """A random augmentation, as a pytree of arrays; `jax.vmap` of `sample` returns a batch of them.
 
     Attributes:
-        is_flipped: bool [], whether left and right are mirrored.
-        gains: float32 [3], channel factors.
+        is_flipped: bool [], whether to mirror the image left to right.
+        gains: float32 [3], one factor per channel.
         stretch: float32 [], relative increase in contrast.
         deviation: float32 [], standard deviation of the noise; None means no noise.
-        words: uint32 [S, S], random bits; the low three bytes are the channels' noise levels.
+        words: uint32 [S, S], random bits; the low three bytes select the noise level of each channel.
     """
 
     is_flipped: jax.Array
@@ -37,13 +37,13 @@ class Augmentation(NamedTuple):
 def sample(
     key: jax.Array, *, image_size: int, flip: bool, exposure: float, contrast: float, color: float, noise: float
 ) -> Augmentation:
-    """Draws the changes for one image; `image_size`, `flip` and `noise` are static.
+    """Draws a random augmentation for one image; `image_size`, `flip` and `noise` are static.
 
-    A flip mirrors left and right with probability one half. Exposure multiplies the light by 2^e, with e uniform in
+    A flip mirrors the image left to right with probability 1/2. Exposure multiplies the light by 2^e, with e uniform in
     [-exposure, exposure] stops. Contrast multiplies differences from the image's mean by 1 + c, with c uniform in
-    [-contrast, contrast]. Color multiplies each channel by its own 1 + g, with g uniform in [-color, color]. `contrast`
-    and `color` are in [0, 1). Noise, independent for every pixel and channel, is added to the encoded values; its
-    standard deviation is uniform in [0, noise]. A scorer trained without noise mistakes grain for detail.
+    [-contrast, contrast]. Color multiplies each channel by 1 + g, with an independent g uniform in [-color, color].
+    `contrast` and `color` are in [0, 1). Noise, independent for every pixel and channel, is added to the encoded
+    values; its standard deviation is uniform in [0, noise]. A scorer trained without noise mistakes grain for detail.
     """
     flip_key, exposure_key, contrast_key, color_key, noise_key = jax.random.split(key, 5)
     stops = jax.random.uniform(exposure_key, minval=-exposure, maxval=exposure)
@@ -63,17 +63,17 @@ def sample(
 
 
 def apply(augmentation: Augmentation, image: jax.Array) -> jax.Array:
-    """Applies a draw to one image, float32 [S, S, 3], sRGB in [0, 1]; clips to [0, 1] like a sensor."""
+    """Applies an augmentation to one image, float32 [S, S, 3], sRGB in [0, 1]; clips to [0, 1] like a sensor."""
     # `jnp.where` would mirror every image on a CPU.
     image = lax.cond(augmentation.is_flipped, lambda image: image[:, ::-1], lambda image: image, image)
     image = image * augmentation.gains[None, None]
-    # Written as an addition so that a stretch of zero changes no bit of the image.
+    # Because this is an addition, a stretch of zero leaves the image bit-identical.
     image = image + augmentation.stretch * (image - jnp.mean(image))
     return add_noise(augmentation, image)
 
 
 def add_noise(augmentation: Augmentation, image: jax.Array) -> jax.Array:
-    """Adds only the noise of a draw, then clips; shapes and range are as in `apply`."""
+    """Adds only the noise, then clips; shapes and range are the same as in `apply`."""
     if augmentation.deviation is not None and augmentation.words is not None:
         image = image + augmentation.deviation * _grain(augmentation.words)
     return jnp.clip(image, 0.0, 1.0)
@@ -84,5 +84,5 @@ def without_noise(augmentation: Augmentation) -> Augmentation:
 
 
 def _grain(words: jax.Array) -> jax.Array:
-    """Returns normal noise, float32 [S, S, 3], with mean 0 and standard deviation 1, from one word per pixel."""
+    """Converts one word per pixel to normal noise, float32 [S, S, 3], with mean 0 and standard deviation 1."""
     return jnp.asarray(_LEVELS)[lax.bitcast_convert_type(words, jnp.uint8)[..., :3]]

@@ -1,4 +1,4 @@
-"""Makes batches of NumPy arrays from splits; the only file that uses Grain.
+"""Builds batches of NumPy arrays from splits; this is the only file that uses Grain.
 
 A batch depends only on the seed and the step, so resuming is exact. Each process takes its slice of the global batch.
 """
@@ -32,10 +32,10 @@ def train_batches(
     process_count: int = 1,
     threads: int = 4,
 ) -> Iterator[Batch]:
-    """Yields this process's share of the global batches endlessly, starting at `first_step`.
+    """Yields this process's share of each global batch indefinitely, starting at `first_step`.
 
     The sizes are global batch sizes, multiples of `process_count`. `unlabeled` is None if no loss needs it.
-    Each epoch is shuffled differently. Each split is decoded by its own `threads`.
+    Each epoch is shuffled differently. Each split is decoded by `threads` threads.
     """
     labels = np.asarray(labeled.labels)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)

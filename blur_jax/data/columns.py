@@ -1,4 +1,4 @@
-"""Matches the header of a table with the columns that are read, and refuses columns of boxes that are not."""
+"""Matches a table's header to the columns that are read, and refuses box columns that would be ignored."""
 
 import os
 import re
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from blur_jax.data.untrusted import excerpt
 
-_LONGEST = 60  # Characters of a column name that are looked at.
-_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")  # Its byte order marks, as surrogateescape decodes them.
+_LONGEST = 60  # Only the start of a column name is checked, up to this length.
+_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")  # Byte order marks, as decoded by surrogateescape.
 BOX_COLUMNS = ("x", "y", "width", "height")
-# What other programs call the column "name", without letter case and punctuation.
+# Other programs' names for the "name" column, in lower case and without punctuation.
 _ALIASES = (
     "file", "files", "filename", "filepath", "fname", "path", "image", "images", "imagename", "imagepath", "imagefile",
     "imageid", "img", "imgname", "imgpath", "picture", "photo", "names", "src", "uri", "url",
@@ -30,21 +30,21 @@ _WHOLE = re.compile(
 def match(
     header: Sequence[str], required: Sequence[str], optional: Sequence[str] = (), *, exact: bool = False
 ) -> list[str]:
-    """Returns the columns of a header, with the names that are read spelled as in `required` and `optional`.
+    """Returns a header's columns, with known names spelled as in `required` and `optional`.
 
-    Letter case and blanks around a name do not matter. Unnamed columns, which spreadsheets add, are "".
+    Letter case and surrounding whitespace are ignored. Unnamed columns, which spreadsheets add, become "".
 
     Raises:
-        ValueError: a column is missing or there twice, columns look like a box but are not read, or, if `exact`, there
-            are other columns. The message states the remedy.
+        ValueError: a column is missing or duplicated, columns look like a box but are not read, or, if `exact`, there
+            are other columns. The message says how to fix the table.
     """
     texts, known = [text.strip() for text in header], {name.lower(): name for name in (*required, *optional)}
-    present = set(texts)  # "Quality" is not "quality" if there are both.
+    present = set(texts)  # If both "Quality" and "quality" exist, they are different columns.
     names = [known.get(text.lower(), text) for text in texts]
     columns = [text if name in present else name for text, name in zip(texts, names)]
     named, shown = list(filter(None, columns)), excerpt(",".join(texts))
     if len(set(named)) < len(named):
-        raise ValueError(f"the header has a duplicate column: {shown}")
+        raise ValueError(f"the header has a duplicate column: {shown}; rename or delete it")
     others = unread(named, required, optional)
     if boxes := box_columns(others):
         raise ValueError(_box_remedy(boxes, reads_boxes=set(BOX_COLUMNS) <= {*required, *optional}))
@@ -55,13 +55,13 @@ def match(
 
 
 def unread(columns: Sequence[str], required: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
-    """Returns the columns that a table has beyond those that are read."""
+    """Returns the named columns that are neither required nor optional."""
     read = {*required, *optional, ""}
     return [column for column in columns if column not in read]
 
 
 def box_columns(columns: Sequence[str]) -> list[str]:
-    """Returns the columns that look like a box: a name such as "bbox", or one for each direction such as x1 and y1."""
+    """Returns the columns that look like a box: one named like "bbox", or one for each axis, such as x1 and y1."""
     plain = {column: _plain(column[:_LONGEST]) for column in columns}
     whole, sideways, upwards = (
         [column for column, text in plain.items() if kind.fullmatch(text)] for kind in (_WHOLE, _SIDEWAYS, _UPWARDS)
@@ -71,7 +71,7 @@ def box_columns(columns: Sequence[str]) -> list[str]:
 
 
 def names_pictures(line: str) -> bool:
-    """Whether the first line of a list is a header with names of pictures, under whatever column name."""
+    """Returns whether a list's first line is a header with a column of picture names, whatever its name."""
     texts = {text.strip(' "').lower() for text in re.split(r"[,;\t|]", line)}
     aliases = {_plain(text) for text in texts if "/" not in text and "\\" not in text}.intersection(_ALIASES)
     return "name" in texts or bool(aliases and not os.path.lexists(line))
@@ -85,17 +85,17 @@ def _box_remedy(boxes: list[str], *, reads_boxes: bool) -> str:
     text = f"the columns {excerpt(','.join(boxes))} look like a box, but "
     if reads_boxes:
         return (
-            f"{text}a box is read from the columns {','.join(BOX_COLUMNS)}: left edge, top edge, width and height in"
-            " whole pixels; convert and rename the columns, or delete them to use whole pictures"
+            f"{text}boxes must be in the columns {','.join(BOX_COLUMNS)} (left edge, top edge, width and height in"
+            " whole pixels); convert and rename the columns, or delete them to use whole pictures"
         )
-    return f"{text}this table has no boxes; delete the columns (boxes belong in boxes.csv or in a list to score)"
+    return f"{text}this table cannot have boxes; delete the columns (boxes belong in boxes.csv or in a list to score)"
 
 
 def _hint(texts: Sequence[str], required: Sequence[str]) -> str:
-    """Returns what is probably wrong with a header that lacks a column, or ""."""
+    """Returns the likely reason why a header lacks a column, or ""."""
     line = ",".join(texts).lower()
     if line[:2] in _UTF_16:
-        return "; the file is UTF-16; save it as CSV in UTF-8"
+        return "; the file is encoded in UTF-16; save it as UTF-8 CSV"
     for separator in ";\t|":
         if set(required) <= {text.strip(' "') for text in line.split(separator)}:
             return f"; the columns are separated by {separator!r}; save the file with commas"

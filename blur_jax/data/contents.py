@@ -1,7 +1,7 @@
-"""Tells whether a file has changed: by its content, which is read only if the disk's record of the file has changed.
+"""Detects whether a file's content has changed; reads the content only if the file's metadata has changed.
 
-Size and time of modification are not enough: a BMP, TIFF or raw picture has the same size as another one, and copying
-programs keep times. A checkout or a copy of a folder changes times, but not content.
+Size and modification time are not enough: different BMP, TIFF or raw pictures can have the same size, and copying
+programs preserve times. Checking out or copying a folder changes times but not content.
 """
 
 import hashlib
@@ -12,29 +12,29 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-_CHUNK = 1024  # Files at a time, so that names of millions are not in memory.
+_CHUNK = 1024  # Files at a time, so that millions of names are not held in memory.
 
 
 class State(NamedTuple):
-    """A file at some time: the disk's record of it, and its content; None if it could not be read."""
+    """A file's state at some time: its `record` and its `content`, each None if it could not be read."""
 
     record: str | None
     content: str | None
 
 
 def content(path: str | os.PathLike) -> str | None:
-    """Returns a hash of a regular file's content as 32 hexadecimal digits; None if the file cannot be read."""
+    """Returns a hash of a regular file's content, 32 hexadecimal digits, or None if the file cannot be read."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # Reading a pipe could block forever.
             return None
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except (OSError, ValueError):  # ValueError: the name contains a zero byte.
+    except (OSError, ValueError):  # ValueError: the name contains a null byte.
         return None
 
 
 def contents(paths: Iterable[str | os.PathLike]) -> Iterator[str | None]:
-    """Yields `content` of each path, in order; reads files in threads."""
+    """Yields the `content` of each path, in order; reads files in threads."""
     paths = iter(paths)
     with ThreadPoolExecutor() as pool:
         while chunk := list(itertools.islice(paths, _CHUNK)):
@@ -42,9 +42,9 @@ def contents(paths: Iterable[str | os.PathLike]) -> Iterator[str | None]:
 
 
 def record(path: str | os.PathLike) -> str | None:
-    """Returns what the disk records of a file: size, times of modification and change in ns, and number.
+    """Returns a file's metadata: size, modification and change times in ns, and inode number.
 
-    No program can set the time of change. It also changes when a file is renamed or copied.
+    Programs cannot set the change time. It also changes when a file is renamed or copied.
     """
     try:
         status = os.stat(path)
@@ -54,10 +54,10 @@ def record(path: str | os.PathLike) -> str | None:
 
 
 def state(path: str | os.PathLike) -> State:
-    """Returns the present state of a file; call it before reading the file, so that a later change is noticed."""
+    """Returns a file's current state; call this before reading the file, so that later changes are detected."""
     return State(record(path), content(path))
 
 
 def is_unchanged(path: str | os.PathLike, before: State) -> bool:
-    """Returns whether a file has the content that it had before."""
+    """Returns whether a file's content is the same as before."""
     return record(path) == before.record or content(path) == before.content

@@ -9,7 +9,7 @@ from blur_jax.data import columns
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.untrusted import LONGEST_LINE, LineError, Place
 
-Fields = dict[str | None, Any]  # {column: text, or None if the row is too short; None: texts after the last column}.
+Fields = dict[str | None, Any]  # {column: text, or None if the row is too short; None: any extra texts}.
 
 
 def read_table(
@@ -21,14 +21,14 @@ def read_table(
     exact: bool = False,
     left_out: LeftOut | None = None,
 ) -> Iterator[tuple[Place, Fields]]:
-    """Reads a CSV file with a header; for each row, yields the line where it ends and its fields.
+    """Reads a CSV file with a header; yields (the line where the row ends, its fields) for each row.
 
-    The file is UTF-8; invalid bytes are decoded like those in file names (surrogateescape). Error messages show `shown`
+    The file is UTF-8; invalid bytes are decoded like those in file names (surrogateescape). Error messages use `shown`
     as the file name. Columns may be in any order (see `columns.match`). Columns that are neither required nor optional
     are counted in `left_out`; if `exact`, they are an error.
 
     Raises:
-        LineError: the file is not a table of this format.
+        LineError: the file is not valid CSV, or its header is invalid.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.DictReader(_lines(text, shown), strict=True)

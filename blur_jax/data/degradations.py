@@ -19,9 +19,9 @@ from scipy.fft import next_fast_len
 from blur_jax.data import psf
 
 FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
-SEPARABLE = ("gaussian", "downup")  # Applied by two matrices; the others are applied by a point spread function.
+SEPARABLE = ("gaussian", "downup")  # Applied as two matrices; the others are applied as a point spread function.
 
-_ASPECTS = (0.2, 0.6)  # Range of the minor axis divided by the major axis of anisotropic Gaussians.
+_ASPECTS = (0.2, 0.6)  # Range of minor axis / major axis for anisotropic Gaussians.
 
 # fmt: off
 _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
@@ -38,7 +38,7 @@ _JPEG_LUMINANCE = np.array([  # ITU-T T.81, table K.1
 
 
 class Degradation(NamedTuple):
-    """One draw, as a pytree of arrays; `jax.vmap` of `from_rms` or `sample` returns a batch of draws.
+    """A random degradation, as a pytree of arrays; `jax.vmap` of `from_rms` or `sample` returns a batch of them.
 
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
@@ -136,7 +136,7 @@ def sample(
         ValueError: a family is unknown, `families` is empty, or a range is invalid.
     """
     if not families or not set(families) <= set(FAMILIES):
-        raise ValueError(f"families={families!r} must contain one or more of {', '.join(FAMILIES)}, and nothing else")
+        raise ValueError(f"families={families!r} is invalid; list one or more of: {', '.join(FAMILIES)}")
     if not 0 < rms_min <= rms_max:
         raise ValueError(f"expected 0 < rms_min <= rms_max, found rms_min={rms_min}, rms_max={rms_max}")
     if noise_max < 0 or not (jpeg_min_quality is None or 1 <= jpeg_min_quality <= 100):
@@ -159,10 +159,10 @@ def sample(
 
 
 def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
-    """Applies one draw, with one noise pattern, to all images, float32 [n, S, S, 3], sRGB in [0, 1].
+    """Applies the same degradation and noise pattern to all images, float32 [n, S, S, 3], sRGB in [0, 1].
 
     Raises:
-        ValueError: the images do not have the shape for which the degradation was drawn.
+        ValueError: the images do not have the shape that the degradation was drawn for.
     """
     size = degradation.rows.shape[-1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3):

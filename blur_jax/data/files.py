@@ -11,7 +11,7 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
     """Yields a temporary path; on success, the file written there replaces `path` atomically.
 
     Raises:
-        OSError: the file cannot be written; the error contains `path`, and the old file is unchanged.
+        OSError: the file cannot be written; the error includes `path`, and the old file is unchanged.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
@@ -28,7 +28,7 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Adds the path to an OSError without a path, such as the error for a full disk."""
+    """Adds the path to an OSError that lacks one, such as the error for a full disk."""
     try:
         yield
     except OSError as error:
@@ -38,23 +38,23 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 
 def check_output(flag: str, path: str, endings: Sequence[str], inputs: Sequence[str]) -> None:
-    """Raises ValueError, before pictures are scored for hours, if a flag's file could not be written.
+    """Raises ValueError if an output file could not be written, before hours are spent on scoring.
 
-    `endings` are the supported file extensions; `inputs` are the paths of the command, which it must not replace.
+    `endings` are the supported extensions; `inputs` are the command's input paths, which it must not replace.
     """
     folder = os.path.dirname(path) or os.curdir
     if not path.lower().endswith(tuple(endings)):
         raise ValueError(f"{flag}={path} must end in {' or '.join(endings)}")
     if os.path.isdir(path):
-        raise ValueError(f"{flag}={path} is a folder; choose another file name")
+        raise ValueError(f"{flag}={path} is a folder; choose a different file name")
     if not os.path.isdir(folder):
         raise ValueError(f"{flag}={path}: the folder {folder} does not exist; create it")
     if any(os.path.exists(path) and os.path.exists(name) and os.path.samefile(path, name) for name in inputs):
-        raise ValueError(f"{flag}={path} is also an input, which would be replaced; choose another file name")
+        raise ValueError(f"{flag}={path} is also an input and would be overwritten; choose a different file name")
 
 
 def lock(file: IO, held: str) -> None:
-    """Locks a file, opened for writing, until it is closed or the process ends.
+    """Locks a file that is open for writing until it is closed or the process ends.
 
     Does nothing on Windows and on shared disks that do not support locks.
 

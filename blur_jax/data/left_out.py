@@ -1,4 +1,4 @@
-"""Counts what a command does not use of its inputs, so that nothing is passed over in silence."""
+"""Counts the inputs that a command does not use, so nothing is skipped silently."""
 
 import collections
 import dataclasses
@@ -6,23 +6,23 @@ import os
 import re
 from typing import Any
 
-# Files that accompany pictures; they are not counted, and neither are hidden files.
+# Files that accompany pictures. Neither these nor hidden files are counted.
 COMPANIONS = (
     ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".yaml", ".yml", ".txt", ".md", ".log",
     ".html", ".htm", ".xml", ".xmp", ".aae", ".ini", ".db",
 )  # fmt: skip
 NO_EXTENSION = "without an extension"
-_MOST_SHOWN = 8  # Extensions or columns in a sentence.
-_LONGEST = 40  # Characters of a column's name in a sentence.
+_MOST_SHOWN = 8  # Maximum number of extensions or columns in a sentence.
+_LONGEST = 40  # Maximum number of characters of a column name in a sentence.
 
 
 @dataclasses.dataclass
 class LeftOut:
-    """The counts of one command.
+    """The counts for one command.
 
-    `files` is {extension in lower case, or `NO_EXTENSION`: number of files that do not count as pictures}, `links` the
-    number of links that lead nowhere or back to a folder above them, `columns` {table: columns that are not read},
-    `repeats` {table: rows that repeat an earlier name and box}.
+    `files` is {extension in lower case, or `NO_EXTENSION`: number of files that are not pictures}; `links` is the
+    number of links that are broken or lead back to a folder above them; `columns` is {table: columns that are not
+    read}; `repeats` is {table: number of rows that repeat an earlier name and box}.
     """
 
     files: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
@@ -34,13 +34,13 @@ class LeftOut:
         self._counted: set[int] = set()  # Hashes of paths.
 
     def add_file(self, path: str) -> None:
-        """Counts a file that is not a picture, once, unless it accompanies pictures."""
+        """Counts a file that is not a picture, at most once, unless it accompanies pictures."""
         ending = os.path.splitext(path)[1].lower()
         if ending not in COMPANIONS and self._is_new(path):
             self.files[ending if re.fullmatch(r"\.\w{1,10}", ending) else NO_EXTENSION] += 1
 
     def add_link(self, path: str) -> None:
-        """Counts a link that is not followed, once."""
+        """Counts a link that is not followed, at most once."""
         self.links += self._is_new(path)
 
     def _is_new(self, path: str) -> bool:
@@ -49,7 +49,7 @@ class LeftOut:
         return len(self._counted) > before
 
     def sentences(self) -> list[str]:
-        """Returns a sentence for each kind of thing that was left out."""
+        """Returns one sentence for each kind of omission."""
         lines = []
         if self.files:
             ordered = sorted(self.files.items(), key=lambda item: (-item[1], item[0]))
@@ -58,19 +58,19 @@ class LeftOut:
             what = _count(self.files.total(), "file that is not a picture", "files that are not pictures")
             lines.append(f"left out {what}, by extension: {', '.join(counts[:_MOST_SHOWN] + more)}")
         if self.links:
-            what = _count(self.links, "link that leads", "links that lead")
-            lines.append(f"left out {what} nowhere or back to a folder above")
+            what = _count(self.links, "link that is broken or leads", "links that are broken or lead")
+            lines.append(f"left out {what} back to a folder above")
         for table, columns in self.columns.items():
             more = [f"{len(columns) - _MOST_SHOWN} more"] * (len(columns) > _MOST_SHOWN)
             shown = [column[:_LONGEST] for column in columns[:_MOST_SHOWN]]
-            lines.append(f"{table}: columns not read: {', '.join(shown + more)}")
+            lines.append(f"{table}: ignored columns: {', '.join(shown + more)}")
         for table, count in self.repeats.items():
             what = _count(count, "row repeats", "rows repeat")
             lines.append(f"{table}: {what} an earlier name and box; each picture or face counts once")
-        return [line.encode(errors="backslashreplace").decode() for line in lines]  # A terminal shows no other bytes.
+        return [line.encode(errors="backslashreplace").decode() for line in lines]  # Lone surrogates cannot be printed.
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the counts as JSON values."""
+        """Returns the counts as a JSON-serializable dict."""
         return {
             "files": dict(self.files),
             "links": self.links,

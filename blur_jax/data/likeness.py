@@ -1,8 +1,8 @@
-"""Perceptual hashes that find pictures that look the same: copies with another name, size or quality.
+"""Perceptual hashes for finding pictures that look the same: copies with a different name, size or quality.
 
 The 256 bits of a hash mark which of the 16 x 16 lowest frequencies of a small gray copy are above their median. On
-aligned faces, the kind of pictures that are most alike, a resaved, resized, brightened or blurred copy differs from its
-original in at most 28 bits; different pictures differ in at least 50 (docs/data.md).
+aligned faces, which look more alike than other pictures, a resaved, resized, brightened or blurred copy differs from
+its original in at most 28 bits, while different pictures differ in at least 50 (docs/data.md).
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -14,16 +14,16 @@ from PIL import Image, ImageStat
 from scipy.sparse import coo_array, csgraph
 
 SIDE = 16  # Bits along each side of the hash.
-SAME = 36  # The most bits by which two copies of one picture may differ.
-BURST = 52  # The most bits by which two frames of a burst may differ (docs/scoring.md); a few strangers differ by less.
+SAME = 36  # Copies of the same picture differ in at most this number of bits.
+BURST = 52  # The same for frames of a burst (docs/scoring.md); a few unrelated faces differ in fewer bits.
 _FLAT = 2.0  # Standard deviation of 8-bit gray values; a picture below it has no content to compare.
-_BLOCK = 512  # Hashes to compare at a time.
+_BLOCK = 512  # Number of hashes compared at a time.
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 def look(image: Image.Image) -> str:
-    """Returns an RGB picture's hash, 64 hexadecimal digits; "" if it has no content, such as a black frame."""
+    """Returns an RGB picture's hash, 64 hexadecimal digits, or "" if it has no content, such as a black frame."""
     small = image.copy()
     small.thumbnail((256, 256), reducing_gap=2.0)  # Hashing a large photograph takes as long as decoding it.
     if ImageStat.Stat(small.convert("L")).stddev[0] < _FLAT:
@@ -34,14 +34,14 @@ def look(image: Image.Image) -> str:
 def matches(hashes: Sequence[str], others: Sequence[str] | None = None) -> Iterator[tuple[int, int, int]]:
     """Yields (index, other index, differing bits) for pairs of `look` hashes that belong to the same picture.
 
-    Pictures are also compared with mirrored `others`; None compares each pair of `hashes` once.
+    Pictures also match mirrored copies in `others`. If `others` is None, each pair of `hashes` is compared once.
     """
     for block in _matches(hashes, others, SAME):
         yield from zip(*(column.tolist() for column in block))
 
 
 def _matches(hashes: Sequence[str], others: Sequence[str] | None, most: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yields the columns of `matches` for blocks of hashes."""
+    """Yields the results of `matches` for each block of hashes, as one array per column."""
     left, rows = _bits(hashes)
     right, columns = (left, rows) if others is None else _bits(others)
     # Mirroring a picture changes the sign of every other horizontal frequency.
@@ -57,9 +57,9 @@ def _matches(hashes: Sequence[str], others: Sequence[str] | None, most: int) -> 
 
 
 def groups(names: Sequence[Name], hashes: Sequence[str], *, most: int | None = None) -> dict[Name, Name]:
-    """Maps each name to the first name of its group; a chain of pictures that look the same is one group.
+    """Maps each name to the first name of its group; pictures linked by a chain of matches form one group.
 
-    `most` is the number of bits by which pictures that look the same may differ; None means `SAME`.
+    `most` is the maximum number of bits in which matching pictures differ; None means `SAME`.
     """
     every = firsts = np.arange(len(names))
     for i, j, _ in _matches(hashes, None, SAME if most is None else most):

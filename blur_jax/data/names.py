@@ -1,4 +1,4 @@
-"""File names in tables: finds the file that a name means, however the name is spelled."""
+"""Finds the files that tables refer to, even if the tables spell the names differently."""
 
 import functools
 import os
@@ -8,39 +8,39 @@ from collections.abc import Callable, Collection, Iterator
 
 
 def normalize(name: str) -> str:
-    """Returns the same text for all spellings of a name.
+    """Returns the canonical spelling of a name.
 
     Unicode is composed (NFC), because macOS may store an accent as a separate character. Backslashes become slashes,
-    blanks at the ends are removed, and "./", "//" and "a/../" are resolved without looking at the disk.
+    leading and trailing whitespace is removed, and "./", "//" and "a/../" are resolved without accessing the disk.
     """
     return posixpath.normpath(unicodedata.normalize("NFC", name.strip().replace("\\", "/")))
 
 
 class Known:
-    """The names that exist; a table may spell them differently."""
+    """A set of existing names, which a table may spell differently."""
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = names if isinstance(names, (set, dict)) else set(names)
 
     def find(self, name: str) -> str | None:
-        """Returns the known name that `name` spells, or None if there is none."""
+        """Returns the known name that matches `name`, or None if none does."""
         return name if name in self._names else self._normalized.get(normalize(name))
 
     def similar(self, name: str) -> str | None:
-        """Returns a known name that differs only in letter case, in the kind of its blanks or in its folder, or None.
+        """Returns a known name that differs only in letter case, whitespace or folder, or None.
 
-        This is only good for a hint: on most disks, names that differ in letter case are different files.
+        Use this only for hints: on most disks, names that differ in letter case are different files.
         """
         return next((self._similar[key] for key in _loose(name) if key in self._similar), None)
 
     def hint(self, name: str) -> str:
-        """Returns "; did you mean ...?" or, without a similar name, ""."""
+        """Returns "; did you mean ...?", or "" if no known name is similar."""
         similar = self.similar(name)
         return "" if similar is None else f"; did you mean {similar!r}?"
 
     @functools.cached_property
     def _normalized(self) -> dict[str, str]:
-        return {normalize(name): name for name in sorted(self._names, reverse=True)}  # The first name counts.
+        return {normalize(name): name for name in sorted(self._names, reverse=True)}  # The first name wins.
 
     @functools.cached_property
     def _similar(self) -> dict[str, str]:
@@ -48,16 +48,16 @@ class Known:
 
 
 def _loose(name: str) -> Iterator[str]:
-    """Yields keys that similar names share: one of the whole name, and one without its folder."""
+    """Yields keys that similar names share: one for the full name, and one for the name without its folder."""
     text = " ".join(unicodedata.normalize("NFKC", normalize(name)).casefold().split())
     yield text
     yield text.rpartition("/")[2]
 
 
 def locate(folder: str, name: str) -> str:
-    """Returns the path of the file that a table in `folder` names, as the disk spells it.
+    """Returns the path, as spelled on disk, of the file that a table in `folder` calls `name`.
 
-    If there is no such file, this is `folder` joined with `name`.
+    If there is no such file, returns `folder` joined with `name`.
     """
     path = os.path.join(folder, name)
     return path if os.path.lexists(path) else _descend(folder, name, Known.find) or path
@@ -70,7 +70,7 @@ def hint(path: str) -> str:
 
 
 def _descend(folder: str, name: str, choose: Callable[[Known, str], str | None]) -> str | None:
-    """Follows a name from folder to folder; `choose(known, part)` replaces the parts that do not exist."""
+    """Follows a path one folder at a time; `choose(known, part)` replaces parts that do not exist."""
     parts = normalize(name).split("/")
     if not parts[0]:
         folder, parts = "/", parts[1:]
@@ -93,6 +93,6 @@ def _listed(folder: str) -> Known:
         return Known(())
 
 
-@functools.lru_cache(maxsize=4)  # Many names of a list may be missing from one large folder.
+@functools.lru_cache(maxsize=4)  # A list may contain many names that are missing from one large folder.
 def _entries(folder: str, _changed: int) -> Known:
     return Known(os.listdir(folder))

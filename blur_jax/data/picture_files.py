@@ -1,4 +1,4 @@
-"""Decides which files are pictures and walks folders, for training and scoring."""
+"""Walks folders and decides which files are pictures, for both training and scoring."""
 
 import contextlib
 import enum
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# `picture_formats` names the packages that HEIC, JPEG XL and camera raw need.
+# HEIC, JPEG XL and camera raw need extra packages; see `picture_formats`.
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
     ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif",
@@ -14,7 +14,7 @@ ENDINGS = (
 )  # fmt: skip
 # The picture folders of a training set; the names in its tables do not include them.
 IMAGES, UNLABELED = "images", "unlabeled"
-_THUMBNAILS = ("@eaDir", "__MACOSX")  # Folders that network disks and archives add.
+_THUMBNAILS = ("@eaDir", "__MACOSX")  # Folders added by network disks and archives.
 
 
 class Kind(enum.Enum):
@@ -24,7 +24,7 @@ class Kind(enum.Enum):
     FOLDER = "a folder, before its contents"
     END = "a folder, after its contents"
     OTHER = "a file without a picture extension"
-    LINK = "a link that is not followed, because it leads nowhere or back to a folder above it"
+    LINK = "a link that is not followed, because it is broken or leads back to a folder above it"
     UNREADABLE = "a folder that cannot be opened"
 
 
@@ -40,14 +40,15 @@ def is_picture(name: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether `walk` skips a file or folder of this name without counting it."""
+    """Returns whether `walk` silently skips files and folders with this name."""
     return name.startswith(".") or name in _THUMBNAILS
 
 
 def walk(folder: str, *, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[Entry]:
     """Yields a folder's files and folders at any depth, sorted by name within each folder; skips hidden ones.
 
-    Links to folders are followed, except back to a folder above. Only one branch's names are held in memory.
+    Links to folders are followed, unless they lead back to a folder above them. Only one branch's names are held in
+    memory.
     """
     try:
         here = _identity(folder)
@@ -71,7 +72,7 @@ def walk(folder: str, *, _above: tuple[tuple[int, int], ...] = ()) -> Iterator[E
 
 
 def why_skipped(folder: str, name: str) -> str | None:
-    """Returns why `walk(folder)` does not yield the file `name`, or None if it does, or if there is no such file."""
+    """Returns why `walk(folder)` does not yield the file `name`, or None if it does or the file does not exist."""
     path, above = folder, []
     for part in name.split("/"):
         parent, path = path, os.path.join(path, part)
@@ -80,17 +81,17 @@ def why_skipped(folder: str, name: str) -> str | None:
         above.append(_identity(parent))
         shown = os.path.relpath(path, folder)
         if is_hidden(part):
-            return f"is skipped, because {shown!r} is hidden; rename it"
+            return f"is skipped because {shown!r} is hidden; rename it"
         if not os.path.exists(path):
             return "is a link to a missing file"
         if os.path.isdir(path) and _identity(path) in above:
-            return f"is skipped, because {shown!r} is a link to a folder above it; use the shorter name"
+            return f"is skipped because {shown!r} is a link to a folder above it; use the path without the link"
         if os.path.isdir(path) and is_picture(part) and path != os.path.join(folder, name):
-            return f"is skipped, because the folder {shown!r} has the name of a picture; rename the folder"
+            return f"is skipped because the folder {shown!r} has a picture extension; rename the folder"
     if os.path.isdir(path):
         return "is a folder, not a picture"
     if not is_picture(part):
-        return f"does not have a picture file extension ({', '.join(ENDINGS)})"
+        return f"does not have a picture extension ({', '.join(ENDINGS)})"
     return None
 
 
@@ -100,7 +101,7 @@ def _identity(folder: str) -> tuple[int, int]:
 
 
 def _names(folder: str) -> tuple[list[str], set[str]]:
-    """Returns the sorted names that are not hidden, and those that are folders."""
+    """Returns the sorted names of all items that are not hidden, and the names of the folders among them."""
     names, folders = [], set()
     with os.scandir(folder) as entries:
         for entry in entries:

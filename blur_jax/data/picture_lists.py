@@ -17,7 +17,7 @@ BOXES_FILE = "boxes.csv"
 
 
 class Row(NamedTuple):
-    """A row of a list: the path as written in the list, and a box (None means the whole picture)."""
+    """A row in a list: the path as written there, and a box (None means the whole picture)."""
 
     name: str
     box: Box | None
@@ -26,8 +26,8 @@ class Row(NamedTuple):
 def read_csv(file: IO[bytes], shown: str, left_out: LeftOut | None = None) -> Iterator[Row]:
     """Reads a CSV list (see `read_table`) row by row.
 
-    It has a `name` column. If it also has `x`, `y`, `width` and `height`, rows may have boxes in whole pixels. Other
-    columns are counted in `left_out`.
+    The list has a `name` column. If it also has `x`, `y`, `width` and `height`, rows may have boxes in whole pixels.
+    Other columns are counted in `left_out`.
 
     Raises:
         LineError: the list is malformed.
@@ -43,14 +43,14 @@ def read_boxes(file: IO[bytes], shown: str) -> Iterator[Row]:
 
 
 def check_table_name(path: str, *tables: str) -> None:
-    """Raises ValueError if a file would be one of `tables`, were it not for the letter case of its name."""
+    """Raises ValueError if a file name differs from one of `tables` only in letter case."""
     folder, name = os.path.split(path)
     if name not in tables and name.lower() in tables and not os.path.exists(os.path.join(folder, name.lower())):
-        raise ValueError(f"{path}: rename the file to {name.lower()}; it is not read under another name")
+        raise ValueError(f"{path}: rename the file to {name.lower()}; its current name is not recognized")
 
 
 def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, Fields]]:
-    """Yields the rows of `read_boxes` unparsed, so the caller can continue after a bad row."""
+    """Yields the unparsed rows of a `boxes.csv`, so the caller can continue after a bad row."""
     return read_table(file, shown, ("name", *BOX_COLUMNS), exact=True)
 
 
@@ -72,23 +72,25 @@ def parse_row(place: Place, fields: Fields) -> Row:
     check_length(place, fields)
     name, boxed = fields["name"], [column for column in BOX_COLUMNS if column in fields]
     if not name or "\0" in name:
-        raise LineError(place, f"{excerpt(name)} is not a valid file name; correct or delete the row")
+        raise LineError(place, f"{excerpt(name)} is not a valid file name; fix or delete the row")
     if not boxed:
         return Row(name, None)
     if len(boxed) < len(BOX_COLUMNS):
-        raise LineError(place, f"the header must have all of x,y,width,height or none; it has only {','.join(boxed)}")
+        raise LineError(
+            place, f"the header must have all of x,y,width,height or none of them; it has only {','.join(boxed)}"
+        )
     texts = [fields[column].strip() for column in BOX_COLUMNS]
     if not any(texts):
         return Row(name, None)
     if not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts):
         box = excerpt(",".join(texts))
-        raise LineError(place, f"the box {box} is not four whole numbers: x,y,width,height in pixels")
+        raise LineError(place, f"the box {box} must be four whole numbers: x,y,width,height in pixels")
     x, y, width, height = map(int, texts)
     return Row(name, (x, y, width, height))
 
 
 def read_paths(file: IO[bytes], shown: str, left_out: LeftOut | None = None) -> Iterator[Row]:
-    """Reads a CSV list, recognized by its header, or paths, one per line or NUL-terminated (`find -print0`).
+    """Reads a CSV list (recognized by its header) or paths, one per line or NUL-terminated (`find -print0`).
 
     Raises:
         ValueError: a CSV list is malformed (see `read_csv`), or a path is too long.
@@ -103,7 +105,7 @@ def read_paths(file: IO[bytes], shown: str, left_out: LeftOut | None = None) -> 
         if len(path) > LONGEST_LINE:
             raise ValueError(
                 f"{shown}: {excerpt(path[:LONGEST_LINE])} has more than {LONGEST_LINE:,} bytes, so it is not a path;"
-                " put each path on its own line, or end each with NUL"
+                " put each path on its own line, or terminate each path with NUL"
             )
         if path := path if b"\0" in start else path.removesuffix(b"\r"):
             yield Row(os.fsdecode(path), None)

@@ -1,4 +1,4 @@
-"""Converts files, PIL images and arrays to 8-bit RGB by the same rules, so scores do not depend on the input type."""
+"""Converts files, PIL images and arrays to 8-bit RGB with the same rules, so scores do not depend on the input type."""
 
 import contextlib
 import errno
@@ -25,7 +25,7 @@ if hasattr(os, "register_at_fork"):  # A forked process must not inherit a lock 
 
 
 def read_image(path: str | os.PathLike) -> Image.Image:
-    """Reads and fully decodes a picture file as 8-bit RGB, by the rules of `to_rgb`.
+    """Reads and fully decodes a picture file as 8-bit RGB, following the rules of `to_rgb`.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -42,8 +42,8 @@ def read_image(path: str | os.PathLike) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Converts a PIL image to 8-bit RGB and turns it upright according to its EXIF orientation.
 
-    Gray is repeated in all channels. 16-bit values are reduced to their high byte; if the file states that they have
-    fewer bits, to the highest 8 of these. What a file states is known for images that Pillow has not loaded yet.
+    Gray is copied to all channels. 16-bit values are reduced to their high byte or, if the file states a smaller bit
+    depth, to the highest 8 of those bits. The stated depth is known only for images that Pillow has not loaded yet.
     Transparent areas become white. Pillow converts CMYK and YCbCr. Color profiles are not applied. The image is loaded
     in place; an upright RGB image is returned without a copy.
 
@@ -73,7 +73,7 @@ def from_array(array: np.ndarray) -> Image.Image:
     """Converts uint8 or uint16 [H, W] (gray), [H, W, 3] (RGB) or [H, W, 4] (RGBA) to an 8-bit RGB image; see `to_rgb`.
 
     Raises:
-        ValueError: the array has another dtype or shape, or its 16-bit values seem to have fewer bits (see
+        ValueError: the array has a different dtype or shape, or its 16-bit values seem to use fewer bits (see
             `stored_values.to_8_bits`).
     """
     channels = array.shape[2:]
@@ -114,7 +114,7 @@ def _opened(source: str | os.PathLike | bytes) -> IO[bytes]:
 
 
 def _loaded(image: Image.Image) -> Image.Image:
-    """Loads an image; returns it with 8 bits per value and upright."""
+    """Loads an image and returns it upright, with 8 bits per value."""
     try:
         stored = stored_values.stored(image)
         image.load()

@@ -25,7 +25,7 @@ _COLUMNS: dict[str, tuple[list[str], list[str], Any]] = {
 
 
 class DamagedData(ValueError):
-    """Prepared data cannot be read; the message contains the folder and says what to do."""
+    """Prepared data cannot be read; the message includes the folder and says what to do."""
 
 
 def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
@@ -62,8 +62,8 @@ def find_parts(config: ml_collections.ConfigDict) -> dict[str, str]:
     folders = {"data_dir": config.dir, "manual_dir": config.manual_dir}
     flags = "".join(f" --{flag}={folder}" for flag, folder in folders.items() if folder)
     raise FileNotFoundError(
-        f"no prepared data {which}with {config.image_size} px and context {config.context:g} in {root}; prepare them"
-        f" with `python -m tfds_builders.prepare --dataset={config.name} --image_size={config.image_size}"
+        f"no prepared data {which}with {config.image_size} px and context {config.context:g} in {root}; to prepare"
+        f" the data, run `python -m tfds_builders.prepare --dataset={config.name} --image_size={config.image_size}"
         f" --context={config.context:g}{flags}` (see its --help)"
     )
 
@@ -91,13 +91,13 @@ def reading(folder: str, content: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise DamagedData(
-            f"{folder}: {content} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder and the"
-            " data will be prepared again"
+            f"{folder}: {content} cannot be read ({type(error).__name__}: {reason(error)}); delete this folder, and"
+            " the data will be prepared again"
         ) from error
 
 
 def faces_source(folder: str) -> tuple[Any, int]:
-    """Returns a sequence of face records (see `values`) and the image side in pixels; raises DamagedData on failure."""
+    """Returns a sequence of face records (see `values`) and the image side length in pixels; raises DamagedData."""
     part = open_part(folder)
     with reading(folder, "its faces"):
         _check_count(part, "faces")
@@ -105,7 +105,7 @@ def faces_source(folder: str) -> tuple[Any, int]:
 
 
 def read_rows(folder: str, kind: str, split: str, faces: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns `rows` and `labels` (see `splits.Split`) for a split of a part; `kind` is the part's kind.
+    """Returns the `rows` and `labels` (see `splits.Split`) of one of a part's splits; `kind` is the part's kind.
 
     Raises:
         DamagedData: the files are damaged, or a row number is `faces` or larger.
@@ -117,7 +117,7 @@ def read_rows(folder: str, kind: str, split: str, faces: int) -> tuple[np.ndarra
         records = list(examples(folder, _records(part, split), *faces_of, *label))
         rows = np.array([record[: len(faces_of)] for record in records], np.int32)
         if not ((rows >= 0) & (rows < faces)).all():
-            raise ValueError(f"it refers to faces outside the {faces} stored faces")
+            raise ValueError(f"it refers to faces that do not exist; only {faces} are stored")
         labels = np.array([record[-1] for record in records], dtype) if label else None
     return (rows[:, 0] if kind == "ranked" else rows), labels
 

@@ -42,7 +42,7 @@ class Preprocessing:
 
     @property
     def tag(self) -> str:
-        """The protocol as used in file names, such as "128px-context1.25"."""
+        """The protocol as it appears in file names, such as "128px-context1.25"."""
         return f"{self.image_size}px-context{self.context:g}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,16 +81,17 @@ def crop_and_resize(image: Image.Image, box: Box | None, preprocessing: Preproce
     """Crops the face from an RGB picture and resizes it to uint8 [image_size, image_size, 3]; see `crop_square`."""
     left, top, side = crop_square(image.size, box, preprocessing.context)
     target = (preprocessing.image_size, preprocessing.image_size)
-    # `resize(box=...)` would read pixels outside the crop, so a face saved as a cropped file would give another result.
+    # `resize(box=...)` would read pixels outside the crop, so a face from a cropped file would get a different result.
     # Pillow's bicubic filter is antialiased: its support grows with the reduction factor.
     crop = image.crop((left, top, left + side, top + side)).resize(target, Image.Resampling.BICUBIC)
     return np.asarray(crop, np.uint8)
 
 
 def reduction(size: tuple[int, int], box: Box | None, preprocessing: Preprocessing) -> float:
-    """Returns the pixels of a picture of `size` (width, height) in one pixel of its prepared image, along each side.
+    """Returns how many picture pixels, along each side, are reduced to one pixel of the prepared image.
 
-    It is below 1 if the crop is enlarged. Blur that is finer than this number of pixels hardly changes the image.
+    `size` is the picture's (width, height). The result is below 1 if the crop is enlarged. Blur narrower than this
+    number of pixels hardly changes the image.
     """
     return crop_square(size, box, preprocessing.context)[2] / preprocessing.image_size
 
@@ -98,12 +99,12 @@ def reduction(size: tuple[int, int], box: Box | None, preprocessing: Preprocessi
 def prepare(picture: Picture, box: Box | None, preprocessing: Preprocessing) -> np.ndarray:
     """Prepares a new picture for the scorer; returns uint8 [image_size, image_size, 3].
 
-    See `to_image` for the kinds of pictures. The box is in pixels of the upright picture.
+    See `to_image` for the supported picture types. The box is in pixels of the upright picture.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the picture is unreadable, too small or too long to judge, or the box extends beyond it. The message
-            does not include the path.
+        ValueError: the picture is unreadable, too small or too elongated to judge, or the box extends beyond it. The
+            message does not include the path.
     """
     image = to_image(picture)
     check_judgeable(image.size, box, preprocessing)
@@ -138,6 +139,6 @@ def check_judgeable(size: tuple[int, int], box: Box | None, preprocessing: Prepr
         )
     if box is None and max(size) > MAX_ASPECT * min(size):
         raise ValueError(
-            f"the {width} x {height} picture is too long to judge as a whole: one side is more than {MAX_ASPECT} times"
-            " the other; supply a face box"
+            f"the {width} x {height} picture is too elongated to judge as a whole: one side is more than"
+            f" {MAX_ASPECT} times the other; supply a face box"
         )

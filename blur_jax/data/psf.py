@@ -17,13 +17,13 @@ from jax.typing import ArrayLike
 Cloud = tuple[jax.Array, jax.Array]  # points [count, 2] (x, y), centered, with unit r.m.s. radius; weights [count]
 
 _REACH = 3.5  # Largest reach of a PSF, in r.m.s. radii.
-_GAUSSIAN_CUT = 3.5  # Where Gaussians are cut off, in standard deviations.
+_GAUSSIAN_CUT = 3.5  # Gaussian cutoff, in standard deviations.
 _ROUGHNESS = 1.5  # R.m.s. change of the camera's velocity, relative to its initial velocity.
 _MIN_FACTOR = 1 / 3  # Up to this factor, down-and-up sampling is the identity.
 
 
 def support(max_rms: float) -> int:
-    """Returns the PSF side (odd, in pixels) that fits every family up to `max_rms` pixels."""
+    """Returns the PSF side length (odd, in pixels) that fits every family up to `max_rms` pixels."""
     return 2 * (math.ceil(_REACH * max_rms) + 1) + 1
 
 
@@ -67,7 +67,7 @@ def gaussian_cloud(count: int, aspect: ArrayLike, angle: ArrayLike) -> Cloud:
 
 
 def motion_cloud(key: jax.Array, count: int, terms: int = 16) -> Cloud:
-    """Returns the point cloud of motion blur: the velocity of the camera follows a random walk."""
+    """Returns the point cloud of motion blur: the camera's velocity follows a random walk."""
     # Velocity is a normal vector plus Brownian motion, whose Karhunen-Loeve series on [0, 1] has the terms
     # sqrt(2) sin(f t) / f with f = (k - 1/2) pi; so position has the terms t and sqrt(2) (1 - cos(f t)) / f^2.
     time = (np.arange(count)[:, None] + 0.5) / count
@@ -110,7 +110,7 @@ def gaussian_operator(rms: ArrayLike, size: int) -> jax.Array:
 
     This is the discrete Gaussian (Lindeberg, 1990), which models heat diffusion between pixels. Its variance is exact
     at any width, and it attenuates a cosine of frequency w, which itself has mirrored borders, by
-    exp(variance (cos w - 1)). The float32 matrix is symmetric and, within rounding, non-negative; each row sums to one.
+    exp(variance (cos w - 1)). The float32 matrix is symmetric and, up to rounding, non-negative; each row sums to one.
     `rms` is the r.m.s. radius in pixels, over both axes.
     """
     frequency = np.pi * np.arange(size)[:, None] / size
@@ -148,7 +148,7 @@ def downup_operator(factor: ArrayLike, phase: ArrayLike, size: int) -> jax.Array
 
 
 def downup_factor(rms: ArrayLike, max_rms: float) -> jax.Array:
-    """Returns the factor at which `downup_operator`, averaged over phases, has this r.m.s. radius.
+    """Returns the factor at which `downup_operator`, averaged over phases, has the requested r.m.s. radius.
 
     `rms` is in pixels, over both axes, and at most `max_rms`, which is static; 0 yields a factor that changes nothing.
     """

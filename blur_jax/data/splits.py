@@ -18,7 +18,7 @@ from blur_jax.data.preprocessing import Preprocessing
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """The n faces of a prepared data set.
+    """The n faces in a prepared data set.
 
     Attributes:
         images: n images, uint8 [S, S, 3], with random access.
@@ -91,8 +91,8 @@ def open_split(
 ) -> Split:
     """Opens one split of a part ("labeled", "unlabeled" or "ranked") of the data set that `config.data` selects.
 
-    `count` pairs are drawn at random with `seed`; a larger count adds pairs to those of a smaller count; None means all
-    pairs. Pairs with a face whose name contains `leave_out` are excluded before the draw.
+    Draws `count` pairs at random with `seed`, or uses all pairs if it is None. A larger count includes all pairs of a
+    smaller count. Pairs with a face whose name contains `leave_out` are excluded before the draw.
 
     Raises:
         FileNotFoundError: the data set is not prepared; the message says how to prepare it.
@@ -116,7 +116,7 @@ def open_split(
 
 
 def split_names(config: ml_collections.ConfigDict, kind: str) -> list[str]:
-    """Returns the sorted split names of a part, or [] if the part is missing; raises the errors of `open_split`."""
+    """Returns a part's split names, sorted, or [] if the part is missing; raises the same errors as `open_split`."""
     parts = prepared.find_parts(config)
     return sorted(prepared.open_part(parts[kind]).info.splits) if kind in parts else []
 
@@ -151,7 +151,7 @@ def _chosen(rows: np.ndarray, names: Sequence[str], count: int | None, seed: int
         left_out = np.array([leave_out in name for name in names])[rows]
         indices = indices[~left_out.reshape(len(rows), -1).any(axis=1)]
         if not len(indices):
-            raise ValueError(f"config.data.leave_out={leave_out!r} leaves out every pair")
+            raise ValueError(f"config.data.leave_out={leave_out!r} excludes every pair; pass a longer part of a name")
     if count is None:
         return indices
     if not 1 <= count <= len(indices):
@@ -177,7 +177,7 @@ def _open_faces(folder: str, cache_mb: int) -> Faces:
 
 
 class _Images(Sequence):
-    """Decodes images on access and can cache them, since decoding takes longer than a small network."""
+    """Decodes images on access and can cache them, since decoding is slower than running a small network."""
 
     def __init__(self, folder: str, source: Sequence[bytes], *, cache: bool) -> None:
         self._folder, self._source, self._cache = folder, source, cache

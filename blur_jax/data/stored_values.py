@@ -1,7 +1,7 @@
-"""Reduces 16-bit pictures to 8 bits, by the range of values that a file states or that its values show.
+"""Reduces 16-bit pictures to 8 bits, using the value range that the file states or that the values suggest.
 
-A file with 16 bits per value often holds the 10, 12 or 14 bits of a camera or microscope. If nobody says so, the same
-picture looks almost black and gets another score.
+A file with 16 bits per value often contains 10-, 12- or 14-bit values from a camera or microscope. If this is ignored,
+the picture looks almost black and gets a different score.
 """
 
 import io
@@ -11,22 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-_DEPTHS = (8, 10, 12, 14)  # Bits that devices and programs store in 16-bit values.
+_DEPTHS = (8, 10, 12, 14)  # Bit depths that devices and programs store in 16-bit values.
 _WIDENING = (256, 257)  # The factors that programs use to store 8-bit values in 16 bits.
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _MAX_SAMPLE_VALUE = 258, 262, 281  # Tags of TIFF.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _MAX_SAMPLE_VALUE = 258, 262, 281  # TIFF tags.
 _PLANES = "planes"
-_EXACT = ("RGB", "RGBX", "RGBA", "CMYK", "P6")  # The raw modes whose low bytes can be read, too.
-_LOW_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # {order of bytes: the other one}.
+_EXACT = ("RGB", "RGBX", "RGBA", "CMYK", "P6")  # The raw modes whose low bytes can also be read.
+_LOW_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # {byte order: the opposite order}.
 _KEPT = "_blur_jax_stored"
 
 
 class Stored(NamedTuple):
-    """What a file states about its values."""
+    """A file's metadata about its pixel values."""
 
-    bits: int | None = None  # 1 to 16; None: not stated. 16 also if Pillow scales the stated range to 16 bits.
+    bits: int | None = None  # 1 to 16, or None if not stated; also 16 if Pillow scales the stated range to 16 bits.
     white_is_zero: bool = False
-    rawmode: str = ""  # Pillow's name for how 16-bit color is stored; Pillow reads only its high bytes.
-    source: Any = None  # The path or the open file of 16-bit color.
+    rawmode: str = ""  # Pillow's name for the 16-bit color layout; Pillow reads only the high bytes.
+    source: Any = None  # The path or open file, for 16-bit color.
 
 
 def to_8_bits(values: np.ndarray, bits: int | None = None) -> np.ndarray:
@@ -38,7 +38,7 @@ def to_8_bits(values: np.ndarray, bits: int | None = None) -> np.ndarray:
 
     Raises:
         ValueError: no value needs more than 14 bits, the file does not state fewer than 16 bits, and the values are not
-            8-bit values widened to 16 bits. A black picture is not refused.
+            8-bit values widened to 16 bits. A black picture is accepted.
     """
     color = values[..., :3] if values.ndim == 3 else values
     largest = int(color.max())
@@ -50,14 +50,14 @@ def to_8_bits(values: np.ndarray, bits: int | None = None) -> np.ndarray:
 
 
 def stored(image: Image.Image) -> Stored:
-    """Returns what the file of an image states. Call it before loading: Pillow then forgets, but later calls do not."""
+    """Returns an image's stored metadata. Call this before Pillow loads the image; later calls return the same."""
     if getattr(image, "tile", None) or not hasattr(image, _KEPT):  # Pillow empties `tile` when it loads an image.
         setattr(image, _KEPT, _read(image))
     return getattr(image, _KEPT)
 
 
 def reduced(image: Image.Image, stored: Stored) -> Image.Image:
-    """Returns a loaded image with 8 bits per value: itself, or a new one if it has 16-bit gray or dark 16-bit color.
+    """Returns a loaded image with 8 bits per value: the same image, or a new one for 16-bit gray or dark 16-bit color.
 
     Raises:
         ValueError: the range of the values is unknown; see `to_8_bits`.
@@ -86,18 +86,18 @@ def _check(largest: int) -> None:
     for bits in _DEPTHS:
         if largest < 1 << bits:
             raise ValueError(
-                f"none of its 16-bit values is above {(1 << bits) - 1}, so they probably have {bits} bits; multiply"
+                f"none of its 16-bit values are above {(1 << bits) - 1}, so they probably have {bits} bits; multiply"
                 f" them by {1 << 16 - bits}, or save the picture with 8 bits"
             )
 
 
 def _brightest(image: Any) -> int:
-    """Returns the largest 8-bit value of all channels but alpha."""
+    """Returns the largest 8-bit value in all channels except alpha."""
     return max(image.getchannel(band).getextrema()[1] for band in image.getbands() if band != "A")
 
 
 def _deep_color(high: Any, low: Any, rawmode: str) -> np.ndarray:
-    """Returns uint16 [H, W, C] of a loaded image and the same file opened again; see `Stored.rawmode`."""
+    """Combines a loaded image and the same file, opened again, into uint16 [H, W, C]; see `Stored.rawmode`."""
     family, _, order = rawmode.partition(";16")
     if family == "P6":
         low.fp.seek(low.tile[0].offset)
@@ -128,14 +128,14 @@ def _tiff(image: Any) -> Stored:
     bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
     if bits == 16 and len(rawmode) == 1:
         return Stored(rawmode=_PLANES)
-    # The tag may hold the largest value of the picture rather than of its range, so it is rounded up to whole bits.
+    # The tag may contain the picture's largest value rather than its range, so it is rounded up to whole bits.
     stated = max((value for value in tags.get(_MAX_SAMPLE_VALUE, ()) if isinstance(value, int)), default=0).bit_length()
     bits = min(bits, stated or bits)
     return Stored(bits if bits < 16 else None, tags.get(_PHOTOMETRIC) == 0, _color(rawmode))
 
 
 def _png(image: Any) -> Stored:
-    """Reads the chunk sBIT, which Pillow skips. By the standard, values are scaled; but not every program does so."""
+    """Reads the sBIT chunk, which Pillow skips. The standard requires scaled values, but some programs do not scale."""
     rawmode, file, bits = image.tile[0].args, image.fp, None
     if ";16" not in rawmode:
         return Stored()
@@ -161,7 +161,7 @@ def _ppm(image: Any) -> Stored:
 
 
 def _jpeg2000(image: Any) -> Stored:
-    """Reads the precision from the box ihdr of a file or from the marker SIZ of a bare codestream."""
+    """Reads the precision from a file's ihdr box or a bare codestream's SIZ marker."""
     position = image.fp.tell()
     image.fp.seek(0)
     start = image.fp.read(4096)

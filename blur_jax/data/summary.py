@@ -1,4 +1,4 @@
-"""Counts the contents of a prepared data set, for a run's report."""
+"""Counts the contents of a prepared data set for a run's report."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ import reprlib
 from typing import Any, NamedTuple
 
 LONGEST_LINE = 1 << 16  # Characters in a line of a table, or bytes in a path.
-_SHOWN = 200  # Characters of a value that a message shows.
+_SHOWN = 200  # Maximum number of characters of a value in a message.
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 2, _SHOWN, _SHOWN, _SHOWN
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 
 class LineError(ValueError):
-    """A line cannot be used; contains the place and the reason."""
+    """A line cannot be used; the error contains its place and the reason."""
 
     def __init__(self, place: Place, reason: str) -> None:
         super().__init__(f"{place}: {reason}")

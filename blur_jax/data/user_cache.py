@@ -20,7 +20,7 @@ def expand(path: str | os.PathLike) -> str:
 def folder() -> str:
     """Returns the blur_jax folder in the user's cache folder; it may not exist.
 
-    A user without a home folder, as in some containers, gets one in the system's temporary folder.
+    If the user has no home folder, as in some containers, returns a folder in the system's temporary folder.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if cache.startswith("~"):

@@ -1,4 +1,4 @@
-"""Reads picture comparisons by another system, and the qualities of these pictures, from CSV files."""
+"""Reads CSV files of picture comparisons by another system, and of the qualities of these pictures."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,23 +27,25 @@ class Comparisons(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """A column of scores to judge pictures by."""
+    """A score column to judge pictures by."""
 
     column: str
     larger_is_better: bool
 
 
 def parse_measure(text: str) -> Measure:
-    """Parses "sharpness", or "noise:lower" or "noise:higher" for another system's column; else raises ValueError."""
+    """Parses text like "sharpness" or, for another system's column, "noise:lower"; raises ValueError if invalid."""
     column, _, better = text.partition(":")
     better = better or {True: "higher", False: "lower", None: ""}[LARGER_IS_BETTER.get(column)]
     if better not in ("lower", "higher"):
         raise ValueError(
-            f"--column={text} does not say which direction is better; pass --column={column}:higher or {column}:lower"
+            f"--column={text} must specify which direction is better; pass {column}:higher or {column}:lower"
         )
     measure = Measure(column, better == "higher")
     if LARGER_IS_BETTER.get(column, measure.larger_is_better) != measure.larger_is_better:
-        raise ValueError(f"--column={text}: {'lower' if better == 'higher' else 'higher'} {column} is better")
+        raise ValueError(
+            f"--column={text}: {'lower' if better == 'higher' else 'higher'} {column} is better; pass {column}"
+        )
     return measure
 
 
@@ -111,19 +113,20 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
 
 
 def check_direction(compared: Comparisons, path: str) -> None:
-    """Raises ValueError if mated comparisons, read from `path`, are less alike than non-mated ones, as with distances.
+    """Raises ValueError if mated comparisons, read from `path`, are less similar than non-mated ones.
 
-    A mated comparison must be more similar than a non-mated one in at least half of their combinations.
+    A mated comparison must be more similar than a non-mated one in at least half of all combinations, which fails if
+    the similarities are distances.
     """
     mated, others = compared.similarity[compared.mated], np.sort(compared.similarity[~compared.mated])
     if not len(mated) or not len(others):
         return
     below, at_most = (np.searchsorted(others, mated, side=side) for side in ("left", "right"))
-    share = float(np.mean(below + at_most)) / (2 * len(others))  # Equal similarities count one half.
+    share = float(np.mean(below + at_most)) / (2 * len(others))  # Equal similarities count as one half.
     if share < 0.5:
         raise ValueError(
-            f"{path}: mated comparisons are less alike than non-mated ones (more similar in only {share:.0%} of all"
-            " combinations); negate the column similarity if it holds distances, or correct the column mated"
+            f"{path}: mated comparisons are less similar than non-mated ones (more similar in only {share:.0%} of all"
+            " combinations); negate the similarity column if it contains distances, or correct the mated column"
         )
 
 

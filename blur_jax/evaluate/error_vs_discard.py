@@ -1,4 +1,4 @@
-"""Measures how far discarding blurred pictures lowers a comparison system's error (error versus discard).
+"""Measures how much discarding blurred pictures lowers a comparison system's error (error versus discard).
 
     python -m blur_jax.evaluate.error_vs_discard --comparisons=comparisons.csv --scores=scores.csv --output=edc.csv
 
@@ -20,11 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--comparisons", required=True, metavar="CSV", help="left,right,similarity,mated (1 or 0)")
     parser.add_argument("--scores", required=True, metavar="CSV", help="name and scores, as written by blur_jax.score")
     parser.add_argument("--fmr", type=float, default=0.001, help="false match rate that sets the threshold [0.001]")
-    column = "column to judge by; repeatable; add :higher or :lower (is better) for another system's [sharpness]"
+    column = "column to judge by; repeatable; if from another system, append :higher or :lower (is better) [sharpness]"
     parser.add_argument("--column", action="append", metavar="NAME", help=column)
     parser.add_argument("--limit", type=float, default=0.2, help="largest discarded share that the area covers [0.2]")
-    parser.add_argument("--output", metavar="CSV", help="write the curves here: column,discarded,fnmr")
-    parser.add_argument("--figure", metavar="WEBP", help="draw the curves here")
+    parser.add_argument("--output", metavar="CSV", help="write the curves to this file: column,discarded,fnmr")
+    parser.add_argument("--figure", metavar="WEBP", help="draw the curves to this file")
     return command_line.run(parser, _run, argv)
 
 
@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     limit = arguments.limit
     if not 0 < limit <= 1:
-        raise ValueError(f"--limit must lie in (0, 1], not {limit:g}")
+        raise ValueError(f"--limit must be in (0, 1], not {limit:g}")
     inputs = (arguments.comparisons, arguments.scores)
     for flag, path, ending in (("--output", arguments.output, ".csv"), ("--figure", arguments.figure, ".webp")):
         if path:

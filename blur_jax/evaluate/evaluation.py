@@ -29,12 +29,12 @@ SCORES_FILE = "scores.csv"
 PAIRS_FILE = "validation_pairs.csv"
 REPORT_FILE = "report.html"
 _VALIDATION = "validation"
-_DECIMALS = 6  # Decimals of the metrics; more than their intervals support.
+_DECIMALS = 6  # Decimal places of the metrics; more than their intervals justify.
 Scored = dict[str, tuple[splits.Split, np.ndarray]]
 
 
 def score_splits(config: ConfigDict, workdir: str) -> tuple[checkpoints.Checkpoint, Scored]:
-    """Returns a run's best checkpoint and the scores of all ranked splits; arguments and errors as in `evaluate`."""
+    """Returns a run's best checkpoint and the scores of all ranked splits; see `evaluate` for arguments and errors."""
     saved = distributed.everywhere(checkpoints.find, workdir)
     return saved, score_data(config, Scorer(saved), ("ranked",))
 
@@ -71,13 +71,13 @@ def _open_splits(config: ConfigDict, scorer: Scorer, kinds: Iterable[str]) -> di
             if trained != prepared:
                 raise ValueError(
                     f"{scorer.path} was trained on faces with {field}={trained}, but these data have {prepared};"
-                    f" evaluate with --config.data.{field}={trained}"
+                    f" pass --config.data.{field}={trained}"
                 )
     return opened
 
 
 def evaluations(config: ConfigDict, scored: Scored) -> tuple[list[Evaluation], LabeledPairs | None]:
-    """Returns plain data with metrics for each test split and the validation pairs, from the scores of `score_data`."""
+    """Returns plain data with metrics for each test split and the validation pairs, from `score_data`'s result."""
     pairs = _labeled_pairs(*scored[_VALIDATION]) if _VALIDATION in scored else None
     tests = {name: columns for name, columns in scored.items() if name != _VALIDATION}
     return [_evaluation(config, name, *columns) for name, columns in tests.items()], pairs
@@ -86,14 +86,14 @@ def evaluations(config: ConfigDict, scored: Scored) -> tuple[list[Evaluation], L
 def evaluate(
     config: ConfigDict, workdir: str, output: str | None = None, saved: checkpoints.Checkpoint | None = None
 ) -> dict[str, Any]:
-    """Measures how well the best checkpoint of a run orders the ranked test faces and the labeled validation pairs.
+    """Measures how well a run's best checkpoint orders the ranked test faces and the labeled validation pairs.
 
     Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (only if faces are ranked), and
     `validation_pairs.csv` with a row for each labeled pair; the metrics can be recomputed from the last two. Agreement
     with judges is measured on the pairs in `config.evaluation.judged` whose faces are test faces.
 
     Args:
-        config: the config of the run; only `data`, `evaluation` and `seed` are used.
+        config: the run's config; only `data`, `evaluation` and `seed` are used.
         workdir: the run directory, or one checkpoint in it, `checkpoints/<step>`.
         output: the folder to write to, created if missing; None means the run directory.
         saved: the checkpoint; None means the best one in `workdir`.
@@ -123,7 +123,7 @@ def results_folder(workdir: str, output: str | None = None) -> epath.Path:
 
 
 def summary_text(results: dict[str, Any], workdir: str, output: str | None = None) -> str:
-    """Returns text with the result paths and headline metrics of `evaluate`; arguments are as in `evaluate`."""
+    """Returns text with the result paths and headline metrics; see `evaluate` for the arguments and for `results`."""
     folder = results_folder(workdir, output)
     files = {"report": REPORT_FILE} | ({"scores": SCORES_FILE} if results["splits"] else {}) | {"pairs": PAIRS_FILE}
     lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
@@ -207,7 +207,7 @@ def _evaluation(config: ConfigDict, name: str, split: splits.Split, scores: np.n
 def grouped_metrics(
     scores: np.ndarray, ranks: np.ndarray, sizes: np.ndarray, groups: list[str], **options: Any
 ) -> dict[str, Any]:
-    """Returns the metrics for a split of n faces and, under "groups", for each group; faces in group "" are in none.
+    """Returns the metrics for a split of n faces and, under "groups", for each group; group "" means no group.
 
     Arguments and `options` are as in `bootstrap.rank_metrics`.
     """
@@ -216,14 +216,14 @@ def grouped_metrics(
     for name in names if len(names) > 1 else []:
         members = np.asarray(groups) == name
         if members.sum() > 1:
-            # A group without clear faces has no AUC: its own lowest rank is not the clear level.
+            # A group without clear faces has no AUC, because its own lowest rank is not the clear level.
             columns = (values[members] for values in (scores, ranks, sizes))
             summary["groups"][name] = bootstrap.rank_metrics(*columns, clear=ranks.min(), **options)
     return summary
 
 
 def scores_csv(scored: Scored) -> str:
-    """Returns CSV text with a row for each face; float32 values have the fewest digits that identify them."""
+    """Returns CSV text with a row for each face; float32 values get the fewest digits that identify them."""
     rows = [("split", "name", "group", "size", "rank", "blur")]
     for name, (split, scores) in scored.items():
         for row, rank, score in zip(split.rows, np.asarray(split.labels), scores):

@@ -1,4 +1,4 @@
-"""Functions for notebooks/analyze_checkpoint.ipynb, which keep its cells short."""
+"""Functions that keep the cells of notebooks/analyze_checkpoint.ipynb short."""
 
 import dataclasses
 import itertools
@@ -28,7 +28,7 @@ class ScoredPictures:
     boxes: list[Box | None]  # (x, y, width, height); None means the whole picture.
     images: np.ndarray  # uint8 [n, S, S, 3], as the network sees them.
     blur: np.ndarray  # float32 [n], in [0, 1], larger is blurrier.
-    failed: dict[str, str]  # {path: the reason why it was not scored} for the other pictures.
+    failed: dict[str, str]  # {path: reason} for the pictures that could not be scored.
 
 
 def data_missing(config: ml_collections.ConfigDict) -> str | None:
@@ -119,15 +119,15 @@ def notes(scorer: Scorer, pictures: ScoredPictures, keep_below: float | None = N
 def compare(
     first: Scorer, second: Scorer, names: tuple[str, str], pictures: ScoredPictures, splits: Sequence[Evaluation]
 ) -> tuple[str, list[figures.Figure]]:
-    """Compares two checkpoints on the same pictures; `pictures` and `splits` have the scores of `first`.
+    """Compares two checkpoints on the same pictures; `pictures` and `splits` contain the scores of `first`.
 
     It uses the user's pictures if there are at least two, or otherwise the test faces if both scorers prepare pictures
-    in the same way.
-    Returns (a text; a figure of the scores and, if both checkpoints are calibrated, a figure of the percentiles).
+    the same way.
+    Returns (text; a figure of the scores and, if both checkpoints are calibrated, a figure of the percentiles).
     """
     if len(pictures.names) > 1:
         others = [scored for _, scored in second.score_each(zip(pictures.names, pictures.boxes))]
-        both = np.array([other.error is None for other in others])  # Another protocol may refuse a picture.
+        both = np.array([other.error is None for other in others])  # A different protocol may reject a picture.
         blur = pictures.blur[both], np.array([other.blur for other in others if other.error is None], np.float32)
     elif splits and first.preprocessing == second.preprocessing:
         scores = [(split.scores, second.score_images(split.images)) for split in splits]

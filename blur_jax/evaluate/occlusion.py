@@ -1,6 +1,6 @@
 """Maps the parts of a picture that produce its score: sharpens each part in turn and rescores the picture.
 
-The usual gray patch would add edges, which a blur scorer takes for detail. Instead, a part is sharpened under a soft
+The usual gray patch would add edges, which a blur scorer mistakes for detail. Instead, a part is sharpened under a soft
 window, and the rest stays unchanged. Where this lowers the score most, the scorer saw blur; where it raises the score,
 the part was already sharp, or the sharpened part looks like an artifact.
 """

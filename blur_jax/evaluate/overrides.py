@@ -1,4 +1,4 @@
-"""Builds the config for evaluating a run: its own, with changes from the command line."""
+"""Builds the config for evaluating a run: the run's own config, with changes from the command line."""
 
 import json
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ def merge(
         run: the run's config, as recorded in its checkpoint.
         given: the fields set on the command line, such as {"data.manual_dir": "PHOTOS"}.
         settings: the config from the command line.
-        chosen: whether --config was passed; its data replace the run's if they are another data set.
+        chosen: whether --config was passed; if so, its data set replaces the run's if they differ.
 
-    Raises ValueError if a field of another group differs from the run's, or a number is out of its range.
+    Raises ValueError if a field in any other group differs from the run's, or a number is out of range.
     """
     fields, settings = run.to_dict(), settings.to_dict()
     recorded, name = fields["data"], settings["data"]["name"]
@@ -53,15 +53,16 @@ def merge(
 
 
 def check_output(run: ml_collections.ConfigDict, data: ml_collections.ConfigDict, output: str | None) -> None:
-    """Raises ValueError if results on other `data` would replace the results on `run`, the run's own `data` fields.
+    """Raises ValueError if results on different data would replace the results on the run's own data.
 
-    If `sources` is None, only the name of the data is known. An `output` of None means the run directory.
+    `run` and `data` are `config.data` of the run and of this evaluation; if `sources` is None, only the data set's name
+    is known. An `output` of None means the run directory.
     """
     sources = {run.sources, data.sources} - {None}
     if output is None and (run.name != data.name or len(sources) > 1):
-        other = data.name if run.name != data.name else f"{data.name} from other lists or pictures"
+        other = data.name if run.name != data.name else f"{data.name} from different lists or pictures"
         raise ValueError(
-            f"results on {other} would replace those on the run's own data; choose another folder with --output=DIR"
+            f"results on {other} would replace those on the run's own data; choose a different folder with --output=DIR"
         )
 
 

@@ -1,4 +1,4 @@
-"""Exports a run's scorer to a file for programs without JAX, with a model card next to it.
+"""Exports a run's scorer to a file that works without the run, with a model card next to it.
 
     python -m blur_jax.export --checkpoint=RUN --format=onnx --output=scorer.onnx
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
     parser.add_argument("--format", required=True, choices=["onnx", "stablehlo", "safetensors"])
     parser.add_argument("--output", required=True, metavar="FILE", help="ends in .onnx, .stablehlo or .safetensors")
-    parser.add_argument("--license", default="other", metavar="ID", help="license of the weights, for the card [other]")
+    parser.add_argument("--license", default="other", metavar="ID", help="license ID for the model card [other]")
     parser.add_argument("--keep-below", type=float, metavar="T", help="threshold to record instead of the run's own")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return command_line.run(parser, _export, argv)
@@ -58,13 +58,13 @@ def _export(arguments: argparse.Namespace) -> int:
         metrics=_metrics(threshold_path(saved.path).with_name("metrics.json"), saved.step),
     )
     print(f"{saved.path} -> {', '.join(map(str, writing.paths(arguments.output, arguments.format)))}")
-    print(f"outputs {', '.join(exported.names)}; the file differs from the run by at most {difference:.1e}")
+    print(f"outputs {', '.join(exported.names)}; they differ from the run's by at most {difference:.1e}")
     print(f"threshold: {'none' if threshold is None else f'keep if blur < {threshold.keep_below:.6g}'}")
     return 0
 
 
 def _metrics(path: Any, step: int) -> dict[str, Any] | None:
-    """Returns a run's metrics.json if it describes the checkpoint at `step`; damaged metrics count as missing."""
+    """Returns a run's metrics.json if it describes the checkpoint at `step`; a damaged file counts as missing."""
     try:
         metrics = json.loads(path.read_text()) if path.exists() else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""The model card next to an exported file: YAML front matter and Markdown, for Hugging Face as README.md."""
+"""The model card of an exported file: YAML front matter and Markdown, ready for Hugging Face as README.md."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import yaml
 
 from blur_jax.metrics.interval import Interval, interval_text
 
-# Entries of metrics.json that the card quotes: name there -> (name on Hugging Face, description).
+# The metrics.json entries that the card quotes: name -> (Hugging Face name, description).
 _METRICS = {
     "spearman": ("spearmanr", "Spearman correlation with the true rank"),
-    "pairwise_accuracy": ("accuracy", "share of pairs in the right order"),
-    "auc": ("roc_auc", "AUC, clear against blurred"),
+    "pairwise_accuracy": ("accuracy", "share of pairs ordered correctly"),
+    "auc": ("roc_auc", "AUC, clear versus blurred"),
 }
 _TASK = {"type": "image-classification", "name": "ranking by blur"}  # The closest Hugging Face task.
 _LIBRARIES = {"onnx": "onnx", "stablehlo": "jax", "safetensors": "jax"}
@@ -52,15 +52,15 @@ columns = jax.jit(graph.columns)(images)
 
 _BODY = """# Blur scorer
 
-Scores how blurred a picture of a face is (or of another object, if it was trained on such pictures). `{file}` was
+Scores how blurred a picture of a face is (or of another kind of object, if it was trained on one). `{file}` was
 exported by blur_jax {version}, an implementation of the idea in
 [Semi-supervised Ranking for Object Image Blur Assessment](https://arxiv.org/abs/2207.06085), from step {step} of a run
-on `{data}`; checkpoint `{fingerprint}`.
+on `{data}` (checkpoint `{fingerprint}`).
 
 ## Input and output
 
-Input `images`: uint8 [n, {size}, {size}, 3], RGB, any n. Scaling and calibration are inside the file. Each score
-depends only on its own image.
+Input `images`: uint8 [n, {size}, {size}, 3], RGB, for any n. Scaling and calibration are built into the file. Each
+score depends only on its own image.
 
 | output, float32 [n] | range | larger is |
 |---|---|---|
@@ -81,10 +81,11 @@ depends only on its own image.
 
 ## Intended use and limits
 
-The scorer ranks pictures of one kind by blur, for example to discard the most blurred ones. It was trained on the
-pictures in `{data}`. For other cameras, subjects or crops a score may mean something else, so look at pictures on both
-sides of a threshold before relying on it. It judges only blur, not pose, light, identity or anything else about people.
-Scores from different checkpoints cannot be compared; percentiles in the same reference set can.
+The scorer ranks pictures of the same kind by blur, for example to discard the most blurred ones. It was trained on the
+pictures in `{data}`. With other cameras, subjects or crops, the same score may mean a different amount of blur, so look
+at pictures on both sides of a threshold before relying on it. The scorer judges only blur, not pose, lighting, identity
+or anything else about people. Scores from different checkpoints cannot be compared; percentiles in the same reference
+set can.
 
 ## Results
 
@@ -99,7 +100,7 @@ Results = list[tuple[str, str, str, Interval]]  # (split, " with matched sizes" 
 
 
 def text(described: dict[str, Any], *, file: str, format: str, metrics: dict[str, Any] | None) -> str:
-    """Returns a file's card from its metadata and the run's metrics.json, None if that is for another checkpoint."""
+    """Returns a file's card from its metadata and the run's metrics.json (None if it is for a different checkpoint)."""
     protocol, results = described["preprocessing"], _results(metrics)
     fields = {"file": file, "size": protocol["image_size"], "context": protocol["context"]}
     body = _BODY.format(
@@ -145,7 +146,7 @@ def _front(described: dict[str, Any], format: str, results: Results) -> dict[str
 
 
 def _results(metrics: dict[str, Any] | None) -> Results:
-    """Returns the metrics that a card quotes, preferably the fairer ones within bins of face size."""
+    """Returns the metrics that a card quotes; size-matched ones if available, because they are fairer."""
     results = []
     for split, values in (metrics or {}).get("splits", {}).items():
         matched = " with matched sizes" if "size_matched" in values else ""
@@ -170,7 +171,7 @@ def _calibration(calibration: dict[str, Any] | None) -> str:
     if calibration["scale"] is None:
         return sentence
     return (
-        f"{sentence} The anchor is their median, blur {calibration['quantiles'][50]:.4f}. The probability of being"
+        f"{sentence} The anchor is their median (blur {calibration['quantiles'][50]:.4f}). The probability of being"
         f" called blurrier than the anchor was fitted to {calibration['pairs']} labeled pairs."
     )
 

@@ -1,4 +1,4 @@
-"""The three export formats: writes a graph as a file, and runs such a file without its training run.
+"""Writes a graph in any of the three export formats, and runs the resulting files without the training run.
 
 Metadata is {"blur_jax.<key>": JSON}; see metadata.py.
 """
@@ -38,14 +38,14 @@ class Format:
     """How to write and read one export format."""
 
     ending: str
-    packages: tuple[str, ...]  # From the extra `export`.
+    packages: tuple[str, ...]  # From the `export` extra.
     build: Callable[[Graph, Metadata], bytes]
     open: Callable[[str | os.PathLike], Runner]
-    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None if it is in a separate file.
+    read_metadata: Callable[[str | os.PathLike], Metadata] | None  # None if the metadata are in a separate file.
 
 
 def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
-    """Writes the graph as an ONNX model with input "images", a free batch size and an output for each column."""
+    """Serializes the graph as an ONNX model with input "images", any batch size and an output for each column."""
     import jax2onnx
     import onnx
 
@@ -58,15 +58,15 @@ def build_onnx(graph: Graph, metadata: Metadata) -> bytes:
     # jax2onnx's layers rely on rank promotion.
     with jax.numpy_rank_promotion("allow"), _quiet():
         if graph.has_group_norm:
-            # jax2onnx 0.13 exports Flax's GroupNorm incorrectly for a free batch size, and cannot read jax 0.12's jit,
-            # so it gets plain arithmetic.
+            # jax2onnx 0.13 exports Flax's GroupNorm incorrectly if the batch size is symbolic, and cannot read jax
+            # 0.12's jit, so pass it plain arithmetic.
             shape = graph.input_shape(*jax.export.symbolic_shape("n"))
             with jax.disable_jit():
                 function = jaxpr_as_fun(jax.make_jaxpr(function)(shape))
         model: Any = jax2onnx.to_onnx(
             function, [shape], input_names=["images"], output_names=graph.names, model_name="blur_jax", opset=OPSET
         )
-    # jax2onnx states a newer version, which older runtimes refuse, though the graph uses nothing of it.
+    # jax2onnx sets a newer version than the graph needs, which older runtimes reject.
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     del model.metadata_props[:]
     for key, value in metadata.items():
@@ -91,7 +91,7 @@ def _quiet() -> Iterator[None]:
 
 
 def session(model: bytes) -> Any:
-    """Returns an onnxruntime session on the CPU for the bytes of an ONNX file."""
+    """Returns an onnxruntime session on the CPU for the contents of an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -114,8 +114,8 @@ def read_onnx_metadata(path: str | os.PathLike) -> Metadata:
 
 
 def build_stablehlo(graph: Graph, metadata: Metadata) -> bytes:
-    """Writes the graph with `jax.export`, for any batch size and for CPUs, GPUs and TPUs."""
-    del metadata  # The format has no place for it.
+    """Serializes the graph with `jax.export`, for any batch size and for CPUs, GPUs and TPUs."""
+    del metadata  # The format cannot store it.
     (batch,) = jax.export.symbolic_shape("n")
     exported = jax.export.export(jax.jit(graph.columns), platforms=_PLATFORMS)(graph.input_shape(batch))
     return bytes(exported.serialize())
@@ -132,7 +132,7 @@ def _compiled(columns: Callable[..., dict[str, jax.Array]]) -> Runner:
 
 
 def build_safetensors(graph: Graph, metadata: Metadata) -> bytes:
-    """Writes the parameters under their paths, such as "backbone/stem/conv/kernel"."""
+    """Serializes the parameters under their paths, such as "backbone/stem/conv/kernel"."""
     from safetensors.numpy import save
 
     flat = traverse_util.flatten_dict(graph.params, sep="/")
@@ -174,7 +174,7 @@ FORMATS = {
 
 
 def check_installed(name: str) -> None:
-    """Raises ImportError, naming the package to install, if a format's package is missing."""
+    """Raises ImportError with the package's name if a package that a format needs is missing."""
     for package in FORMATS[name].packages:
         if importlib.util.find_spec(package) is None:
-            raise ImportError(f'{name} needs the package {package}; run pip install -e ".[export]"')
+            raise ImportError(f'{name} needs the {package} package; run pip install -e ".[export]"')

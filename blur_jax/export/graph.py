@@ -1,4 +1,4 @@
-"""The exported function: from uint8 images to the columns of `calibration.to_columns`, with the parameters built in."""
+"""The function to export: maps uint8 images to `calibration.to_columns`, with the parameters built in."""
 
 import dataclasses
 import functools
@@ -17,11 +17,11 @@ from blur_jax.runs import inference
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """A checkpoint's function from images to columns, always in float32, even if the run computes in another dtype."""
+    """A checkpoint's function from images to columns, always in float32, even if the run used a different dtype."""
 
     network: models.Network
     params: models.Params
-    image_size: int  # The side S of the images in pixels.
+    image_size: int  # The side S of the images, in pixels.
     calibration: Calibration | None = None  # None leaves out the columns that need it.
 
     def __post_init__(self) -> None:
@@ -53,9 +53,9 @@ class Graph:
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """Max-pools [b, h, w, c] like ResNet (3 x 3, stride 2, SAME padding), as a maximum over shifted maps.
+    """Max-pools [b, h, w, c] like ResNet (3 x 3, stride 2, SAME padding) by taking the maximum of shifted maps.
 
-    At the edges, a position counts twice, which does not change the maximum.
+    Edge positions are counted twice, which does not change the maximum.
     """
     for axis in (1, 2):
         length = x.shape[axis]

@@ -18,13 +18,13 @@ COLUMNS = {
     "p_blurrier_than_anchor": ([0, 1], "blurrier; the probability that people call it blurrier than the anchor"),
 }
 PROTOCOL = (
-    "Rotate the picture upright according to its EXIF orientation. Convert it to 8-bit RGB: put transparent parts"
-    " over white, take the high byte of 16-bit values, and ignore color profiles. Crop a square whose side is"
+    "Rotate the picture upright according to its EXIF orientation. Convert it to 8-bit RGB: paste transparent parts"
+    " onto white, take the high byte of 16-bit values, and ignore color profiles. Crop a square whose side is"
     " {context:g} times the longer side of the face box (or of the picture, without a box), but at most the shorter"
     " side of the picture; center it on the box, then shift it into the picture. Resize the square to {size} x {size}"
     " with an antialiased bicubic filter like Pillow's BICUBIC (a = -0.5, its support grows with the reduction)."
-    " Squares smaller than {least} pixels, and whole pictures longer than {aspect} times their shorter side, are not"
-    " scored."
+    " Squares smaller than {least} pixels, and whole pictures whose longer side is more than {aspect} times their"
+    " shorter side, are not scored."
 )
 
 
@@ -58,7 +58,7 @@ def describe(
 
 
 def encode(described: dict[str, Any]) -> Metadata:
-    """Returns metadata as it is stored in files, {"blur_jax.<key>": JSON}."""
+    """Returns metadata in the form that files store, {"blur_jax.<key>": JSON}."""
     return {PREFIX + key: json.dumps(value) for key, value in described.items()}
 
 
@@ -68,7 +68,7 @@ def decode(metadata: Metadata) -> dict[str, Any]:
 
 
 def _license_note(saved: Checkpoint) -> str:
-    started = ", and so are the ImageNet weights of EfficientNet-Lite0 that this network started from"
+    started = ", and so are the EfficientNet-Lite0 ImageNet weights that training started from"
     started *= bool(saved.config.model.pretrained)
     return (
         f"blur_jax is licensed under Apache-2.0{started}. The licenses of the pictures and labels that the scorer was"

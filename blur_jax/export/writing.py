@@ -1,4 +1,4 @@
-"""Writes an exported file, its model card and its metadata, once the file returns the same scores as the run."""
+"""Writes an exported file with its model card and metadata, if the file returns the same scores as the run."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from blur_jax.export.graph import Graph
 from blur_jax.metrics.calibration import Calibration, to_columns
 from blur_jax.runs import run_dir
 
-TOLERANCE = 1e-5  # The largest difference allowed, as a share of the column's range.
+TOLERANCE = 1e-5  # The largest allowed difference, as a share of the column's range.
 BATCHES = (1, 6)  # Batch sizes to try, because a graph may have a fixed batch size by mistake.
 
 
 def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
-    """Returns the paths of the file, its model card and, if the format has no place for it, its metadata."""
+    """Returns the paths of the file, its model card and, if the format cannot store them, its metadata."""
     file = pathlib.Path(output)
     beside = [file.with_name(f"{file.name}.README.md")]
     if formats.FORMATS[format].read_metadata is None:
@@ -29,7 +29,7 @@ def paths(output: str | os.PathLike, format: str) -> list[pathlib.Path]:
 
 
 def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
-    """Raises ValueError or ImportError for an export that cannot work, before anything is loaded."""
+    """Raises ValueError or ImportError if an export cannot work, before anything is loaded."""
     ending = formats.FORMATS[format].ending
     file = pathlib.Path(output)
     if file.suffix != ending:
@@ -38,7 +38,7 @@ def check(output: str | os.PathLike, format: str, *, overwrite: bool) -> None:
         raise ValueError(f"--output={output}: the folder {file.parent} does not exist; create it first")
     existing = [path for path in paths(output, format) if path.exists()]
     if existing and not overwrite:
-        raise ValueError(f"{existing[0]} already exists; use another --output, or pass --overwrite to replace it")
+        raise ValueError(f"{existing[0]} already exists; use a different --output, or pass --overwrite to replace it")
     formats.check_installed(format)
 
 
@@ -100,12 +100,12 @@ def largest_difference(
 ) -> float:
     """Runs a file on random images and returns its largest difference from `score`, as a share of a column's range.
 
-    `score` and `calibration` are the run's. Raises ValueError if the file returns other columns, shapes or dtypes.
+    `score` and `calibration` are the run's. Raises ValueError if the file returns the wrong columns, shapes or dtypes.
     """
     images, differences = sample_images(image_size), []
     for count in BATCHES:
         columns = run(images[:count])
-        # The other columns are compared at the file's own blur, because a percentile may be arbitrarily steep.
+        # The other columns are compared at the file's own blur, because percentiles can change arbitrarily fast.
         wanted = to_columns(np.asarray(columns["blur"]), calibration) | {"blur": score(images[:count])}
         if set(columns) != set(wanted):
             raise ValueError(f"the file returns the columns {list(columns)} instead of {list(wanted)}")

@@ -1,4 +1,4 @@
-"""Measures how well scores order faces, or labeled pairs, by their true blur, with intervals."""
+"""Measures, with intervals, how well scores order faces or labeled pairs by their true blur."""
 
 from blur_jax.metrics.rank_statistics import auc, kendall, pairwise_accuracy, spearman
 

@@ -1,8 +1,8 @@
 """95% bootstrap intervals for metrics, for paired differences between scorers and for means over splits.
 
-Every metric is an array [1 + resamples]: its value on the faces themselves, then on each resample of the faces.
-Resamples depend only on the seed and the number of faces, so subtract the metrics of two scorers to compare them on the
-same faces:
+Every metric is an array [1 + resamples]: its value on the original faces, then on each resample.
+Resamples depend only on the seed and the number of faces, so to compare two scorers on the same faces, subtract their
+metrics:
 
     ours = headline(our_scores, ranks, sizes, size_bins=bins)  # {"auc": [1 + resamples], ...}, size-matched
     baseline = headline(baseline_scores, ranks, sizes, size_bins=bins)
@@ -35,17 +35,17 @@ def headline(
     Args:
         scores: [n] finite predicted blur.
         ranks: [n] finite true blur, larger = blurrier, ties allowed.
-        sizes: [n] shorter side of the original face in pixels; None means that all are equal.
-        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or no edges means plain metrics.
+        sizes: [n] shorter side of the original face in pixels; None means that all sizes are equal.
+        size_bins: increasing edges in pixels, see `rank_statistics.by_size`; None or an empty list means plain metrics.
         resamples: number of bootstrap resamples, at least 1.
-        seed: resampling seed; use the same seed for scorers to compare, and different seeds for different splits.
+        seed: resampling seed; use the same seed for scorers that you compare and different seeds for different splits.
 
     Returns:
         {"auc", "pairwise_accuracy", "spearman", "kendall", "auc_matched_size": float64 [1 + resamples]}, see
         `rank_statistics.size_matched` and `auc_matched_size`; nan if undefined.
 
     Raises:
-        ValueError: `rank_statistics.checked` fails, `resamples` is below 1, or `size_bins` are not increasing.
+        ValueError: `rank_statistics.checked` rejects an input, `resamples` is below 1, or `size_bins` do not increase.
     """
     scores, ranks, sizes = rank_statistics.checked(scores, ranks, sizes)
     return _headline(scores, ranks, sizes, size_bins, draws(len(scores), resamples, seed), None)
@@ -60,8 +60,8 @@ def headlines(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Returns `headline` for every split {split: (scores, ranks, sizes)} and, under "mean", for the mean over splits.
 
-    A split's position is its seed, so scorers to compare need the same splits in the same order. `mean_of` lists the
-    splits to average; None or an empty list means all. See `headline` for the other arguments.
+    A split's position is its seed, so pass the same splits in the same order for all scorers that you compare.
+    `mean_of` lists the splits to average; None or an empty list means all. See `headline` for the other arguments.
     """
     resampled = {
         split: headline(*columns, size_bins=size_bins, resamples=resamples, seed=seed)
@@ -92,17 +92,17 @@ def rank_metrics(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Computes all metrics of a set of scores with 95% bootstrap intervals, ready for JSON.
+    """Computes all metrics for a set of scores, with 95% bootstrap intervals, ready for JSON.
 
     The percentile bootstrap draws examples (faces), not pairs, with replacement, because pairs that share a face are
-    not independent. Two copies of the same face do not count as a pair. Memory use is O(n * (n + resamples)).
-    Arguments and errors are as in `headline`; `clear` is the rank of the clear level, and None means the lowest rank.
-    For part of a split, pass the split's lowest rank.
+    not independent. Two copies of the same face do not count as a pair. Memory use is O(n * (n + resamples)). Arguments
+    and errors are those of `headline`; `clear` is the rank of the clear level, and None means the lowest rank. For part
+    of a split, pass the split's lowest rank.
 
     Returns:
         {"examples": n, "pairs": number of pairs that differ in rank,
         "auc", "pairwise_accuracy", "spearman", "kendall": `Interval`,
-        "auc_between": {"0-1": `Interval`, ...}, for every two rank levels; empty if there are more than 5 levels,
+        "auc_between": {"0-1": `Interval`, ...}, for every pair of rank levels; empty if there are more than 5 levels,
         "pairwise_accuracy_by_gap": {"1": {"pairs": number, **`Interval`}, ...}, see `rank_statistics.by_gap`};
         and, if the faces fall into more than one size bin,
         {"size_matched": {name: `Interval`}, for all metrics that `headline` returns,
@@ -140,7 +140,7 @@ def _intervals(values: Mapping[str, np.ndarray]) -> dict[str, Interval]:
 
 
 def draws(n: int, resamples: int, seed: int) -> np.ndarray:
-    """Returns example counts, float64 [1 + resamples, n]: one of each example, then draws with replacement."""
+    """Returns example counts, float64 [1 + resamples, n]: all ones, then draws with replacement."""
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; it must be at least 1")
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))

@@ -15,12 +15,12 @@ import numpy as np
 from blur_jax.data.untrusted import excerpt
 
 PERCENTILES = 101  # Stored quantiles of the reference set: the 0th to the 100th percentile.
-_LEAST_LOGIT = 1e-6  # Scores are clipped to be at least this far from 0 and 1, so logits are finite.
+_LEAST_LOGIT = 1e-6  # Scores are clipped to be at least this far from 0 and 1, so that logits are finite.
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What one checkpoint's scores mean.
+    """Defines what one checkpoint's scores mean.
 
     P(a is called blurrier than b) = sigmoid(scale * (logit(blur a) - logit(blur b))) is a Bradley-Terry model of the
     annotators, fitted to labeled pairs; the scale is None if there are too few pairs.
@@ -55,7 +55,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Calibration":
-        """Reverses `to_dict`; raises ValueError for any other value."""
+        """Reverses `to_dict`; raises ValueError for invalid input."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a calibration must have the fields {sorted(known)}, found {excerpt(fields)}")
@@ -92,7 +92,7 @@ def sharpness(blur: Any) -> Any:
 def percentile(blur: Any, quantiles: tuple[float, ...], *, xp: ModuleType = np) -> Any:
     """Returns the percentiles, in [0, 100], of scores [n] among non-decreasing `quantiles`, interpolated linearly.
 
-    Each interval between two quantiles contributes the fraction of it that lies below the score.
+    Each interval between two quantiles contributes the fraction of its width that lies below the score.
     """
     low, high = np.asarray([quantiles[:-1], quantiles[1:]], np.float32)[:, None]
     width = np.maximum(high - low, np.float32(1e-9))  # Equal quantiles form a step.

@@ -2,9 +2,9 @@
 
 The model is P(a is called blurrier than b) = sigmoid(k * (logit(blur a) - logit(blur b))) (Bradley and Terry, 1952);
 its scale k is fitted by maximum likelihood. As in Platt (1999), the targets are moved slightly away from 0 and 1, so
-the scale stays finite even if all pairs are in order. Pairs that share a face tend to be wrong together: one badly
-scored face can make twenty pairs wrong. Since the scale is used for new faces, pairs are weighted so that each face
-counts at most once, and the interval resamples faces.
+the scale stays finite even if all pairs are ordered correctly. Pairs that share a face tend to be wrong together: one
+badly scored face can make twenty pairs wrong. Since the scale is used for new faces, pairs are weighted so that each
+face counts at most once, and the interval resamples faces.
 """
 
 import numpy as np
@@ -21,11 +21,11 @@ def fit(
 ) -> Calibration:
     """Fits a calibration.
 
-    It has no scale if fewer than `LEAST_PAIRS` pairs have an order, or if the scores order them no better than chance.
+    Its scale is None if fewer than `LEAST_PAIRS` pairs have an order, or the scores order them no better than chance.
 
     Args:
         reference: name of the reference set.
-        reference_scores: [n] scores of the reference set, in [0, 1], n above 0.
+        reference_scores: [n] scores of the reference set, in [0, 1], n >= 1.
         scores: [faces] scores of the faces in the pairs.
         pairs: int [m, 2], indices (left, right) into `scores`.
         order: [m], +1 if the right face was called blurrier, -1 if the left face was, 0 if neither was.
@@ -51,7 +51,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
     """Returns the most likely scale, negative if most pairs are in the wrong order; None if all differences are 0.
 
     `logit_differences` [m] are the right score's logit minus the left score's logit. `order` is as in `fit`; 0 counts
-    as half a pair in each order. `weights` [m] are 0 or more; None weights all pairs equally.
+    as half a pair in each order. `weights` [m] are non-negative; None weights all pairs equally.
     """
     differences, count = np.asarray(logit_differences, np.float64), len(order)
     weights = np.ones(count) if weights is None else weights
@@ -75,7 +75,7 @@ def fit_scale(logit_differences: np.ndarray, order: np.ndarray, weights: np.ndar
 
 
 def scale_interval(logit_differences: np.ndarray, order: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns the 95% percentile interval of `fit_scale` over resamples of faces, which weight their pairs."""
+    """Returns the 95% percentile interval of `fit_scale` over resamples of the faces, which reweight the pairs."""
     rng, faces, weights = np.random.default_rng(0), pairs.max() + 1, face_weights(pairs)
     scales = []
     for _ in range(_RESAMPLES):

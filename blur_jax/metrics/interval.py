@@ -1,4 +1,4 @@
-"""A metric with its 95% interval, as stored in metrics.json and as text for people."""
+"""A metric with its 95% interval, as stored in metrics.json and as human-readable text."""
 
 from typing import TypedDict
 

@@ -1,4 +1,4 @@
-"""Labeled pairs with their scores: pairwise accuracy, its interval, and the mistakes."""
+"""Labeled pairs and their scores: pairwise accuracy with an interval, reliability, and mistakes."""
 
 import dataclasses
 from typing import Any
@@ -15,12 +15,12 @@ _LEAST_IN_BIN = 10  # The minimum number of pairs in a `reliability` group.
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabeledPairs:
-    """A split of m labeled pairs of n faces, and their scores.
+    """A split with m labeled pairs of n faces, and their scores.
 
     Raises ValueError if the fields differ in length, or a pair refers to a face that does not exist.
     """
 
-    split: str  # Such as "validation".
+    split: str  # For example, "validation".
     scores: np.ndarray  # float32 [n], predicted blur, 0 = sharp, 1 = blurred.
     names: list[str]
     images: np.ndarray  # uint8 [n, S, S, 3] RGB.
@@ -36,7 +36,9 @@ class LabeledPairs:
                 f" {len(self.order)}"
             )
         if len(self.pairs) and not 0 <= self.pairs.min() <= self.pairs.max() < len(self.scores):
-            raise ValueError(f"a pair in {self.split!r} refers to a face outside the {len(self.scores)} scored faces")
+            raise ValueError(
+                f"a pair in {self.split!r} refers to a face that does not exist; only {len(self.scores)} are scored"
+            )
 
 
 def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
     Returns:
         {"pairs": number of ordered pairs, "ties": number of other pairs, "faces": number of distinct faces,
         "pairwise_accuracy": `Interval`, the share of ordered pairs that the scores put in the labeled order, where
-        equal scores count one half; undefined if no pair has an order}.
+        equal scores count as one half; undefined if no pair has an order}.
     """
     pairs, order = np.asarray(pairs), np.asarray(order)
     ordered = order != 0
@@ -59,15 +61,15 @@ def pair_metrics(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> di
 
 
 def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
-    """Returns a 95% interval for the mean of `right`, float [m] in [0, 1]: Jeffreys' interval, reliable for few pairs.
+    """Returns the 95% Jeffreys interval for the mean of `right`, float [m] in [0, 1]; reliable even with few pairs.
 
     Pairs, int [m, 2], that share a face tend to be wrong together. The interval therefore uses the number of
     independent pairs that would have the same variance as the errors summed per face (Aronow, Samii and Assenova,
-    2015). With a few pairs that are all right, a bootstrap interval would have zero width.
+    2015). With a few pairs, all of them correct, a bootstrap interval would have zero width.
     """
     errors = right - right.mean()
     apart = np.sum(errors**2)
-    # The squared sums contain the products of all pairs at a face, and each pair's own square twice, once per face.
+    # The squared sums contain the products for all pairs that share a face, and each pair's square once per face.
     together = np.sum(np.bincount(pairs.ravel(), np.repeat(errors, 2)) ** 2) - apart
     count = len(right) * min(1.0, apart / together) if apart > 0 and together > 0 else len(right)
     hits = count * right.mean()
@@ -76,14 +78,14 @@ def share_interval(right: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
 
 
 def reliability(labeled: LabeledPairs, scale: float, bins: int = 8) -> list[tuple[float, float, float, float]]:
-    """Compares the predicted probability that people agree with the scores' order of a pair with how often they do.
+    """Compares how often people agree with the scores' order of a pair with the predicted probability of agreement.
 
     Sorts the labeled pairs, except ties, by their probability under a calibration's `scale` and splits them into at
     most `bins` groups of about the same size.
 
     Returns:
-        for each group, by increasing probability: (mean probability, in [0.5, 1], that people agree that the face
-        scored blurrier is blurrier; the share of pairs where they did; a 95% interval for that share).
+        for each group, in order of increasing probability: (mean probability, in [0.5, 1], that people agree that the
+        face scored blurrier is blurrier; the share of pairs where they did; a 95% interval for that share).
     """
     ordered = labeled.order != 0
     pairs, order = labeled.pairs[ordered], labeled.order[ordered]

@@ -1,19 +1,19 @@
 """Rank statistics of scores against true blur, plain and matched by face size.
 
 All metrics depend only on the order of the scores, not on their values. They are computed from two quantities, with
-each example counted `counts` times (once for the metric itself; as often as it was drawn for a resample):
+each example counted `counts` times (once for the metric itself, or as often as it was drawn for a resample):
 
 * S, the number of concordant minus discordant pairs, and P and Q, the numbers of pairs that differ in rank and in
-  score: pairwise accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class against another
-  is the pairwise accuracy for a rank with only these two levels;
+  score, respectively: pairwise accuracy is (1 + S / P) / 2 and Kendall's tau-b is S / sqrt(P Q). The AUC of one class
+  against another is the pairwise accuracy for a rank with only these two levels;
 * the mid-ranks of scores and ranks: Spearman's correlation is their correlation.
 
 All values are integers until the last division, so the metrics are exact and repeatable.
 
-Small faces tend to be blurrier, so a scorer could do well by face size alone. The size-matched metrics therefore
-compare only faces in the same size bin. Within a wide bin, size is still informative: `auc_matched_size` compares only
-faces of nearly the same size, at the cost of fewer pairs; and the metrics with `-sizes` as scores show how well size
-alone does.
+Small faces tend to be blurrier, so a scorer could do well using face size alone. The size-matched metrics therefore
+compare only faces in the same size bin. Within a wide bin, size is still informative, so `auc_matched_size` compares
+only faces of nearly the same size, at the cost of fewer pairs, and the metrics with `-sizes` as scores show how well
+size alone does.
 """
 
 import math
@@ -28,15 +28,15 @@ Bins = Sequence[float] | None
 NAMES = ("auc", "pairwise_accuracy", "spearman", "kendall")
 MATCHED_SIZE_RATIO = 1.1  # sizes match if the larger is at most this many times the smaller
 _FEW = 5  # the maximum number of levels, or of gaps between levels, that are reported separately
-_BLOCK = 1024  # number of columns of the n x n pair matrix in memory at a time
+_BLOCK = 1024  # number of columns of the n x n pair matrix held in memory at a time
 
 
 def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
     """Returns the share of pairs with different ranks whose scores are in the same order as their ranks.
 
     Args:
-        scores: [n] finite predicted blur; equal scores count one half.
-        ranks: [n] finite true blur, larger = blurrier; pairs of equal rank are left out.
+        scores: [n] finite predicted blur; equal scores count as one half.
+        ranks: [n] finite true blur, larger = blurrier; pairs with equal ranks are left out.
 
     Returns:
         a number in [0, 1], 0.5 = chance; nan if all ranks are equal.
@@ -48,15 +48,15 @@ def pairwise_accuracy(scores: ArrayLike, ranks: ArrayLike) -> float:
 
 
 def auc(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns the area under the ROC curve of the clear level, the lowest rank, against everything blurrier.
+    """Returns the area under the ROC curve for the clear level (the lowest rank) against all blurrier levels.
 
-    It is `pairwise_accuracy` over all pairs of a clear face and a blurrier face.
+    This is `pairwise_accuracy` over all pairs of a clear face and a blurrier face.
     """
     return _once(scores, ranks)["auc"]
 
 
 def spearman(scores: ArrayLike, ranks: ArrayLike) -> float:
-    """Returns Spearman's correlation (SRCC), in [-1, 1], ties at mid-rank; nan if scores or ranks are all equal."""
+    """Returns Spearman's correlation (SRCC), in [-1, 1], ties at mid-rank; nan if all scores or all ranks are equal."""
     return _once(scores, ranks)["spearman"]
 
 
@@ -71,7 +71,10 @@ def _once(scores: ArrayLike, ranks: ArrayLike) -> dict[str, float]:
 
 
 def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None) -> tuple[Array, Array, Array]:
-    """Returns the inputs as arrays [n], sizes of None as zeros; raises ValueError unless all are finite numbers [n]."""
+    """Returns the inputs as arrays [n]; sizes of None become zeros.
+
+    Raises ValueError unless all inputs are finite numbers [n].
+    """
     scores, ranks = np.asarray(scores), np.asarray(ranks)
     sizes = np.zeros(len(np.atleast_1d(scores))) if sizes is None else np.asarray(sizes)
     for name, array in (("scores", scores), ("ranks", ranks), ("sizes", sizes)):
@@ -85,7 +88,7 @@ def checked(scores: ArrayLike, ranks: ArrayLike, sizes: ArrayLike | None = None)
             raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]} ({count}); expected finite numbers")
     for name, array in (("ranks", ranks), ("sizes", sizes)):
         if len(array) != len(scores):
-            raise ValueError(f"{len(scores)} scores but {len(array)} {name}; expected one of each")
+            raise ValueError(f"{len(scores)} scores but {len(array)} {name}; expected the same number of each")
     if not len(scores):
         raise ValueError("scores and ranks are empty; expected at least one example")
     if sizes.min() < 0:
@@ -104,8 +107,8 @@ def in_order(left: Array, right: Array, order: Array | int = 1) -> Array:
 def plain(scores: Array, ranks: Array, counts: Array, clear: float | None = None) -> dict[str, Array]:
     """Returns {name: float64 [resamples]} for `NAMES`, nan if undefined.
 
-    Here and below, `counts` [resamples, n] is how often each of n faces counts. `clear` is the rank of the clear level;
-    None means the lowest rank.
+    Here and below, `counts` [resamples, n] is how often each of the n faces is counted. `clear` is the rank of the
+    clear level; None means the lowest rank.
     """
     blurred = ranks > (ranks.min() if clear is None else clear)
     concordance, pairs = _compare(scores, lambda columns: _signs(ranks, columns), counts)
@@ -127,8 +130,8 @@ def by_size(
     """Returns {"32-40": (faces [resamples], blurred faces [resamples], `plain`)} for the non-empty bins.
 
     `size_bins` are increasing edges in pixels. There is a bin below the first edge, a bin from each edge up to but not
-    including the next, and a bin from the last edge up. None or no edges means one bin. Raises ValueError if the edges
-    do not increase.
+    including the next, and a bin from the last edge upward. None or no edges means one bin. Raises ValueError if the
+    edges do not increase.
     """
     clear = ranks.min() if clear is None else clear
     edges = (0, *(size_bins or ()), math.inf)
@@ -148,7 +151,7 @@ def by_size(
 def size_matched(
     scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None, size_bins: Bins = None
 ) -> dict[str, Array]:
-    """Returns {name: float64 [resamples]}: means of `by_size` over the bins where a metric is defined.
+    """Returns {name: float64 [resamples]}: weighted means of `by_size` over the bins where a metric is defined.
 
     A bin's weight is its number of blurred faces (above the clear level). With one bin, these are the plain metrics.
     """
@@ -163,7 +166,7 @@ def size_matched(
 
 
 def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, clear: float | None = None) -> Array:
-    """Returns the AUC [resamples] over pairs of faces whose sizes differ by at most a tenth."""
+    """Returns the AUC [resamples] over pairs of faces whose sizes differ by at most 10%."""
     blurred = ranks > (ranks.min() if clear is None else clear)
 
     def order(columns: slice) -> Array:
@@ -175,7 +178,7 @@ def auc_matched_size(scores: Array, ranks: Array, sizes: Array, counts: Array, c
 
 
 def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Array]:
-    """Returns {"0-1": AUC [resamples]} for every two rank levels; empty if there are more than 5 levels."""
+    """Returns {"0-1": AUC [resamples]} for every pair of rank levels; empty if there are more than 5 levels."""
     levels = np.unique(ranks)
     aucs = {}
     for j, high in enumerate(levels if len(levels) <= _FEW else []):
@@ -188,9 +191,9 @@ def between_levels(scores: Array, ranks: Array, counts: Array) -> dict[str, Arra
 def by_gap(scores: Array, ranks: Array, counts: Array) -> dict[str, tuple[Array, Array]]:
     """Returns {"1": (pairs [resamples], pairwise accuracy [resamples])} by the rank gap between the faces.
 
-    Pairs of equal rank do not count. Up to 5 distinct gaps are reported separately ("1"); more gaps are merged into
-    four groups of about equally many pairs ("0.1 to 0.25": smallest and largest gap). Gaps that agree to four digits of
-    the largest gap are equal.
+    Pairs with equal ranks are left out. Up to 5 distinct gaps are reported separately ("1"); more gaps are merged into
+    four groups with about the same number of pairs ("0.1 to 0.25": smallest and largest gap). Gaps are rounded to four
+    significant digits of the largest gap.
     """
     levels, level, members = np.unique(ranks.astype(np.float64), return_inverse=True, return_counts=True)
     if len(levels) < 2:

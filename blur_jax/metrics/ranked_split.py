@@ -11,9 +11,9 @@ from scipy.stats import rankdata
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A ranked test split of n faces, and their scores; raises ValueError if fields differ in length or are empty."""
+    """A ranked test split of n faces and their scores; raises ValueError if fields differ in length or are empty."""
 
-    split: str  # Such as "test".
+    split: str  # For example, "test".
     scores: np.ndarray  # float32 [n], predicted blur, 0 = sharp, 1 = blurred.
     ranks: np.ndarray  # float32 [n], true blur, larger = blurrier, ties allowed.
     names: list[str]
@@ -24,7 +24,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("scores", "ranks", "names", "groups", "images")}
         if len(set(lengths.values())) != 1 or not len(self.scores):
-            raise ValueError(f"evaluation of {self.split!r} has {lengths}; expected the same number, at least 1")
+            raise ValueError(f"evaluation of {self.split!r} has {lengths}; expected equal lengths of at least 1")
 
 
 def sorted_sample(scores: ArrayLike, count: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def sorted_sample(scores: ArrayLike, count: int) -> np.ndarray:
 
 
 def mistaken_pairs(scores: ArrayLike, ranks: ArrayLike, count: int) -> list[tuple[int, int]]:
-    """Returns the worst wrongly ordered pairs: [(sharper, blurrier)] indices, at most `count`.
+    """Returns up to `count` of the worst wrongly ordered pairs, as indices (sharper, blurrier).
 
     The worst pairs have the largest gap in true rank (percentile), then in score; their blurrier face has the strictly
     lower score. Each face is in at most one pair; otherwise, a single outlier could fill the list.
@@ -114,7 +114,7 @@ def ordered_groups(evaluation: Evaluation) -> list[str]:
 
 
 def rank_texts(ranks: ArrayLike) -> list[str]:
-    """Formats ranks with three digits for the largest, or as whole numbers if all are whole."""
+    """Formats ranks with three digits for the largest rank, or as whole numbers if all of them are whole."""
     ranks = np.asarray(ranks, np.float64)
     whole = np.all(ranks == np.round(ranks))
     decimals = 0 if whole else max(0, 2 - int(np.floor(np.log10(np.abs(ranks).max()))))

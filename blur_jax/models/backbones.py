@@ -24,7 +24,7 @@ def convolve_folded(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any,
     """Computes `lax.conv_general_dilated` of [b, h, w, c] and [k, k, c, f], k even, with stride 2 and SAME padding.
 
     It folds blocks of 2 x 2 pixels into channels and convolves them with stride 1. With few channels, as in an image,
-    this takes XLA half the time on a CPU.
+    XLA takes half the time on a CPU.
     """
     x = jnp.pad(x, ((0, 0), *lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding), (0, 0)))
     batch, height, width, channels = x.shape
@@ -145,7 +145,7 @@ class EfficientNetLite0(nn.Module):
 
     blocks: int = 16
     dtype: Any = jnp.float32
-    depthwise_conv: Callable = depthwise.fastest  # All functions of depthwise.py give the same result.
+    depthwise_conv: Callable = depthwise.fastest  # All functions in depthwise.py give the same result.
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
@@ -155,7 +155,7 @@ class EfficientNetLite0(nn.Module):
         x, maps = _relu6(conv(x)), []
         for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
             x = InvertedResidual(*block, self.dtype, self.depthwise_conv, name=f"block{index:02d}")(x)
-            # With ImageNet weights, the standard deviations are 3 to 14; small networks' learning rates need about 1.
+            # With ImageNet weights, the standard deviations are 3 to 14; small networks' learning rates assume about 1.
             maps.append(x / 8.0)
         return maps
 

@@ -15,7 +15,7 @@ from jax import lax
 
 
 def fastest(x: jax.Array, kernel: jax.Array, *, strides: int) -> jax.Array:
-    """Convolves with the faster implementation for the device it is compiled for."""
+    """Convolves with the implementation that is faster on the target device."""
     return lax.platform_dependent(
         x, kernel, cpu=partial(by_shifts, strides=strides), default=partial(by_convolution, strides=strides)
     )

@@ -1,4 +1,4 @@
-"""Linear probing: fits a head on the features of the untrained network to the labeled pairs.
+"""Linear probing: fits a head to the labeled pairs, using the untrained network's features.
 
 Fine-tuning from a random head distorts pretrained features, which hurts most on pictures unlike the training data; a
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).

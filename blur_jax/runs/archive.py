@@ -20,21 +20,21 @@ _OTHER_FORMATS = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!": "a RAR archive",
     b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
-    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"), "compressed, but damaged or without a tar archive in it"),
+    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"), "compressed, but damaged or not a tar archive"),
 }
 
 
 class _Refusal(ValueError):
-    """The reason why an archive is refused, and the remedy."""
+    """An archive is refused; the message says why and what to do."""
 
 
 def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
     """Downloads and unpacks a run, unless it is already a folder; returns its path.
 
-    `source` is a run directory or one of its checkpoints, on disk or in a bucket, which is returned unchanged; or a
-    `.zip` or `.tar` archive (compressed or not) of one, on disk or behind an http, https or file URL. Archives are
-    unpacked in the folder `into`, which is created if needed. Raises ValueError if the source cannot be fetched or
-    unpacked or does not contain exactly one run, or if a tar member lies outside it, and OSError if `into` cannot be
+    `source` is a run directory or one of its checkpoints, on disk or in a bucket, which is returned unchanged, or a
+    `.zip` or `.tar` archive (compressed or not) of one, on disk or at an http, https or file URL. Archives are
+    unpacked in the folder `into`, which is created if needed. Raises ValueError if the source cannot be downloaded or
+    unpacked or does not contain exactly one run, or a tar member lies outside it, and OSError if `into` cannot be
     created.
     """
     source, into = os.fspath(source), os.path.abspath(user_cache.expand(into))
@@ -45,9 +45,9 @@ def fetch_run(source: str | os.PathLike, into: str | os.PathLike) -> str:
                     shutil.copyfileobj(stream, file)
                     size = stream.headers.get("Content-Length", "")
                 if size.isdecimal() and file.tell() < int(size):
-                    raise ValueError(f"only {file.tell():,} of {int(size):,} bytes arrived; try again")
+                    raise ValueError(f"received only {file.tell():,} of {int(size):,} bytes; try again")
             except (OSError, http.client.HTTPException, ValueError) as error:
-                raise ValueError(f"{source}: cannot be fetched ({reason(error)})") from error
+                raise ValueError(f"{source}: cannot be downloaded ({reason(error)})") from error
             file.flush()
             return _unpack(file.name, into, source)
     path = user_cache.expand(source)
@@ -64,9 +64,9 @@ def _unpack(path: str, into: str, source: str) -> str:
         except _Refusal as error:
             raise ValueError(f"{source}: {error}") from error
         except Exception as error:  # zipfile, tarfile and their decompressors raise more types than they document.
-            remedy = "" if getattr(error, "errno", None) else "; fetch it again, or pack the run again"
+            remedy = "" if getattr(error, "errno", None) else "; download it again, or pack the run again"
             raise ValueError(f"{source}: cannot be unpacked ({reason(error)}){remedy}") from error
-        # The name ends in a digest of the source, so only an earlier call can have made a folder of this name.
+        # The name ends in a digest of the source, so only an earlier call can have created a folder with this name.
         name = os.path.basename(run) if run != folder else "run"
         target = os.path.join(into, f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}")
         if os.path.lexists(target):
@@ -83,7 +83,7 @@ def _extract_zip(path: str, folder: str) -> None:
             raise _Refusal("the zip archive is encrypted; pack the run again without a password")
         for member in members:
             member.filename = _with_slashes(member.filename)
-            archive.extract(member, folder)  # Drops ".." and the root from the name, so all stays inside.
+            archive.extract(member, folder)  # Drops ".." and the root from the name, so files stay inside.
 
 
 def _extract_tar(path: str, folder: str) -> None:
@@ -97,7 +97,7 @@ def _extract_tar(path: str, folder: str) -> None:
         stream = cast(IO[bytes], archive.fileobj)
         stream.seek(archive.offset)
         if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise _Refusal("the tar archive is cut short or damaged; fetch it again, or pack the run again")
+            raise _Refusal("the tar archive is truncated or damaged; download it again, or pack the run again")
         while stream.read(1 << 20):  # Reaches the checksum at the end of a compressed archive.
             pass
         archive.extractall(folder, filter=_inside)
@@ -116,15 +116,15 @@ def _why_no_archive(path: str) -> str:
     with open(path, "rb") as file:
         start = file.read(tarfile.BLOCKSIZE)
     if not start:
-        return "the file is empty; fetch it again, or pack the run again"
+        return "the file is empty; download it again, or pack the run again"
     for kind, cut in (("zip", start.startswith(b"PK")), ("tar", start[257:262] == b"ustar")):
         if cut:
-            return f"the {kind} archive is cut short or damaged; fetch it again, or pack the run again"
+            return f"the {kind} archive is truncated or damaged; download it again, or pack the run again"
     for magic, kind in _OTHER_FORMATS.items():
         if start.startswith(magic):
             return f"it is {kind}; pack the run again as .zip or .tar.gz"
     page = start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-    return f"neither a zip nor a tar archive{' (a login page, perhaps)' * page}"
+    return f"it is not a zip or tar archive{' (perhaps a login page)' * page}"
 
 
 def _check_size(sizes: Iterable[int]) -> None:
@@ -135,7 +135,7 @@ def _check_size(sizes: Iterable[int]) -> None:
 
 
 def _find_run(folder: str) -> str:
-    """Returns the only folder that is a run, or a checkpoint of a run."""
+    """Returns the only folder that is a run or a checkpoint."""
     runs = []
     for path, folders, _ in os.walk(folder):
         folders[:] = [name for name in folders if name != "__MACOSX"]  # Added by macOS.

@@ -1,4 +1,4 @@
-"""Runs the commands `python -m blur_jax.<name>`; an error that a user can cause prints one sentence, not a traceback.
+"""Runs `python -m blur_jax.<name>` commands; an error that a user can cause prints one sentence, not a traceback.
 
 Commands use argparse and import JAX only after the arguments are parsed, so `--help` is immediate.
 """
@@ -13,7 +13,7 @@ from blur_jax.data.untrusted import reason
 from blur_jax.data.user_cache import expand
 
 USAGE = 2  # Exit status after a usage error, as in argparse.
-# A traceback helps with these only. What a user, a disk or a device causes may have any other type.
+# A traceback helps only with these. Errors caused by users, disks or devices may have any other type.
 BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
 _OURS = (ValueError, OSError, ImportError, FloatingPointError)
 READER_STOPPED = 141  # Exit status after SIGPIPE, as in shells.
@@ -25,13 +25,13 @@ def run(
 ) -> int:
     """Runs `command` on the parsed arguments and returns its exit status; adds `--debug`, which shows tracebacks.
 
-    If `argv` is None, it parses the process's arguments.
+    If `argv` is None, parses the process's own arguments.
     """
-    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    parser.add_argument("--debug", action="store_true", help="show error tracebacks")
     arguments = parser.parse_args(argv)
     name = parser.prog.rpartition(".")[2]
     try:
-        return command(argparse.Namespace(**{field: _expanded(value) for field, value in vars(arguments).items()}))
+        return command(argparse.Namespace(**{field: expanded(value) for field, value in vars(arguments).items()}))
     except BrokenPipeError:  # The reader of the output has stopped (`| head`).
         return READER_STOPPED
     except Exception as error:
@@ -49,13 +49,13 @@ def run(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _expanded(value: Any) -> Any:
-    """Replaces `~` in an argument; shells leave the one in `--output=~/file` alone."""
+def expanded(value: Any) -> Any:
+    """Expands `~` in an argument, since shells do not expand it in `--output=~/file`."""
     if isinstance(value, list):
-        return [_expanded(item) for item in value]
+        return [expanded(item) for item in value]
     return expand(value) if isinstance(value, str) else value
 
 
 def sentence(error: Exception) -> str:
-    """Describes an error that is not one of `BUGS`; the type explains what JAX and other libraries raise."""
+    """Describes an error that is not one of `BUGS`; errors from JAX and other libraries include their type."""
     return str(error) if isinstance(error, _OURS) else f"{type(error).__name__}: {reason(error)}"

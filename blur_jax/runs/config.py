@@ -15,7 +15,7 @@ from flax import traverse_util
 
 from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 
-# The losses on unlabeled pairs; config.consistency.<name>_weight is the weight of each.
+# The losses on unlabeled pairs; config.consistency.<name>_weight is each loss's weight.
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 _MOST_STEPS = 10**8
@@ -42,10 +42,10 @@ class Range:
         return above and (value < self.upper if self.open_above else value <= self.upper)
 
     def __str__(self) -> str:
-        """Returns text to complete "must be ..." in a message."""
+        """Returns text that completes "must be ..." in a message."""
         lower, upper = "above" if self.open_below else "at least", "below" if self.open_above else "at most"
         ends = f"{lower} {self.lower} and {upper} {self.upper}"
-        return f"{'a whole number ' * self.whole}{ends}{', or left unset' * self.optional}"
+        return f"{'a whole number, ' * self.whole}{ends}{', or left unset' * self.optional}"
 
 
 _COUNT = Range(1, _MOST_STEPS, whole=True)
@@ -64,7 +64,7 @@ RANGES = {
     "data.labeled_count": Range(1, 10**9, whole=True, optional=True),
     "data.cache_mb": Range(0, 2**24, whole=True),  # 16 TiB.
     "batch.labeled": _BATCH,
-    "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 if no loss uses them.
+    "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 if no loss uses unlabeled pairs.
     "model.blocks": dataclasses.replace(_BLOCKS, lower=1, optional=True),
     "model.frozen_blocks": _BLOCKS,
     "model.linear_probe_strength": Range(0, 10**6, open_below=True, optional=True),
@@ -104,9 +104,9 @@ OPTIONAL_TEXTS = ("start_from", "data.dir", "data.manual_dir", "data.sources", "
 
 
 def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | None = None) -> None:
-    """Raises ValueError, with the field and its range, if a number in a config is out of range.
+    """Raises ValueError, with the field and its range, if a config value is out of range.
 
-    `groups`, such as ["data"], limits the check to the fields of these groups.
+    `groups`, such as ["data"], limits the check to the fields in these groups.
     """
     for name, range_ in RANGES.items():
         parts = name.split(".")

@@ -1,4 +1,4 @@
-"""The flag `--config` of launch.py and the experiments: its definition, and its errors in one sentence."""
+"""Defines the `--config` flag for launch.py and the experiments, and describes its errors in one sentence."""
 
 import re
 import traceback
@@ -9,7 +9,7 @@ from ml_collections import config_flags
 
 
 class _OrNone(flags.ArgumentParser):
-    """Parses "None", which unsets a config field, or what another parser accepts."""
+    """Parses "None", which unsets a config field, and otherwise uses the wrapped parser."""
 
     def __init__(self, parser: flags.ArgumentParser) -> None:
         self._parser = parser
@@ -23,9 +23,9 @@ class _OrNone(flags.ArgumentParser):
 
 
 def define_config(default: str, **options: Any) -> flags.FlagHolder:
-    """Defines --config and --config.<field>, where None unsets a field; `flag_error` describes what it raises.
+    """Defines --config and --config.<field>, where None unsets a field; `flag_error` describes its errors.
 
-    `options` are those of `config_flags.DEFINE_config_file`.
+    `options` are passed to `config_flags.DEFINE_config_file`.
     """
     for kind, parser in {int: flags.IntegerParser(), float: flags.FloatParser(), str: flags.ArgumentParser()}.items():
         config_flags.register_flag_parser_for_type(kind, _OrNone(parser))
@@ -33,7 +33,7 @@ def define_config(default: str, **options: Any) -> flags.FlagHolder:
 
 
 def flag_error(error: Exception) -> str:
-    """Describes in one line an error in a flag, a config field or the config file (which may raise any exception)."""
+    """Describes, in one line, an error in a flag, a config field or the config file (which may raise any exception)."""
     while error.args and isinstance(error.args[0], Exception):  # ml_collections wraps one error in another.
         error = error.args[0]
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
@@ -52,7 +52,7 @@ def flag_error(error: Exception) -> str:
 
 
 def _place(error: Exception, text: str) -> str:
-    """Returns the line of the user's config file that raised the error, or "" if none did."""
+    """Returns the line of the user's config file that raised the error, or "" if it was raised elsewhere."""
     if isinstance(error, SyntaxError):  # The text already includes the file and line.
         return ""
     in_text = re.findall(r'File "(.+)", line (\d+)', text)

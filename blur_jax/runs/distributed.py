@@ -1,8 +1,8 @@
-"""Runs on several devices and processes; the only file that handles `jax.pmap`, process 0 and preemption.
+"""Runs code on several devices and processes; only this file handles `jax.pmap`, process 0 and preemption.
 
-A replica is one device. Code is written for one replica and communicates with the others through collectives over
+A replica is one device. Code is written for one replica and communicates with other replicas through collectives over
 `AXIS`. Parameters and state are replicated: plain pytrees without a leading axis. A batch is sharded: its leading axis
-is the local replicas.
+indexes the local replicas.
 """
 
 import concurrent.futures
@@ -30,7 +30,7 @@ _CPU_REPLICAS = 4  # docs/performance.md compares this with other values.
 _MESSAGE_BYTES = 2048
 _SHOWN_DIFFERENCES = 8
 _MEETING_SECONDS = 5
-_JOIN_SECONDS = 90  # Time for all processes to start; launch.py states it.
+_JOIN_SECONDS = 90  # Time for all processes to start; also stated in a launch.py message.
 _LOST_SECONDS = 60  # All processes end once one has been silent for this long.
 # Words in errors from JAX's runtimes and collective libraries when another process has stopped; their types vary.
 _LOST = (
@@ -40,14 +40,14 @@ _LOST = (
 
 
 def divide_cpu(*sizes: int) -> None:
-    """Splits the CPU into several JAX devices, whose number divides `sizes`, unless JAX_NUM_CPU_DEVICES sets it.
+    """Splits the CPU into several JAX devices, whose number divides all `sizes`, unless JAX_NUM_CPU_DEVICES is set.
 
     A replica's share of a batch fits a core's caches better than the whole batch, and no core is idle. The number of
-    devices does not depend on the machine, so the results do not either. Has no effect once JAX has been used.
+    devices does not depend on the machine, so the results do not either. Has no effect if JAX is already in use.
     """
     unset = jax.config.jax_num_cpu_devices < 0  # ty: ignore[missing-attribute]
     if unset and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        with contextlib.suppress(RuntimeError):  # JAX has been used.
+        with contextlib.suppress(RuntimeError):  # JAX is already in use.
             jax.config.update("jax_num_cpu_devices", math.gcd(_CPU_REPLICAS, *sizes))
 
 
@@ -68,12 +68,12 @@ def open_devices() -> None:
     except Exception as error:  # RuntimeError, or AssertionError without a message.
         raise ValueError(
             f"JAX_PLATFORMS={config.jax_platforms}: JAX cannot open these devices ({reason(error)}); unset"
-            " JAX_PLATFORMS to use any device of this machine, or install JAX for this platform (see requirements.txt)"
+            " JAX_PLATFORMS to use any device on this machine, or install JAX for this platform (see requirements.txt)"
         ) from error
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
-    """Joins the other processes of a run; call this before any other JAX function.
+    """Joins the other processes in a run; call this before any other JAX function.
 
     `coordinator` is the HOST:PORT of process 0, and `process` is the number of this process. On Cloud TPU, Slurm and
     Open MPI, JAX detects arguments that are None.
@@ -84,7 +84,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     try:
         if coordinator is not None:
             host, _, port = coordinator.rpartition(":")
-            socket.getaddrinfo(host.strip("[]"), int(port))  # JAX would look for the host for minutes.
+            socket.getaddrinfo(host.strip("[]"), int(port))  # JAX would spend minutes looking for the host.
         jax.distributed.initialize(
             coordinator,
             processes,
@@ -96,7 +96,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     except (ValueError, OSError, RuntimeError) as error:
         if coordinator is None:
             raise ValueError(
-                f"--distributed: JAX does not find the other processes here ({reason(error)}); outside Cloud TPU, Slurm"
+                f"--distributed: JAX cannot find the other processes here ({reason(error)}); outside Cloud TPU, Slurm"
                 " and Open MPI, pass --coordinator, --processes and --process"
             ) from error
         raise ValueError(
@@ -111,9 +111,9 @@ def is_lost(error: Exception) -> bool:
 
 
 def pmap(function: Callable, *, donate_state: bool = False) -> jax.stages.Wrapped:
-    """Compiles `function`, which takes replicated state and a replica's share of a batch, for all devices.
+    """Compiles `function`, of replicated state and a replica's share of a batch, to run on all devices.
 
-    With `donate_state`, the results may reuse the memory of the state.
+    With `donate_state`, the results may reuse the state's memory.
     """
     donated = (0,) if donate_state else ()
     return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated)
@@ -166,16 +166,16 @@ def say(text: str) -> None:
 def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Calls a function on every process and returns its result; if it fails on one process, every process raises.
 
-    Otherwise, the others would wait in their next collective for a process that has stopped. All processes must call
-    this at the same point; the function may take any amount of time but must not use collectives. The failing process
-    raises its own error; the others raise a ValueError with that process's number and error.
+    Without this, the others would hang in their next collective, waiting for the failed process. All processes must
+    call this at the same point; the function may take any amount of time but must not use collectives. The failing
+    process raises its own error; the others raise a ValueError with that process's number and error.
     """
     if jax.process_count() == 1:
         return function(*args, **kwargs)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(function, *args, **kwargs)
         done = False
-        while not done:  # Collectives time out if a process is busy, so all processes meet every few seconds.
+        while not done:  # Collectives time out if a process is busy, so all processes synchronize every few seconds.
             concurrent.futures.wait([future], timeout=_MEETING_SECONDS)
             done = np.all(multihost_utils.process_allgather(np.int32(future.done())))
     error = future.exception()
@@ -191,16 +191,16 @@ def everywhere(function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 
 def on_process_zero(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Calls a function on process 0 and returns its JSON-serializable result on all; raises like `everywhere`."""
+    """Calls a function on process 0 and returns its JSON result on all processes; raises like `everywhere`."""
     return share(everywhere(lambda: function(*args, **kwargs) if is_process_zero() else None))
 
 
 class DisagreementError(ValueError):
-    """The processes of a run differ in something that must be the same on all of them."""
+    """The processes in a run differ in a value that must match across all of them."""
 
 
 def check_agreement(**values: Any) -> None:
-    """Compares JSON-serializable values, by name, with those of the other processes; all must call it together.
+    """Checks that JSON-serializable values match across all processes, which must call this together.
 
     Raises:
         DisagreementError: a value differs between processes; all of them raise the same error.
@@ -221,13 +221,13 @@ def check_agreement(**values: Any) -> None:
     if different:
         more = f"; and {len(different) - _SHOWN_DIFFERENCES} more" * (len(different) > _SHOWN_DIFFERENCES)
         raise DisagreementError(
-            f"the processes of this run differ: {'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; start the same"
+            f"the processes in this run differ: {'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; use the same"
             " command, config, data and software on all hosts"
         )
 
 
 def share(value: Any) -> Any:
-    """Returns process 0's JSON-serializable value on every process and ignores the other values."""
+    """Returns process 0's JSON-serializable value on every process; ignores the other processes' values."""
     if jax.process_count() == 1:
         return value
     payload = np.frombuffer(json.dumps(value if is_process_zero() else None).encode(), np.uint8)
@@ -243,12 +243,12 @@ def broadcast(tree: Any) -> Any:
 class Preemption:
     """Detects SIGTERM (a machine is about to be preempted) and Ctrl-C on all processes at the same step.
 
-    It starts listening at the first call to `reached`. Before that, while the first step compiles, a run has nothing to
+    It starts listening on the first call to `reached`. Before that, while the first step compiles, a run has nothing to
     save, so both signals end the process as usual.
     """
 
     def __enter__(self) -> "Preemption":
-        self.reason = "SIGTERM"  # For people; meaningful once `reached` has returned True.
+        self.reason = "SIGTERM"  # For messages; valid once `reached` has returned True.
         self._asked = False
         self._alone = jax.process_count() == 1
         self._before = None
@@ -266,7 +266,7 @@ class Preemption:
         if number == signal.SIGINT:
             self.reason = "Ctrl-C"
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.write(2, b"\nstopping after this step to save it; press Ctrl-C again to stop immediately\n")
+            os.write(2, b"\nsaving and stopping after this step; press Ctrl-C again to stop immediately\n")
             if not self._alone:
                 signal.raise_signal(signal.SIGTERM)
 
@@ -278,5 +278,5 @@ class Preemption:
             if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # Shells ignore it for background jobs.
                 numbers.append(signal.SIGINT)
             handlers = {number: signal.signal(number, self._ask) for number in numbers}
-            self._before = (handlers, signal.set_wakeup_fd(-1))  # `signals.watch` set them.
+            self._before = (handlers, signal.set_wakeup_fd(-1))  # Both were set by `signals.watch`.
         return self._asked if self._alone else multihost_utils.reached_preemption_sync_point(step)

@@ -1,21 +1,21 @@
-"""Refuses to use JAX where it would wait forever: a forked process inherits JAX's devices, but not their threads."""
+"""Refuses to use JAX where it would hang: a forked process inherits JAX's devices but not their threads."""
 
 import os
 import sys
 import threading
 
 _LINUX_THREADS = "/proc/self/task"
-_owner: int | None = None  # The process that opened JAX's devices, once it has forked.
+_owner: int | None = None  # The process that opened JAX's devices, set when it first forks.
 
 
 def check() -> None:
-    """Raises RuntimeError in a process that was forked after JAX had been used; costs one system call."""
+    """Raises RuntimeError in a process that was forked after JAX was used; takes one system call."""
     if _owner not in (None, os.getpid()):
         raise RuntimeError(
-            f"process {os.getpid()} was forked from a process that had used JAX, so JAX would wait forever here; start"
+            f"process {os.getpid()} was forked from a process that had used JAX, so JAX would hang here; start"
             " workers with 'spawn' or 'forkserver', such as multiprocessing.get_context('spawn') or"
-            " DataLoader(multiprocessing_context='spawn'), to which a scorer can be passed; or load the scorer in the"
-            " workers of a process that does not use JAX"
+            " DataLoader(multiprocessing_context='spawn'), and pass the scorer to them; or load the scorer only in the"
+            " workers, so that the parent process does not use JAX"
         )
 
 
@@ -32,6 +32,7 @@ def _remember_owner() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_remember_owner)
-# This module may be imported only after the fork. JAX's devices without any thread but Python's belong to a parent.
+# This module may be first imported after a fork. If JAX's devices are open but only Python's threads exist, a parent
+# process opened them.
 if _jax_is_open() and os.path.isdir(_LINUX_THREADS) and len(os.listdir(_LINUX_THREADS)) <= threading.active_count():
     _owner = os.getppid()

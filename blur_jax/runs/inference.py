@@ -1,4 +1,4 @@
-"""Runs a function of images (scores, or the head's input features) on all devices of all processes."""
+"""Runs a function of images (scores, or the head's input features) across all devices and processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from blur_jax.runs import distributed, forks
 Function = Callable[[Any, jax.Array], jax.Array]
 Mapped = Callable[..., np.ndarray]
 
-# Images per device in a small batch. CPU caches fit no more: at 128 px, batches of 8 are twice as fast as 64.
+# Images per device in a small batch. Larger batches do not fit CPU caches: at 128 px, 8 is twice as fast as 64.
 _FEW = 8
 
 
@@ -27,9 +27,9 @@ def make_map(function: Function) -> Mapped:
     """Returns `mapped(params, images, *, batch_size=256, progress=None)`, which runs `function` in batches.
 
     `function` maps parameters and float32 [n, S, S, 3] in [0, 1] to [n, ...]. `mapped` takes uint8 [n, S, S, 3], n
-    above 0, and returns [n, ...] in the same order; its inputs and results are the same on every process. `batch_size`
+    >= 1, and returns [n, ...] in the same order; its inputs and results are the same on every process. `batch_size`
     is the maximum size of a global batch; there is one batch size, or two on accelerators, to limit compilation.
-    `progress` labels a progress bar; None hides it. `mapped` raises RuntimeError as `forks.check` does.
+    `progress` labels a progress bar; None hides it. `mapped` raises RuntimeError like `forks.check`.
     """
 
     def replica(params: Any, images: jax.Array) -> jax.Array:
@@ -42,7 +42,7 @@ def make_map(function: Function) -> Mapped:
         plan = plan_batches(len(images), batch_size)
         hidden = None if progress and distributed.is_process_zero() else True
         batches = tqdm(plan, desc=progress, unit="batch", disable=hidden, leave=False)
-        # Dispatches each batch before reading the previous result, so devices do not wait for the host.
+        # Dispatch each batch before reading the previous result, so devices do not wait for the host.
         results, running = [], None
         for start, size in batches:
             ahead, running = running, step(params, distributed.shard(_local_batch(images, start, size)))
@@ -54,12 +54,12 @@ def make_map(function: Function) -> Mapped:
 
 
 def make_score(model: nn.Module) -> Mapped:
-    """Returns `make_map` for a network's scores: float32 [n] in [0, 1], larger is blurrier."""
+    """Returns a `make_map` function that computes a network's scores: float32 [n] in [0, 1], larger is blurrier."""
     return make_map(lambda params, x: model.apply({"params": params}, x))  # ty: ignore[invalid-argument-type]
 
 
 def make_features(model: nn.Module) -> Mapped:
-    """Returns `make_map` for the features that a network's head sees: float32 [n, features]."""
+    """Returns a `make_map` function that computes the input to a network's head: float32 [n, features]."""
     return make_map(lambda params, x: model.apply({"params": params}, x, method="features"))  # ty: ignore[invalid-argument-type]
 
 

@@ -1,7 +1,7 @@
 """Keeps JAX's compiled programs in the user's cache folder, so the next command can load them.
 
-Commands call `keep_programs` before they compile anything; the library never does. JAX's own limit on the cache size is
-not set: with it, JAX stops keeping programs once a killed process leaves a program without an access time.
+Commands call `keep_programs` before they compile anything; the library never does. JAX's own cache size limit is not
+set: with a limit, JAX stops saving programs once a killed process has left a program without an access time.
 """
 
 import os
@@ -15,7 +15,7 @@ from blur_jax.data import user_cache
 
 
 def keep_programs() -> None:
-    """Makes JAX keep its programs, unless JAX_COMPILATION_CACHE_DIR or JAX_ENABLE_COMPILATION_CACHE says otherwise.
+    """Makes JAX cache its programs, unless JAX_COMPILATION_CACHE_DIR or JAX_ENABLE_COMPILATION_CACHE says otherwise.
 
     If the folder cannot be used, prints the reason to standard error and continues without it.
     """
@@ -35,8 +35,8 @@ def keep_programs() -> None:
                 raise PermissionError(f"other users can write to {path}; run: chmod go-w {path}")
     except OSError as error:
         print(
-            f"compiled programs are not kept ({error}), so every command compiles them again; set"
-            " JAX_COMPILATION_CACHE_DIR to use another folder",
+            f"compiled programs cannot be cached ({error}), so every command compiles them again; set"
+            " JAX_COMPILATION_CACHE_DIR to use a different folder",
             file=sys.stderr,
         )
         return

@@ -17,14 +17,14 @@ from blur_jax.runs import run_dir
 from blur_jax.runs.version import version
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "ml-collections")
-# JAX's settings, from its environment variables, that change results.
+# JAX settings, read from environment variables, that affect results.
 _SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 STARTS_FILE = "starts.jsonl"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def describe() -> dict[str, str]:
-    """Returns "Command", "Commit", "Date" (UTC), "Devices" and "Software" of this process, for people."""
+    """Describes this process, for people: "Command", "Commit", "Date" (UTC), "Devices" and "Software"."""
     return {
         "Command": command(),
         "Commit": commit(),
@@ -35,7 +35,7 @@ def describe() -> dict[str, str]:
 
 
 def software() -> dict[str, Any]:
-    """Returns {name: value} of what must be the same on all processes of a run; the values are JSON."""
+    """Returns a {name: JSON value} dict of the settings that must match across all processes in a run."""
     config: Any = jax.config
     return {
         "blur_jax": commit(),
@@ -48,14 +48,14 @@ def software() -> dict[str, Any]:
 
 
 def record_start(workdir: str | os.PathLike, step: int) -> None:
-    """Records that this process trains a run starting at `step`; at step 0, drops earlier records."""
+    """Records that this process trains a run starting at `step`; at step 0, deletes earlier records."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     before = path.read_text() if step and path.exists() else ""
     run_dir.write_atomically(path, before + json.dumps({"Step": step, **describe()}) + "\n")
 
 
 def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns `describe` and "Step" (the first step) for each process that trained a run."""
+    """Returns the `describe` fields and "Step" (the first step) for each process that trained a run."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -65,7 +65,7 @@ def command() -> str:
 
 
 def commit(root: str = _ROOT) -> str:
-    """Returns `git describe` of a checkout, with "-dirty" if it was edited, or else the package version."""
+    """Returns `git describe` of a checkout, with "-dirty" if it was edited, or the package version."""
     # A package installed inside another checkout is not part of it.
     if os.path.exists(os.path.join(root, ".git")):
         git = ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12"]

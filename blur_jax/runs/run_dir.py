@@ -25,7 +25,7 @@ _BUCKET_SECONDS = 20
 
 # Hosts may keep the data in different places.
 _OWN_FIELDS = ("data.dir", "data.manual_dir", "data.cache_mb")
-# The training state does not depend on these, so a run may resume with other values.
+# The training state does not depend on these, so a run may resume with different values.
 _FREE_FIELDS = ("data.dir", "data.manual_dir", "data.allow_missing", "data.cache_mb", "log_every", "keep")
 _FREE_GROUPS = ("evaluation.",)
 
@@ -44,13 +44,13 @@ def resolve(workdir: str | os.PathLike) -> epath.Path:
 
 @functools.cache
 def _check_bucket(name: str) -> None:
-    """Opens a bucket once per process, with a time limit that does not apply to later use."""
+    """Checks once per process, with a time limit, that a bucket can be opened."""
     try:
         import gcsfs
         from google.cloud import storage  # Orbax uses it.
     except ImportError as error:
         raise ValueError(f"gs://{name}: reading gs:// requires gcsfs; run: pip install gcsfs") from error
-    for protocol in gcsfs.GCSFileSystem.protocol:  # Listings must show what other processes have just saved.
+    for protocol in gcsfs.GCSFileSystem.protocol:  # Listings must include what other processes have just saved.
         fsspec.config.conf.setdefault(protocol, {})["use_listings_cache"] = False
     try:
         storage.Client().get_bucket(name, timeout=_BUCKET_SECONDS, retry=None)
@@ -69,7 +69,7 @@ def run_of(path: str | os.PathLike) -> epath.Path:
 
 
 def is_local(path: epath.Path) -> bool:
-    """Returns whether a path is on a file system, where files can be appended to, and not in a bucket."""
+    """Returns whether a path is on a file system, where files can be appended to, rather than in a bucket."""
     return "://" not in os.fspath(path)
 
 
@@ -89,33 +89,36 @@ def claim(
 ) -> contextlib.AbstractContextManager:
     """Makes `workdir` the run directory of `config`, or checks that it already is.
 
-    `recorded` is the config in its newest checkpoint; without a checkpoint, a run with another config is replaced. The
-    returned context manager keeps other processes from claiming the directory, except in a bucket, which has no locks.
-    Raises ValueError if the directory belongs to another config or process, and OSError if it cannot be written.
+    `recorded` is the config in its newest checkpoint; without a checkpoint, a run with a different config is replaced.
+    The returned context manager keeps other processes from claiming the directory, except in a bucket, which has no
+    locks. Raises ValueError if the directory has a different config or is in use, and OSError if it cannot be written.
     """
     folder = resolve(workdir)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if is_local(folder):
             file = stack.enter_context(open(folder / ".lock", "w"))
-            files.lock(file, f"{folder}: another process is training in it; wait for it, or pass another --workdir")
+            files.lock(
+                file,
+                f"{folder}: another process is training in it; wait for it to finish, or pass a different --workdir",
+            )
         if recorded is None:
             recorded = json.loads(config.to_json())
         else:
             check_same_config(config, workdir, recorded)
-        # Only for people; the program reads the record in each checkpoint.
+        # This file is only for people; the program reads the record in each checkpoint.
         write_atomically(folder / CONFIG_FILE, json.dumps(recorded, indent=2) + "\n")
         return stack.pop_all()
 
 
 def check_same_config(config: ml_collections.ConfigDict, workdir: str | os.PathLike, recorded: dict[str, Any]) -> None:
-    """Raises ValueError if `recorded`, the config in a checkpoint of `workdir`, differs in fields that matter."""
+    """Raises ValueError if `recorded`, from a checkpoint in `workdir`, differs in fields that affect the run."""
     different = differences(recorded, json.loads(config.to_json()))
     if different:
-        longer = f"; to continue training from it, pass another --workdir and --config.start_from={workdir}"
+        longer = f"; to continue training from it, pass a different --workdir and --config.start_from={workdir}"
         raise ValueError(
-            f"{workdir} contains a run with another config ({different}); pass another --workdir or the same config"
-            + longer * ("config.steps is" in different)
+            f"{workdir} contains a run with a different config ({different}); pass the same config or a different"
+            " --workdir" + longer * ("config.steps is" in different)
         )
 
 
@@ -129,7 +132,7 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
 
 
 def shared_fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns the fields that all processes of a run must set alike, {"config.steps": 600, ...}."""
+    """Returns the fields that must match across all processes in a run, as {"config.steps": 600, ...}."""
     fields = traverse_util.flatten_dict(json.loads(config.to_json()), sep=".")
     return {f"config.{name}": value for name, value in fields.items() if name not in _OWN_FIELDS}
 
@@ -142,7 +145,10 @@ def read_history(workdir: str | os.PathLike) -> list[dict[str, float]]:
 
 
 def _read_rows(path: epath.Path) -> list[dict[str, float]]:
-    """Returns a file's rows, or [] if it is missing; skips damaged lines, such as a line cut off by a kill."""
+    """Returns a file's rows, or [] if it is missing.
+
+    Damaged lines, such as one cut off when a process was killed, are skipped.
+    """
     rows = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):
@@ -152,7 +158,7 @@ def _read_rows(path: epath.Path) -> list[dict[str, float]]:
 
 
 class History:
-    """A file with a run's metrics, one JSON line per row; `write` puts the row on disk immediately."""
+    """A file with a run's metrics, one JSON line per row; `write` saves its row to disk immediately."""
 
     def __init__(self, workdir: str | os.PathLike, name: str, *, first_step: int) -> None:
         """Opens the file and drops rows after `first_step`, which a resumed run will write again."""
@@ -167,7 +173,7 @@ class History:
             with files.naming(self._path):
                 self._file.write(line)
                 self._file.flush()
-        else:  # A bucket cannot append.
+        else:  # Buckets do not support appending.
             self._lines.append(line)
             write_atomically(self._path, "".join(self._lines))
 

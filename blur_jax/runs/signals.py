@@ -1,9 +1,9 @@
-"""Handles Ctrl-C outside training, and the end of another process in a pod. Does not import JAX.
+"""Handles Ctrl-C outside training, and aborts caused by other processes in a pod; does not import JAX.
 
 Python raises KeyboardInterrupt in the main thread between two Python instructions, so a process that is compiling does
-not react until it has finished. A thread that the signal wakes ends the process earlier.
+not react until it has finished. A thread that the signal wakes up ends the process sooner.
 
-When another process of a run stops, JAX's runtime aborts this process from C++, with a stack trace. So a parent process
+When another process in a run stops, JAX's runtime aborts this process from C++, with a stack trace. So a parent process
 that never imports JAX waits for a child that does, forwards signals to it and translates its exit status.
 """
 
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2).
 
 
 def watch(sentence: str, *, seconds: float = 3.0) -> None:
-    """Makes Ctrl-C end the process with `sentence` after `seconds`, unless KeyboardInterrupt ends it earlier."""
+    """Makes Ctrl-C end the process with `sentence` after `seconds`, unless KeyboardInterrupt ends it sooner."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return  # Shells disable Ctrl-C for background jobs.
 
@@ -40,7 +40,7 @@ def watch(sentence: str, *, seconds: float = 3.0) -> None:
         leave(sentence)
 
     def unraisable(dropped: "sys.UnraisableHookArgs") -> None:
-        # Python drops an interrupt in a destructor, with a traceback; raise it again a moment later.
+        # Python discards an interrupt in a destructor and prints a traceback; raise it again a moment later.
         if dropped.exc_type is KeyboardInterrupt:
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
@@ -100,5 +100,5 @@ def divide(alone: str, lost: str, status: int) -> None:
 
 
 def joined() -> None:
-    """Tells the parent of `divide` that this process has met the other processes of the run."""
+    """Tells the parent process in `divide` that this process has joined the other processes in the run."""
     os.write(_writes_joined, b"1")

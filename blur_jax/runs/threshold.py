@@ -1,4 +1,4 @@
-"""A run's threshold: which pictures to keep, how it was chosen, and the checkpoint it belongs to.
+"""A run's threshold: which pictures to keep, how it was chosen, and which checkpoint it belongs to.
 
 `python -m blur_jax.threshold` writes it to `threshold.json` in the run directory; scoring and export read that file.
 """
@@ -24,7 +24,7 @@ class Threshold:
     """A picture is kept when its blur is below `keep_below`."""
 
     keep_below: float  # A score, 0 or more; a value above 1 keeps everything.
-    source: str  # How it was chosen, as a sentence for people.
+    source: str  # How it was chosen, as a human-readable sentence.
     checkpoint: str  # `checkpoints.fingerprint` of the parameters that produce the scores.
     step: int | None = None  # The step of that checkpoint.
     rule: str = "given"  # "discard", "lose-good", "keep-bad" or "given".
@@ -48,7 +48,7 @@ class Threshold:
 
     @classmethod
     def from_dict(cls, fields: Any) -> "Threshold":
-        """Reverses `to_dict`; raises ValueError for any other value."""
+        """Reverses `to_dict`; raises ValueError for invalid input."""
         known = _STATED.keys() | {field.name for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or set(fields) != known:
             raise ValueError(f"a threshold must have the fields {sorted(known)}, found {excerpt(fields)}")
@@ -56,7 +56,7 @@ class Threshold:
             raise ValueError(f"a threshold's quantity must be 'blur', not {excerpt(fields['quantity'])}")
         interval = fields["interval"]
         if interval is not None and not isinstance(interval, (list, tuple)):
-            raise ValueError(f"a threshold's interval must be two shares, not {excerpt(interval)}")
+            raise ValueError(f"a threshold's interval must be a pair of fractions, not {excerpt(interval)}")
         values = {name: value for name, value in fields.items() if name not in _STATED}
         values["interval"] = interval and tuple(interval)
         return cls(**values)

@@ -1,4 +1,4 @@
-"""The package version; imports nothing else, so `blur_jax.__version__` is immediate."""
+"""The package version, in a module without other imports so that `blur_jax.__version__` is fast."""
 
 import importlib.metadata
 

@@ -1,4 +1,4 @@
-"""Scores pictures into a table: python -m blur_jax.score --checkpoint=RUN PATH... --output=scores.csv."""
+"""Scores pictures and writes a table: python -m blur_jax.score --checkpoint=RUN PATH... --output=scores.csv."""
 
 import argparse
 import contextlib
@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from blur_jax.runs import command_line
 
 _DESCRIPTION = """\
-Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (with everything below it), a glob, a
-list (.csv with a name column and, optionally, x,y,width,height; names are relative to the list's folder), or - for
-paths on standard input. Every picture becomes a row; if it cannot be scored, the row contains the reason. After an
-interruption, run the same command again to continue. Exit status: 0 all scored, 1 some failed, 2 wrong usage. See
-docs/scoring.md."""
+Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (searched recursively), a glob, a list
+(.csv with a name column and, optionally, x,y,width,height; names are relative to the list's folder), or - for paths on
+standard input. Every picture gets a row; if it cannot be scored, the row contains the reason. After an interruption,
+run the same command again to resume. Exit status: 0 all scored, 1 some failed, 2 invalid usage. See docs/scoring.md."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,17 +22,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m blur_jax.score", description=_DESCRIPTION)
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures to score")
     parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
-    parser.add_argument("--output", required=True, metavar="FILE", help="the table: .csv, .jsonl or .parquet")
-    parser.add_argument("--sheet", metavar="FILE.html", help="a page with pictures sorted by score")
+    parser.add_argument("--output", required=True, metavar="FILE", help="output table: .csv, .jsonl or .parquet")
+    parser.add_argument("--sheet", metavar="FILE.html", help="also write a page of pictures sorted by score")
     parser.add_argument("--keep-below", type=_unit, metavar="T", help="keep pictures below T; default: RUN's threshold")
     parser.add_argument(
         "--anchor", type=_unit, metavar="B", help="blur to compare with; default: the reference's median"
     )
-    parser.add_argument("--tiles", action="store_true", help="score at full size, too: the best and the worst tile")
+    parser.add_argument("--tiles", action="store_true", help="also score at full size: the best and worst tiles")
     parser.add_argument(
-        "--best-of-group", action="store_true", help="group pictures that look the same; mark the sharpest of each"
+        "--best-of-group", action="store_true", help="group pictures that look alike, and mark the sharpest in each"
     )
-    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="score part I of N, from 0")
+    parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="score only part I of N, from 0")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="pictures scored at a time")
     parser.add_argument("--threads", type=_positive, metavar="N", help="decoding threads; default: one per core")
     parser.add_argument("--backend", choices=["xla", "onnx"], default="xla", help="network runtime; see docs/export.md")
@@ -50,7 +49,7 @@ def _unit(text: str) -> float:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text!r}")
     return int(text)
 
 
@@ -71,7 +70,7 @@ def _score(arguments: argparse.Namespace) -> int:
     if arguments.sheet:
         files.check_output("--sheet", arguments.sheet, (".html", ".htm"), arguments.paths)
     if arguments.best_of_group and arguments.shard[1] > 1:
-        raise ValueError("--best-of-group must see all pictures, but --shard divides them; leave out one of the two")
+        raise ValueError("--best-of-group needs all pictures, but --shard selects a part of them; omit one of the two")
     pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)
     # The rows report bad pictures; Pillow's own warnings would break the progress bar.
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -80,7 +79,7 @@ def _score(arguments: argparse.Namespace) -> int:
     distributed.open_devices()
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
     if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
-        raise ValueError(f"--anchor: {scorer.path} had too few validation pairs to be calibrated; leave out --anchor")
+        raise ValueError(f"--anchor: {scorer.path} had too few validation pairs to be calibrated; omit --anchor")
     threshold = scorer.threshold if arguments.keep_below is None else None
     source = {"checkpoint": scorer.fingerprint, "backend": arguments.backend, "folder": os.getcwd()}
     job = session.Job(

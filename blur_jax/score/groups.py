@@ -1,4 +1,4 @@
-"""Groups pictures that look the same, such as the frames of a burst, and finds the sharpest picture of each group."""
+"""Groups pictures that look the same, such as the frames of a burst, and finds the sharpest picture in each group."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from blur_jax.data import likeness
 
 
 class Groups(NamedTuple):
-    """The group of each picture, int [n], counted from 1 in order (0: no score), and whether it is the best, bool [n].
+    """Each picture's group number, int [n], from 1 (0 without a score), and whether it is the group's best, bool [n].
 
-    A picture that resembles no other is a group of its own, and its best.
+    A picture that does not look like any other forms its own group, and is the best in it.
     """
 
     number: np.ndarray
@@ -19,7 +19,7 @@ class Groups(NamedTuple):
 
 
 def find(looks: Sequence[str | None], blur: Sequence[float] | np.ndarray) -> Groups:
-    """Groups pictures by their looks, and marks the one with the least blur in each group; of equal ones, the first.
+    """Groups pictures by their looks, and marks the least blurred one in each group (the first one if several tie).
 
     Args:
         looks: hashes from `likeness.look`; None for a picture without a score.
@@ -30,6 +30,6 @@ def find(looks: Sequence[str | None], blur: Sequence[float] | np.ndarray) -> Gro
     firsts = likeness.groups(scored, [looks[index] or "" for index in scored], most=likeness.BURST)
     _, group = np.unique(list(firsts.values()), return_inverse=True)
     number[scored] = group + 1
-    by_blur = np.lexsort((np.asarray(blur)[scored], group))  # Stable: the first of equal ones comes first.
+    by_blur = np.lexsort((np.asarray(blur)[scored], group))  # Stable: ties stay in order.
     best[np.array(scored, int)[by_blur[np.unique(group[by_blur], return_index=True)[1]]]] = True
     return Groups(number, best)

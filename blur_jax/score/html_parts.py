@@ -63,7 +63,7 @@ def table(heads: Iterable[str], rows: Iterable[str], heading: str = "") -> str:
 
 
 def row(cells: Iterable[object], kind: str = "") -> str:
-    """Returns a table row from its cells, which are HTML; the first cell is a name and may wrap."""
+    """Returns a table row of HTML cells; the first cell is a name and may wrap."""
     first, *others = map(str, cells)
     return f"<tr{f' class={kind}' * bool(kind)}><td class=name>{first}" + "".join(f"<td>{cell}" for cell in others)
 

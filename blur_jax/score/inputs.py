@@ -69,7 +69,7 @@ class Inputs:
                     pass
 
     def __iter__(self) -> Iterator[Input]:
-        """Yields the pictures; raises ValueError if all shards are empty, or for a bad glob or a damaged boxes.csv."""
+        """Yields the pictures; raises ValueError if there are none, or a glob matches nothing or a list is damaged."""
         empty, seen, left_out = True, set(), LeftOut()
         index, count = self._shard
         for picture, table in self._all(left_out):
@@ -121,9 +121,9 @@ class Inputs:
 
 
 def _matches(pattern: str) -> list[str]:
-    """Returns the paths that match a glob, sorted, but none below a folder that matches; raises ValueError for none."""
+    """Returns the sorted paths that match a glob, without those in a matching folder; raises ValueError if none do."""
     parts, found, within = pattern.split("/"), [], None
-    if "**" in parts:  # `glob` would follow two links back to a folder above 2^40 times.
+    if "**" in parts:  # With two links back to a parent folder, `glob` would visit 2^40 paths.
         fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
         folder = "/".join(parts[:fixed]) or ("/" if fixed else os.curdir)
         for path, kind in picture_files.walk(folder):
@@ -135,7 +135,7 @@ def _matches(pattern: str) -> list[str]:
     else:
         found = glob.glob(pattern)
     if not found:
-        raise ValueError(f"{pattern}: no file matches this pattern; correct it")
+        raise ValueError(f"{pattern}: no file matches this pattern; correct the pattern")
     return sorted(found)
 
 

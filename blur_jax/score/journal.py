@@ -1,4 +1,4 @@
-"""A record of finished rows, from which an interrupted scoring command can continue."""
+"""A record of finished rows that allows an interrupted scoring command to resume."""
 
 import itertools
 import json
@@ -40,15 +40,15 @@ class Journal:
     """
 
     def __init__(self, output: str, header: Mapping[str, Any]) -> None:
-        """Opens or creates the journal of a table; `header` is everything that the rows depend on, as JSON values.
+        """Opens or creates a table's journal; `header` contains everything that the rows depend on, as JSON values.
 
-        Raises ValueError if the journal belongs to another job, or another process is writing it.
+        Raises ValueError if the journal belongs to a different job, or another process is writing to it.
         """
         self.path = path_of(output)
         self._header = json.loads(json.dumps({"format": _FORMAT, **header}))
         self._file = open(self.path, "a+b")
         try:
-            files.lock(self._file, f"{self.path}: in use by another process; wait for it, or use another --output")
+            files.lock(self._file, f"{self.path}: in use by another process; wait for it, or use a different --output")
             self._file.seek(0)
             first = self._file.readline()
             if first.endswith(b"\n"):
@@ -66,22 +66,22 @@ class Journal:
             header = read_json(line)
             different = [key for key in self._header if header.get(key) != self._header[key]]
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: the first line is damaged; remove the file to start again") from error
+            raise ValueError(f"{self.path}: the first line is damaged; delete the file to start over") from error
         if different:
             differences = "; ".join(
                 f"{key}: {excerpt(header.get(key))} there but {excerpt(self._header[key])} here" for key in different
             )
             raise ValueError(
                 f"{self.path} was left by an interrupted command with different options ({differences}). Run that"
-                " command again to finish it, remove the file to discard its rows, or use another --output"
+                " command again to finish it, delete the file to discard its rows, or use a different --output"
             )
 
     def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
-        """Keeps the rows that agree with the first `inputs`, drops the others, and returns the remaining inputs.
+        """Keeps the rows that match the first `inputs`, drops the others, and returns the remaining inputs.
 
-        A row agrees if its name and box are the same and the content of its picture has not changed. Only full batches
-        are kept, so that the remaining scores are identical to those of an uninterrupted command, to the bit. `keep` is
-        called with the rows of each kept batch.
+        A row matches if its name and box are the same and the content of its picture has not changed. Only full batches
+        are kept, so that the remaining scores are bit-identical to those of an uninterrupted command. `keep` is called
+        with the rows of each kept batch.
         """
         inputs = iter(inputs)
         self._file.seek(0)
@@ -145,7 +145,7 @@ def _state(fields: Any) -> State:
 
 
 def _described(*fields: Any) -> tuple:
-    """Checks and returns the fields of a row between `error` and `file`; raises ValueError for a damaged row."""
+    """Checks and returns the fields between `error` and `file` in a row; raises ValueError for a damaged row."""
     match fields:
         case [None | float() as reduction, None | str() as flags, None | str() as look, tiles]:
             if len(bytes.fromhex(look or "")) in (0, likeness.SIDE**2 // 8):

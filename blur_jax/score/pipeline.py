@@ -1,4 +1,4 @@
-"""Scores a stream of pictures in order and in bounded memory: threads decode while devices score."""
+"""Scores a stream of pictures in order, using bounded memory: threads decode while devices score."""
 
 import collections
 import itertools
@@ -27,10 +27,10 @@ class Scored(NamedTuple):
     Attributes:
         blur: a score in [0, 1], larger is blurrier; None if it is missing.
         error: why the score is missing, or None. Without a score, all other attributes are None.
-        reduction: the pixels of the picture in one pixel that the network sees; see `preprocessing.reduction`.
-        flags: what the pixels say against the score; see `flags.find`. Usually "".
-        look: a hash of what the network sees, see `likeness.look`; None unless it is asked for.
-        tiles: scores at full size; None unless they are asked for.
+        reduction: picture pixels per pixel that the network sees, along each side; see `preprocessing.reduction`.
+        flags: reasons why the score is meaningless, from `flags.find`; usually "".
+        look: a hash of what the network sees, from `likeness.look`; None unless requested.
+        tiles: scores at full size; None unless requested.
     """
 
     blur: float | None
@@ -42,7 +42,7 @@ class Scored(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An image, uint8 [S, S, 3], and what is known without its score; see `Scored`."""
+    """An image, uint8 [S, S, 3], and the fields of `Scored` that do not depend on its score."""
 
     image: np.ndarray
     reduction: float | None = None
@@ -63,7 +63,7 @@ def score_each(
 
     Args:
         pictures: the stream; a picture is dropped once it is prepared.
-        prepare: prepares a picture and a box; called in threads. An exception becomes an error.
+        prepare: prepares a picture and a box; called in threads. An exception becomes the `error` of the result.
         forward: maps uint8 [n, S, S, 3] to float32 [n]; called in one thread.
         batch_size: images per batch, 1 or more.
         threads: number of preparing threads, 1 or more; None means one per core. Each keeps one picture in memory.
@@ -113,7 +113,7 @@ def _try(prepare: Callable, picture: Picture, box: Box | None) -> Prepared | str
         return MISSING + (names.hint(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else "")
     except ValueError as error:
         return str(error)
-    except Exception as error:  # One picture in millions must not stop the others.
+    except Exception as error:  # One bad picture must not stop millions of others.
         return f"unexpected error: {type(error).__name__}: {error}"
 
 

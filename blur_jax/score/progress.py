@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar on standard error, if it is a terminal.
+    """A progress bar on standard error, shown only if that is a terminal.
 
     It appears after the first batch, so that compilation does not lower the rate. A separate thread counts the total.
     """
@@ -30,7 +30,7 @@ class Progress:
             self._total = sum(1 for _ in inputs)
 
     def __call__(self, done: int) -> None:
-        """Shows the number of inputs that are done; the first call passes the number done by an earlier command."""
+        """Shows how many inputs are done; the first call must pass the number done by earlier commands."""
         self._done = done
         if self._before is None:
             self._before = done
@@ -42,7 +42,7 @@ class Progress:
 
     @property
     def fresh(self) -> int:
-        """The number of inputs that this command has done."""
+        """The number of inputs that this command has processed."""
         return self._done - (self._before or 0)
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ class Scorer:
 
     @functools.cached_property
     def threshold(self) -> Threshold | None:
-        """The threshold of the run, or None; raises ValueError if it belongs to another checkpoint."""
+        """The run's threshold, or None; raises ValueError if it belongs to a different checkpoint."""
         return read_threshold(self.path, checkpoint=self.fingerprint)
 
     def score(
@@ -118,7 +118,7 @@ class Scorer:
             batch_size: pictures scored at a time, 1 or more.
             threads: number of decoding threads, 1 or more; None means one per core. Each keeps a picture in memory.
             looks: whether to hash what the network sees of each picture, for `groups.find`.
-            tiles: whether to score each picture at full size, too; not for a program with several processes.
+            tiles: whether to also score each picture at full size; not supported in a program with several processes.
             watch: called with each picture and box, in a thread, before the picture is read.
 
         Yields:
@@ -131,7 +131,7 @@ class Scorer:
         self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: Any
     ) -> Iterator[tuple]:
         if self.backend == "xla":
-            forks.check()  # In a thread, it would look like an error of a picture.
+            forks.check()  # In a thread, the error would be blamed on a picture.
         run = self._forward  # Loads an unpickled scorer.
         device = threading.Lock()  # Tiles are scored in the threads that decode; devices take one batch at a time.
 
@@ -209,13 +209,13 @@ class _Unpickled(Scorer):
         self.path, self.backend, self.fingerprint = path, backend, fingerprint
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Python and libraries ask for optional methods.
+        if name.startswith("__"):  # Python and libraries look up optional methods.
             raise AttributeError(name)
         loaded = load_scorer(self.path, backend=self.backend)
         if loaded.fingerprint != self.fingerprint:
             raise ValueError(
-                f"{self.path}: holds other parameters ({loaded.fingerprint}) than the pickled scorer"
-                f" ({self.fingerprint}); load the scorer again and pass that one"
+                f"{self.path}: the parameters ({loaded.fingerprint}) differ from those of the pickled scorer"
+                f" ({self.fingerprint}); load the scorer again and pass the new one"
             )
         self.__dict__ = loaded.__dict__
         self.__class__ = Scorer  # ty: ignore[invalid-assignment]
@@ -256,7 +256,7 @@ def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
 
     Raises:
         checkpoints.CheckpointError: no checkpoint is usable.
-        ImportError: the backend needs a package of the extra `export`.
+        ImportError: the backend needs a package in the `export` extra.
         RuntimeError: this process was forked after JAX had been used.
         ValueError: the backend is unknown.
     """

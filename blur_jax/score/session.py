@@ -1,4 +1,4 @@
-"""Scores pictures into a table, continues after an interruption, and describes the table in a file next to it."""
+"""Scores pictures, writes a table, resumes after an interruption, and describes the table in a file next to it."""
 
 import array
 import collections
@@ -24,19 +24,19 @@ from blur_jax.score.inputs import Input, Inputs
 from blur_jax.score.journal import Journal, Row, path_of
 from blur_jax.score.scorer import Scorer
 
-# Blur whose sigma is below half the reduction hardly changes a score (docs/scoring.md). Above 4, that includes a sigma
-# of 2 pixels, which leaves no detail finer than 4 pixels: a viewer at full size calls such a picture blurred.
+# Blur with a sigma below half the reduction hardly changes a score (docs/scoring.md). Above a reduction of 4, this
+# includes a sigma of 2 pixels, which removes all detail finer than 4 pixels and looks blurred at full size.
 REDUCED = 4
-_REPLACE = "pass --overwrite to score again and replace it, or use another --output"
+_REPLACE = "pass --overwrite to score again and replace it, or use a different --output"
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The outputs of a command, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
+    """A command's outputs, and the options that they depend on; see `Scorer.score_each` and `Scorer.columns`."""
 
     output: str  # The path of the table.
-    source: Mapping[str, Any]  # JSON values that scores depend on; to continue a job, they must match.
-    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Further JSON values for the statement.
+    source: Mapping[str, Any]  # JSON values that scores depend on; they must match to resume a job.
+    meaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Other JSON values for the statement.
     anchor: float | None = None
     keep_below: float | None = None  # None leaves out the column "keep".
     sheet: str | None = None  # The path of the page that `sheet.write` writes.
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The options that the rows of the journal depend on."""
+        """The options that the journal's rows depend on."""
         return {**self.source, "tiles": self.tiles, "best_of_group": self.best_of_group}
 
     def stated(self) -> dict[str, Any]:
@@ -57,16 +57,16 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The counts of a table.
+    """A summary of a table's rows.
 
     Attributes:
         rows: the number of rows.
         failed: the number of rows without a score.
         with_boxes: whether any row has a box.
         inputs: a hash of the names and boxes.
-        records: a hash of `contents.State.record` of all rows.
-        contents: a hash of `contents.State.content` of all rows.
-        reduced: the number of pictures that are reduced more than `REDUCED` times.
+        records: a hash of all rows' `contents.State.record`.
+        contents: a hash of all rows' `contents.State.content`.
+        reduced: the number of pictures whose reduction is above `REDUCED`.
         flags: {flag: number of pictures}.
     """
 
@@ -84,15 +84,15 @@ class Summary:
         return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
 
     def warnings(self) -> list[str]:
-        """Returns sentences about pictures whose scores say less than others."""
+        """Returns warnings about pictures whose scores are unreliable."""
         sentences = []
         if self.flags:
             counts = ", ".join(f"{count:,} {flag}" for flag, count in self.flags.items())
-            sentences.append(f"warning: {counts}; the scores of such pictures mean little (see the flags column)")
+            sentences.append(f"warning: {counts}; the scores of these pictures mean little (see the flags column)")
         if self.reduced:
             sentences.append(
-                f"warning: {self.reduced:,} pictures are reduced more than {REDUCED} times, so fine blur cannot be seen"
-                " (see the reduction column); --tiles adds scores at full size"
+                f"warning: {self.reduced:,} pictures are reduced by more than a factor of {REDUCED}, which hides fine"
+                " blur (see the reduction column); pass --tiles to add scores at full size"
             )
         return sentences
 
@@ -104,8 +104,8 @@ def statement_path(output: str) -> str:
 def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
     """Returns the summary of a complete table, or None if the table is missing or incomplete.
 
-    Raises ValueError if the table belongs to another job or other inputs, if the content of a picture has changed, or
-    if its sheet is missing.
+    Raises ValueError if the table belongs to a different job or different inputs, a picture's content has changed, or
+    the sheet is missing.
     """
     if not os.path.lexists(job.output) or os.path.exists(path_of(job.output)):
         return None
@@ -136,7 +136,7 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
 
 
 def _contents(inputs: Iterable[Input]) -> str:
-    """Returns `Summary.contents` of the pictures' present files."""
+    """Returns `Summary.contents` for the current picture files."""
     tally = _Tally()
     for content in contents.contents(picture.name for picture in inputs):
         tally.add_file(State(None, content))
@@ -146,7 +146,8 @@ def _contents(inputs: Iterable[Input]) -> str:
 class _Tally:
     """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score.
 
-    `looks`, for groups, takes about 120 bytes per row. `best` is what groups are sorted by: the best tile, or `blur`.
+    `looks`, for groups, takes about 120 bytes per row. `best`, the best tile's blur or else `blur`, decides which
+    picture is the best in a group.
     """
 
     def __init__(self) -> None:
@@ -178,10 +179,10 @@ class _Tally:
 
 
 def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
-    """Scores all inputs, or those that an interrupted run of the same job left over, and writes the outputs.
+    """Scores all inputs, or those that an interrupted run of the same job did not reach, and writes the outputs.
 
     `progress` is called with the number of finished inputs, before the first batch and after each batch. Raises
-    ValueError if the journal belongs to another job or is in use.
+    ValueError if the journal belongs to a different job or is in use.
     """
     with Journal(job.output, job.header) as journal:
         tally = _Tally()

@@ -20,8 +20,8 @@ from blur_jax.score.pipeline import available_cores
 
 _PICTURES = _FAILURES = 200
 _SIDE = 160  # The longest side of a thumbnail in pixels.
-_FOCUS = """ The map below it shows the tiles at full size, of the whole picture or, with a
-box, of the crop: white is sharp, black is blurred or without detail."""
+_FOCUS = """ The map below it shows the full-size tiles of the whole picture or, with a box,
+of the crop: white is sharp, black is blurred or has no detail."""
 
 _STYLE = """
 main { max-width: 1280px; padding: 24px clamp(12px, 3vw, 40px) 48px; }
@@ -46,7 +46,7 @@ class Picks:
     def __init__(self, blur: np.ndarray) -> None:
         """Picks the rows to show from the scores of all rows, float32 [n] (NaN if missing)."""
         scored = np.flatnonzero(~np.isnan(blur))
-        self.blur, self.failed = blur[scored], len(blur) - len(scored)  # The scores; the number of rows without one.
+        self.blur, self.failed = blur[scored], len(blur) - len(scored)  # All scores; the number of rows without one.
         self.failures: list[Row] = []
         self._indices = scored[ranked_split.sorted_sample(self.blur, _PICTURES)].tolist() if len(scored) else []
         self._rows: dict[int, Row] = {}
@@ -63,7 +63,7 @@ class Picks:
 
     @property
     def shown(self) -> dict[int, Row]:
-        """{index: row} of the scored rows, by score."""
+        """The scored rows to show, {index: row}, sorted by score."""
         return {index: self._rows[index] for index in self._indices}
 
 
@@ -80,13 +80,13 @@ def write(
     """Writes the page atomically; `picks.watch` must have seen all rows.
 
     Args:
-        path: the page.
+        path: the page to write.
         picks: the rows to show.
         preprocessing: the crop that was scored.
         keep_below: a threshold, shown as a line; None for no line.
         title: the heading.
         reduced: pictures with a larger reduction are marked.
-        groups: marks the group of each row and the best of each group; None for no marks.
+        groups: the groups to mark on the pictures; None for no marks.
     """
     shown = list(picks.shown.values())
     with ThreadPoolExecutor(available_cores()) as pool:
@@ -126,7 +126,7 @@ def _data_url(image: Image.Image, kind: str, **options: int) -> str:
 
 
 def _marks(index: int, row: Row, reduced: float, groups: Groups | None) -> str:
-    """Returns what the caption says of a row besides its score."""
+    """Returns the part of a row's caption that follows its score."""
     marks: list[str] = [*(row.flags or "").split()]
     if row.reduction is not None and row.reduction > reduced:
         marks.append(f"reduced {row.reduction:.1f} times")
@@ -153,5 +153,5 @@ def _failed(picks: Picks) -> str:
         return ""
     rows = (html_parts.row(map(html_parts.escape, (failure.name, failure.error))) for failure in picks.failures)
     count, all_shown = len(picks.failures), len(picks.failures) == picks.failed
-    more = "" if all_shown else f"<p>The first {count} of {picks.failed:,}; the table lists all.</p>"
+    more = "" if all_shown else f"<p>Only the first {count} of {picks.failed:,} are shown here.</p>"
     return f"<h2>{picks.failed:,} could not be scored</h2>{more}{html_parts.table((), rows)}"

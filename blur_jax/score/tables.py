@@ -21,7 +21,7 @@ METADATA_KEY = "blur_jax"  # The key in Parquet's key-value metadata.
 
 # {column: description}; `Scorer.columns` returns the columns from "blur" to "keep".
 MEANING = {
-    "name": "path of the picture, from the folder where the command ran",
+    "name": "path of the picture, relative to the folder where the command ran",
     "x": "left edge of the face box, in pixels of the upright picture; empty for a whole picture",
     "y": "top edge of the box",
     "width": "width of the box",
@@ -33,12 +33,12 @@ MEANING = {
     "blur_percentile": "in [0, 100], larger is blurrier: the percentage of the reference set that is sharper",
     "p_blurrier_than_anchor": "in [0, 1], larger is blurrier: the probability of being called blurrier than the anchor",
     "keep": "keep if blur < keep_below, otherwise discard",
-    "reduction": "pixels of the picture in one pixel that the network sees, along each side; below 1 if enlarged",
-    "flags": "dark, blank or overexposed, joined by a space, if the pixels show that blur means little; usually empty",
+    "reduction": "picture pixels per pixel that the network sees, along each side; below 1 if enlarged",
+    "flags": "dark, blank or overexposed, separated by spaces, if the score means little; usually empty",
     "best_tile": "in [0, 1], larger is blurrier: the least blur of any tile at full size",
     "worst_tile": "in [0, 1], larger is blurrier: the most blur of any tile at full size",
     "group": "number of the group of pictures that look the same, from 1",
-    "best_of_group": "best for the sharpest picture of each group, by best_tile or else by blur; otherwise empty",
+    "best_of_group": "best for the sharpest picture in each group, by best_tile or else by blur; otherwise empty",
 }
 TILES, GROUPS = ("best_tile", "worst_tile"), ("group", "best_of_group")
 BEST = "best"
@@ -98,9 +98,9 @@ def records(
 
 
 def write(path: str, columns: Sequence[str], rows: Iterable[Record], metadata: Mapping[str, Any]) -> None:
-    """Writes records atomically, in the format of the path's ending; Parquet also contains the metadata.
+    """Writes records atomically, in the format of the path's extension; Parquet files also contain the metadata.
 
-    Bytes in names that are not UTF-8 stay the same in CSV, become lone surrogates in JSON, like in Python, and become
+    Bytes in names that are not UTF-8 stay the same in CSV, become lone surrogates in JSON (as in Python), and become
     backslash escapes in Parquet.
     """
     ending = os.path.splitext(path)[1].lower()
@@ -115,7 +115,7 @@ def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], 
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(columns)
     for record in rows:
-        # Before Python 3.13 the writer does not quote a carriage return.
+        # Before Python 3.13, `csv.writer` does not quote carriage returns.
         (quoted if "\r" in record["name"] else plain).writerow([record[column] for column in columns])
     text.detach()
 
@@ -130,7 +130,7 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterable[Recor
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise ValueError("a .parquet --output needs the package pyarrow; run pip install pyarrow") from error
+        raise ValueError("a .parquet --output needs the pyarrow package; run pip install pyarrow") from error
     kinds = dict.fromkeys([*BOX_COLUMNS, "group"], pa.int32()) | dict.fromkeys(_DECIMALS, pa.float64())
     fields = [pa.field(column, kinds.get(column, pa.string())) for column in columns]
     schema = pa.schema(fields, metadata={METADATA_KEY: json.dumps(metadata)})

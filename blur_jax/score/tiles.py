@@ -1,4 +1,4 @@
-"""Scores a picture tile by tile at full size, to find blur that is too fine to survive the reduction to one image."""
+"""Scores a picture tile by tile at full size, to find fine blur that is lost when the whole picture is reduced."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from PIL import Image
 
 from blur_jax.data.preprocessing import Box, Preprocessing, crop_and_resize, crop_square
 
-_CELLS = 16  # The most cells of the focus map along each side.
+_CELLS = 16  # The largest number of cells along each side of the focus map.
 
 
 class Tiles(NamedTuple):
-    """The blur, in [0, 1], of a picture's best (least blurred) and worst tile, and its focus map.
+    """The blur, in [0, 1], of a picture's best (least blurred) and worst tiles, and its focus map.
 
     `focus` is the blur of the best tile in each cell of a grid over the tiled region, in percent, row by row from the
     top; there are at most 16 rows and columns.
@@ -29,8 +29,8 @@ def score(
 ) -> Tiles:
     """Scores tiles of image_size x image_size pixels that cover an RGB picture or, with a box, its crop.
 
-    Tiles are not reduced; neighbors overlap where they do not fit evenly. A region that is smaller than a tile counts
-    as one tile, enlarged. `forward` maps uint8 [n, S, S, 3] to float32 [n].
+    Tiles are not reduced; neighbors overlap if they do not fit evenly. A region that is smaller than a tile is enlarged
+    to one tile. `forward` maps uint8 [n, S, S, 3] to float32 [n].
     """
     side = preprocessing.image_size
     left, top, width, height = 0, 0, *image.size
@@ -44,7 +44,7 @@ def score(
         columns = _starts(width, side)
         blur = np.stack(
             [
-                forward(np.stack([region[y : y + side, x : x + side] for x in columns]))  # One row: little memory.
+                forward(np.stack([region[y : y + side, x : x + side] for x in columns]))  # One row saves memory.
                 for y in _starts(height, side)
             ]
         )

@@ -1,4 +1,4 @@
-"""Chooses a threshold for a run, and reports how certain it is.
+"""Chooses a threshold for a run, and reports how uncertain its effect is.
 
     python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
     python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv

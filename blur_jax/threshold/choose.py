@@ -43,7 +43,7 @@ def for_discard(scorer: Scorer, pictures: Iterable[Input], rate: float, *, sourc
     blur = scores[~np.isnan(scores)]
     keep_below = _apply(rules.for_discard, blur, rate, outcome)
     discarded = rules.share(blur >= keep_below)
-    reason = f"chosen to discard {rate:.3g} of pictures like {source}, based on {len(blur)} of them"
+    reason = f"chosen to discard {100 * rate:.3g}% of pictures like {source}, based on {len(blur)} pictures"
     threshold = _threshold(scorer, keep_below, reason, "discard", rate, discarded)
     return Chosen(threshold, [outcome, _meaning(scorer, keep_below), f"discards {discarded}"])
 
@@ -53,8 +53,8 @@ def for_examples(
 ) -> Chosen:
     """Chooses the threshold that loses few good pictures, or keeps few bad ones.
 
-    `LOSE_GOOD` discards at most a share `rate`, in (0, 1), of the good pictures, and as many others as that allows;
-    `KEEP_BAD` keeps at most a share `rate` of the bad pictures, and as many others as that allows. `source` is recorded
+    `LOSE_GOOD` discards as many pictures as possible, but at most a fraction `rate`, in (0, 1), of the good ones;
+    `KEEP_BAD` keeps as many pictures as possible, but at most a fraction `rate` of the bad ones. `source` is recorded
     with the threshold. Raises ValueError if too few pictures can be scored.
     """
     scores, outcome = _scored(scorer, (example.picture for example in examples), batch_size)
@@ -62,9 +62,9 @@ def for_examples(
     scored = ~np.isnan(scores)
     good, bad = scores[scored & good], scores[scored & ~good]
     if rule == LOSE_GOOD:
-        keep_below, aim = _apply(rules.for_lost_good, good, rate, outcome), f"discard at most {rate:.3g} of good"
+        keep_below, aim = _apply(rules.for_lost_good, good, rate, outcome), f"discard at most {100 * rate:.3g}% of good"
     else:
-        keep_below, aim = _apply(rules.for_kept_bad, bad, rate, outcome), f"keep at most {rate:.3g} of bad"
+        keep_below, aim = _apply(rules.for_kept_bad, bad, rate, outcome), f"keep at most {100 * rate:.3g}% of bad"
     shares, lines = {}, [outcome, _meaning(scorer, keep_below)]
     for name, wrong, effect in (
         (LOSE_GOOD, good >= keep_below, "good pictures discarded:"),
@@ -83,8 +83,8 @@ def read_examples(path: str | os.PathLike, left_out: LeftOut | None = None) -> l
     """Reads a CSV file of pictures that a person has judged.
 
     Its columns are name (a path relative to the file's folder), label (good or bad) and, for faces in larger pictures,
-    x, y, width and height of the face in pixels; others are counted in `left_out`. Raises ValueError, naming the line,
-    for anything else.
+    x, y, width and height of the face in pixels; other columns are counted in `left_out`. Raises ValueError with the
+    line number if a line is invalid.
     """
     path, examples, places = os.fspath(path), [], {}
     with open(path, "rb") as file:

@@ -4,7 +4,7 @@ A picture is kept if its score is below the threshold, which is halfway between 
 pictures. If k of n pictures are at or above it, then for any distribution of scores, the share among all such pictures
 lies between the k-th and the (k+1)-st of n uniform order statistics. This is the exact binomial interval of Clopper and
 Pearson (1934), even though the threshold was chosen on the same pictures. The interval assumes independent pictures of
-the same kind: twenty frames of one scene count as one.
+the same kind: twenty frames of one scene count as one picture.
 """
 
 import dataclasses
@@ -31,30 +31,30 @@ class Share:
 
 
 def share(hits: np.ndarray) -> Share:
-    """Returns the share of True in bool [n], n above 0."""
+    """Returns the share of True values in bool [n], n above 0."""
     count, total = int(np.sum(hits)), len(hits)
     interval = stats.binomtest(count, total).proportion_ci(confidence_level=0.95, method="exact")
     return Share(count, total, float(interval.low), float(interval.high))
 
 
 def for_discard(scores: np.ndarray, rate: float) -> float:
-    """Returns the threshold that about `rate` of the scores [n] reach, as closely as ties allow.
+    """Returns the threshold that discards a share of the scores [n] as close to `rate` as ties allow.
 
-    Raises ValueError if the scores are too few for the rate, or all the same.
+    Raises ValueError if there are too few scores for the rate, or they are all equal.
     """
     check_enough(len(scores), rate, "pictures")
     gaps, above = _gaps(scores)
     if not len(gaps):
         raise ValueError(
-            f"all {len(scores)} scores are {scores[0]:.4g}, so no threshold can separate them; add pictures"
+            f"all {len(scores)} scores are {scores[0]:.4g}, so no threshold can separate them; add other pictures"
         )
     return float(gaps[np.argmin(np.abs(above - rate * len(scores)))])
 
 
 def for_lost_good(good: np.ndarray, rate: float) -> float:
-    """Returns the lowest threshold that at most a share `rate` of the scores [n] of good pictures reach.
+    """Returns the lowest threshold that discards at most a fraction `rate` of good pictures, which have scores [n].
 
-    Raises ValueError if the scores are too few for the rate.
+    Raises ValueError if there are too few scores for the rate.
     """
     check_enough(len(good), rate, "good pictures")
     gaps, above = _gaps(good)
@@ -63,9 +63,9 @@ def for_lost_good(good: np.ndarray, rate: float) -> float:
 
 
 def for_kept_bad(bad: np.ndarray, rate: float) -> float:
-    """Returns the highest threshold with at most a share `rate` of the scores [n] of bad pictures below it.
+    """Returns the highest threshold that keeps at most a share `rate` of bad pictures, which have scores [n].
 
-    Raises ValueError if the scores are too few for the rate.
+    Raises ValueError if there are too few scores for the rate.
     """
     check_enough(len(bad), rate, "bad pictures")
     gaps, above = _gaps(bad)
@@ -74,11 +74,11 @@ def for_kept_bad(bad: np.ndarray, rate: float) -> float:
 
 
 def check_enough(count: int, rate: float, kind: str) -> None:
-    """Raises ValueError if `rate` is not in (0, 1), or `count` pictures of a kind are too few for it."""
+    """Raises ValueError if `rate` is not in (0, 1), or if `count` pictures of this `kind` are too few for it."""
     check_share(rate)
     needed = math.ceil(round(LEAST_CASES / min(rate, 1 - rate), 6))
     if count < needed:
-        raise ValueError(f"{count} {kind} are too few for a share of {rate:g}; supply {needed:,} or more")
+        raise ValueError(f"{count} {kind} are too few for a rate of {rate:g}; supply {needed:,} or more")
 
 
 def check_share(rate: float) -> None:

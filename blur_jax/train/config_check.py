@@ -1,4 +1,4 @@
-"""Refuses a config that cannot work, before data are prepared or a run directory is claimed."""
+"""Rejects invalid configs before any data are prepared or a run directory is claimed."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from blur_jax.train import optimizer, start
 
 
 def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
-    """Raises ValueError, naming the field, if the config cannot work; all processes must call it together.
+    """Raises ValueError with the field name if the config cannot work; all processes must call it together.
 
     Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`.
     """
@@ -24,7 +24,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
         _check_groups(config)
     elif config.ranking.weight == 0:
         names = ", ".join(f"config.consistency.{name}_weight" for name in UNLABELED_LOSSES)
-        raise ValueError(f"config.ranking.weight, {names} are all 0, so nothing would be learned; set one above 0")
+        raise ValueError(f"config.ranking.weight, {names} are all 0, so the run would learn nothing; set one above 0")
     network.from_config(config.model)
     optimizer.build(config.optimizer, config.steps)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -41,7 +41,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
 
 
 def divisible(config: ml_collections.ConfigDict) -> list[int]:
-    """Returns the sizes that the number of devices must divide, even for a config that `check_config` refuses."""
+    """Returns the batch sizes that the number of devices must divide, even if `check_config` rejects the config."""
     unlabeled = config.batch.unlabeled // max(1, config.consistency.pairs_per_degradation)
     return [config.batch.labeled, *([unlabeled] if uses_unlabeled(config) else [])]
 
@@ -64,6 +64,6 @@ def _check_groups(config: ml_collections.ConfigDict) -> None:
         )
     if weight > 0 and config.model.linear_probe_strength is None and config.start_from is None:
         raise ValueError(
-            f"config.consistency.distillation_weight={weight} distills the network that training starts from, which is"
-            " random; set config.model.linear_probe_strength or config.start_from, or set the weight to 0"
+            f"config.consistency.distillation_weight={weight} would distill a randomly initialized network; set"
+            " config.model.linear_probe_strength or config.start_from, or set the weight to 0"
         )

@@ -1,6 +1,6 @@
-"""Measures the cost of a run from a few steps, before an expensive launch: `launch.py --mode=dry_run`.
+"""Estimates the cost of a run from a few steps, before an expensive launch: `launch.py --mode=dry_run`.
 
-It does everything that training does before claiming the run directory, so the same errors appear.
+It does everything that training does before claiming the run directory, so it raises the same errors.
 """
 
 import sys
@@ -19,7 +19,7 @@ from blur_jax.train.loop import make_batches, make_step
 from blur_jax.train.run import Run, images_per_step, open_run
 from blur_jax.train.state import TrainState, check_finite
 
-# Batches are read ahead while the step compiles. Steps wait for data only once these are used up.
+# Batches are prefetched while the step compiles; later steps wait for data only once these are used up.
 _FIRST_STEPS = 12
 _TIMED_STEPS = 10
 
@@ -35,11 +35,11 @@ class StepCost(NamedTuple):
 
 
 def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str:
-    """Makes a few training steps, discards them and describes their cost in a few lines of text.
+    """Runs a few training steps, discards the result and returns a few lines of text about their cost.
 
     All processes must call it together, with a config that `config_check.check_config` accepts. It writes nothing, and
-    reads only the config and the step of an existing run in `workdir`: the measured steps start from a random network.
-    Raises the errors of `loop.train`, and ValueError if the step does not fit into memory.
+    only reads the config and step of an existing run in `workdir`; the measured steps start from a random network.
+    Raises the same errors as `loop.train`, and ValueError if the step does not fit in memory.
     """
     run = open_run(config, workdir)
     first_step, recorded = run.saved or (0, None)
@@ -53,7 +53,7 @@ def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise ValueError(
-            f"the training step does not fit into the memory of a device ({str(error).splitlines()[0]}); lower"
+            f"the training step does not fit in device memory ({str(error).splitlines()[0]}); lower"
             " config.batch.labeled, config.batch.unlabeled or config.data.image_size, or use more devices"
         ) from error
     lines |= cost_lines(cost, images=images_per_step(config), first_step=first_step, steps=config.steps)
@@ -61,7 +61,7 @@ def report(config: ml_collections.ConfigDict, workdir: str | None = None) -> str
 
 
 def measure(run_step: jax.stages.Wrapped, state: TrainState, batches: Iterator[Batch]) -> StepCost:
-    """Compiles and times the step of `loop.make_step`; raises FloatingPointError like `check_finite`."""
+    """Compiles and times a step from `loop.make_step`; raises FloatingPointError like `check_finite`."""
     state, batch = distributed.replicate(state), distributed.shard(next(batches))
     if distributed.is_process_zero():
         print("compiling the training step", file=sys.stderr, flush=True)
@@ -86,7 +86,7 @@ def measure(run_step: jax.stages.Wrapped, state: TrainState, batches: Iterator[B
 
 
 def cost_lines(cost: StepCost, *, images: int, first_step: int, steps: int) -> dict[str, str]:
-    """Describes a cost as {name: line}, for a run at `first_step` of `steps` with `images` images per global batch."""
+    """Describes a cost as {name: line}, for a run at `first_step` of `steps`, with `images` images per global batch."""
     memory = cost.memory
     arguments, outputs = memory.argument_size_in_bytes, memory.output_size_in_bytes
     in_place, temporaries = memory.alias_size_in_bytes, memory.temp_size_in_bytes

@@ -17,10 +17,10 @@ _SHOWN = ("loss", "validation_accuracy")
 
 
 class Writer:
-    """Writes the metrics of one run; does nothing on processes other than 0."""
+    """Writes a run's metrics; does nothing on any process other than 0."""
 
     def __init__(self, workdir: str, *, first_step: int, steps: int, images_per_step: int) -> None:
-        """Opens the files and drops rows after `first_step`, which a resumed run writes again.
+        """Opens the files and drops rows after `first_step`, which a resumed run will write again.
 
         A run in a bucket has no TensorBoard log; its history contains the same metrics.
         """
@@ -61,7 +61,7 @@ class Writer:
             self._record(self._training, step, values, pace=pace)
 
     def write_validation(self, step: int, values: dict[str, float]) -> None:
-        """Records the validation metrics at one step; the rate also excludes validation time."""
+        """Records the validation metrics at a step, and excludes the validation time from the rate."""
         if self._active:
             self._record(self._validation, step, values, pace="")
             self._last = (time.monotonic(), step)
@@ -72,7 +72,7 @@ class Writer:
         for name, value in values.items() if self._tensorboard else ():
             self._tensorboard.add_scalar(name, value, step)
         shown = {name: values[name] for name in _SHOWN if name in values}
-        if self._bar.disable:  # In logs and pipes a bar cannot redraw itself.
+        if self._bar.disable:  # A progress bar cannot redraw itself in logs and pipes.
             print(f"step {step}/{self._steps}{pace}  {_text(shown)}", file=sys.stderr, flush=True)
         else:
             self._shown |= shown
@@ -97,7 +97,7 @@ class StepLog:
 
     def follow(self, step: int, metrics: dict[str, jax.Array]) -> None:
         """Stores the metrics of the step just dispatched, and records those of the previous step."""
-        if not self._started:  # Once the first step has been dispatched, it has been compiled.
+        if not self._started:  # A step that has been dispatched has also been compiled.
             self._writer.start()
             self._started = True
         self.catch_up()
@@ -109,7 +109,7 @@ class StepLog:
             return
         (step, metrics), self._pending = self._pending, None
         metrics = {name: float(value) for name, value in metrics.items()}
-        if metrics.get("skipped"):  # Its other metrics would turn the row's means into NaN.
+        if metrics.get("skipped"):  # The step's other metrics would turn the row's means into NaN.
             metrics = {"skipped": 1.0}
         culprits = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         if culprits:

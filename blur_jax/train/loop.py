@@ -28,7 +28,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     The config must pass `config_check.check_config`. Returns whether the run has completed all its steps.
 
     Raises:
-        ValueError: `workdir` is in use, or contains another run or only damaged checkpoints, or a split is missing.
+        ValueError: `workdir` is in use, or contains a different run or only damaged checkpoints, or a split is missing.
         FileNotFoundError: the data are not prepared.
         OSError: `workdir` cannot be written.
         FloatingPointError: the loss or the state is no longer finite; the last good checkpoint is kept.
@@ -36,7 +36,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
     run = open_run(config, workdir)
     state = run.initial_state()
     with contextlib.ExitStack() as stack:
-        # Every config error has surfaced by now, so a typo does not leave a claimed directory.
+        # Every config error has surfaced by now, so a typo does not leave a claimed directory behind.
         lock, newest = distributed.everywhere(claim_run, run, workdir, state.arrays())
         stack.enter_context(lock)
         newest = distributed.share(newest)
@@ -44,7 +44,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         distributed.check_agreement(step=int(state.step), state=checkpoints.fingerprint(state.arrays()))
         if writer is None:
             distributed.say(
-                f"{workdir}: this run has completed its {config.steps} steps; to train further, pass another"
+                f"{workdir}: this run has completed all {config.steps} steps; to train further, pass a new"
                 f" --workdir and --config.start_from={workdir}"
             )
             return True
@@ -60,7 +60,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
             kept = "no checkpoint was saved" if good is None else f"the last good checkpoint (step {good}) is kept"
             raise FloatingPointError(
                 f"{error}; training stopped, and {kept}. Lower config.optimizer.learning_rate"
-                " or config.optimizer.clip_norm and train in another --workdir"
+                " or config.optimizer.clip_norm and train in a new --workdir"
             ) from error
         if stopped_by:
             distributed.say(f"{workdir}: stopped by {stopped_by}; rerun the command to resume")
@@ -70,7 +70,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
 def make_step(
     config: ml_collections.ConfigDict, model: Network, tx: optax.GradientTransformation
 ) -> jax.stages.Wrapped:
-    """Returns the update on all devices: (replicated state, which is donated; sharded batch) -> (state, metrics)."""
+    """Returns a function that updates all devices: (replicated state, donated; sharded batch) -> (state, metrics)."""
     return distributed.pmap(functools.partial(train_step, model=model, tx=tx, config=config), donate_state=True)
 
 
@@ -89,7 +89,7 @@ def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_st
 
 
 def _loop(run: Run, state: TrainState, log: StepLog, writer: Writer, saver: checkpoints.CheckpointWriter) -> str:
-    """Makes the remaining steps; returns "" after the last one, or why and at which step it stopped."""
+    """Runs the remaining steps; returns "" after the last one, or the reason and the step if it stopped early."""
     config, first_step = run.config, int(state.step)
     run_step = make_step(config, run.model, run.tx)
     batches = make_batches(config, run.pairs, first_step)

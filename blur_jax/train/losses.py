@@ -1,8 +1,8 @@
 """Margin ranking and ranking consistency, the losses of arXiv 2207.06085, and distillation of pair probabilities.
 
-Scores lie in [0, 1]; larger means blurrier. Every loss is a pure function of scores, takes keyword arguments only and
-returns one value per pair; `mean` averages them. `where` marks the pairs that count; any other pair costs exactly 0 and
-passes no gradient, even if its scores are padding or NaN.
+Scores are in [0, 1]; larger means blurrier. Every loss is a pure function of scores, takes only keyword arguments and
+returns one value per pair; `mean` averages them. `where` marks the pairs that count; any other pair has a loss of
+exactly 0 and passes no gradient, even if its scores are padding or NaN.
 """
 
 import jax
@@ -27,9 +27,9 @@ def margin_ranking(
     Args:
         left: float [batch], scores of the left images.
         right: float [batch], scores of the right images.
-        order: integer or float [batch]: +1 the right image is blurrier, -1 the left is, 0 a tie.
+        order: integer or float [batch]: +1 if the right image is blurrier, -1 if the left is, 0 for a tie.
         margin: the difference by which the blurrier image must outscore the other; in [0, 1].
-        tie_margin: the largest score difference that costs nothing for a tie; in [0, 1].
+        tie_margin: the largest score difference for which a tied pair has no loss; in [0, 1].
         where: bool [batch], the pairs that count; None means all.
 
     Returns:
@@ -43,15 +43,15 @@ def margin_ranking(
 
 
 def pseudo_label(*, left: jax.Array, right: jax.Array, confidence_threshold: float = 0.0) -> jax.Array:
-    """Returns the network's own order of unlabeled pairs; a sign, so no gradient flows through it.
+    """Returns the network's own order of unlabeled pairs; no gradient flows through it, because it is a sign.
 
     Args:
         left: float [batch], scores of the left images.
         right: float [batch], scores of the right images.
-        confidence_threshold: smallest score difference that counts; 0 leaves out exact ties only.
+        confidence_threshold: smallest score difference that counts; 0 excludes only exact ties.
 
     Returns:
-        float [batch]: +1 if the right image scores blurrier, -1 if the left does, 0 if the pair does not count.
+        float [batch]: +1 if the right image is scored blurrier, -1 if the left is, 0 if the pair does not count.
     """
     difference = right - left
     return jnp.where(jnp.abs(difference) >= confidence_threshold, jnp.sign(difference), 0.0)
@@ -76,14 +76,14 @@ def quadruplet_consistency(
         \max(0, (s'_{left} - s'_{right}) \cdot \mathrm{sign}(s_{right} - s_{left}) + margin)
 
     with :math:`s` the clean and :math:`s'` the degraded scores. The label is a sign, so no gradient passes through
-    the clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` costs nothing.
+    the clean scores. A pair whose clean scores tie or differ by less than `confidence_threshold` has no loss.
 
     Args:
         clean_left: float [batch], scores of the clean left images.
         clean_right: float [batch], scores of the clean right images.
         degraded_left: float [batch], scores of the left images after their pair's shared degradation.
         degraded_right: float [batch], scores of the right images after the same degradation.
-        margin: the difference by which the degraded scores must keep the order; in [0, 1].
+        margin: the difference by which the degraded scores must preserve the order; in [0, 1].
         confidence_threshold: see `pseudo_label`.
         where: bool [batch], the pairs that count; None means all.
 
@@ -154,7 +154,7 @@ def pair_distillation(
 
 
 def mean(values: jax.Array, *, where: jax.Array | None = None) -> jax.Array:
-    """Returns the mean over the entries that count; 0, with gradient 0, if none counts.
+    """Returns the mean over the entries that count; 0, with gradient 0, if no entry counts.
 
     Args:
         values: float [batch].

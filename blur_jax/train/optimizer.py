@@ -22,7 +22,7 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
 
 
 def fitted_warmup(warmup_steps: int, steps: int) -> int:
-    """Returns the warm-up length in steps: `warmup_steps`, or half of the run if the run is not longer than that."""
+    """Returns the warm-up length in steps: `warmup_steps`, or half the run if it is not longer than that."""
     return warmup_steps if warmup_steps < steps else steps // 2
 
 
@@ -34,13 +34,13 @@ def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
     shortened = [f"config.{field}={value}" for field, value in given.items() if fitted_warmup(value, steps) != value]
     if shortened:
         distributed.say(
-            f"the warm-up ({', '.join(shortened)}) does not fit into the run of {steps} steps; it is shortened to"
+            f"the warm-up ({', '.join(shortened)}) does not fit in a run of {steps} steps; it is shortened to"
             f" {steps // 2} steps"
         )
 
 
 def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransformation:
-    """Returns AdamW with a clipped global gradient norm; biases and normalization parameters do not decay.
+    """Returns AdamW with a clipped global gradient norm and no weight decay for biases and normalization parameters.
 
     `config` is `config.optimizer`; up to `max_skipped_updates` updates in a row are skipped if their gradients are not
     finite.
@@ -55,7 +55,7 @@ def build(config: ml_collections.ConfigDict, steps: int) -> optax.GradientTransf
 
 
 def skipped(state: Any, max_skipped_updates: int) -> jax.Array:
-    """Returns whether the last update was skipped: bool []; `max_skipped_updates` is as in `build`, and above 0."""
+    """Returns whether the last update was skipped, bool []; `max_skipped_updates`, as in `build`, must be above 0."""
     return ~state.last_finite & (state.notfinite_count <= max_skipped_updates)
 
 

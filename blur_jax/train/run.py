@@ -18,7 +18,7 @@ from blur_jax.train.state import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The inputs of a run, read before its directory is claimed."""
+    """A run's inputs, read before its directory is claimed."""
 
     config: ml_collections.ConfigDict
     model: Network
@@ -29,7 +29,7 @@ class Run:
     saved: tuple[int, dict[str, Any]] | None  # The newest saved step and its config; None if nothing was saved.
 
     def initial_state(self) -> TrainState:
-        """Returns the state before the first update; only its shapes matter if the run has saved a step."""
+        """Returns the state before the first update; if the run has a saved step, only the shapes are meaningful."""
         labeled = self.pairs.labeled if self.saved is None else None
         return start.initial_state(self.config, self.model, self.tx, labeled)
 
@@ -58,10 +58,10 @@ def _open(config: ml_collections.ConfigDict, workdir: str | None) -> Run:
 
 
 def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[contextlib.AbstractContextManager, int | None]:
-    """Claims the run directory on process 0; returns (its lock to enter, the newest undamaged step or None).
+    """Claims the run directory on process 0; returns (a lock to enter, the newest undamaged step or None).
 
-    `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory contains a run with
-    another config or only damaged checkpoints, or is in use; and OSError if it cannot be written.
+    `template` is `TrainState.arrays` of the run's state. Raises ValueError if the directory is in use, or contains a
+    run with a different config or only damaged checkpoints, and OSError if it cannot be written.
     """
     if not distributed.is_process_zero():
         return contextlib.nullcontext(), None
@@ -70,18 +70,18 @@ def claim_run(run: Run, workdir: str, template: dict[str, Any]) -> tuple[context
         stack.enter_context(run_dir.claim(run.config, workdir, recorded))
         newest = checkpoints.newest_whole(workdir, template)
         if (newest is None) != (recorded is None):
-            raise ValueError(f"{workdir}: its checkpoints changed while the run was starting; rerun the command")
+            raise ValueError(f"{workdir}: the checkpoints changed while the run was starting; rerun the command")
         return stack.pop_all(), newest
 
 
 def resume_run(
     run: Run, workdir: str, state: TrainState, newest: int | None
 ) -> tuple[TrainState, list[dict[str, float]], Writer | None]:
-    """Restores the state after the step `newest`, or starts with `state`, in a claimed run directory.
+    """Restores the state after step `newest` from a claimed run directory; if `newest` is None, starts with `state`.
 
-    Returns (the state; the metrics of the last steps, which are not in the history yet; the metrics writer, None if the
-    run is complete). Raises ValueError if the checkpoint cannot be read or was made on other data, and OSError if the
-    directory cannot be written.
+    Returns (the state; the metrics of the last steps, which are not in the history yet; the metrics writer, or None if
+    the run is complete). Raises ValueError if the checkpoint cannot be read or was trained on different data, and
+    OSError if the directory cannot be written.
     """
     steps, unlogged = run.config.steps, []
     if newest is not None:
@@ -90,7 +90,7 @@ def resume_run(
             raise ValueError(
                 f"{workdir}: the prepared data differ from the data this run started with (fingerprint"
                 f" {run.fingerprint}, not {record['data']}); point --config.data.dir at the original data, or"
-                f" continue training on the new data in another --workdir with --config.start_from={workdir}"
+                f" continue training on the new data in a new --workdir with --config.start_from={workdir}"
             )
         state, unlogged = state.at(newest, arrays), record["unlogged"]
     first_step = int(state.step)

@@ -1,4 +1,4 @@
-"""The start of a run: its data, and the state before the first update."""
+"""Opens a run's data and builds its state before the first update."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from blur_jax.train import optimizer
 from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
 
-# Fields of config.model that do not change a network's parameters, only their training or computation.
+# Fields of config.model that may differ between a run and the run in its `config.start_from`.
 _FREE = ("pretrained", "linear_probe_strength", "frozen_blocks", "dtype")
 
 
@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
 
 
 def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
-    """Opens the splits that training reads; raises the errors of `splits.open_split`."""
+    """Opens the splits that training reads; raises the same errors as `splits.open_split`."""
     options, left_out = config.data, config.data.leave_out
     count, seed = options.labeled_count, config.seed
     labeled = splits.open_split(options, "labeled", options.labeled_split, count=count, seed=seed, leave_out=left_out)
@@ -69,10 +69,10 @@ def initial_state(
 ) -> train_state.TrainState:
     """Returns the state before the first update, as NumPy arrays; all processes must call it together.
 
-    The linear probe is fitted to the `labeled` pairs; None keeps random parameters, for callers that need only their
-    structure and shapes. Raises FileNotFoundError if the package with the pretrained weights is not installed, and
-    ValueError if the backbone has no such weights, no pair has an order for the probe, or `config.start_from` does not
-    match the config.
+    The linear probe is fitted to the `labeled` pairs; if they are None, the parameters stay random, for callers that
+    need only their structure and shapes. Raises FileNotFoundError if the package with the pretrained weights is not
+    installed, and ValueError if the backbone has no such weights, the probe has no pair with an order, or
+    `config.start_from` does not match the config.
     """
     params = initial_params(config, model)
     if labeled is not None:
@@ -126,7 +126,7 @@ def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:
     different = [f"config.{name} is {a!r} there but {b!r} here" for name, (a, b) in pairs.items() if a != b]
     if different:
         raise ValueError(
-            f"config.start_from={config.start_from} has another network or crop ({'; '.join(different)}); set these"
-            " fields to its values, or leave config.start_from unset"
+            f"config.start_from={config.start_from} uses a different network or crop ({'; '.join(different)}); change"
+            " these fields to match it, or leave config.start_from unset"
         )
     return saved

@@ -1,4 +1,4 @@
-"""The state of a run: arrays only, so it can be replicated, donated and saved directly."""
+"""A run's training state, which contains only arrays, so it can be replicated, donated and saved directly."""
 
 from typing import Any
 
@@ -27,12 +27,12 @@ class TrainState:
         return self.params if self.ema_params is None else self.ema_params
 
     def arrays(self) -> dict[str, Any]:
-        """Returns the fields to save in a checkpoint, {name: pytree}: all except the step and those that are None."""
+        """Returns the fields to save in a checkpoint, {name: pytree}: all except the step and fields that are None."""
         trees = {name: getattr(self, name) for name in ("params", "ema_params", "opt_state", "teacher_params")}
         return {name: tree for name, tree in trees.items() if tree is not None}
 
     def at(self, step: int, arrays: dict[str, Any]) -> "TrainState":
-        """Returns the state with this step and these arrays, a dict like the one that `arrays` returns."""
+        """Returns a copy of the state with a new step and new arrays, in the form that `arrays` returns."""
         return self.replace(step=np.int32(step), **arrays)  # ty: ignore[missing-attribute]
 
 
@@ -54,7 +54,7 @@ def create(
 
 
 def check_finite(state: TrainState) -> None:
-    """Raises FloatingPointError with the array's path if a state of NumPy arrays is not finite."""
+    """Raises FloatingPointError with the array's path if an array in the state is not finite; takes NumPy arrays."""
     for path, array in jax.tree_util.tree_leaves_with_path(state):
         if not np.isfinite(array).all():
             raise FloatingPointError(f"the state after step {state.step} is not finite: {jax.tree_util.keystr(path)}")

@@ -1,7 +1,7 @@
-"""One semi-supervised update, written for a single replica; `distributed.pmap` maps it.
+"""One semi-supervised update, written for a single replica; `distributed.pmap` runs it on every replica.
 
-An update: `make_views` (degrade, augment, score the clean pairs) -> `losses_of` -> averaged gradients -> new state.
-Each function runs inside a mapped function; `functools.partial` binds model, optimizer and config.
+The steps are `make_views` (degrade, augment, score the clean pairs) -> `losses_of` -> averaged gradients -> new state.
+Each function runs inside a mapped function; `functools.partial` binds the model, optimizer and config.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Views(NamedTuple):
     """The loss inputs that no gradient passes through, for n labeled and m unlabeled pairs."""
 
     labeled: jax.Array  # float32 [n, 2, S, S, 3], augmented labeled pairs.
-    order: jax.Array  # float32 [n], +1 the right image is blurrier, -1 the left, 0 a tie.
+    order: jax.Array  # float32 [n], +1 if the right image is blurrier, -1 if the left is, 0 for a tie.
     # float32 [m, 2, S, S, 3], unlabeled pairs, degraded and then augmented; `config.consistency.pairs_per_degradation`
     # pairs share a degradation. This field and the next three are None if no loss uses them.
     degraded: jax.Array | None = None
@@ -54,7 +54,7 @@ def train_step(
     tx: optax.GradientTransformation,
     config: ml_collections.ConfigDict,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Makes one update from `batch`, this replica's share; returns (new state, metrics), the same on every replica.
+    """Makes an update from this replica's share of a batch; returns (new state, metrics), the same on every replica.
 
     Metrics are float32 scalars. `config` is read during tracing, so its choices are compiled into the program.
     """
@@ -91,7 +91,7 @@ def make_views(
     config: ml_collections.ConfigDict,
     teacher_params: Any = None,
 ) -> Views:
-    """Degrades, augments and scores the clean pairs in `batch`, this replica's share; `step` seeds the draws."""
+    """Degrades, augments and scores the clean pairs in this replica's share of a batch; `step` seeds the draws."""
     draws = _augmentations(batch.labeled, stream_key(config.seed, step, STREAM_LABELED), config.augment)
     labeled = _augmented(augmentation.apply, draws, to_float(batch.labeled))
     order = batch.order.astype(jnp.float32)
@@ -103,8 +103,8 @@ def make_views(
     consistency = config.consistency
     images_alike = 2 * consistency.pairs_per_degradation if consistency.share_degradation else 1
     degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, images_alike)
-    # Noise is added before the degradation, but exposure changes last. If clipped light were always blurred, the scorer
-    # would take the edges of clipping for sharpness.
+    # Noise is added before the degradation, but exposure is changed last. If clipped highlights were always blurred,
+    # the scorer would mistake the hard edges of clipping for sharpness.
     exposed = partial(_augmented, augmentation.apply, augmentation.without_noise(draws))
     clean = clean_scores = teacher_scores = None
     if uses_own_labels(config):
@@ -118,7 +118,7 @@ def make_views(
 def losses_of(
     params: Any, views: Views, ramp: jax.Array, *, model: nn.Module, config: ml_collections.ConfigDict
 ) -> dict[str, jax.Array]:
-    """Scores the views in one forward pass and returns this replica's share of each loss and metric, {"loss", ...}.
+    """Scores the views in one forward pass and returns this replica's share of each loss and metric by name.
 
     `ramp`, float32 [] in [0, 1], scales the consistency losses early in the run. The results are float32 scalars whose
     sum over replicas is the mean over all pairs, not a mean of replica means.
@@ -193,7 +193,7 @@ def _unlabeled_losses(
 
 
 def _pairs_in_groups(scores: jax.Array, group: int) -> tuple[jax.Array, jax.Array]:
-    """Pairs every two scores that share a degradation: float32 [m, 2] -> two [m * (2 * group - 1)]."""
+    """Forms all pairs of scores that share a degradation: float32 [m, 2] -> two [m * (2 * group - 1)]."""
     first, second = np.triu_indices(2 * group, k=1)
     scores = scores.reshape(-1, 2 * group)
     return scores[:, first].ravel(), scores[:, second].ravel()
@@ -220,7 +220,7 @@ def _augmentations(pairs: jax.Array, key: jax.Array, options: ml_collections.Con
 
 
 def _augmented(change: Callable, draws: augmentation.Augmentation, pairs: jax.Array) -> jax.Array:
-    """Applies its own draw to each image in pairs, float32 [n, 2, S, S, 3]."""
+    """Changes each image in pairs, float32 [n, 2, S, S, 3], by its own draw."""
     return map_examples(change, draws, pairs.reshape(-1, *pairs.shape[2:])).reshape(pairs.shape)
 
 
@@ -236,7 +236,7 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 
 
 def map_examples(function: Callable, *arguments: Any) -> Any:
-    """Like `jax.vmap`, but processes one example at a time on a CPU, which fits a core's caches and halves the time."""
+    """Like `jax.vmap`, but maps one example at a time on CPUs: each fits in a core's caches, which halves the time."""
     if jax.default_backend() == "cpu":
         return lax.map(lambda example: function(*example), arguments)
     return jax.vmap(function)(*arguments)

@@ -15,8 +15,8 @@ from blur_jax.metrics.calibration import Calibration
 from blur_jax.runs import checkpoints, distributed, inference
 
 _COLLAPSED = 0.01  # Scores with a smaller standard deviation hardly depend on the image.
-_FEW_FACES = 100  # With fewer validation faces, percentiles come from faces of all splits...
-_MOST_FACES = 500  # ... and from at most this many.
+_FEW_FACES = 100  # With fewer validation faces, percentiles are computed from faces in all splits.
+_MOST_FACES = 500  # The largest number of faces used in that case.
 
 
 def make_validate(
@@ -24,12 +24,12 @@ def make_validate(
 ) -> Callable[[Any], tuple[dict[str, float], Calibration]]:
     """Returns a function from parameters to (`pair_metrics` of the labeled pairs in `split`, a fitted calibration).
 
-    Percentiles refer to the faces in `split`; if these are few, also to faces in `others`. Raises ValueError if no
-    pair has an order.
+    Percentiles refer to the faces in `split` and, if there are too few, in `others`. Raises ValueError if no pair has
+    an order.
     """
     rows, pairs = used_faces(split)
     if split.labels is None or not split.labels.any():
-        raise ValueError("the validation split has only ties; set config.data to data with ordered validation pairs")
+        raise ValueError("the validation split has only ties; choose data with ordered validation pairs in config.data")
     ordered, order = split.labels != 0, split.labels.astype(np.int64)
     reference, more = _reference(config.data, split, others)
     images = split.faces.stack(np.concatenate([rows, more]))
@@ -46,7 +46,7 @@ def make_validate(
 
 
 def _reference(config: ml_collections.ConfigDict, split: Split, others: Sequence[Split]) -> tuple[str, np.ndarray]:
-    """Returns (name of the reference set, its face rows); the rows are empty if it is exactly the faces in `split`."""
+    """Returns (name of the reference set, its face rows); no rows if the set is exactly the faces in `split`."""
     data = f"{config.name} ({config.sources})" if config.sources else config.name
     rows = np.unique(split.rows)
     if len(rows) >= _FEW_FACES:
@@ -82,12 +82,12 @@ def warn_of_few_pairs(split: Split, labeled: Split) -> None:
 def pair_metrics(
     left: np.ndarray, right: np.ndarray, order: np.ndarray, *, confidence_threshold: float
 ) -> dict[str, float]:
-    """Returns the metrics of m pairs from the scores [m] of both sides and the labeled order [m], +1 or -1.
+    """Returns the metrics of m pairs, given the scores [m] of both sides and the labeled order [m], +1 or -1.
 
     "validation_accuracy" is the share of pairs in the labeled order. The pairs are also treated as if they were
     unlabeled: "pseudo_label_share" is the share that passes the confidence threshold, and "pseudo_label_accuracy" is
     the share of those in the labeled order (absent if no pair passes). "score_spread" is the standard deviation of the
-    scores; near 0, the scores have collapsed.
+    scores; a value near 0 means that they have collapsed.
     """
     in_order = rank_statistics.in_order(left, right, order)
     confident = np.abs(right - left) >= confidence_threshold

@@ -1,1 +1,1 @@
-"""Configs of experiments, frozen so that results stay reproducible when the best recipe in configs/ changes."""
+"""Experiment configs, frozen so that results stay reproducible when the best recipe in configs/ changes."""

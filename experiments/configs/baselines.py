@@ -1,4 +1,4 @@
-"""The data on which experiments/baselines.py compares scorers; other fields are not used.
+"""The data on which experiments/baselines.py compares scorers; all other fields are ignored.
 
 Command:  python -m experiments.baselines --config.data.manual_dir=DIR --run=ours=runs/wider_blur
 Machine:  2 CPU cores, no accelerator

@@ -1,6 +1,6 @@
 """One run of experiments/label_efficiency.py, small enough for two CPU cores.
 
-It validates only at the end, so no decision uses more labels than are counted.
+It validates only at the end, so no decision uses labels beyond those that are counted.
 
 Command:  python -m experiments.label_efficiency --config.data.manual_dir=DIR --far=PHOTOS --workers=2
 Machine:  2 CPU cores, no accelerator
@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = leave_event_out.get_config()
     config.steps = config.checkpoint_every = 100
     config.model.frozen_blocks = 11
-    # For each run, the experiment sets the unused weights to 0.
+    # For each run, the experiment sets unused weights to 0.
     config.consistency.update(pairwise_weight=1.0, distillation_weight=16.0, warmup_steps=50, pairs_per_degradation=4)
     config.degradation.families = ("downup",)
     config.degradation.update(rms_min=0.01, noise_max=0.0, jpeg_min_quality=None)

@@ -1,7 +1,7 @@
-"""The config that experiments/leave_event_out.py measures: configs/wider_blur.py of November 2026.
+"""The config that experiments/leave_event_out.py evaluates: configs/wider_blur.py as of November 2026.
 
-The other configs here are based on it. To measure another config, change its fields, as in
---config.model.pool_center=False, or pass its file, --config=configs/wider_blur.py.
+The other configs in this folder are based on it. To evaluate a different config, override fields, for example with
+--config.model.pool_center=False, or pass a different file with --config=configs/wider_blur.py.
 
 Command:  python -m experiments.leave_event_out --config.data.manual_dir=DIR --workdir=runs/events/default
 Machine:  2 CPU cores, no accelerator
@@ -15,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the config; it sets every field that a result depends on."""
+    """Returns a config that sets every field that affects the results."""
     config = default.get_config()
     config.steps = config.checkpoint_every = 200
     config.data.update(name="ssranking_face_blur", image_size=128, context=1.0, labeled_split="train")

@@ -20,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.linear_probe_strength = None
     config.ranking.weight = 0.0
     config.consistency.update(quadruplet_weight=0.0, pairwise_weight=1.0, margin=0.3)
-    # A wide range of blur, because no label shows which blur matters.
+    # A wide range of blur, because there are no labels to show which blur matters.
     config.degradation.update(rms_min=0.01, rms_max=0.06, noise_max=0.05, jpeg_min_quality=40)
     config.augment.noise = 0.0
     config.ema_decay = 0.98

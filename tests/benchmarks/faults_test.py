@@ -22,7 +22,7 @@ def ended(codes=(0,), output="all is well", hung=False):
         (ended(codes=[0, 1]), "exit status [0, 1]"),
         (ended(hung=True), "hung"),
         (ended(output="all is well Traceback (most recent call last)"), "a traceback"),
-        (ended(output="done"), "nothing like 'well' in its output"),
+        (ended(output="done"), "no match for 'well' in its output"),
     ],
 )
 def test_an_end_that_is_not_as_promised_is_told(end, problem):
@@ -34,7 +34,7 @@ def test_an_end_that_is_not_as_promised_is_told(end, problem):
     [
         (ended([-9, 75], "another process of this run has stopped"), ""),
         (ended([-9, 0], ""), ""),
-        (ended([-9, 75], ""), "a survivor does not say why it ended"),
+        (ended([-9, 75], ""), "a survivor does not explain why it ended"),
         (ended([-9, 134], ""), "a survivor's exit status is 134"),
         (ended([-9, -9], "", hung=True), "hung"),
     ],

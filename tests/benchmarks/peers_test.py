@@ -146,7 +146,7 @@ def test_what_has_no_counterpart_is_refused():
     with pytest.raises(ValueError, match="noise"):
         views.degrade(torch.zeros(2, 3, 32, 32), config.degradation, 2)
     config.consistency.pairwise_weight = 1.0
-    with pytest.raises(ValueError, match="pairwise_weight must be 0"):
+    with pytest.raises(ValueError, match="set config.consistency.pairwise_weight=0"):
         expert.Trainer(config, {}, torch.device("cpu"))
 
 

@@ -59,7 +59,7 @@ def test_other_columns_are_counted(others):
     file = io.BytesIO(f"name,{others}\n".encode())
     assert list(read_table(file, "list.csv", *LIST, left_out=left_out)) == []
     assert left_out.columns == {"list.csv": others.split(",")}
-    assert left_out.sentences() == [f"list.csv: columns not read: {others.replace(',', ', ')}"]
+    assert left_out.sentences() == [f"list.csv: ignored columns: {others.replace(',', ', ')}"]
 
 
 def test_letter_case_and_blanks_do_not_matter():
@@ -76,7 +76,7 @@ def test_letter_case_and_blanks_do_not_matter():
         (b"image_path\na.jpg\n", "rename the column 'image_path' to 'name'"),
         (b"name;who\na.jpg;b\n", "separated by ';'; save the file with commas"),
         (b"Name\twho\na.jpg\tb\n", "separated by '.t'; save the file with commas"),
-        ("name\na.jpg\n".encode("utf-16"), "the file is UTF-16; save it as CSV in UTF-8"),
+        ("name\na.jpg\n".encode("utf-16"), "the file is encoded in UTF-16; save it as UTF-8 CSV"),
     ],
 )
 def test_a_header_that_is_nearly_right_gets_a_hint_and_is_never_a_path(data, hint):

@@ -68,9 +68,7 @@ def test_a_description_that_leaves_out_records_is_refused(own):
 
 def test_rows_without_a_face_are_refused(own):
     (folder,) = files(own, "ranked-*")
-    with pytest.raises(
-        prepared.DamagedData, match="'test' cannot be read .*refers to faces outside the 3 stored faces"
-    ):
+    with pytest.raises(prepared.DamagedData, match="'test' cannot be read .*refers to faces that do not exist; only 3"):
         prepared.read_rows(os.fspath(folder), "ranked", "test", 3)
 
 

@@ -82,7 +82,7 @@ def test_sample_draws_no_quality_only_where_jpeg_is_off():
     ("wrong", "message"),
     [
         ({"families": ("defocus", "defcus")}, "defcus"),
-        ({"families": ()}, "must contain one or more"),
+        ({"families": ()}, "list one or more of"),
         ({"rms_min": 0.0}, "rms_min=0.0"),
         ({"rms_min": 0.2}, "rms_max=0.1"),
         ({"noise_max": -0.1}, "noise_max=-0.1"),

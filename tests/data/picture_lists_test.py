@@ -27,8 +27,8 @@ def test_rows_have_boxes(parse):
     [
         (BOXED + "a.jpg,1,2,3,4\na.jpg\n", "list.csv:3: the row has 1 fields but the header has 5"),
         (BOXED + "a, b.jpg,1,2,3,4\n", "list.csv:2: the row has 6 fields but the header has 5; quote names"),
-        (BOXED + "a.jpg,1,2,3,4.5\n", "list.csv:2: the box '1,2,3,4.5' is not four whole numbers"),
-        (BOXED + "a.jpg,,2,3,4\n", "list.csv:2: the box ',2,3,4' is not four whole numbers"),
+        (BOXED + "a.jpg,1,2,3,4.5\n", "list.csv:2: the box '1,2,3,4.5' must be four whole numbers"),
+        (BOXED + "a.jpg,,2,3,4\n", "list.csv:2: the box ',2,3,4' must be four whole numbers"),
         (BOXED + ",1,2,3,4\n", "list.csv:2: '' is not a valid file name"),
     ],
 )

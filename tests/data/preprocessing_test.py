@@ -82,7 +82,7 @@ def test_a_box_cuts_the_face_where_it_is_shown(tmp_path):
         ((1, 1), None, "it uses only 1 x 1 pixels of the 1 x 1 picture; at least 16 x 16 are needed"),
         ((15, 40), None, "15 x 15 pixels of the 15 x 40 picture"),
         ((20000, 1), None, "1 x 1 pixels of the 20000 x 1 picture"),
-        ((161, 40), None, "the 161 x 40 picture is too long to judge as a whole"),
+        ((161, 40), None, "the 161 x 40 picture is too elongated to judge as a whole"),
         ((40, 161), None, "one side is more than 4 times the other; supply a face box"),
         ((100, 80), (10, 10, 15, 8), "the crop around the box of 15 x 8 is too small to judge: it uses only 15 x 15"),
         ((100, 80), (90, 10, 15, 8), "extends beyond the 100 x 80 picture"),

@@ -141,7 +141,7 @@ def test_pairs_with_a_left_out_face_are_not_there(config):
     assert 0 < len(kept) < len(split) and len(kept.labels) == len(kept)
     with pytest.raises(ValueError, match=rf"labeled_count=24 must be between 1 and .* available pairs \({len(kept)}\)"):
         opened(config, leave_out=person, count=24)
-    with pytest.raises(ValueError, match="leave_out='/' leaves out every pair"):
+    with pytest.raises(ValueError, match="leave_out='/' excludes every pair"):
         opened(config, leave_out="/")
 
 

@@ -113,7 +113,7 @@ def test_mated_comparisons_must_be_the_more_similar_ones(similarity, mated, shar
     if share is None:
         comparisons.check_direction(of(similarity, mated), "c.csv")
     else:
-        with pytest.raises(ValueError, match=rf"c\.csv: mated .* less alike .*only {share} .* negate .* distances"):
+        with pytest.raises(ValueError, match=rf"c\.csv: mated .* less similar .*only {share} .* negate .* distances"):
             comparisons.check_direction(of(similarity, mated), "c.csv")
 
 
@@ -132,5 +132,5 @@ def test_names_match_however_they_are_spelled_and_other_columns_are_counted(writ
 
 
 def test_boxes_in_comparisons_are_refused(write):
-    with pytest.raises(ValueError, match="csv:1: the columns 'bbox' look like a box, but this table has no boxes"):
+    with pytest.raises(ValueError, match="csv:1: the columns 'bbox' look like a box, but this table cannot have boxes"):
         comparisons.read_comparisons(write("left,right,similarity,mated,bbox\na,b,1,1,3\n"))

@@ -42,7 +42,7 @@ def test_the_example(tmp_path, capsys):
     [
         (["--fmr=0.001"], "10 non-mated comparisons are too few to measure an FMR of 0.001; supply at least 1,000"),
         (["--fmr=0.1", "--column=width"], "width:higher or width:lower"),
-        (["--fmr=0.1", "--limit=0"], "--limit must lie in"),
+        (["--fmr=0.1", "--limit=0"], "--limit must be in"),
         (["--fmr=0.1", "--figure=edc.pdf"], "must end in .webp"),
         (["--scores=nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
     ],
@@ -64,4 +64,4 @@ def test_distances_are_refused_before_anything_is_written(tmp_path, capsys):
     assert (
         error_vs_discard.main([FILES[1], f"--comparisons={tmp_path / 'c.csv'}", "--fmr=0.1", f"--output={output}"]) == 2
     )
-    assert "less alike" in capsys.readouterr().err and not output.exists()
+    assert "less similar" in capsys.readouterr().err and not output.exists()

@@ -23,9 +23,9 @@ def split(value, low, high, *, name="test", faces=20, groups=None, matched=False
     [
         ((0.95, 0.93, 0.97), "The scorer sorts well", "Choose a threshold"),
         ((0.8, 0.78, 0.83), "The scorer sorts roughly", "discard only the most blurred"),
-        ((0.6, 0.55, 0.64), "The scorer sorts poorly", "Do not discard pictures by"),
-        ((0.6, 0.49, 0.7), "cannot be distinguished from chance", "Do not discard pictures by"),
-        ((0.95, 0.4, 1.0), "cannot be distinguished from chance", "Do not discard pictures by"),
+        ((0.6, 0.55, 0.64), "The scorer sorts poorly", "Do not discard pictures"),
+        ((0.6, 0.49, 0.7), "cannot be distinguished from chance", "Do not discard pictures"),
+        ((0.95, 0.4, 1.0), "cannot be distinguished from chance", "Do not discard pictures"),
     ],
 )
 def test_judgment_evidence_and_what_to_do(interval, judgment, to_do):
@@ -64,7 +64,7 @@ def test_the_weakest_group_is_named():
 def test_too_few_faces_come_before_a_judgment(faces, judgment):
     said = verdict.sentences([split(1.0, 1.0, 1.0, faces=faces)], None)
     assert judgment in said[0] and "100.0% of cases on test" in said[1]
-    assert (f"{faces} faces, too few" in said[1]) == ("Rank more test faces" in said[-1]) == (faces < 10)
+    assert (f"{faces} faces, too few" in said[1]) == ("Rank at least 10 test faces" in said[-1]) == (faces < 10)
 
 
 def test_a_split_of_few_faces_does_not_decide_beside_a_large_one():

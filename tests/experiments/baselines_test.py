@@ -310,12 +310,12 @@ def test_wrong_runs_are_reported(compared, release, tmp_path):
         with pytest.raises(ValueError, match=message):
             baselines.run(config, [run], str(out))
 
-    refused(f"x={tmp_path}", "scores.csv does not exist; evaluate the run first")
-    refused(f"Tenengrad={folder / 'right'}", "--run=Tenengrad=... uses the name of a baseline; choose another")
+    refused(f"x={tmp_path}", "scores.csv does not exist; run launch.py --mode=evaluate")
+    refused(f"Tenengrad={folder / 'right'}", "--run=Tenengrad=... uses the name of a baseline; choose a different name")
     file = write_run(tmp_path / "run", release, [0, 0, 0]) / "scores.csv"
     whole = file.read_text()
     file.write_text(whole.replace("P30x0", "P99x0"))
-    refused(f"x={tmp_path / 'run'}", "made from other lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png")
+    refused(f"x={tmp_path / 'run'}", "made from different lists: 2 of 45 .* such as test1 LFW/P30x0_0001.png")
     file.write_text(whole.replace("LFW/P30x0_0001.png,LFW,50.0,0.0", "LFW/P30x0_0001.png,LFW,50.0,1.0"))
     refused(f"x={tmp_path / 'run'}", "1 of 45 .* such as test1 LFW/P30x0_0001.png")
 
@@ -338,5 +338,5 @@ def test_splits_may_count_by_their_faces():
 
 @pytest.mark.parametrize("wrong", [["x"], ["=y"], ["x=y", "x=z"]])
 def test_a_run_needs_a_name_and_a_path(wrong):
-    with pytest.raises(ValueError, match="--run must be NAME=PATH, with a different name"):
+    with pytest.raises(ValueError, match="--run must be NAME=PATH with a unique name"):
         evaluated_runs.parse(wrong)

@@ -40,7 +40,7 @@ def call(name, *arguments):
     ("name", "arguments", "message"),
     [
         ("label_efficiency", ["--config.data.dir=nowhere"], "no prepared|prepare"),
-        ("label_efficiency", ["--config.consistency.pairwise_weight=0"], "pairwise_weight=0.0 must be above 0"),
+        ("label_efficiency", ["--config.consistency.pairwise_weight=0"], "pairwise_weight is 0.0; set it above 0"),
         ("leave_event_out", ["--config.data.dir=nowhere", "--least_pairs=3"], "no prepared|prepare"),
         ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run must be NAME=PATH"),
         ("leave_event_out", ["--config.data.name=demo_face_blur", "--config.data.manual_dir=x"], "manual_dir"),
@@ -128,7 +128,9 @@ def test_runs_are_made_once_and_never_taken_for_others(config, tmp_path, monkeyp
     (tmp_path / "a" / grid.ROW_FILE).write_text(json.dumps(row | {"seed": "kept"}))
     assert made()["seed"] == "kept"
     config.seed = 1
-    with pytest.raises(ValueError, match="a contains a run with another config .*config.seed is 0 there but 1 here"):
+    with pytest.raises(
+        ValueError, match="a contains a run with a different config .*config.seed is 0 there but 1 here"
+    ):
         made()
 
 

@@ -60,11 +60,11 @@ def test_gains_are_paired_by_seed_and_shares_of_the_gap_follow():
     assert "| gain of distillation | +0.060 [+0.060, +0.060] | +0.060 [+0.060, +0.060] |" in text
     assert "| gain of pairwise | +0.000 [+0.000, +0.000] | +0.000 [+0.000, +0.000] |" in text
     assert (
-        "| distillation less half-way to all labels alone | +0.020 [+0.020, +0.020] |  |" in text
+        "| distillation minus the halfway point to labels alone, all pairs | +0.020 [+0.020, +0.020] |  |" in text
     )  # Of a gap of 0.08.
     assert "| share of the gap closed by quadruplet | 25% |  |" in text  # None is left with the most pairs.
-    assert "| quadruplet less half-way to all labels alone | -0.020 [-0.020, -0.020] |  |" in text
-    assert "| distillation less all labels alone | -0.020 [-0.020, -0.020] | +0.060 [+0.060, +0.060] |" in text
+    assert "| quadruplet minus the halfway point to labels alone, all pairs | -0.020 [-0.020, -0.020] |  |" in text
+    assert "| distillation minus labels alone, all pairs | -0.020 [-0.020, -0.020] | +0.060 [+0.060, +0.060] |" in text
 
 
 @pytest.fixture
@@ -141,6 +141,8 @@ def test_what_cannot_be_compared_is_reported(config, tmp_path):
             label_efficiency.run(config, scorers=scorers, **options)
         return str(error.value)
 
-    assert refused("none", "pairwise") == "config.consistency.pairwise_weight=0.0 must be above 0 to be compared"
+    assert (
+        refused("none", "pairwise") == "config.consistency.pairwise_weight is 0.0; set it above 0 to compare pairwise"
+    )
     assert refused("none", "triplet").startswith("unknown --scorers=triplet; choose from none, pairwise,")
     assert refused("quadruplet").startswith("--scorers must include none")

@@ -38,5 +38,5 @@ def test_an_event_is_scored_by_runs_that_have_not_seen_it(config, tmp_path, monk
 
 
 def test_too_few_pairs_are_reported(config, tmp_path):
-    with pytest.raises(ValueError, match="no event with 500 labeled pairs; lower --least_pairs"):
+    with pytest.raises(ValueError, match="no event with 500 or more pairs; lower --least_pairs"):
         leave_event_out.run(config, workdir=str(tmp_path), seeds=1, least_pairs=500, workers=1)

@@ -47,7 +47,7 @@ def test_all_validation_pairs_are_counted_where_the_evaluation_has_done_so():
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
-        ({"a": results(0.8, 0.5)}, "only 1 run was passed; pass two or more"),
+        ({"a": results(0.8, 0.5)}, "only 1 run was passed; pass at least two"),
         ({"a": results(0.8, 0.5), "b": results(0.8, 0.5, sources="def")}, r"a on abc \(test\); b on def \(test\)"),
     ],
 )

@@ -131,7 +131,7 @@ def test_an_unknown_backend_is_refused(run):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("scorer.onnx", {}, r"scorer\.onnx already exists; use another --output, or pass --overwrite"),
+        ("scorer.onnx", {}, r"scorer\.onnx already exists; use a different --output, or pass --overwrite"),
         ("scorer.onnx", {"format": "stablehlo"}, r"scorer\.onnx must end in \.stablehlo for --format=stablehlo"),
         ("nowhere/scorer.onnx", {}, "the folder .*nowhere does not exist"),
         ("new.onnx", {"checkpoint": "nowhere"}, "nowhere: no checkpoint here"),
@@ -153,7 +153,7 @@ def test_a_missing_package_is_told_in_a_line(tmp_path, capsys, monkeypatch, name
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == package else find(name))
     output = tmp_path / f"a{formats.FORMATS[name].ending}"
     assert export.main(["--checkpoint=RUN", f"--format={name}", f"--output={output}"]) == 2
-    wanted = f'export: {name} needs the package {package}; run pip install -e ".[export]"\n'
+    wanted = f'export: {name} needs the {package} package; run pip install -e ".[export]"\n'
     assert capsys.readouterr().err == wanted
 
 

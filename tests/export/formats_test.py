@@ -190,7 +190,7 @@ def test_a_card_has_valid_front_matter(described, name):
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"] == {"name": "some_blur with matched sizes", "type": "some_blur", "split": "test"}
     assert result["metrics"][0]["value"] == 0.7
-    assert "| test with matched sizes | AUC, clear against blurred | 0.700 [0.800, 0.900] |" in body
+    assert "| test with matched sizes | AUC, clear versus blurred | 0.700 [0.800, 0.900] |" in body
     for part in ("| blur | 0 to 1 | blurrier |", "| sharpness | 0 to 100 | sharper", "1.25 times", "Apache-2.0"):
         assert part in body
     assert "Keep a picture if `blur < 0.62`. Threshold source: 10% of 50 pictures are to go" in body

@@ -90,5 +90,5 @@ def test_reliability_goes_from_unsure_to_sure_in_groups():
 def test_fields_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"pairs \(1, 2\), order 2"):
         LabeledPairs("validation", np.zeros(2), ["a", "b"], np.zeros((2, 4, 4, 3)), np.array([[0, 1]]), [1, 1], {})
-    with pytest.raises(ValueError, match="refers to a face outside the 2 scored faces"):
+    with pytest.raises(ValueError, match="refers to a face that does not exist; only 2"):
         LabeledPairs("validation", np.zeros(2), ["a", "b"], np.zeros((2, 4, 4, 3)), np.array([[0, 2]]), [1], {})

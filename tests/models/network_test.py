@@ -170,7 +170,7 @@ def test_a_cut_network_has_the_first_blocks_of_the_whole_one():
     ("kwargs", "message"),
     [
         ({"backbone": "resnet19"}, "resnet19.*unknown.*efficientnet_lite0, resnet18"),
-        ({"backbone": "small", "blocks": 3}, "small.*cannot be cut.*efficientnet_lite0"),
+        ({"backbone": "small", "blocks": 3}, "small.*cannot be truncated.*efficientnet_lite0"),
         ({"backbone": "efficientnet_lite0", "blocks": 0}, "blocks=0.*1 to 16"),
         ({"backbone": "efficientnet_lite0", "blocks": 17}, "blocks=17.*1 to 16"),
     ],

@@ -84,7 +84,7 @@ def test_a_tar_that_reaches_out_of_its_folder_is_refused(run, tmp_path, kind):
 
 def test_what_is_no_archive_of_one_run_is_refused(run, tmp_path, monkeypatch):
     (tmp_path / "page.zip").write_text("<html>log in</html>")
-    with pytest.raises(ValueError, match="page.zip: neither a zip nor a tar archive"):
+    with pytest.raises(ValueError, match="page.zip: it is not a zip or tar archive"):
         run_archive.fetch_run(tmp_path / "page.zip", tmp_path / "here")
     with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
         archive.writestr("notes.txt", "nothing")
@@ -102,7 +102,7 @@ def test_what_is_no_archive_of_one_run_is_refused(run, tmp_path, monkeypatch):
 
 
 def test_a_url_that_cannot_be_fetched_is_named(tmp_path):
-    with pytest.raises(ValueError, match="file:///nowhere.zip: cannot be fetched"):
+    with pytest.raises(ValueError, match="file:///nowhere.zip: cannot be downloaded"):
         run_archive.fetch_run("file:///nowhere.zip", tmp_path / "here")
 
 
@@ -156,22 +156,27 @@ def other_method(data):
 @pytest.mark.parametrize(
     ("name", "mode", "change", "message"),
     [
-        ("run.zip", None, lambda data: data[:-30], "zip archive is cut short or damaged; fetch it again"),
+        ("run.zip", None, lambda data: data[:-30], "zip archive is truncated or damaged; download it again"),
         ("run.zip", None, encrypted, "zip archive is encrypted; pack the run again without a password"),
         ("run.zip", None, other_method, "cannot be unpacked .That compression method is not supported.*pack the run"),
         ("run.zip", None, lambda data: data.replace(b"{}", b"[]"), "cannot be unpacked .Bad CRC-32"),
-        ("run.tar", "w", lambda data: data[:512], "tar archive is cut short or damaged"),
-        ("run.tar", "w", lambda data: data[:600], "tar archive is cut short or damaged"),
-        ("run.tar", "w", lambda data: data[:512] + b"?" + data[513:], "tar archive is cut short or damaged"),
+        ("run.tar", "w", lambda data: data[:512], "tar archive is truncated or damaged"),
+        ("run.tar", "w", lambda data: data[:600], "tar archive is truncated or damaged"),
+        ("run.tar", "w", lambda data: data[:512] + b"?" + data[513:], "tar archive is truncated or damaged"),
         ("run.tar", "w", lambda data: data[:5500], "cannot be unpacked .unexpected end of data"),
         ("run.tar.gz", "w:gz", lambda data: data[: len(data) // 2], "cannot be unpacked .Compressed file ended before"),
         ("run.tar.gz", "w:gz", lambda data: data[:3000] + bytes(900) + data[3900:], "damaged|cannot be unpacked"),
-        ("run.tar.gz", "w:gz", lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:], "cannot be unpacked"),
+        (
+            "run.tar.gz",
+            "w:gz",
+            lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:],
+            "damaged|cannot be unpacked",
+        ),
         ("run.tar.bz2", "w:bz2", lambda data: data[:90] + bytes(9) + data[99:], "damaged|cannot be unpacked"),
         ("run.tar.xz", "w:xz", lambda data: data[:-2000], "damaged|cannot be unpacked"),
         ("run.tar", "w", lambda data: b"", "the file is empty"),
         ("run.tar", "w", lambda data: b"7z\xbc\xaf\x27\x1c" + data, "it is a 7z archive; pack the run again as"),
-        ("run.tar", "w", lambda data: b"\0" + data[100:], "neither a zip nor a tar archive$"),
+        ("run.tar", "w", lambda data: b"\0" + data[100:], "it is not a zip or tar archive$"),
     ],
 )
 def test_a_damaged_archive_is_one_sentence(run, tmp_path, name, mode, change, message):
@@ -206,8 +211,8 @@ def test_a_download_that_breaks_off_is_one_sentence(tmp_path):
     with http.server.HTTPServer(("127.0.0.1", 0), _Server) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         for path, message in (("short", "only 2 of 99 bytes"), ("chunks", "IncompleteRead"), ("x", "220 another")):
-            with pytest.raises(ValueError, match=f"/{path}: cannot be fetched .*{message}"):
+            with pytest.raises(ValueError, match=f"/{path}: cannot be downloaded .*{message}"):
                 run_archive.fetch_run(f"http://127.0.0.1:{server.server_port}/{path}", tmp_path / "here")
         server.shutdown()
-    with pytest.raises(ValueError, match="a b.zip: cannot be fetched"):
+    with pytest.raises(ValueError, match="a b.zip: cannot be downloaded"):
         run_archive.fetch_run("http://127.0.0.1/a b.zip", tmp_path / "here")

@@ -67,7 +67,7 @@ def test_a_run_without_any_whole_checkpoint_is_left_as_it_is(tmp_path, victim):
 def test_a_step_whose_record_is_gone_is_not_passed_over_in_silence(tmp_path):
     write(tmp_path, {4: 0.9, 9: 0.6})
     shutil.rmtree(tmp_path / "checkpoints" / "9" / "meta")
-    with pytest.raises(checkpoints.CheckpointError, match=r"9/meta.*other checkpoints of the run: .*checkpoints/4"):
+    with pytest.raises(checkpoints.CheckpointError, match=r"9/meta.*other checkpoints in this run: .*checkpoints/4"):
         checkpoints.find(tmp_path)
     assert checkpoints.find(tmp_path / "checkpoints" / "4").step == 4
 
@@ -100,7 +100,7 @@ def test_arrays_with_a_changed_number_are_refused(tmp_path):
     saver.close()
     shutil.rmtree(tmp_path / "checkpoints" / "4" / "params")
     shutil.copytree(tmp_path / "other" / "checkpoints" / "4" / "params", tmp_path / "checkpoints" / "4" / "params")
-    with pytest.raises(checkpoints.CheckpointError, match="params: damaged: the arrays do not match their checksum"):
+    with pytest.raises(checkpoints.CheckpointError, match="params: damaged; the arrays do not match their checksum"):
         checkpoints.find(tmp_path).load_params(state_of(0).params)
 
 
@@ -110,7 +110,7 @@ def test_a_changed_record_is_refused(tmp_path, change):
     record = tmp_path / "checkpoints" / "4" / "meta" / "metadata"
     meta = json.loads(record.read_text()) | change
     record.write_text(json.dumps({name: value for name, value in meta.items() if value is not None}))
-    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged: the record does not match its checksum"):
+    with pytest.raises(checkpoints.CheckpointError, match="meta: damaged; the record does not match its checksum"):
         checkpoints.find(tmp_path)
 
 

@@ -64,9 +64,9 @@ def test_a_folder_without_checkpoints_says_what_to_give(tmp_path, folder):
 
 def test_a_model_of_another_shape_is_refused(tmp_path):
     write(tmp_path, {4: 0.9})
-    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit the network"):
+    with pytest.raises(checkpoints.CheckpointError, match="4.* do not match the network"):
         checkpoints.find(tmp_path).load_params(state_of(0, width=7).params)
-    with pytest.raises(checkpoints.CheckpointError, match="4.* do not fit the network"):
+    with pytest.raises(checkpoints.CheckpointError, match="4.* do not match the network"):
         restore(tmp_path, 4, state_of(0, width=7))
 
 

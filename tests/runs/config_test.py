@@ -61,8 +61,8 @@ def test_whole_numbers_are_asked_for_where_the_default_is_one(name):
     ("name", "value", "sentence"),
     [
         ("optimizer.learning_rate", 0.0, "config.optimizer.learning_rate=0.0 must be above 0 and at most 10"),
-        ("batch.labeled", 100000, "config.batch.labeled=100000 must be a whole number at least 1 and at most 65536"),
-        ("seed", 10**20, f"config.seed={10**20} must be a whole number at least 0 and at most 2147483647"),
+        ("batch.labeled", 100000, "config.batch.labeled=100000 must be a whole number, at least 1 and at most 65536"),
+        ("seed", 10**20, f"config.seed={10**20} must be a whole number, at least 0 and at most 2147483647"),
         ("augment.contrast", 5.0, "config.augment.contrast=5.0 must be at least 0 and below 1"),
         ("ema_decay", 1.0, "config.ema_decay=1.0 must be above 0 and below 1, or left unset"),
         ("data.context", float("nan"), "config.data.context=nan must be at least 0.25 and at most 8"),

@@ -114,7 +114,7 @@ def test_a_line_says_why_programs_are_not_kept(unset, monkeypatch, capsys, obsta
         monkeypatch.setattr(os, "access", lambda path, mode: False)  # The tests may run as root, who may do anything.
     program_cache.keep_programs()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("compiled programs are not kept (")
+    assert line.startswith("compiled programs cannot be cached (")
     assert str(unset.parent) in line
     assert jax.config.jax_compilation_cache_dir is None
 

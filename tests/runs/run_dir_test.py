@@ -24,7 +24,7 @@ def test_what_the_state_does_not_depend_on_may_change(config, tmp_path):
 def test_what_the_run_depends_on_may_not(config, tmp_path):
     changed, recorded = config.copy_and_resolve_references(), json.loads(config.to_json())
     changed.steps, changed.checkpoint_every, changed.data.sources = 7, 3, "abc"
-    with pytest.raises(ValueError, match="another config") as refused:
+    with pytest.raises(ValueError, match="different config") as refused:
         run_dir.claim(changed, tmp_path, recorded)
     fields = (
         "steps is 6 there but 7",

@@ -34,7 +34,7 @@ def test_files_in_a_tried_folder_stay(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file: no checkpoint can be saved here"):
+    with pytest.raises(OSError, match="file: checkpoints cannot be saved here"):
         checkpoints.try_folder(tmp_path / "file")
 
 

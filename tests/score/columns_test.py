@@ -59,7 +59,7 @@ def test_every_format_holds_the_columns(run, photos, capsys):
         "black.png": "dark blank", "bad.png": None,
     }  # fmt: skip
     out = capsys.readouterr().out
-    assert "warning: 1 dark, 1 blank;" in out and "warning: 6 pictures are reduced more than 4 times" in out
+    assert "warning: 1 dark, 1 blank;" in out and "warning: 6 pictures are reduced by more than a factor of 4" in out
 
 
 def test_groups_and_tiles(run, photos):
@@ -117,7 +117,7 @@ def test_faces_of_one_picture_are_grouped_by_their_boxes(run, photos):
 
 def test_a_shard_cannot_be_grouped(run, photos, capsys):
     assert command(run, "photos", "--best-of-group", "--shard=0/2") == 2
-    assert "--best-of-group must see all pictures" in capsys.readouterr().err
+    assert "--best-of-group needs all pictures" in capsys.readouterr().err
 
 
 def test_python_gets_the_same(run, photos):

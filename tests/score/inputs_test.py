@@ -126,8 +126,8 @@ def test_a_list_has_names_relative_to_itself_several_boxes_of_a_picture_and_colu
     ("text", "message"),
     [
         ("a.jpg\nb.jpg\n", r"list\.csv:1: the header must have the columns name; found 'a.jpg'"),
-        ("name,x,y\na.jpg,1,2\n", "the header must have all of x,y,width,height or none; it has only x,y"),
-        (BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n", r"list\.csv:3: the box '1,2,3,4.5' is not four whole"),
+        ("name,x,y\na.jpg,1,2\n", "the header must have all of x,y,width,height or none of them; it has only x,y"),
+        (BOXED + "a.jpg,1,2,3,4\nb.jpg,1,2,3,4.5\n", r"list\.csv:3: the box '1,2,3,4.5' must be four whole"),
         (BOXED + "a.jpg,1,2\n", r"list\.csv:2: the row has 3 fields but the header has 5"),
         ('name\na.jpg\n""\n', r"list\.csv:3: '' is not a valid file name"),
         ("", "the header must have the columns"),

@@ -106,7 +106,7 @@ def test_rows_are_kept_up_to_the_first_input_that_is_another(output, inputs, kep
 def test_a_journal_of_another_command_or_version_is_refused_with_what_to_do(output):
     fill(output)
     with pytest.raises(
-        ValueError, match=r"checkpoint: '1a2b' there but 'ffff' here.*Run that command again.*remove the file"
+        ValueError, match=r"checkpoint: '1a2b' there but 'ffff' here.*Run that command again.*delete the file"
     ):
         Journal(output, HEADER | {"checkpoint": "ffff"})
     assert resumed(output) == ROWS[:4]  # It was left alone.
@@ -120,7 +120,7 @@ def test_a_journal_of_another_command_or_version_is_refused_with_what_to_do(outp
 def test_a_damaged_header_says_what_to_do(output, line):
     with open(journals.path_of(output), "wb") as file:
         file.write(line)
-    with pytest.raises(ValueError, match="damaged; remove the file"):
+    with pytest.raises(ValueError, match="damaged; delete the file"):
         Journal(output, HEADER)
 
 

@@ -39,7 +39,7 @@ def test_files_that_are_passed_over_are_counted_once(folder, paths):
     assert left_out.links == 3
     files, links = left_out.sentences()
     assert files.startswith("left out 7 files that are not pictures, by extension: 2 .xcf, 2 without an extension")
-    assert links == "left out 3 links that lead nowhere or back to a folder above"
+    assert links == "left out 3 links that are broken or lead back to a folder above"
 
 
 def test_a_recursive_glob_enters_no_circle(folder):

@@ -105,7 +105,7 @@ def test_an_interrupted_command_with_other_options_says_what_to_do(run, photos, 
         command(run, "photos")
     assert command(run, "photos/00.png") == 2
     error = capsys.readouterr().err
-    assert "inputs: ['photos'] there but ['photos/00.png'] here" in error and "use another --output" in error
+    assert "inputs: ['photos'] there but ['photos/00.png'] here" in error and "use a different --output" in error
 
 
 def test_killed_while_scoring_the_same_command_gives_the_same(run, photos, tmp_path):

@@ -54,7 +54,7 @@ def test_every_bad_file_is_a_row_with_its_reason_and_the_others_are_scored(run, 
     failed = {name: row for name, row in rows.items() if row["status"] == "failed"}
     assert sorted(failed) == sorted(bad)
     assert all(row["reason"] and not row["blur"] for row in failed.values())
-    assert "too long to judge" in failed["wide.png"]["reason"]
+    assert "too elongated to judge" in failed["wide.png"]["reason"]
     assert failed["loop.jpg"]["reason"] == "its symbolic links form a loop"
     assert blur_of() == blur_of("good.csv")
     assert f"20 scored, {len(failed)} failed; see the reason column" in capsys.readouterr().out
@@ -132,7 +132,7 @@ def test_shards_together_are_the_whole(run, photos):
         (["photos", "--output=scores.txt"], "--output=scores.txt must end in .csv or .jsonl or .parquet"),
         (["photos", "--keep-below=2"], "must be a score from 0 to 1, not '2'"),
         (["photos", "--anchor=x"], "must be a score from 0 to 1, not 'x'"),
-        (["photos", "--batch-size=0"], "must be a whole number of at least 1"),
+        (["photos", "--batch-size=0"], "must be a whole number, 1 or more"),
         (["photos", "--shard=3/3"], "must be I/N with I from 0 to N - 1"),
         (["photos", "--checkpoint=nowhere"], "no checkpoint here"),
         (["photos/*.tif"], "no file matches"),
@@ -156,7 +156,7 @@ def test_the_summary_and_the_statement_say_what_is_left_out(run, photos, capsys)
     (photos / "a.xcf").touch()
     (photos / "list.csv").write_text("name,who\n00.PNG,Ann\n00.PNG,Bob\n")
     assert command(run, "photos", "photos/list.csv") == 1
-    said = ["left out 1 file that is not a picture, by extension: 1 .xcf", "photos/list.csv: columns not read: who"]
+    said = ["left out 1 file that is not a picture, by extension: 1 .xcf", "photos/list.csv: ignored columns: who"]
     said.append("photos/list.csv: 1 row repeats an earlier name and box; each picture or face counts once")
     assert capsys.readouterr().out.splitlines()[-3:] == said
     stated = json.loads(open_text("scores.csv.json"))["left_out"]

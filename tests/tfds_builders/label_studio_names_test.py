@@ -77,7 +77,7 @@ def test_a_reference_to_no_picture_is_refused(find, reference):
     ],
 )
 def test_a_reference_to_several_pictures_is_refused_unless_a_prefix_gives_the_name(find, names, reference, exact):
-    with pytest.raises(ValueError, match="may be .* or .*--strip-prefix") as caught:
+    with pytest.raises(ValueError, match="matches .* and .*--strip-prefix") as caught:
         find(*names)(reference)
     assert all(repr(name) in str(caught.value) for name in names)
     if exact:
@@ -93,7 +93,7 @@ def test_a_longer_end_goes_before_another_decoding(find):
 def test_two_references_to_one_picture_are_refused_unless_copies_are_merged(find, other):
     found = find()
     found(UPLOAD + "one.jpg")
-    with pytest.raises(ValueError, match="would both be named 'one.jpg'; pass --strip-prefix .* --merge-copies"):
+    with pytest.raises(ValueError, match="both match 'one.jpg'; pass --strip-prefix .* --merge-copies"):
         found(other)
     assert list(map(find(merge_copies=True), (UPLOAD + "one.jpg", other))) == ["one.jpg", "one.jpg"]
 

@@ -115,7 +115,7 @@ def test_old_and_new_exports_name_the_side_the_object_its_class_or_the_picture(r
 
 
 def test_something_else_selected_is_refused(root, refused):
-    assert "task 12: 'third' is selected, which is neither" in refused([selected("third")])
+    assert "task 12: 'third' is selected, which is not 'left'" in refused([selected("third")])
     assert not (root / "pairs.csv").exists()
 
 
@@ -144,7 +144,7 @@ def test_an_annotator_is_a_number_or_an_address(root):
 def test_a_tie_comes_from_a_choice(root, capsys):
     assert votes(root, [task(annotation(tie())), task(annotation(tie(5)))]) == [("one.jpg", "two.jpg", 0)]
     assert votes(root, [task(annotation(tie("Both blurred")))], "--overwrite") == []
-    assert "do not count as ties (to count one, pass --tie): 'Both blurred'" in capsys.readouterr().out
+    assert "not counted as ties (pass --tie to count one): 'Both blurred'" in capsys.readouterr().out
     tasks = [task(annotation(tie("Both blurred")), annotation(tie("Tie")))]
     assert votes(root, tasks, "--overwrite", "--tie=both blurred") == [("one.jpg", "two.jpg", 0)]
     other = [task(annotation(result({"choices": ["Tie"]}, "weather", "choices")))]
@@ -153,7 +153,7 @@ def test_a_tie_comes_from_a_choice(root, capsys):
 
 def test_a_side_and_a_tie_at_once_are_refused(refused):
     both = [task(annotation(result({"selected": "left"}), tie()))]
-    assert "task 12: 'left' is selected, but a tie is also chosen; correct" in refused(both)
+    assert "task 12: 'left' is selected, but a tie is marked too; correct" in refused(both)
 
 
 def test_unanswered_annotations_are_counted(root, capsys):
@@ -204,7 +204,7 @@ def test_a_picture_that_was_uploaded_twice_can_be_merged(root, capsys):
     assert run(root, tasks)[0] == 2
     assert "--merge-copies" in capsys.readouterr().err
     assert votes(root, tasks, "--merge-copies") == [("one.jpg", "two.jpg", 1), ("one.jpg", "x/same.jpg", 1)]
-    assert "1 of a picture with itself" in capsys.readouterr().out
+    assert "1 that compare a picture with itself" in capsys.readouterr().out
 
 
 def test_the_latest_answer_of_a_minimal_export_counts_and_other_annotators_keep_theirs(root):
@@ -219,7 +219,7 @@ def test_the_latest_answer_of_a_minimal_export_counts_and_other_annotators_keep_
 def test_two_answers_at_one_time_are_refused(root, capsys):
     tasks = [task(*(annotation(result({"selected": side})) for side in ("left", "right")))]
     assert run(root, tasks) == (2, None)
-    message = "nothing was written\n  task 12: annotator '7' gave 'one.jpg' and 'two.jpg' several orders"
+    message = "nothing was written\n  task 12: annotator '7' gave 'one.jpg' and 'two.jpg' different orders"
     assert message in capsys.readouterr().err
 
 
@@ -260,8 +260,8 @@ def test_a_hostile_export_is_one_short_sentence_at_once(root, tasks, capsys):
     [
         ("", "not XML"),
         ("<View/>", "has the Pairwise tags []"),
-        (CONFIG.replace("first,second", "first"), "does not name two tags"),
-        (CONFIG.replace("$b", "b"), "does not name two tags"),
+        (CONFIG.replace("first,second", "first"), "must list two tags"),
+        (CONFIG.replace("$b", "b"), "must list two tags"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_one_sentence(refused, config, found):

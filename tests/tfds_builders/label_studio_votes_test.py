@@ -33,7 +33,7 @@ def test_the_latest_vote_of_an_annotator_on_a_pair_counts(votes, kept):
 
 @pytest.mark.parametrize("time", ["2026-01-01", "", "yesterday", "inf", "nan", "9" * 400, "99999-01-01"])
 def test_votes_without_a_latest_one_are_refused(time):
-    with pytest.raises(ValueError, match="task 1: annotator '7' gave 'a.jpg' and 'b.jpg' several orders.* delete"):
+    with pytest.raises(ValueError, match="task 1: annotator '7' gave 'a.jpg' and 'b.jpg' different orders.* delete"):
         latest([vote(1, time), vote(-1, time)])
-    with pytest.raises(ValueError, match="several orders"):
+    with pytest.raises(ValueError, match="different orders"):
         latest([vote(1, "2026-01-01"), vote(-1, "")])

@@ -120,7 +120,7 @@ def test_sources_that_the_lists_no_longer_give_are_refused(root):
     config.sources = first = command.prepare_configured(config)
     assert command.prepare_configured(config) == first
     write(root, UNSUPERVISED, pair("A", "B"))
-    with pytest.raises(ValueError, match=f"no data are prepared for config.data.sources={first}, and your lists"):
+    with pytest.raises(ValueError, match=f"no data are prepared for config.data.sources={first}, but your lists"):
         command.prepare_configured(config)
 
 
@@ -155,7 +155,7 @@ def test_a_split_without_lines_stops_before_any_picture_is_read(root, monkeypatc
     monkeypatch.setattr("tfds_builders.pictures.read_image", None)
     (root / FIVE).unlink()
     write(root, TEN, pair("A", "B"))  # It is for validation, and nothing is left to train on.
-    with pytest.raises(ReleaseError, match=r"empty split \(1\).*\n  train: part 'labeled' has no lines left"):
+    with pytest.raises(ReleaseError, match=r"empty split \(1\).*\n  train: no lines are left for it in part 'labeled'"):
         prepare_all(root)
     assert not files(root)
 

@@ -119,7 +119,7 @@ def test_a_picture_whose_name_no_file_can_have_is_a_problem(root, name):
 def test_a_missing_image_is_reported(root):
     (root / "LFW" / "D_0001.png").unlink()
     message = error_of(root)
-    assert f"{LFW}:4: {root}/LFW/D_0001.png: the file does not exist (used by {TEN}:2)" in message
+    assert f"{LFW}:4: {root}/LFW/D_0001.png: the file does not exist (used in {TEN}:2)" in message
     assert "missing image (1): " in message
     # The coverage table is in it: 3 of the 6 pairs have person D.
     assert f"{TEN:<44}{6:>12}{3:>12}{3:>12}" in message

@@ -70,7 +70,7 @@ def test_an_error_rate(rule, keep_below, lost, kept):
     assert chosen.threshold.keep_below == pytest.approx(keep_below)
     assert f"good pictures discarded: {lost / 0.4:.1f}% ({lost} of 40;" in chosen.lines[2]
     assert f"bad pictures kept: {kept / 0.4:.1f}% ({kept} of 40;" in chosen.lines[3]
-    assert "0.05 of " in chosen.threshold.source
+    assert "5% of " in chosen.threshold.source
     assert "pictures, based on 40 good and 40 bad examples in labels.csv" in chosen.threshold.source
     assert (chosen.threshold.rule, chosen.threshold.pictures) == (rule, 40)
 

@@ -64,7 +64,7 @@ def test_a_threshold_from_examples(run, photos, tmp_path, capsys):
         (["--discard=0.1"], "--discard needs PHOTOS (pictures or folders), not --examples"),
         (["--lose-good=0.1", "PHOTOS"], "--lose-good needs --examples=CSV"),
         (["--discard=10", "PHOTOS"], "between 0 and 1, such as 0.1, not 10"),
-        (["--discard=0.01", "PHOTOS"], "30 pictures are too few for a share of 0.01; supply 200"),
+        (["--discard=0.01", "PHOTOS"], "30 pictures are too few for a rate of 0.01; supply 200"),
         (["--keep-bad=0.1", "--examples=nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
     ],
 )

@@ -36,7 +36,7 @@ def test_what_the_demo_takes_by_a_run_that_is_there_and_is_left_as_it_is(own_run
     assert "(the device does not report its memory)" in lines["memory"]  # CPUs do not.
     assert lines["run"].startswith("0 of 6 steps left, about 0 s")
     config.seed = 5
-    with pytest.raises(ValueError, match=r"another config \(config\.seed is 0 there but 5 here\)"):
+    with pytest.raises(ValueError, match=r"different config \(config\.seed is 0 there but 5 here\)"):
         dry_run.report(config, str(folder))
     assert files(folder, demo_dir) == before
 

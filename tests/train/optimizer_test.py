@@ -47,9 +47,7 @@ def test_a_shortened_warm_up_is_said_in_one_line(capsys, steps, quadruplet_weigh
     config = default.get_config()
     config.steps, config.consistency.quadruplet_weight = steps, quadruplet_weight
     optimizer.warn_of_short_run(config)
-    line = (
-        f"the warm-up ({shortened}) does not fit into the run of {steps} steps; it is shortened to {steps // 2} steps"
-    )
+    line = f"the warm-up ({shortened}) does not fit in a run of {steps} steps; it is shortened to {steps // 2} steps"
     assert capsys.readouterr().out == (f"{line}\n" if shortened else "")
 
 

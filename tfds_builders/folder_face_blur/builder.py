@@ -15,7 +15,7 @@ from tfds_builders.folder_face_blur.tables import PAIRS, RANKED
 from tfds_builders.pictures import Failure
 from tfds_builders.problems import Problem, ReleaseError, listing
 
-# {part: (file or folder to add if the part is missing, its contents)}.
+# {part: (file or folder to add if the part is missing, what to put in it)}.
 _NEEDED = {
     "labeled": (PAIRS, "the pairs that people compared; the first line is left,right,order"),
     "unlabeled": ("unlabeled/", "two more pictures that are not in ranked.csv"),
@@ -27,7 +27,7 @@ class FolderFaceBlur(schema.BlurDataset):
     """Pictures in a folder with `pairs.csv`, at any depth; boxes, test ranks and unlabeled pictures are optional.
 
     Labeled pairs have the splits "train" and "validation" (see `splits.split_pairs`). Unlabeled pairs, from all
-    pictures except test pictures and their copies, have the split "train", and ranked faces have "test".
+    pictures except test pictures and their copies, are in the split "train", and ranked faces are in "test".
     """
 
     VERSION = "1.0.0"
@@ -44,9 +44,9 @@ class FolderFaceBlur(schema.BlurDataset):
         shared: "FolderFaceBlur | None" = None,
         **kwargs: Any,
     ) -> None:
-        """Makes the builder of one part; `shared` is another part that has already read the folder.
+        """Creates the builder for one part; `shared` is another part that has already read the folder.
 
-        With `allow_missing`, lines with missing, unreadable or too small pictures are skipped.
+        With `allow_missing`, lines whose pictures are missing, unreadable or too small are skipped.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = shared.sources if shared else Sources(manual_dir, preprocessing or self.DEFAULT)
@@ -62,7 +62,7 @@ class FolderFaceBlur(schema.BlurDataset):
 
     @property
     def looks(self) -> dict[str, Look | Failure]:
-        """The look of each picture, from the prepared faces if they exist, or else read now."""
+        """The look of each picture; comes from the prepared faces if they exist, and is otherwise read now."""
         if self._looks is None:
             looks: dict[str, Look | Failure] = {}
             part = self if self.kind == "faces" else self.part("faces")
@@ -71,7 +71,7 @@ class FolderFaceBlur(schema.BlurDataset):
                 looks |= {name: Look(*look) for name, look in metadata["looks"].items()}
                 looks |= {name: Failure(*failure) for name, failure in metadata["failures"].items()}
             else:
-                print(f"reading {len(self.sources.wanted)} pictures of {self.manual_dir}", file=sys.stderr)
+                print(f"reading {len(self.sources.wanted)} pictures in {self.manual_dir}", file=sys.stderr)
                 for name, face in self.sources.faces.items():
                     looks[name] = face if isinstance(face, Failure) else face[1]
             self._looks = {name: looks[name] for name in self.sources.wanted}
@@ -92,10 +92,10 @@ class FolderFaceBlur(schema.BlurDataset):
         }[kind]
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Reads every picture and table; prints warnings and the agreement of annotators.
+        """Reads every picture and table; prints warnings and the agreement between annotators.
 
         Raises:
-            ReleaseError: there are problems, or a required part is empty.
+            ReleaseError: the folder has problems, or a required part is empty.
         """
         lacking = [kind for kind in _NEEDED if kind in required and not self.has(kind)]
         if not any(self.has(kind) for kind in ("labeled", "ranked")):
@@ -108,7 +108,7 @@ class FolderFaceBlur(schema.BlurDataset):
             alpha = agreement["alpha"]
             alpha = "is undefined, since all votes are ties" if alpha is None else f"is {alpha:.2f}"
             print(
-                f"{agreement['annotators']} annotators compared {agreement['pairs']} pairs more than once:"
+                f"{agreement['pairs']} pairs were compared by more than one of {agreement['annotators']} annotators:"
                 f" Krippendorff's alpha {alpha} (1 is perfect agreement, 0 is chance)",
                 file=sys.stderr,
             )
@@ -122,7 +122,7 @@ class FolderFaceBlur(schema.BlurDataset):
         return map(self._face_example, usable)
 
     def _usable(self) -> list[str]:
-        """Returns the pictures whose faces are stored, row by row."""
+        """Returns the names of the pictures whose faces are stored, in row order."""
         return [name for name, look in self.looks.items() if isinstance(look, Look)]
 
     def _face_example(self, name: str) -> dict[str, Any]:

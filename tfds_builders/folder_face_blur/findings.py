@@ -1,4 +1,4 @@
-"""Checks a folder before anything is written, and draws the splits of its labels."""
+"""Checks a folder before anything is written, and draws the splits."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from tfds_builders.problems import FORGIVABLE, Problem
 
 
 class Findings(NamedTuple):
-    """The result of all checks: problems stop a build; data are partial if lines are skipped."""
+    """The results of all checks; problems stop a build, and `partial` is whether any lines are skipped."""
 
     problems: list[Problem]
     warnings: list[Problem]
@@ -25,7 +25,7 @@ class Findings(NamedTuple):
 
 
 def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_missing: bool) -> Findings:
-    """Checks everything and draws the splits, given the look of each picture in `sources.wanted`."""
+    """Runs all checks and draws the splits, given the look of each picture in `sources.wanted`."""
     tables, combined = sources.tables, sources.combined
     seen = {name: look for name, look in looks.items() if isinstance(look, Look)}
     ranked = {name: line.rank for name, line in (tables.ranks or {}).items() if name in seen}
@@ -55,7 +55,7 @@ def examine(sources: Sources, looks: Mapping[str, Look | Failure], *, allow_miss
 
 
 def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator[Problem]:
-    """Yields the problems with pictures listed in a table."""
+    """Yields problems with pictures that are listed in a table."""
     boxes = sources.tables.boxes
     for name, (file, line) in sources.uses.items():
         look = looks.get(name)
@@ -64,7 +64,7 @@ def _unusable(sources: Sources, looks: Mapping[str, Look | Failure]) -> Iterator
         elif isinstance(look, Failure):
             text = f"{name!r}: {look.details}"
             if look.kind == "box outside" and boxes is not None:
-                text, file, line = f"{text} (used by {file}:{line})", BOXES, boxes[name].line
+                text, file, line = f"{text} (used in {file}:{line})", BOXES, boxes[name].line
             yield Problem(look.kind, file, line, text)
 
 
@@ -93,7 +93,7 @@ def _leaks_by_name(sources: Sources) -> Iterator[Problem]:
 def _copies_of_tests(
     sources: Sources, seen: Mapping[str, Look], tests: list[str], others: list[str], compared: set[str]
 ) -> tuple[dict[str, Problem], list[Problem]]:
-    """Returns {unlabeled picture that looks like a test picture: warning}, and the problems with compared pictures."""
+    """Returns {unlabeled picture that looks like a test picture: warning}, and problems with compared pictures."""
     copies, leaks, ranks = {}, [], sources.tables.ranks or {}
     hashes = [[seen[name].hash for name in names] for names in (tests, others)]
     for i, j, differing in likeness.matches(*hashes) if tests else ():

@@ -1,7 +1,7 @@
-"""Finds the pictures of a folder and the names that tables use for them.
+"""Finds the pictures in a folder and the names that tables use for them.
 
-Pictures are in `images/`, or in the folder itself if `images/` is missing, at any depth, and their names are relative
-to it. `unlabeled/` next to `images/` may contain more pictures, with names relative to `unlabeled/`.
+Pictures may be at any depth in `images/`, or in the folder itself if there is no `images/`; their names are relative to
+it. `unlabeled/`, next to `images/`, may contain more pictures, with names relative to `unlabeled/`.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ TABLES = ("pairs.csv", picture_lists.BOXES_FILE, "ranked.csv")
 
 @dataclasses.dataclass
 class Layout:
-    """The pictures in a folder, {name: path}, sorted by name; problems with shared names; warnings about skips."""
+    """The pictures in a folder, {name: path}, sorted by name; problems with duplicate names; warnings about skips."""
 
     root: Path
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)
@@ -36,17 +36,17 @@ class Layout:
         return names.Known(self.paths)
 
     def find(self, name: str) -> str | None:
-        """Returns a picture's name as the disk spells it, or None if the picture is unknown."""
+        """Returns a picture's name as spelled on disk, or None if the picture is unknown."""
         return self._known.find(name) or self._known.find(self._relative(name))
 
     def _relative(self, name: str) -> str:
-        """Normalizes a name that may begin with the path of the folder, `images/` or `unlabeled/`."""
+        """Normalizes a name that may begin with the folder path, `images/` or `unlabeled/`."""
         name = names.normalize(name).removeprefix(f"{self.root.absolute().as_posix()}/")
         folders = [f"{top.name}/" for top in self.tops if top != self.root]
         return next((name.removeprefix(folder) for folder in folders if name.startswith(folder)), name)
 
     def why_not(self, name: str) -> tuple[str, str]:
-        """Returns the kind and details of the problem with a name that `find` does not know."""
+        """Returns the problem kind and details for a name that `find` does not recognize."""
         relative = self._relative(name)
         if is_unsafe(relative):
             return "unsafe path", repr(name)
@@ -97,11 +97,11 @@ def _check_table_name(layout: Layout, path: Path) -> None:
 
 
 def _why_left_out(path: Path, kind: Kind) -> str:
-    """Returns why a path is skipped, or "" for a picture to use."""
+    """Returns the reason for skipping a path, or "" if the picture is usable."""
     if kind is Kind.UNREADABLE:
-        return "a folder that cannot be opened; the pictures in it are skipped"
+        return "a folder that cannot be opened; its pictures are skipped"
     if not path.exists():
         return "a link to a missing file"
     if kind is Kind.LINK:
-        return "a link to a folder above it; its pictures are used under their shorter names"
+        return "a link to a parent folder; its pictures are used under their shorter names"
     return "" if path.name == path.name.encode(errors="ignore").decode() else "its name is not valid UTF-8"

@@ -1,4 +1,4 @@
-"""A folder of pictures and its tables, read once for all parts of the data set."""
+"""Reads a folder of pictures and its tables once for all parts of the data set."""
 
 import functools
 import os
@@ -15,7 +15,7 @@ from tfds_builders.pictures import Failure, content_of, encode_png, in_threads
 
 
 class Look(NamedTuple):
-    """A picture's width and height in pixels, and its hash by `likeness.look`."""
+    """A picture's width and height in pixels, and its hash from `likeness.look`."""
 
     width: int
     height: int
@@ -58,12 +58,12 @@ class Sources:
         return splits.chosen((name for name in self.layout.paths if boxes is None or name in boxes), self.uses)
 
     def box(self, name: str) -> Box | None:
-        """Returns the face in a wanted picture; None means the whole picture."""
+        """Returns the face box in a wanted picture, or None if the face is the whole picture."""
         return self.tables.boxes[name].box if self.tables.boxes is not None else None
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of the names, boxes and contents of the pictures."""
+        """The `digest` of the picture names, boxes and contents."""
         paths = self.layout.paths
         content = content_of(paths[name] for name in self.wanted)
         return schema.digest([[name, self.box(name), content[paths[name]]] for name in self.wanted])
@@ -77,7 +77,7 @@ class Sources:
 
     @functools.cached_property
     def faces(self) -> dict[str, tuple[bytes, Look] | Failure]:
-        """{wanted picture: its face as PNG and its look, or its failure}; each picture is decoded once."""
+        """{wanted picture: (face as PNG, look), or failure}; each picture is decoded once."""
         return dict(zip(self.wanted, in_threads(self._read, self.wanted, faces=len(self.wanted))))
 
     def _read(self, name: str) -> list[tuple[bytes, Look] | Failure]:

@@ -1,11 +1,11 @@
 """The tables next to the pictures, parsed and checked line by line without reading a picture.
 
-- `pairs.csv`: `left,right,order[,annotator,time]`; order +1 the right picture is blurrier, -1 the left one, 0 a tie;
-- `boxes.csv`: `name,x,y,width,height`, the face in pixels of the upright picture;
-- `ranked.csv`: `name,rank`, test faces; a larger rank is blurrier.
+- `pairs.csv`: `left,right,order[,annotator,time]`; +1 if the right picture is blurrier, -1 if the left is, 0 for a tie;
+- `boxes.csv`: `name,x,y,width,height`; the face box in pixels of the upright picture;
+- `ranked.csv`: `name,rank`; test faces, where a larger rank is blurrier.
 
 Files are UTF-8 with a header; a byte order mark, CRLF line endings and blank lines are accepted. Names in `boxes.csv`
-are exact (see `picture_lists.read_boxes`); spaces around other fields are not part of them.
+must match exactly (see `picture_lists.read_boxes`); spaces around other fields are ignored.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Ranked(NamedTuple):
 
 @dataclasses.dataclass
 class Tables:
-    """The valid lines of the tables, keyed by name except for `votes`; None for a missing table."""
+    """The valid lines of each table, keyed by name except for `votes`; None if the table is missing."""
 
     votes: list[Vote] | None = None
     boxes: dict[str, Boxed] | None = None
@@ -85,7 +85,7 @@ def _fields(raw: bytes) -> list[str]:
 
 
 def _header(fields: list[str], file: str) -> list[str]:
-    """Returns the columns; raises ValueError if the file may not have them."""
+    """Returns the columns; raises ValueError if the file must not have them."""
     required, optional = COLUMNS[file]
     try:
         matched = columns.match(fields, required, optional)
@@ -123,11 +123,11 @@ def _rows(tables: Tables, layout: Layout, file: str) -> Iterator[tuple[int, dict
 
 
 def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> str | None:
-    """Returns a picture's name in the disk's Unicode form, or None after reporting that the picture is missing."""
+    """Returns a picture's name in the Unicode form on disk; if the picture is missing, reports it and returns None."""
     known = layout.find(name)
     if known is None:
         kind, text = layout.why_not(name)
-        if (file, kind) == (BOXES, "unknown picture"):  # A box for a removed picture does no harm.
+        if (file, kind) == (BOXES, "unknown picture"):  # A box for a removed picture is harmless.
             tables.warnings.append(Problem("unused box", file, line, text))
         else:
             tables.problems.append(Problem(kind, file, line, text))
@@ -138,7 +138,7 @@ def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
     for line, row in _rows(tables, layout, PAIRS):
         left, right = (_known(tables, layout, PAIRS, line, row[side]) for side in ("left", "right"))
         if row["order"] not in _ORDERS:
-            text = f"order {row['order']!r} is not +1 (the right one is blurrier), -1 (the left one) or 0 (a tie)"
+            text = f"order {row['order']!r} is not +1 (right is blurrier), -1 (left is blurrier) or 0 (tie)"
             tables.problems.append(Problem("malformed line", PAIRS, line, text))
         elif left is not None and left == right:
             tables.problems.append(Problem("pair with itself", PAIRS, line, repr(left)))
@@ -163,7 +163,7 @@ def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
 
 @contextlib.contextmanager
 def _malformed(tables: Tables) -> Iterator[None]:
-    """Reports an error from the box parser and leaves the block."""
+    """Reports an error from the box parser and exits the block."""
     try:
         yield
     except LineError as error:

@@ -1,4 +1,4 @@
-"""Combines the annotators' votes into one order for each pair, measures agreement and finds contradictions."""
+"""Combines annotators' votes into one order per pair, measures agreement and finds contradictions."""
 
 import collections
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from tfds_builders.problems import Problem
 
 
 class Pair(NamedTuple):
-    """Two pictures, left and right as on the first line that compares them; `order` is as in `pairs.csv`."""
+    """Two pictures, with the same left and right as on the first line that compares them; `order` as in `pairs.csv`."""
 
     line: int
     left: str
@@ -25,10 +25,10 @@ class Pair(NamedTuple):
 
 
 class Combined(NamedTuple):
-    """The combined votes.
+    """The result of combining all votes.
 
-    `agreement` is {"annotators", "pairs" (pairs that several annotators compared), "alpha" (None if all votes are
-    ties)}; None if no pair was compared by several annotators.
+    `agreement` is {"annotators", "pairs" (compared by more than one annotator), "alpha" (None if all votes are ties)},
+    or None if no pair was compared by more than one annotator.
     """
 
     pairs: list[Pair]
@@ -38,7 +38,7 @@ class Combined(NamedTuple):
 
 
 def combine(votes: Iterable[Vote]) -> Combined:
-    """Gives each pair the order with the most votes, or a tie if the top two orders have equally many."""
+    """Assigns each pair the order with the most votes, or a tie if the top two orders have the same number."""
     problems, warnings = [], []
     first_votes, votes_of = {}, collections.defaultdict(dict)
     for vote in votes:
@@ -49,10 +49,10 @@ def combine(votes: Iterable[Vote]) -> Combined:
             continue
         by = f" by {vote.annotator!r}" if vote.annotator else ""
         if order == known_order:
-            text = f"the pair has the same order{by} on line {line}; it counts once"
+            text = f"the pair has the same order{by} on line {line}; both lines count as one vote"
             warnings.append(Problem("repeated vote", PAIRS, vote.line, f"{vote.left},{vote.right}: {text}"))
         else:
-            text = f"{vote.left},{vote.right} has another order{by} on line {line}"
+            text = f"{vote.left},{vote.right} has a different order{by} on line {line}"
             problems.append(Problem("contradictory pair", PAIRS, vote.line, text))
     answers = [{who: order for who, (order, _) in by_annotator.items()} for by_annotator in votes_of.values()]
     pairs = []
@@ -63,7 +63,7 @@ def combine(votes: Iterable[Vote]) -> Combined:
 
 
 def agreement(answers: Sequence[dict[str, int]]) -> dict[str, float | None] | None:
-    """Returns `Combined.agreement` for each pair's {annotator: order}: Krippendorff's alpha for the three orders.
+    """Computes `Combined.agreement` from {annotator: order} of each pair, using Krippendorff's alpha for the orders.
 
     Each pair counts in both directions, so alpha does not depend on which picture is on the left. It is 1 for perfect
     agreement and 0 for chance.

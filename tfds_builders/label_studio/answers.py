@@ -1,7 +1,7 @@
-"""Reads annotators' answers from a Label Studio export and derives the order of a pair from an answer.
+"""Reads annotators' answers from a Label Studio export and converts each answer to the order of a pair.
 
-Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in old exports); JSON-MIN, a list of records
-that contain both the task's data and the values of the tags.
+Formats: JSON, a list of tasks with "data" and "annotations" ("completions" in old exports), and JSON-MIN, a list of
+records that contain both the task data and the tag values.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ TIES = ("tie", "equal", "same", "can't tell", "cannot tell")
 
 
 class Answer(NamedTuple):
-    """An annotator's answer to a task: the values of its Pairwise tags, `selected`, and of its Choices tags.
+    """An annotator's answer to a task: the values of its Pairwise tags (`selected`) and Choices tags (`choices`).
 
-    `annotator` is an e-mail address or a number; "" if unknown. `time`, of the last change, has
-    the format of the export.
+    `annotator` is an email address or a number, or "" if unknown. `time` is the time of the last change, in the format
+    of the export.
     """
 
     task: str
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 
 def read_answers(text: str, interface: Interface) -> tuple[list[Answer], int]:
-    """Returns the answers of an export, and the number of cancelled annotations, which are left out.
+    """Returns the answers in an export, and the number of cancelled annotations, which are skipped.
 
     Raises:
         ValueError: the text is not an export.
@@ -101,13 +101,13 @@ def _selected(value: dict[str, Any]) -> list[str]:
 
 
 def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence[str] = TIES) -> int | None:
-    """Returns the order of a pair as in `pairs.csv`: +1 the right picture is blurrier, -1 the left one, 0 a tie.
+    """Returns the order as in `pairs.csv`: +1 if the right picture is blurrier, -1 if the left one is, 0 for a tie.
 
-    Returns None if the question is unanswered. The `question` states whether annotators selected the "sharper" or the
-    "blurrier" picture. `ties` are values of Choices tags in lower case.
+    Returns None if the task has no answer. `question` says whether annotators selected the "sharper" or the "blurrier"
+    picture. `ties` are values of Choices tags, in lower case.
 
     Raises:
-        ValueError: the selection is not one of the sides, or contradicts itself.
+        ValueError: the selection is not one of the two pictures, or the answer contradicts itself.
     """
     tie = any(choice.lower() in ties for choice in answer.choices)
     if not answer.selected:
@@ -118,7 +118,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
         )
     selected = answer.selected[0]
     if tie:
-        raise ValueError(f"{excerpt(selected)} is selected, but a tie is also chosen; correct the annotation")
+        raise ValueError(f"{excerpt(selected)} is selected, but a tie is marked too; correct the annotation")
     words = {
         side: [*names, key, f"${key}", answer.data.get(key)]
         for side, names, key in (
@@ -129,7 +129,7 @@ def order_of(answer: Answer, interface: Interface, question: str, ties: Sequence
     sides = [selected] if selected in words else [side for side in words if selected in words[side]]
     if len(sides) != 1:
         raise ValueError(
-            f"{excerpt(selected)} is selected, which is neither 'left' nor 'right' nor the name of a picture; pass the"
+            f"{excerpt(selected)} is selected, which is not 'left', 'right' or the name of a picture; pass the"
             " labeling configuration with --config"
         )
     return 1 if (sides[0] == "left") == (question == "sharper") else -1

@@ -1,4 +1,4 @@
-"""Reads the sides of a task's pictures from a labeling interface."""
+"""Reads from a labeling interface which picture of a task is on which side."""
 
 import dataclasses
 import xml.etree.ElementTree
@@ -8,7 +8,7 @@ import xml.etree.ElementTree
 class Interface:
     """The labeling interface: the names of a task's pictures, the Pairwise tag and the Choices tags.
 
-    A `control` or `choices` of None accepts any tag. `left` and `right` are other words that exports use for the
+    If `control` or `choices` is None, any tag is accepted. `left` and `right` are other words that exports use for the
     pictures: their object names and classes.
     """
 
@@ -41,11 +41,11 @@ def read_interface(text: str, control: str | None = None) -> Interface:
     keys = [values[name].removeprefix("$") for name in objects if name in values]
     shown = f"toName={','.join(objects)!r}"
     if len(objects) != 2 or len(set(keys)) != 2:
-        raise ValueError(f"{shown} does not name two tags, each with a value such as $image1")
+        raise ValueError(f"{shown} must list two tags, each with a value such as $image1")
     if objects[0] == "right" or objects[1] == "left":
         raise ValueError(
-            f"{shown} does not show whether 'left' is a side or a name; if it is a side, as in Label Studio's own"
-            f" exports, use --left-key={keys[0]} --right-key={keys[1]} instead of --config"
+            f"{shown} does not show whether 'left' means a side or a name; if it means a side, as in Label Studio's"
+            f" own exports, use --left-key={keys[0]} --right-key={keys[1]} instead of --config"
         )
     left, right = (
         frozenset({name, chosen[0].get(side, name)}) for name, side in zip(objects, ("leftclass", "rightclass"))

@@ -9,7 +9,7 @@ from typing import Any
 from blur_jax.data.untrusted import LONGEST_LINE, excerpt
 from tfds_builders.folder_face_blur.layout import read_layout
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's prefix of an uploaded file's name.
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # The prefix that Label Studio adds to the name of an uploaded file.
 _RESOLVED = re.compile(r"[?&]fileuri=([^&#]*)")  # /tasks/7/resolve/?fileuri=...
 # /data/local-files/?d=..., /storage-data/uploaded/?filepath=...
 _SERVED = re.compile(r"(?:local-files|storage-data/uploaded)/?\?(?:.*?&)?(?:d|filepath)=(.*)", re.DOTALL)
@@ -17,18 +17,18 @@ _WEB = re.compile(r"https?://[^/]*(.*)", re.DOTALL | re.IGNORECASE)
 
 
 class Names:
-    """Finds the pictures in the folder `photos`, which has the layout of `folder_face_blur`.
+    """Finds pictures in the folder `photos`, which has the layout of `folder_face_blur`.
 
-    A reference has a path: the path of a URL or bucket address, the `d` of a local file, or the target of a resolve
-    link. Its encoding is unknown, so it is read in every way: plain, percent-encoded, with backslashes. The picture's
-    name is the longest path ending of a reading that exists in the folder; an uploaded file keeps only its file name.
-    With a prefix, the name is exactly the text after the prefix.
+    A reference contains a path: the path of a URL or bucket address, the `d` of a local file, or the target of a
+    resolve link. Its encoding is unknown, so it is read in all possible ways: plain, percent-encoded, with backslashes.
+    The picture's name is the longest trailing part of a reading that exists in the folder; for an uploaded file, only
+    the file name is compared. With a prefix, the name is exactly the text after the prefix.
     """
 
     def __init__(
         self, photos: str | os.PathLike, strip_prefix: str | None = None, *, merge_copies: bool = False
     ) -> None:
-        """Reads the folder; with `merge_copies`, several references may lead to one picture."""
+        """Reads the folder; with `merge_copies`, several references may match one picture."""
         self._layout, self._merge_copies = read_layout(photos), merge_copies
         self._prefixes = None if strip_prefix is None else (strip_prefix, strip_prefix.replace("\\", "/"))
         self._uploaded, self._taken = {}, {}
@@ -40,36 +40,36 @@ class Names:
         """Returns the name of the picture under `key` in a task's data.
 
         Raises:
-            ValueError: the task or the folder does not have the picture, the folder has several candidates, or another
-                reference has the same name and copies are not merged.
+            ValueError: the picture is missing from the task or the folder, several pictures match, or a different
+                reference matched the same picture and copies are not merged.
         """
         reference = data.get(key)
         if not isinstance(reference, str):
-            raise ValueError(f"the data have no picture {key!r}; they have {excerpt(list(data))}")
+            raise ValueError(f"the task data have no picture {key!r}, only {excerpt(list(data))}; correct the key")
         found = self._find(reference) if len(reference) <= LONGEST_LINE else {}
         if not found:
             raise ValueError(
                 f"{excerpt(reference)} is not a picture in {self._layout.root}; add it to that folder, or pass"
-                " --strip-prefix to remove the text that precedes the file name"
+                " --strip-prefix to remove the text before the file name"
             )
         if len(found) > 1:
             raise ValueError(
-                f"{excerpt(reference)} may be {' or '.join(map(excerpt, sorted(found)[:5]))} in"
-                f" {self._layout.root}; pass --strip-prefix to get the exact name, or keep only one in the folder"
+                f"{excerpt(reference)} matches {' and '.join(map(excerpt, sorted(found)[:5]))} in"
+                f" {self._layout.root}; pass --strip-prefix to get the exact name, or keep only one of them"
             )
         ((name, reading),) = found.items()
         if self._taken.setdefault(name, reading) != reading and not self._merge_copies:
             raise ValueError(
-                f"{excerpt(reference)} and {excerpt(self._taken[name])} would both be named {name!r}; pass"
+                f"{excerpt(reference)} and {excerpt(self._taken[name])} both match {name!r}; pass"
                 " --strip-prefix to tell them apart, or --merge-copies if they are copies of one picture"
             )
         return name
 
     def _find(self, reference: str) -> dict[str, str]:
-        """Returns {name: the path that leads to it} of the pictures that a reference may mean."""
+        """Returns {name: the reading that matched it} for all pictures that a reference may refer to."""
         if self._prefixes is None:
             match, readings = self._ends, _decoded(_paths(reference))
-        elif found := self._after_prefix({reference}):  # A prefix settles what may be two pictures.
+        elif found := self._after_prefix({reference}):  # A prefix resolves ambiguity.
             return found
         else:
             match, readings = self._after_prefix, _cut(reference) | _paths(reference)
@@ -109,12 +109,12 @@ class Names:
 
 
 def _shortest_first(readings: set[str]) -> list[str]:
-    """Sorts readings so that two encodings of one path have the same first reading that leads to a picture."""
+    """Sorts readings so that two encodings of the same path match a picture with the same reading first."""
     return sorted(readings, key=lambda reading: (len(reading), reading))
 
 
 def _paths(reference: str) -> set[str]:
-    """Returns the paths that a reference may contain, as they are encoded there."""
+    """Returns the paths that a reference may contain, without decoding them."""
     if resolved := _RESOLVED.search(reference):
         reference = _address(urllib.parse.unquote(resolved[1]))
     if served := _SERVED.search(reference):
@@ -128,7 +128,7 @@ def _paths(reference: str) -> set[str]:
 
 
 def _cut(text: str) -> set[str]:
-    """Adds the text before '?', '#' and '&', which may end the path or be part of the file name."""
+    """Adds the text before '?', '#' and '&', since these may end the path or be part of the file name."""
     return {text, *(text.partition(mark)[0] for mark in "?#&"), *(text.rpartition(mark)[0] or text for mark in "?#&")}
 
 
@@ -141,7 +141,7 @@ def _address(text: str) -> str:
 
 
 def _decoded(texts: set[str]) -> set[str]:
-    """Adds the texts decoded from percent-encoding, of a path or of a form, and with slashes for backslashes."""
+    """Adds percent-decoded texts (with path and form rules), and texts with backslashes replaced by slashes."""
     texts = texts.union(*({urllib.parse.unquote(text), urllib.parse.unquote_plus(text)} for text in texts))
     return texts | {text.replace("\\", "/") for text in texts}
 

@@ -1,4 +1,4 @@
-"""Keeps one answer of each annotator to each pair: the latest."""
+"""Keeps only the latest answer from each annotator for each pair."""
 
 import datetime
 import math
@@ -9,7 +9,7 @@ from blur_jax.data.untrusted import excerpt
 
 
 class Vote(NamedTuple):
-    """A row of `pairs.csv`, and the task that it comes from."""
+    """A row of `pairs.csv`, and the task it comes from."""
 
     left: str
     right: str
@@ -20,10 +20,10 @@ class Vote(NamedTuple):
 
 
 def latest(votes: Iterable[Vote]) -> list[Vote]:
-    """Returns the votes, without those on a pair that the same annotator compared again later.
+    """Returns the votes, without those for pairs that the same annotator compared again later.
 
     Raises:
-        ValueError: an annotator gave a pair several orders, and the times do not show which is the latest.
+        ValueError: an annotator gave a pair different orders, and the times do not show which is the latest.
     """
     votes_of: dict[tuple[str, frozenset[str]], list[Vote]] = {}
     for vote in votes:
@@ -40,14 +40,14 @@ def _latest(votes: list[Vote]) -> Vote:
         vote = candidates[-1]
         tasks = ", ".join(sorted({vote.task for vote in candidates}))
         raise ValueError(
-            f"{tasks}: annotator {excerpt(vote.annotator)} gave {vote.left!r} and {vote.right!r} several orders, and"
-            " their times do not show which is the latest; delete the others in Label Studio and export again"
+            f"{tasks}: annotator {excerpt(vote.annotator)} gave {vote.left!r} and {vote.right!r} different orders, and"
+            " the times do not show which is the latest; delete the wrong ones in Label Studio and export again"
         )
     return candidates[-1]
 
 
 def _seconds(time: str) -> float:
-    """Reads a time in ISO 8601, by default in UTC, or in seconds since 1970; -inf if it is neither."""
+    """Parses a time in ISO 8601 (UTC by default) or in seconds since 1970; returns -inf if it is neither."""
     try:
         seconds = float(time)
         return seconds if math.isfinite(seconds) else -math.inf

@@ -1,4 +1,4 @@
-"""TFDS builder for the paper's release; see `lists` for the formats and `problems` for the checks."""
+"""TFDS builder for the paper's release; for the formats, see `lists`, and for the checks, `problems`."""
 
 import functools
 import math
@@ -18,13 +18,13 @@ from tfds_builders.problems import FORGIVABLE, Problem, ReleaseError
 from tfds_builders.ssranking_face_blur import lists
 from tfds_builders.ssranking_face_blur.coverage import coverage, coverage_table
 
-# Share of the labeled photographs (WIDER) and persons (LFW, CASIA-WebFace) that is held out for validation.
+# Share of the labeled photographs (WIDER) and people (LFW, CASIA-WebFace) that are held out for validation.
 HELD_OUT = 0.05
-SIZE_BINS = (32, 40, 48, 64, 96)  # Edges in pixels; small faces are blurrier, so metrics compare faces within a bin.
+SIZE_BINS = (32, 40, 48, 64, 96)  # Bin edges in pixels; small faces are blurrier, so metrics compare within bins.
 
 
 def photograph(name: str) -> str:
-    """Returns a face's photograph (WIDER) or a picture's person (LFW, CASIA): the name without its number.
+    """Returns the photograph of a face (WIDER) or the person in a picture (LFW, CASIA): the name without its number.
 
     "LFW/AJ_Cook_0001.jpg" -> "LFW/AJ_Cook"; "CASIA_WebFace/0000133/039.jpg" -> "CASIA_WebFace/0000133".
     """
@@ -32,13 +32,13 @@ def photograph(name: str) -> str:
 
 
 def held_out(names: Iterable[str]) -> frozenset[str]:
-    """Draws the `HELD_OUT` share of the photographs, at least one, by SHA-256 (the same on every machine)."""
+    """Draws the `HELD_OUT` share of the photographs (at least one) by SHA-256, identically on every machine."""
     photographs = schema.shuffled({photograph(name) for name in names})
     return frozenset(photographs[: math.ceil(HELD_OUT * len(photographs))])
 
 
 class Sources:
-    """The contents of `manual_dir`, read once for all parts on first use."""
+    """The contents of `manual_dir`, read on first use and shared by all parts."""
 
     def __init__(self, manual_dir: str | os.PathLike) -> None:
         self._manual_dir = manual_dir
@@ -59,13 +59,13 @@ class Sources:
 
     @functools.cached_property
     def pictures(self) -> dict[str, Path]:
-        """{face: path of its picture}, sorted so that rows do not depend on the pairs."""
+        """{face: path of its picture}, sorted so that row numbers do not depend on the pairs."""
         names = sorted(self.first_use)
         return {name: _locate(self.release.root, self.release.picture(name)) for name in names}
 
     @functools.cached_property
     def faces_fingerprint(self) -> str:
-        """The `digest` of the names, boxes and contents of the pictures."""
+        """The `digest` of the picture names, boxes and contents."""
         content = content_of(self.pictures.values())
         return schema.digest([[n, self.release.crop(n).box, content[path]] for n, path in self.pictures.items()])
 
@@ -82,7 +82,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         labeled: "train" from the larger supervised list and, if both lists exist, "train_5k" from the smaller one;
             "validation" contains the pairs of the larger list with at least one held-out face (see `held_out`);
             training pairs have none. `order` is always +1 (right is blurrier), so training must ignore the position.
-        unlabeled: "train" contains every pair, even pairs with held-out faces, because their labels stay unseen.
+        unlabeled: "train" contains every pair, including pairs with held-out faces, because it does not use labels.
         ranked: "test1" to "test3", if their lists exist.
     """
 
@@ -108,10 +108,10 @@ class SsrankingFaceBlur(schema.BlurDataset):
         sources: Sources | None = None,
         **kwargs: Any,
     ) -> None:
-        """Makes the builder of one part; `sources` are the contents of `manual_dir` if another part has read them.
+        """Creates the builder for one part; `sources` are the contents of `manual_dir` if another part has read them.
 
-        `manual_dir` contains the release's text files and the picture folders. With `allow_missing`, lines with missing
-        or unreadable pictures, or with boxes outside them, are skipped.
+        `manual_dir` contains the release's text files and the picture folders. With `allow_missing`, lines are
+        skipped if a picture is missing or unreadable, or if a box extends beyond its picture.
         """
         self.manual_dir, self.allow_missing = manual_dir, allow_missing
         self.sources = sources or Sources(manual_dir)
@@ -138,7 +138,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         super().download_and_prepare(**kwargs)
         if self.prepared_metadata()["failures" if self.kind == "faces" else "partial"] and not self.allow_missing:
             raise ValueError(
-                f"{self.data_path} is already prepared from partial data; accept that (allow_missing=True,"
+                f"{self.data_path} is already prepared from partial data; accept this (allow_missing=True,"
                 " --allow_missing, --config.data.allow_missing=True) or add the missing files to"
                 f" {self.manual_dir}"
             )
@@ -147,15 +147,15 @@ class SsrankingFaceBlur(schema.BlurDataset):
         return not lists.lacking(self.release, kind)
 
     def check(self, required: Collection[str] = ()) -> None:
-        """Names the lists that are not read; raises ReleaseError if lists have problems or leave a split empty."""
+        """Prints the lists that are not read; raises ReleaseError if lists have problems or leave a split empty."""
         if unread := lists.unread(self.release.root):
-            print(f"{self.manual_dir}: lists not read, because of their names: {', '.join(unread)}", file=sys.stderr)
+            print(f"{self.manual_dir}: skipped lists with unexpected names: {', '.join(unread)}", file=sys.stderr)
         parts = required or [kind for kind in schema.KINDS if kind != "faces" and self.has(kind)] or ["labeled"]
         self._check([problem for kind in parts for problem in lists.lacking(self.release, kind)], {})
         self._usable_splits(("labeled", "unlabeled", "ranked"), {})
 
     def face_examples(self) -> Iterator[dict[str, Any]]:
-        """Yields the available faces; reads all of them first and raises ReleaseError for problems."""
+        """Yields the available faces; reads all of them first, and raises ReleaseError if there are problems."""
         wanted = {}
         for name, path in self.sources.pictures.items():
             wanted.setdefault(path, []).append((name, self.release.crop(name).box))
@@ -164,7 +164,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
         for name, failure in faces.items():
             if isinstance(failure, Failure):
                 crop, failures[name] = self.release.crop(name), failure.kind
-                details = f"{failure.details} (used by {self.sources.first_use[name]})"
+                details = f"{failure.details} (used in {self.sources.first_use[name]})"
                 problems.append(Problem(failure.kind, crop.file, crop.line, details))
         self._check(problems, failures)
         self._usable_splits(("labeled", "unlabeled", "ranked"), failures)  # Raises before the faces are written.
@@ -185,7 +185,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
             raise ReleaseError(self.release.root, problems, table)
 
     def row_splits(self) -> dict[str, schema.Rows]:
-        """Returns the pairs or ranks whose faces are available; keys are line numbers of the split's list."""
+        """Returns the pairs or ranks whose faces are available; keys are line numbers in the split's list."""
         self._check(lists.lacking(self.release, self.kind), {})
         rows, failures = self._prepared_faces()
         splits = self._usable_splits((self.kind,), failures)[self.kind]
@@ -202,14 +202,14 @@ class SsrankingFaceBlur(schema.BlurDataset):
             for split, entries in _splits(self.release, kind).items():
                 splits[split] = [entry for entry in entries if failures.keys().isdisjoint(entry.names)]
                 if not splits[split]:
-                    problems.append(Problem("empty split", split, 0, f"part {kind!r} has no lines left for it"))
+                    problems.append(Problem("empty split", split, 0, f"no lines are left for it in part {kind!r}"))
         if problems:
             table = coverage_table(coverage(self.release, self.kind, failures))
             raise ReleaseError(self.release.root, problems, table)
         return usable
 
     def _prepared_faces(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Prepares the faces; returns {name: row}, and {name: problem kind} for faces without a row."""
+        """Prepares the faces; returns {name: row} and, for faces without a row, {name: problem kind}."""
         faces = self.part("faces")
         faces.download_and_prepare()
         failures = dict(faces.prepared_metadata()["failures"])
@@ -229,7 +229,7 @@ class SsrankingFaceBlur(schema.BlurDataset):
 
 
 def _locate(root: Path, picture: str) -> Path:
-    """Returns the path of a picture; LFW may have its distributed layout, one folder per person."""
+    """Returns the path of a picture; LFW may keep its original layout with one folder per person."""
     path = Path(locate(str(root), picture))
     person = re.sub(r"_\d+$", "", path.stem)
     nested = path.parent / person / path.name
@@ -237,7 +237,7 @@ def _locate(root: Path, picture: str) -> Path:
 
 
 def _splits(release: lists.Release, kind: str) -> dict[str, list]:
-    """Returns {split: entries}, including those with missing pictures, because splits must not depend on them."""
+    """Returns {split: entries}, including entries with missing pictures, so that splits do not depend on those."""
     entries_of_lists = [release.entries[file] for file in lists.LISTS[kind] if file in release.entries]
     if kind == "unlabeled":
         return dict(zip(("train",), entries_of_lists))

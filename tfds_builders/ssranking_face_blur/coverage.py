@@ -1,4 +1,4 @@
-"""Counts how much of each list is available, to report to the user and store in the metadata."""
+"""Counts how much of each list is available, for reporting to the user and storing in the metadata."""
 
 import collections
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ _COUNTS = ("lines", "resolved", *_COLUMNS.values(), "faulty")
 
 
 def coverage(release: Release, kind: str, failures: Mapping[str, str]) -> dict[str, dict]:
-    """Counts how much of each list of a part, and of each crop list that it uses, is available.
+    """Counts the available lines in each list of a part and in each crop list that the part uses.
 
-    The part "faces" counts all lists; `failures` is {face name: problem kind}.
+    For the part "faces", all lists are counted; `failures` is {face name: problem kind}.
 
     Returns:
         {"lists": {file: counts}, "faces": {crop list: counts}}, JSON-serializable. `counts` has "lines" (for a crop
         list, only lines that the part uses), "resolved" (every face on the line is usable), "missing", "unreadable",
-        "outside" (by the line's first face with a problem) and "faulty" (the line itself is wrong).
+        "outside" (according to the first face on the line with a problem) and "faulty" (the line itself is wrong).
     """
     counted, names, sources = {}, {}, {}
     for file in LISTS[kind]:

@@ -3,11 +3,11 @@
 Formats (README of github.com/yzliangHIK2022/SSRanking-for-Object-BA):
 
 - crop lists: `DataSet>>original name>>x y w h>>cropped name`, in pixels of the original picture;
-- supervised pairs: `left,right`, the right face is blurrier; unsupervised pairs: the same, in any order;
-- tests: `name order`, a larger order is blurrier.
+- supervised pairs: `left,right`, where the right face is blurrier; unsupervised pairs: the same, in any order;
+- tests: `name order`, where a larger order is blurrier.
 
-Names in pair and test lists start with a folder, followed by the cropped name; see `FOLDERS`. Files are UTF-8 in
-any Unicode form; a byte order mark, CRLF line endings and blank lines are accepted.
+Names in pair and test lists start with a folder, followed by the cropped name; see `FOLDERS`. Files are UTF-8 in any
+Unicode form; a byte order mark, CRLF line endings and blank lines are accepted.
 """
 
 import dataclasses
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 from tfds_builders.problems import LONGEST_LINE, Problem, is_unsafe
 
-# {first folder of a name in the pair and test lists: (crop list with the rest of the name, folder of the original
-# pictures)}. The release does not document this: "LFW", "CASIA_WebFace" and "Images_Wider_Train" occur in its examples;
-# the other two follow the pattern.
+# {first folder of a name in the pair and test lists: (crop list with the rest of the name, folder with the original
+# pictures)}. The release does not document these names: "LFW", "CASIA_WebFace" and "Images_Wider_Train" appear in its
+# examples, and the other two are inferred from them.
 FOLDERS = {
     "LFW": ("LFW_all_imgs_list.txt", "LFW"),
     "CASIA_WebFace": ("CASIA_all_imgs_list.txt", "CASIA_WebFace"),
@@ -85,7 +85,7 @@ class Release:
     """The parsed lists.
 
     `crops` is {crop list: {cropped name: Crop}}; `entries` is {pair or test list: its valid lines, each a `Pair` or
-    `Ranked`}; `lines` counts the nonblank lines; `absent` are missing crop lists that names refer to.
+    `Ranked`}; `lines` counts the nonblank lines; `absent` contains missing crop lists that names refer to.
     """
 
     root: Path
@@ -96,7 +96,7 @@ class Release:
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
     def knows(self, name: str) -> bool:
-        """Whether a crop list contains a name such as "LFW/AJ_Cook_0001.jpg"."""
+        """Returns whether a crop list contains a name such as "LFW/AJ_Cook_0001.jpg"."""
         folder, _, cropped = name.partition("/")
         return folder in FOLDERS and cropped in self.crops.get(FOLDERS[folder][0], {})
 
@@ -128,7 +128,7 @@ def read_release(manual_dir: str | os.PathLike) -> Release:
 
 
 def lacking(release: Release, kind: str) -> list[Problem]:
-    """Returns the problem if a part has no list, or [] if it has one."""
+    """Returns a problem if a part has no list, or [] if it has at least one."""
     if any(file in release.entries for file in LISTS[kind]):
         return []
     text = f"not found in {release.root}, but part {kind!r} needs it"
@@ -136,7 +136,7 @@ def lacking(release: Release, kind: str) -> list[Problem]:
 
 
 def unread(root: Path) -> list[str]:
-    """Returns the files whose names are almost those of lists, such as copies and lists in other letter case."""
+    """Returns files whose names resemble list names, such as copies or names with different letter case."""
     known = {file for file, _ in FOLDERS.values()}.union(*LISTS.values())
     return sorted(path.name for path in root.glob("*") if path.name not in known and _LIKE_LIST.search(path.name))
 
@@ -188,7 +188,7 @@ def _read_crops(release: Release, file: str) -> dict[str, Crop]:
 
 
 def _is_known(release: Release, file: str, line: int, name: str) -> bool:
-    """Whether a crop list contains the name; reports an unknown name."""
+    """Returns whether a crop list contains the name; reports unknown names as problems."""
     if release.knows(name):
         return True
     folder, slash, _ = name.partition("/")
@@ -203,14 +203,14 @@ def _is_known(release: Release, file: str, line: int, name: str) -> bool:
         return False
     else:
         release.absent.add(crop_list)
-        text = f"not found in {release.root}, but needed for {name!r} in {file}:{line}"
+        text = f"not found in {release.root}, but required for {name!r} in {file}:{line}"
         problem = Problem("missing list", crop_list, 0, text)
     release.problems.append(problem)
     return False
 
 
 def _split_pair(release: Release, text: str) -> tuple[str, str] | None:
-    """Splits a line at its comma; if names contain commas, exactly one split must yield two known names."""
+    """Splits a line at its comma; if names contain commas, exactly one split must produce two known names."""
     cuts = [match.start() for match in re.finditer(",", text)]
     if len(cuts) > _MOST_COMMAS:
         return None
@@ -225,7 +225,7 @@ def _read_pairs(release: Release, file: str) -> list[Pair]:
     for number, text in _lines(release, file):
         pair = _split_pair(release, text)
         if pair is None:
-            details = f"{text!r} is not 'left,right', or its commas do not separate two known names"
+            details = f"{text!r} is not 'left,right' with two known names"
             release.problems.append(Problem("malformed line", file, number, details))
         elif pair[0] == pair[1]:
             release.problems.append(Problem("pair with itself", file, number, repr(pair[0])))
@@ -254,7 +254,7 @@ def _read_ranks(release: Release, file: str) -> list[Ranked]:
 
 
 def _check_labels(release: Release) -> None:
-    """Reports labeled pairs that a list repeats, and pairs that appear in both orders."""
+    """Reports labeled pairs that are repeated within a list, and pairs that appear in both orders."""
     places = {}
     for file in LISTS["labeled"]:
         lines = {}
@@ -270,7 +270,7 @@ def _check_labels(release: Release) -> None:
 
 
 def _check_leaks(release: Release) -> None:
-    """Reports test faces that are trained on, even if the same box has another name."""
+    """Reports test faces that are also in training lists, even if the same box has a different name."""
 
     def face(name: str) -> tuple[str, tuple[int, ...]]:
         return release.picture(name), release.crop(name).box

@@ -13,7 +13,7 @@ _COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.INK)
 
 @style.drawn
 def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
-    """Draws the share of predictions that came true against their probability, in a panel for each name.
+    """Draws the share of predictions that came true against their probability, with a panel for each name.
 
     `bins` is {name: rows (mean probability, share that came true, low, high)}; low and high bound the share.
     """
@@ -32,7 +32,7 @@ def reliability(bins: Mapping[str, Sequence[tuple[float, float, float, float]]])
 
 @style.drawn
 def discard_curves(curves: Mapping[str, DiscardCurve], limit: float) -> Figure:
-    """Draws error-versus-discard curves, {quality measure: curve}, with the best and random discarding.
+    """Draws error-versus-discard curves, {quality measure: curve}, along with best and random discarding.
 
     `limit` in (0, 1] is the largest share of discarded comparisons shown.
     """

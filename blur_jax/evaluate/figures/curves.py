@@ -11,17 +11,17 @@ from blur_jax.evaluate.figures import style
 from blur_jax.metrics import ranked_split
 from blur_jax.metrics.ranked_split import Evaluation
 
-# "loss", their weighted sum, is not drawn because it rises while the weights of the consistency terms ramp up.
+# "loss", their weighted sum, is not drawn because it rises while the consistency weights ramp up.
 _LOSSES = ("ranking", "quadruplet", "pairwise", "distillation")
 _LOSS_COLORS = dict(zip(_LOSSES, (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)))
-_MAX_PANELS = 11  # Groups drawn, largest first; there may be hundreds, such as a folder for each person.
+_MAX_PANELS = 11  # Groups drawn, largest first; there may be hundreds, such as one folder per person.
 
 
 @style.drawn
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draws the unweighted loss terms and the validation accuracy against the step.
 
-    All keys but "step" are optional in each row of `history`; a step logged twice (a resumed run) counts once.
+    All keys except "step" are optional in each row of `history`; a step logged twice (by a resumed run) counts once.
     """
     losses = {key: _curve(history, key) for key in _LOSS_COLORS}
     losses = {key: points for key, points in losses.items() if points.size and points[1].any()}
@@ -41,7 +41,7 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
             middle = steps[(window - 1) // 2 :][: len(smooth)]
             if window > 1:
                 ax.plot(steps, values, color=color, alpha=0.18, linewidth=0.8)
-            marker = "o" if len(smooth) == 1 else None  # A line of one point is invisible.
+            marker = "o" if len(smooth) == 1 else None  # A line through one point is invisible.
             ax.plot(middle, smooth, color=color, linewidth=1.8, label=key, marker=marker)
         ax.set(title="Training loss, unweighted terms", xlabel="step", ylim=(0, None))
         _step_axis(ax, last)
@@ -74,10 +74,10 @@ def _curve(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
 
 @style.drawn
 def score_against_rank(evaluation: Evaluation) -> Figure:
-    """Draws the predicted score against true blur: all faces, then each group over all faces in gray."""
+    """Draws the predicted score against true blur: for all faces, then for each group on top of all faces in gray."""
     scores, ranks = np.asarray(evaluation.scores), np.asarray(evaluation.ranks)
     levels, level = np.unique(ranks, return_inverse=True)
-    few = len(levels) <= 8 and len(levels) < len(ranks)  # Human grades form strips, not a cloud.
+    few = len(levels) <= 8 and len(levels) < len(ranks)  # Human grades form strips instead of a cloud.
     x = level + np.random.default_rng(0).uniform(-0.27, 0.27, len(ranks)) if few else ranks
     groups = ranked_split.ordered_groups(evaluation)
     drawn = groups[:_MAX_PANELS] if len(groups) > 1 else []
@@ -116,7 +116,7 @@ def _boxes(ax: Axes, scores: dict[int, np.ndarray]) -> None:
 
 @style.drawn
 def score_histogram(evaluation: Evaluation) -> Figure:
-    """Draws a histogram of the scores, split by true blur: by level if there are few levels, else by third."""
+    """Draws a histogram of the scores, split by true blur: into levels if there are few, otherwise into thirds."""
     scores, ranks = np.asarray(evaluation.scores, np.float64), np.asarray(evaluation.ranks)
     levels = np.unique(ranks)
     if len(levels) <= 5:

@@ -38,10 +38,10 @@ def sorted_faces(evaluation: Evaluation, columns: int = 10, rows: int = 5) -> Fi
 def scored_faces(
     scores: np.ndarray, images: np.ndarray, notes: Sequence[str] | None = None, columns: int = 10, rows: int = 5
 ) -> Figure:
-    """Draws a contact sheet of faces of unknown true blur, from the lowest score [n] to the highest.
+    """Draws a contact sheet of faces without known true blur, from the lowest score [n] to the highest.
 
-    Below the score of each image, uint8 [n, S, S, 3], is its note, such as "keep". If there are more faces than fit
-    into `rows` rows, they are sampled evenly.
+    Below the score of each image, uint8 [n, S, S, 3], is its note, such as "keep". If there are more faces than fit in
+    `rows` rows, they are sampled evenly.
     """
     if not len(scores):
         return style.message("There are no pictures to show.")
@@ -66,7 +66,7 @@ def _sorted_sheet(
 
 @style.drawn
 def worst_mistakes(evaluation: Evaluation, count: int = 8) -> Figure:
-    """Draws the worst pairs of `ranked_split.mistaken_pairs` side by side, with the truly sharper face on the left."""
+    """Draws the worst pairs from `ranked_split.mistaken_pairs`, with the truly sharper face on the left."""
     pairs = ranked_split.mistaken_pairs(evaluation.scores, evaluation.ranks, count)
     percentiles, true = ranked_split.percentiles(evaluation.ranks), ranked_split.rank_texts(evaluation.ranks)
     gaps = [percentiles[blurrier] - percentiles[sharper] for sharper, blurrier in pairs]
@@ -94,7 +94,7 @@ def _pair_sheet(
     images: np.ndarray, pairs: Pairs, titles: Sequence[str], lines: Callable[[int, str], Iterable[str]]
 ) -> Figure:
     if not pairs:
-        return style.message("No pair is in the wrong order.")
+        return style.message("No pairs are in the wrong order.")
     columns = min(4, len(pairs))
     figure, ax = _sheet(2.2 * columns, -(-len(pairs) // columns), _PITCH, style.WIDTH / 8.6)
     for k, (pair, title) in enumerate(zip(pairs, titles)):
@@ -110,10 +110,10 @@ def _pair_sheet(
 
 @style.drawn
 def blurred_parts(images: np.ndarray, scores: np.ndarray, maps: np.ndarray) -> Figure:
-    """Draws faces with their scores [n], and below each the parts that produce it; see `occlusion.occlusion_maps`.
+    """Draws faces with their scores [n], and the parts that produce each score; see `occlusion.occlusion_maps`.
 
-    About a dozen images, uint8 [n, S, S, 3], fit. Values above 0 (red) in `maps`, float [n, S, S], raise the score, and
-    values below 0 (blue) lower it. All maps share one color scale.
+    There is room for about a dozen images, uint8 [n, S, S, 3]. Values above 0 (red) in `maps`, float [n, S, S], raise
+    the score, and values below 0 (blue) lower it. All maps share one color scale.
     """
     if not len(images):
         return style.message("There are no pictures to show.")

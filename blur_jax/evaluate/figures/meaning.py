@@ -1,4 +1,4 @@
-"""The meaning of scores: the calibration of a run, and the scores of two runs side by side."""
+"""Figures that show what scores mean: a run's calibration, and the scores of two runs side by side."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,7 +35,7 @@ def calibration_curves(calibration: Calibration, threshold: float | None = None)
 def two_scorers(first: np.ndarray, second: np.ndarray, names: tuple[str, str], unit: str = "score") -> Figure:
     """Draws the scores [n] of two checkpoints (on x and y) for the same pictures, with their Spearman correlation.
 
-    `names` are the names of the checkpoints; `unit` is the unit of the scores, such as "score" or "percentile".
+    `names` are the checkpoint names; `unit` is the unit of the scores, such as "score" or "percentile".
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")

@@ -30,7 +30,7 @@ _STYLE: dict[Any, Any] = {
 }
 WIDTH = 10  # inches
 
-drawn = matplotlib.rc_context(_STYLE)  # Decorates a function that draws; global state does not change.
+drawn = matplotlib.rc_context(_STYLE)  # Decorates drawing functions without changing global state.
 
 
 def message(text: str) -> Figure:
@@ -43,7 +43,7 @@ def message(text: str) -> Figure:
 
 
 def short(name: str, width: int) -> str:
-    """Returns a name as one printable line, cut in the middle: the ends of a file name identify it best."""
+    """Returns a name as one printable line, cut in the middle because the ends of a file name identify it best."""
     name = " ".join(name.encode("utf-8", "replace").decode().split())
     return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width // 2) :]}"
 

@@ -51,7 +51,7 @@ def write_report(
 
     Args:
         path: file to write; its folder is created if missing. After an OSError, the old file is unchanged.
-        title: headline of the page.
+        title: page title.
         history: rows of `run_dir.read_history`; may be empty.
         evaluations: one for each test split; may be empty.
         facts: {name: value} pairs that identify the run: checkpoint, data set, command, ...

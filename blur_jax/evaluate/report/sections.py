@@ -15,7 +15,7 @@ from blur_jax.runs.checkpoints import ENOUGH_PAIRS
 from blur_jax.score.html_parts import details, escape, fields, path, row, table
 
 _SHOWN_QUANTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
-# The config fields that say most about the training.
+# The config fields that matter most for training.
 _SHOWN_FIELDS = (
     "model.backbone", "model.pretrained", "start_from", "steps", "batch.labeled", "batch.unlabeled", "ranking.weight",
     "ranking.margin", "ranking.tie_margin", "consistency.quadruplet_weight", "consistency.pairwise_weight",
@@ -73,7 +73,7 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
     parts = [
         table(("Pairwise accuracy", "Pairs with an order", "Ties", "Faces"), [accuracy]),
         "<p>Pairwise accuracy is the share of labeled pairs that the scores put in the labeled order; 0.5 is chance."
-        " Brackets contain a 95% interval, which allows for pairs that share a face. These pairs were not used for"
+        " Brackets contain a 95% interval, which accounts for pairs that share a face. These pairs were not used for"
         " training, but they were used to choose the checkpoint and fit the calibration, so results on new pictures may"
         " be slightly worse.</p>",
     ]
@@ -117,7 +117,7 @@ def calibration(meaning: Calibration, threshold: float | None, pairs: LabeledPai
         )
     caption = "What a score means: where it lies in the reference, and how it compares with the anchor."
     parts.append(figure(figures.calibration_curves(meaning, threshold), caption))
-    parts.append(table(("Percentile", "Blur", "Sharpness"), rows, "Scores of the reference"))
+    parts.append(table(("Percentile", "Blur", "Sharpness"), rows, "Scores in the reference"))
     if meaning.scale is not None and pairs is not None and pairs.metrics["pairs"]:
         caption = (
             "How often people agree with the scores' order, against the probability that the calibration predicts. They"

@@ -29,7 +29,7 @@ def summary_lines(
 ) -> list[str]:
     """Returns the headline metrics as lines of text, for each split and its groups, size-matched if sizes differ.
 
-    `splits` has `bootstrap.rank_metrics` of each split, with "groups"; `validation` is `labeled_pairs.pair_metrics`;
+    `splits` maps splits to `bootstrap.rank_metrics` with "groups"; `validation` is `labeled_pairs.pair_metrics`;
     `judged` is `judged_agreement.measure` of the scorer "run".
     """
     lines = []
@@ -92,10 +92,10 @@ def headline(evaluations: Sequence[Evaluation]) -> str:
     return f"""{table(("Test split", *columns.values(), "Faces"), rows)}
 {_MATCHED if matched else ""}
 <p>The table shows how well the order of the scores agrees with the order of true blur. AUC is the share of pairs in the
-right order, among pairs of a clear face (lowest true blur) and a blurrier one. Pairwise accuracy is the same among all
-pairs that differ in true blur. For both, 0.5 is chance. A Spearman or Kendall correlation of 1 means the same order,
-and 0 is chance. A dash means that all faces have the same rank, or that no face has the lowest rank. Brackets contain
-95% bootstrap intervals over faces; they are shown for at least {MIN_INTERVAL} faces.</p>"""
+right order, among pairs of a clear face (lowest true blur) and a blurrier one. Pairwise accuracy is the same share
+among all pairs that differ in true blur. For both, 0.5 is chance. A Spearman or Kendall correlation of 1 means the same
+order, and 0 is chance. A dash means that all faces have the same rank, or that no face has the lowest rank. Brackets
+contain 95% bootstrap intervals over faces; they are shown for at least {MIN_INTERVAL} faces.</p>"""
 
 
 def _row(kind: str, name: str, summary: Mapping[str, Any], columns: Iterable[str], *counts: int) -> str:

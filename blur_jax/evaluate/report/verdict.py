@@ -1,6 +1,6 @@
 """The verdict on a run in plain words: its headline result, the uncertainty, and the next step.
 
-The limits between good and bad are this project's choice, not science: see `_JUDGMENTS`.
+The cutoffs between good and bad, in `_JUDGMENTS`, are this project's choice, not science.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,21 @@ _WIDE = 0.1  # A 95% interval wider than this is pointed out.
 # The lowest pairwise accuracy for each judgment, the judgment, and the next step.
 _USE = "Choose a threshold (python -m blur_jax.threshold), and look at the pictures around it before discarding any."
 _SORT = "Sort by the score and discard only the most blurred pictures. Label more pairs like the mistakes shown below."
-_MISTRUST = "Do not discard pictures by this score. Check the mistakes for reversed labels, and label more pairs."
+_MISTRUST = "Do not discard pictures based on this score. Check the mistakes for reversed labels, and label more pairs."
 _JUDGMENTS = (
     (0.9, "The scorer sorts well.", _USE),
     (
         0.75,
-        "The scorer sorts roughly: it orders clearly different faces correctly, but often not similar ones.",
+        "The scorer sorts roughly: it orders clearly different faces correctly, but often misorders similar ones.",
         _SORT,
     ),
     (0.0, "The scorer sorts poorly.", _MISTRUST),
 )
 _CHANCE = "Its order cannot be distinguished from chance (50%)."
-_FEW_FACES = ("Too few faces to tell.", f"Rank more test faces, at least {MIN_INTERVAL}, before relying on it.")
+_FEW_FACES = ("Too few faces to tell.", f"Rank at least {MIN_INTERVAL} test faces before relying on it.")
 _FEW_PAIRS = (
     "Too few pairs to tell.",
-    f"Label a few hundred pairs: some of them become validation pairs, and at least {ENOUGH_PAIRS} are needed.",
+    f"Label a few hundred pairs: some become validation pairs, and at least {ENOUGH_PAIRS} of those are needed.",
 )
 
 
@@ -54,7 +54,7 @@ def _accuracy(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_splits(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Judges by the worst split that has enough faces; the evidence lists the worst split first."""
+    """Bases the judgment on the worst split with enough faces; the evidence lists the worst split first."""
     worst_first = sorted(evaluations, key=lambda evaluation: _accuracy(evaluation.metrics)["value"])
     parts = [
         f"{percent(_accuracy(evaluation.metrics)['value'])} of cases on {evaluation.split} ({_interval(evaluation)})"

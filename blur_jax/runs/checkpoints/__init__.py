@@ -1,9 +1,9 @@
-"""Saves, resumes and loads runs on any topology; the only folder that uses Orbax.
+"""Saves, resumes and loads runs on any topology; this is the only folder that uses Orbax.
 
-A run directory contains `checkpoints/<step>/` folders. Each has the parameters, the optimizer state and a `meta` record
-(step, config, preprocessing, validation, calibration), so scoring needs only one checkpoint. Arrays are saved as plain
-host arrays, so a checkpoint does not record the devices that wrote it. The record contains checksums of the arrays and
-of itself; every reader checks them.
+A run directory contains `checkpoints/<step>/` folders. Each contains the parameters, the optimizer state and a `meta`
+record (step, config, preprocessing, validation, calibration), so scoring needs only one checkpoint. Arrays are saved as
+plain host arrays, so a checkpoint does not record the devices that wrote it. The record contains checksums of the
+arrays and of itself; every reader checks them.
 """
 
 # ruff: noqa: F401

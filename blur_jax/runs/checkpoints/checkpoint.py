@@ -25,19 +25,19 @@ ENOUGH_PAIRS = 50  # The minimum number of ordered validation pairs to choose a 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk; contains its record, but not its arrays."""
+    """The record of a checkpoint on disk, without its arrays."""
 
     path: str
     step: int
     config: ml_collections.ConfigDict
     preprocessing: Preprocessing
     validation_accuracy: float | None  # Pairwise, in [0, 1]; None if it was not measured.
-    validation_pairs: int  # Pairs with an order.
-    calibration: Calibration | None  # What its scores mean; None if it was not fitted.
+    validation_pairs: int  # Number of ordered pairs.
+    calibration: Calibration | None  # Defines what the scores mean; None if it was not fitted.
     checksums: dict[str, str]  # {item: fingerprint of its arrays}.
 
     def load_params(self, template: Any) -> Any:
-        """Reads the parameters to score with (the moving average, if the run kept one); raises CheckpointError.
+        """Reads the parameters to score with (the moving average, if the run kept one); may raise CheckpointError.
 
         `template` is a pytree with the expected structure, shapes and dtypes.
         """
@@ -61,7 +61,7 @@ def find(path: str | os.PathLike) -> Checkpoint:
         raise CheckpointError(
             f"{path}: no checkpoint here; pass a run directory (--workdir) or a single checkpoints/<step> folder"
         )
-    # If two are equal, the later one wins, since it has seen more data.
+    # In a tie, the later step wins, since it has seen more data.
     return max(map(_read, folders), key=lambda saved: (_rank(saved), saved.step))
 
 
@@ -92,7 +92,7 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
         )
     except Exception as error:  # A damaged record can raise nearly any type.
         raise CheckpointError(
-            f"{path}: not a blur_jax checkpoint, or a damaged checkpoint ({type(error).__name__}: {str(error)[:300]})"
+            f"{path}: not a blur_jax checkpoint, or a damaged one ({type(error).__name__}: {str(error)[:300]})"
         ) from error
 
 
@@ -103,14 +103,14 @@ def _naming_others(folder: epath.Path) -> Iterator[None]:
         yield
     except CheckpointError as error:
         others = [os.fspath(path) for path in steps.steps_in(folder.parent) if path != folder]
-        remedy = f"; other checkpoints of the run: {', '.join(others)}" if others else ""
+        remedy = f"; other checkpoints in this run: {', '.join(others)}" if others else ""
         raise CheckpointError(f"{error}{remedy}") from error
 
 
 def load_network(saved: Checkpoint) -> tuple[network.Network, network.Params]:
     """Builds the network that a checkpoint's config describes and reads its parameters.
 
-    Raises CheckpointError for damaged arrays, and RuntimeError as `forks.check` does.
+    Raises CheckpointError for damaged arrays, and RuntimeError like `forks.check`.
     """
     forks.check()
     model = network.from_config(saved.config.model)

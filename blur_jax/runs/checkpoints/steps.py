@@ -46,20 +46,20 @@ def steps_in(folder: epath.Path) -> list[epath.Path]:
 
 
 def is_step(folder: epath.Path) -> bool:
-    """Returns whether Orbax wrote this folder, even if parts of it are missing."""
+    """Returns whether Orbax wrote this folder, even if the folder is incomplete."""
     return (folder / "meta").is_dir() or (folder / "_CHECKPOINT_METADATA").exists()
 
 
 def latest_step(workdir: str | os.PathLike) -> int | None:
-    """Returns the newest step that a run has saved, or None if it has saved none."""
+    """Returns a run's newest saved step, or None if nothing has been saved."""
     return next((int(path.name) for path in folders(workdir)), None)
 
 
 @functools.cache
 def plain(folder: epath.Path) -> epath.Path:
-    """Returns a path to the same folder that Orbax can write to: `folder`, or a link to it in a temporary folder.
+    """Returns a path that Orbax can use for `folder`: `folder` itself, or a link to it in a temporary folder.
 
-    Orbax reads some characters as a glob pattern and loses the arrays below such a path; TensorStore cannot use others.
+    Orbax treats some characters as glob patterns and loses the arrays under such a path; TensorStore rejects others.
     """
     text = os.fspath(folder)
     if not run_dir.is_local(folder) or not (_SPECIAL & set(text) or text != text.encode("utf-8", "replace").decode()):
@@ -73,30 +73,30 @@ def plain(folder: epath.Path) -> epath.Path:
 
 
 def seal(record: dict[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds the checksums of the arrays, {name: pytree}, and of the record itself to the record."""
+    """Adds checksums to a record: those of the arrays, {name: pytree}, and that of the record itself."""
     record = record | {"checksums": {name: fingerprint(tree) for name, tree in arrays.items()}}
     return record | {_OWN_CHECKSUM: _record_checksum(record)}
 
 
 def read_record(folder: epath.Path) -> dict[str, Any]:
-    """Reads the record of a step; raises CheckpointError if it is missing or damaged."""
+    """Reads a step's record; raises CheckpointError if it is missing or damaged."""
     path = folder / "meta"
     with alone(ocp.JsonCheckpointHandler) as checkpointer, _reading(path):
         record = checkpointer.restore(plain(folder) / path.name)
     if not isinstance(record, dict) or record.get(_OWN_CHECKSUM) != _record_checksum(record):
-        raise CheckpointError(f"{path}: damaged: the record does not match its checksum")
+        raise CheckpointError(f"{path}: damaged; the record does not match its checksum")
     return record
 
 
 def check_metrics(folder: epath.Path) -> None:
-    """Raises CheckpointError if a step's Orbax metrics are damaged, since Orbax could then open no step of the run."""
+    """Raises CheckpointError if a step's Orbax metrics are damaged, because Orbax then cannot open any step."""
     path = folder / "metrics" / "metrics"
     if not path.parent.exists():  # No validation was due at this step.
         return
     with _reading(path):
         metrics = json.loads(path.read_text())
     if not isinstance(metrics, dict) or not isinstance(metrics.get(METRIC), (int, float)):
-        raise CheckpointError(f"{path}: damaged: {METRIC} is missing")
+        raise CheckpointError(f"{path}: damaged; {METRIC} is missing")
 
 
 def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
@@ -112,17 +112,17 @@ def read_arrays(folder: epath.Path, checksums: dict[str, str], template: dict[st
             tree = checkpointer.restore(plain(folder) / name, args=ocp.args.StandardRestore(expected))
         if _shapes(tree) != _shapes(expected):
             raise CheckpointError(
-                f"{path}: the arrays do not fit the network that the config describes; the checkpoint is damaged or was"
-                " edited"
+                f"{path}: the arrays do not match the network that the config describes; the checkpoint is damaged or"
+                " was edited"
             )
         if checksums.get(name) != fingerprint(tree):
-            raise CheckpointError(f"{path}: damaged: the arrays do not match their checksum")
+            raise CheckpointError(f"{path}: damaged; the arrays do not match their checksum")
         arrays[name] = tree
     return arrays
 
 
 def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
-    """Returns the config in a run's newest readable record, or None without checkpoints.
+    """Returns the config in a run's newest readable record, or None if it has no checkpoints.
 
     Raises CheckpointError if no record is readable.
     """
@@ -138,11 +138,11 @@ def newest_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
 
 
 def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | None:
-    """Finds the newest undamaged step to resume from; None if nothing was saved. Only one process may call this.
+    """Returns the newest undamaged step to resume from, or None if nothing was saved. Only one process may call this.
 
     `template` is {name: pytree of NumPy arrays with the expected structure and shapes}. A damaged step is renamed to
-    `<step>.damaged`, with a warning, so the run can save it again. If all saved steps are damaged, CheckpointError is
-    raised and nothing is renamed. The arrays of steps older than the returned step are not read.
+    `<step>.damaged`, with a warning, so the run can save it again. If all saved steps are damaged, raises
+    CheckpointError and renames nothing. The arrays of steps older than the returned step are not read.
     """
     whole, damaged = None, {}
     for folder in folders(workdir):
@@ -171,7 +171,8 @@ def newest_whole(workdir: str | os.PathLike, template: dict[str, Any]) -> int | 
 def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads a saved step; returns (its arrays, its record).
 
-    `template` is as in `newest_whole`. Raises CheckpointError if the step is missing, damaged or does not match it.
+    `template` has the same form as in `newest_whole`. Raises CheckpointError if the step is missing, damaged or does
+    not match it.
     """
     for folder in folders(workdir):
         if folder.name == str(step):
@@ -181,7 +182,7 @@ def restore(workdir: str | os.PathLike, step: int, template: dict[str, Any]) -> 
 
 
 def fingerprint(params: Any) -> str:
-    """Returns 16 hex digits of the SHA-256 of a pytree of arrays: their names, dtypes, shapes and bytes."""
+    """Returns the first 16 hex digits of the SHA-256 of a pytree's array names, dtypes, shapes and bytes."""
     digest = hashlib.sha256()
     for name, leaf in jax.tree_util.tree_leaves_with_path(params):
         array, text = np.asarray(leaf), jax.tree_util.keystr(name, simple=True, separator="/")
@@ -192,8 +193,8 @@ def fingerprint(params: Any) -> str:
 
 def _none_left(workdir: str | os.PathLike, problems: Sequence[CheckpointError]) -> CheckpointError:
     return CheckpointError(
-        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; pass another --workdir, or"
-        " move this folder away to start over"
+        f"{workdir}: none of its {len(problems)} checkpoint(s) can be used: {problems[0]}; pass a different --workdir,"
+        " or move this folder away to start over"
     )
 
 
@@ -207,7 +208,7 @@ def _shapes(tree: Any) -> Any:
 
 
 def alone(handler: Callable[..., ocp.CheckpointHandler]) -> ocp.Checkpointer:
-    """Returns a checkpointer that does not wait for other processes, so one process can read a checkpoint alone."""
+    """Returns a checkpointer that does not wait for other processes, so one process can read a checkpoint by itself."""
     here = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
@@ -224,13 +225,13 @@ def _reading(path: epath.Path) -> Iterator[None]:
     except Exception as error:
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {reason(error)});"
-            " it is damaged or from another network"
+            " it is damaged or from a different network"
         ) from error
 
 
 @contextlib.contextmanager
 def without_echoes() -> Iterator[None]:
-    """Hides tracebacks after a failed read or save; they are about other arrays, in an event loop that Orbax closed."""
+    """Hides tracebacks after a failed read or save; they concern other arrays, whose event loop Orbax has closed."""
     before = sys.unraisablehook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:

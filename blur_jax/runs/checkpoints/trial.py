@@ -1,4 +1,4 @@
-"""Tries a run directory with a small checkpoint before anything is compiled."""
+"""Tests a run directory with a small checkpoint before anything is compiled."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ from blur_jax.runs.checkpoints import steps
 def try_folder(workdir: str | os.PathLike) -> None:
     """Saves a small checkpoint in a run directory, reads it back on every process and removes it.
 
-    A path that Orbax cannot use, a full disk or a disk that the hosts do not share would otherwise lose the run at its
-    first checkpoint or at its end. All processes must call this together; it leaves nothing behind.
+    A path that Orbax cannot use, a full disk or a disk that the hosts do not share would otherwise make the run fail
+    at its first checkpoint or at its end. All processes must call this together; it leaves nothing behind.
 
     Raises:
         CheckpointError: a process cannot read the checkpoint back.
@@ -35,7 +35,7 @@ def try_folder(workdir: str | os.PathLike) -> None:
         if distributed.is_process_zero():
             with contextlib.suppress(OSError):
                 trial.rmtree()
-            with contextlib.suppress(OSError):  # Another process may use the folder by now.
+            with contextlib.suppress(OSError):  # Another process may be using the folder by now.
                 for path in new:
                     os.rmdir(path)
 
@@ -47,14 +47,14 @@ def _save(trial: epath.Path, arrays: dict[str, Any]) -> None:
             for name, array in arrays.items():
                 checkpointer.save(steps.plain(trial) / name, args=ocp.args.StandardSave({name: array}))
     except Exception as error:  # Orbax raises many types, and OSError without a path.
-        raise OSError(f"{trial.parent}: no checkpoint can be saved here ({reason(error)})") from error
+        raise OSError(f"{trial.parent}: checkpoints cannot be saved here ({reason(error)})") from error
 
 
 def _read(trial: epath.Path, arrays: dict[str, Any]) -> None:
     if not trial.exists():
         raise steps.CheckpointError(
-            f"{trial.parent}: this host does not see the files that process 0 writes there; all hosts must share"
-            " --workdir: use a shared disk or gs://"
+            f"{trial.parent}: this host cannot see the files that process 0 writes there; all hosts must share"
+            " --workdir, so use a shared disk or gs://"
         )
     checksums = {name: steps.fingerprint({name: array}) for name, array in arrays.items()}
     template = {name: {name: np.zeros_like(array)} for name, array in arrays.items()}
@@ -63,5 +63,5 @@ def _read(trial: epath.Path, arrays: dict[str, Any]) -> None:
     except steps.CheckpointError as error:
         raise steps.CheckpointError(
             f"{trial.parent}: a checkpoint saved here cannot be read back ({reason(error.__cause__ or error)});"
-            " use another --workdir"
+            " pass a different --workdir"
         ) from error

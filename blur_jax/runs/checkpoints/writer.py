@@ -31,7 +31,7 @@ class CheckpointWriter:
         )
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(without_echoes())
-        self._proved = False  # Whether a checkpoint of this process has been read back.
+        self._proved = False  # Whether a checkpoint from this process has been read back.
         self._run = run_dir.resolve(workdir)
         self._manager = ocp.CheckpointManager(plain(self._run) / FOLDER, options=options)
 
@@ -57,8 +57,8 @@ class CheckpointWriter:
 
         `arrays` is {name: pytree of NumPy arrays}; `unlogged` contains the metrics of the last steps, which are not in
         the history yet; `data` is the fingerprint of the training pairs; the other arguments are as in `Checkpoint`.
-        The first save waits until it is written and read back. Raises OSError if this save or the previous save cannot
-        be written, and CheckpointError if the first save cannot be read back.
+        The first call waits until its checkpoint has been written and read back. Raises OSError if this save or the
+        previous save cannot be written, and CheckpointError if the first save cannot be read back.
         """
         record = {
             "step": step,
@@ -85,7 +85,7 @@ class CheckpointWriter:
         restore(self._run, step, dict(arrays))
 
     def wait(self) -> None:
-        """Waits until all saves are written; raises OSError if a save fails."""
+        """Waits until all saves have finished; raises OSError if a save fails."""
         with self._saving():
             self._manager.wait_until_finished()
 
@@ -96,7 +96,7 @@ class CheckpointWriter:
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:
-        """Converts the many error types that Orbax raises for a failed save, perhaps at the next call, into OSError."""
+        """Converts the many error types that Orbax raises for a failed save, perhaps in a later call, into OSError."""
         try:
             yield
         except Exception as error:
