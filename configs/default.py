@@ -55,6 +55,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluation = ml_collections.ConfigDict()
     config.evaluation.batch_size = 256  # Images in a global batch.
     config.evaluation.resamples = 1000  # Bootstrap resamples.
+    config.evaluation.judged = placeholder(str)  # Table of test faces that judges compared in pairs (docs/data.md).
     return config
 
 

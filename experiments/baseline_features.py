@@ -19,6 +19,11 @@ KERNEL_SIZES = (1, 3, 5, 7, 9)  # For the Laplacian and Sobel filters in OFIQ's 
 BOX_SIZES = (3, 5, 7)
 
 
+def contrast(image: np.ndarray) -> float:
+    """Standard deviation of uint8 [H, W, 3] in gray, at least 0; it says how much of another measure is contrast."""
+    return float(_gray(image).std())
+
+
 def laplacian_variance(image: np.ndarray) -> float:
     """Variance of the 4-neighbor Laplacian of the gray image (Pech-Pacheco et al., ICPR 2000); uint8 [H, W, 3]."""
     return float(cv2.Laplacian(_gray(image), cv2.CV_64F, ksize=1).var())

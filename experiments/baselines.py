@@ -1,17 +1,20 @@
 """Compares all baselines with this project's runs on the same test faces, with paired intervals.
 
     python -m experiments.baselines --config.data.manual_dir=LISTS --run=ours=runs/wider_blur --workdir=runs/baselines
+    python -m experiments.baselines ... --far=PHOTOS --far_run=ours=runs/far --judged=judged.csv --group=near=test1
 
 Writes to the workdir: `baselines.md` (the tables), `baselines.json` (everything) and `scores.csv` (scorer, split, name,
 score; larger is blurrier). `baselines.json` caches the baselines' scores, so comparing more runs later takes only
 seconds; delete the file after changing a baseline. A run is a run directory that `launch.py` has evaluated. Only its
 `scores.csv` is read, so its crops may differ from the baselines' crops.
 
+With `--far`, scorers are also compared on a folder of pictures with a `ranked.csv` (docs/data.md); `--far_run` is the
+output of the run's evaluation on that folder. With `--judged`, agreement with a table of judged pairs comes first.
+
 Each baseline's settings (resolution, regularization) are chosen on the labeled `train` pairs (see
 `baseline_rankers.cross_validated`), never on test faces.
 """
 
-import csv
 import dataclasses
 import json
 import os
@@ -26,13 +29,14 @@ from absl import flags
 from PIL import Image
 from tqdm import tqdm
 
-from blur_jax.data import splits
+from blur_jax.data import judged_table, splits
 from blur_jax.data.preprocessing import Preprocessing, crop_and_resize
+from blur_jax.evaluate import judged_agreement
 from blur_jax.evaluate.evaluation import SCORES_FILE, csv_text
 from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
-from experiments import baseline_features, baseline_rankers, command, ranked, tables
+from experiments import baseline_features, baseline_rankers, command, evaluated_runs, judged_tables, ranked, tables
 from tfds_builders.ssranking_face_blur.builder import photograph
 
 RESULTS_FILE = "baselines.json"
@@ -42,6 +46,7 @@ CLOSED_FORM = {
     "variance of the Laplacian, contrast-normalized": baseline_features.normalized_laplacian_variance,
     "Tenengrad": baseline_features.tenengrad,
     "blur_effect of scikit-image": baseline_features.sharpness_of_blur_effect,
+    "contrast": baseline_features.contrast,
 }
 LEAVES = (1, 3, 10, 30)
 OFIQ_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
@@ -66,12 +71,18 @@ class Faces:
 
 
 def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Faces:
+    """Reads the faces of labeled pairs and tests; raises ValueError if two data sets have a face of the same name."""
     rows, pairs = splits.used_faces(labeled)
-    rows = list(dict.fromkeys([*rows.tolist(), *(row for split in tests.values() for row in split.rows.tolist())]))
-    images = labeled.faces.stack(tqdm(rows, desc="reading faces", disable=None))
+    sources = [(labeled.faces, rows), *((split.faces, split.rows) for split in tests.values())]
+    found: dict[str, tuple[splits.Faces, int]] = {}
+    for faces, own in sources:
+        for row in own.tolist():
+            if found.setdefault(faces.names[row], (faces, row))[0] is not faces:
+                raise ValueError(f"the data sets of --config.data and --far both have {faces.names[row]}; rename it")
+    images = np.stack([faces.images[row] for faces, row in tqdm(found.values(), desc="reading faces", disable=None)])
     order = np.asarray(labeled.labels)
     pairs = np.where(order[:, None] > 0, pairs, pairs[:, ::-1])[order != 0]
-    return Faces(images, [labeled.faces.names[row] for row in rows], pairs)
+    return Faces(images, list(found), pairs)
 
 
 def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
@@ -115,8 +126,10 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Returns {"data": metadata, "baselines": `score_baselines`}; reuses results in the workdir for the same data."""
-    path, metadata = os.path.join(workdir, RESULTS_FILE), json.loads(json.dumps(labeled.metadata))
+    """Returns {"data": [metadata], "baselines": `score_baselines`}; reuses results in the workdir for the same data."""
+    path, metadata = os.path.join(workdir, RESULTS_FILE), [labeled.metadata]
+    metadata += [split.metadata for split in tests.values() if split.metadata not in metadata]
+    metadata = json.loads(json.dumps(metadata))
     if os.path.exists(path):
         cached = json.loads(pathlib.Path(path).read_text("utf-8"))
         if cached["data"] == metadata:
@@ -128,29 +141,6 @@ def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], w
 
 def _write_json(path: str, results: dict[str, Any]) -> None:
     run_dir.write_atomically(path, json.dumps(results, indent=1) + "\n")
-
-
-def _names(split: splits.Split) -> list[str]:
-    return [split.faces.names[row] for row in split.rows]
-
-
-def read_run(path: str, tests: Mapping[str, splits.Split]) -> Scores:
-    """Returns a run's scores for the faces in `tests`, in order; raises ValueError if it scored different faces."""
-    file = os.path.join(path, SCORES_FILE)
-    if not os.path.exists(file):
-        raise ValueError(f"{file} does not exist; run launch.py --mode=evaluate --workdir={path} first")
-    with open(file, encoding="utf-8", newline="") as stream:
-        rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
-    labels = {name: zip(_names(split), np.asarray(split.labels)) for name, split in tests.items()}
-    ranks = {(name, face): rank for name, ranked_faces in labels.items() for face, rank in ranked_faces}
-    different = sorted(rows.keys() ^ ranks.keys())
-    different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
-    if different:
-        raise ValueError(
-            f"{file} was made from different lists: {len(different)} of {len(ranks)} test faces are missing in one of"
-            f" them or have a different rank, such as {' '.join(different[0])}; evaluate the run on --config.data"
-        )
-    return {name: np.array([float(rows[name, f]["blur"]) for f in _names(split)]) for name, split in tests.items()}
 
 
 def compare(
@@ -203,38 +193,72 @@ def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str
         (scorer, name, face, value)
         for scorer, split_scores in scores.items()
         for name, values in split_scores.items()
-        for face, value in zip(_names(tests[name]), values.tolist())
+        for face, value in zip(evaluated_runs.names(tests[name]), values.tolist())
     ]
     return csv_text([("scorer", "split", "name", "score"), *rows])
 
 
-def parse_runs(texts: Sequence[str]) -> dict[str, str]:
-    """Parses NAME=PATH strings; raises ValueError for invalid strings and duplicate names."""
-    pairs = [text.partition("=")[::2] for text in texts]
-    if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError("--run must be NAME=PATH, with a unique name")
-    return dict(pairs)
+def open_tests(config: ml_collections.ConfigDict, far: str | None) -> dict[str, dict[str, splits.Split]]:
+    """Returns the ranked splits {"near": {split: opened split}, "far": the same, if given}."""
+    tests = {"near": ranked.open_splits(config.data)}
+    if far is not None:
+        tests["far"] = ranked.open_splits(ranked.far_data(config.data, far))
+        if same := tests["near"].keys() & tests["far"].keys():
+            raise ValueError(f"--config.data and --far both have a test {min(same)!r}; choose other data for --far")
+    return tests
 
 
-def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None:
-    runs = parse_runs(run)
+def parse_runs(run: Sequence[str], far_run: Sequence[str], far: str | None) -> dict[str, dict[str, str]]:
+    """Parses NAME=PATH texts to {"near": {run: path}, "far": {run: path}}; raises ValueError if names do not match."""
+    runs = {"near": evaluated_runs.parse(run), "far": evaluated_runs.parse(far_run, flag="--far_run")}
+    if runs["far"].keys() != (set() if far is None else runs["near"].keys()):
+        raise ValueError("with --far, each --run=NAME=... needs a --far_run=NAME=... of the same name; without, none")
+    return runs
+
+
+def run(
+    config: ml_collections.ConfigDict,
+    run: list[str],
+    workdir: str,
+    far: str | None = None,
+    far_run: Sequence[str] = (),
+    judged: str | None = None,
+    group: Sequence[str] = (),
+) -> None:
+    runs = parse_runs(run, far_run, far)
+    if group and judged is None:
+        raise ValueError("--group needs --judged, the table of judged pairs")
+    pairs = None if judged is None else judged_table.read(judged)
+    groups = {} if pairs is None else judged_agreement.parse_groups(group, pairs)
     ranked.prepare(config.data)
-    tests = ranked.open_splits(config.data)
-    scores = {name: read_run(path, tests) for name, path in runs.items()}
+    axes = open_tests(config, far)
+    tests = {name: split for axis in axes.values() for name, split in axis.items()}
+    scores: dict[str, Scores] = {name: {} for name in runs["near"]}
+    for axis, axis_tests in axes.items():
+        for name, path in runs[axis].items():
+            scores[name] |= evaluated_runs.read(path, axis_tests)
+    first, resamples = next(iter(scores), None), config.evaluation.resamples
     results = cached_baselines(splits.open_split(config.data, "labeled", "train"), tests, workdir)
-    settings = []
+    results["runs"] = runs
+    settings, published = [], {}
     for name, baseline in results["baselines"].items():
-        if name in runs:
+        if name in scores:
             raise ValueError(f"--run={name}=... uses the name of a baseline; choose a different name")
         values, setting = baseline["scores"], baseline["setting"]
-        scores[name] = {test: np.array([values[face] for face in _names(split)]) for test, split in tests.items()}
+        scores[name] = {
+            test: np.array([values[face] for face in evaluated_runs.names(split)]) for test, split in tests.items()
+        }
         settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
     scores[SIZE_ALONE] = {test: -ranked.sizes(split) for test, split in tests.items()}
-    first = next(iter(runs), None)
-    metrics = compare(scores, tests, first, config.evaluation.resamples)
+    if pairs is not None:
+        by_name = {scorer: evaluated_runs.by_name(values, tests) for scorer, values in scores.items()}
+        results["judged"] = judged_agreement.measure(pairs, by_name, groups, first=first, resamples=resamples)
+        published |= judged_tables.tables_of(results["judged"], first)
+    results["metrics"] = {axis: compare(scores, part, first, resamples) for axis, part in axes.items()}
+    for axis, metrics in results["metrics"].items():
+        published[f"Size-matched metrics of all scorers, {axis}"] = table(metrics, axes[axis], first)
     run_dir.write_atomically(os.path.join(workdir, SCORES_FILE), _csv(scores, tests))
-    _write_json(os.path.join(workdir, RESULTS_FILE), results | {"runs": runs, "metrics": metrics})
-    published = {"Size-matched metrics of all scorers": table(metrics, tests, first)}
+    _write_json(os.path.join(workdir, RESULTS_FILE), results)
     columns = ["baseline", "chosen", "cross-validated accuracy on train pairs"]
     tables.publish(workdir, "baselines", published | {"Settings": tables.markdown(columns, settings)})
 
@@ -242,5 +266,9 @@ def run(config: ml_collections.ConfigDict, run: list[str], workdir: str) -> None
 if __name__ == "__main__":
     command.define_config("baselines")
     flags.DEFINE_multi_string("run", [], "An evaluated run as NAME=PATH; repeatable.")
+    flags.DEFINE_string("far", None, "A folder with another kind of pictures and a ranked.csv.")
+    flags.DEFINE_multi_string("far_run", [], "The evaluation of a --run on --far as NAME=PATH; repeatable.")
+    flags.DEFINE_string("judged", None, "A table of judged pairs.")
+    flags.DEFINE_multi_string("group", [], "Splits of judged pairs to measure together as GROUP=SPLITS; repeatable.")
     command.define_workdir("runs/baselines")
     command.main(run)

@@ -32,8 +32,7 @@ from blur_jax.runs import run_dir
 from blur_jax.score.inputs import Inputs
 from blur_jax.score.scorer import Scorer, load_scorer
 from blur_jax.threshold import rules
-from experiments import command, ranked, tables
-from experiments.baselines import parse_runs
+from experiments import command, evaluated_runs, ranked, tables
 
 BINS = 10
 RATE = 0.1
@@ -192,7 +191,7 @@ def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) 
 
 
 def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: int, workdir: str) -> None:
-    runs = {name: score(path, data_dir) for name, path in parse_runs(run).items()}
+    runs = {name: score(path, data_dir) for name, path in evaluated_runs.parse(run).items()}
     elsewhere = {name: score_pictures(scored.scorer, pictures) for name, scored in runs.items()} if pictures else {}
     rows, bins = [], {}
     for name, scored in runs.items():

@@ -26,7 +26,6 @@ from blur_jax.evaluate import evaluation
 from blur_jax.runs import run_dir
 from experiments import command, grid, label_efficiency_summary, linear_ranker, ranked, tables
 from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
-from tfds_builders.prepare import prepare_configured
 
 Rows = Mapping[Cell, dict]
 COUNTS = (30, 100, 300, 1000, 3000, 10000)  # A count larger than the number of pairs uses all pairs.
@@ -47,14 +46,6 @@ def cell_config(config: ConfigDict, cell: Cell, available: int) -> ConfigDict:
         if name != loss:
             config.consistency[f"{name}_weight"] = 0.0
     return config
-
-
-def far_data(config: ConfigDict, far: str) -> ConfigDict:
-    """Prepares the pictures in `far` with the protocol in `config.data` and returns a `config.data` for them."""
-    far_config = config.data.copy_and_resolve_references()
-    far_config.update(name="folder_face_blur", manual_dir=far, sources=None, allow_missing=False)
-    far_config.sources = prepare_configured(far_config, required=("ranked",))
-    return far_config
 
 
 def read(config: ConfigDict, folder: str, *, far: dict[str, Any] | None) -> dict[str, Any]:
@@ -78,7 +69,7 @@ def run(
     _check(config, scorers)
     sizes = sorted(map(int, counts))
     ranked.prepare(config.data)
-    axes = {"near": config.data} | ({} if far is None else {"far": far_data(config, far)})
+    axes = {"near": config.data} | ({} if far is None else {"far": ranked.far_data(config.data, far)})
     far_fields = None if far is None else axes["far"].to_dict()
     available = len(data.open_split(config.data, "labeled", config.data.labeled_split))
     configs = {cell: cell_config(config, cell, available) for cell in cells(scorers, sizes, seeds)}

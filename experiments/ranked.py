@@ -15,6 +15,14 @@ def prepare(config: ml_collections.ConfigDict) -> None:
     config.sources = prepare_configured(config) if config.manual_dir else data.prepared_sources(config)
 
 
+def far_data(config: ml_collections.ConfigDict, far: str) -> ml_collections.ConfigDict:
+    """Prepares the ranked pictures of the folder `far` like those of a run's `config.data`; returns theirs."""
+    far_config = config.copy_and_resolve_references()
+    far_config.update(name="folder_face_blur", manual_dir=far, sources=None, allow_missing=False)
+    far_config.sources = prepare_configured(far_config, required=("ranked",))
+    return far_config
+
+
 def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None = None) -> dict[str, data.Split]:
     """Opens the ranked splits `names` in order, or all, sorted by name. Raises the same errors as `data.open_split`."""
     names = data.split_names(config, "ranked") if names is None else names

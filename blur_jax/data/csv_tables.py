@@ -49,6 +49,18 @@ def read_table(
         text.detach()  # The caller closes the file.
 
 
+def check_length(place: Place, fields: Fields) -> None:
+    """Raises LineError if a row of `read_table` has more or fewer fields than the header."""
+    missing, extra = sum(text is None for text in fields.values()), len(fields.get(None) or ())
+    if missing or extra:
+        expected = len(fields) - (None in fields)
+        reason = (
+            f"the row has {expected - missing + extra} fields but the header has {expected};"
+            " quote names that contain commas"
+        )
+        raise LineError(place, reason)
+
+
 def _lines(text: io.TextIOBase, shown: str) -> Iterator[str]:
     for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE + 1), ""), 1):
         if len(line) > LONGEST_LINE:

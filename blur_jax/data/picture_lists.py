@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 
 from blur_jax.data import columns
 from blur_jax.data.columns import BOX_COLUMNS
-from blur_jax.data.csv_tables import Fields, read_table
+from blur_jax.data.csv_tables import Fields, check_length, read_table
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import LONGEST_LINE, LineError, Place, excerpt
@@ -69,14 +69,7 @@ def parse_row(place: Place, fields: Fields) -> Row:
         LineError: the row has more or fewer fields than the header, its name is not a valid file name, only some of
             `BOX_COLUMNS` exist, or its box is not four whole numbers.
     """
-    missing, extra = sum(text is None for text in fields.values()), len(fields.get(None) or ())
-    if missing or extra:
-        expected = len(fields) - (None in fields)
-        reason = (
-            f"the row has {expected - missing + extra} fields but the header has {expected};"
-            " quote names that contain commas"
-        )
-        raise LineError(place, reason)
+    check_length(place, fields)
     name, boxed = fields["name"], [column for column in BOX_COLUMNS if column in fields]
     if not name or "\0" in name:
         raise LineError(place, f"{excerpt(name)} is not a valid file name; fix or delete the row")

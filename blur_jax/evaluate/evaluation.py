@@ -12,9 +12,11 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from blur_jax.data import splits, user_cache
+from blur_jax.data import judged_table, splits, user_cache
+from blur_jax.data.judged_table import JudgedTable
+from blur_jax.data.names import normalize
 from blur_jax.data.summary import describe_data
-from blur_jax.evaluate import content, report
+from blur_jax.evaluate import content, judged_agreement, report
 from blur_jax.metrics import bootstrap, labeled_pairs
 from blur_jax.metrics.calibration import logit
 from blur_jax.metrics.labeled_pairs import LabeledPairs
@@ -88,7 +90,8 @@ def evaluate(
     """Measures how well a run's best checkpoint orders the ranked test faces and the labeled validation pairs.
 
     Writes `metrics.json`, `report.html`, `scores.csv` with a row for each test face (only if faces are ranked), and
-    `validation_pairs.csv` with a row for each labeled pair; the metrics can be recomputed from the last two.
+    `validation_pairs.csv` with a row for each labeled pair; the metrics can be recomputed from the last two. Agreement
+    with judges is measured on the pairs in `config.evaluation.judged` whose faces are test faces.
 
     Args:
         config: the run's config; only `data`, `evaluation` and `seed` are used.
@@ -97,20 +100,24 @@ def evaluate(
         saved: the checkpoint; None means the best one in `workdir`.
 
     Returns:
-        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy"; "sources", the data hash; "splits",
-        `grouped_metrics` for each, and `content.measure` under "content" if its
-        faces have attributes; and "validation", `labeled_pairs.pair_metrics`, or None without labeled pairs.
+        the content of `metrics.json`: "step", "checkpoint", "validation_accuracy"; "sources", the data hash; "judged",
+        `judged_agreement.measure` of the scorer "run", or None without judged pairs; "splits", `grouped_metrics` for
+        each, and `content.measure` under "content" if its faces have attributes; and "validation",
+        `labeled_pairs.pair_metrics`, or None without labeled pairs.
 
     Raises:
         checkpoints.CheckpointError: the run has no usable checkpoint.
         FileNotFoundError: the data are not prepared.
-        ValueError: the data do not match the checkpoint, or contain nothing to evaluate.
+        ValueError: the data do not match the checkpoint, or contain nothing to evaluate, or the table of judged pairs
+            is invalid or names other faces.
     """
+    path = config.evaluation.judged
+    judged = None if path is None else distributed.everywhere(judged_table.read, path)
     saved = saved or distributed.everywhere(checkpoints.find, workdir)
     scorer = Scorer(saved)
     scored = score_data(config, scorer)
     contents = _measure_content(config, scorer, scored)
-    return distributed.on_process_zero(_write_results, config, workdir, output, scorer, saved, scored, contents)
+    return distributed.on_process_zero(_write_results, config, workdir, output, scorer, saved, scored, contents, judged)
 
 
 def _measure_content(config: ConfigDict, scorer: Scorer, scored: Scored) -> dict[str, Any]:
@@ -138,7 +145,7 @@ def summary_text(results: dict[str, Any], workdir: str, output: str | None = Non
     files = {"report": REPORT_FILE} | ({"scores": SCORES_FILE} if results["splits"] else {}) | {"pairs": PAIRS_FILE}
     lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
     lines += [f"{name:<10}  {folder / file}" for name, file in files.items()]
-    return "\n".join([*lines, *report.summary_lines(results["splits"], results["validation"])])
+    return "\n".join([*lines, *report.summary_lines(results["splits"], results["validation"], results["judged"])])
 
 
 def _write_results(
@@ -149,6 +156,7 @@ def _write_results(
     saved: checkpoints.Checkpoint,
     scored: Scored,
     contents: dict[str, Any],
+    judged: JudgedTable | None,
 ) -> dict[str, Any]:
     run, folder = results_folder(workdir), results_folder(workdir, output)
     ranked, pairs = evaluations(config, scored)
@@ -160,6 +168,7 @@ def _write_results(
         "step": saved.step,
         "validation_accuracy": saved.validation_accuracy,
         "sources": config.data.sources,
+        "judged": None if judged is None else _judged_metrics(config, judged, ranked),
         "splits": {evaluation.split: evaluation.metrics for evaluation in ranked},
         "validation": pairs.metrics if pairs else None,
     }
@@ -175,6 +184,7 @@ def _write_results(
         title=f"blur_jax: {run.name} on {config.data.name}",
         history=run_dir.read_history(run),
         evaluations=ranked,
+        judged=results["judged"],
         pairs=pairs,
         calibration=saved.calibration,
         threshold=threshold if threshold and threshold.checkpoint == scorer.fingerprint else None,
@@ -184,6 +194,15 @@ def _write_results(
         facts=_facts(config, saved),
     )
     return results
+
+
+def _judged_metrics(config: ConfigDict, judged: JudgedTable, tests: list[Evaluation]) -> dict[str, Any]:
+    scores = {
+        normalize(name): score for test in tests for name, score in zip(test.names, test.scores.astype(float).tolist())
+    }
+    splits = sorted(judged_agreement.scored_splits(judged, config.evaluation.judged, scores))
+    groups = {"all": splits} if len(splits) > 1 else {}
+    return judged_agreement.measure(judged, {"run": scores}, groups, resamples=config.evaluation.resamples)
 
 
 def _rounded(values: Any) -> Any:

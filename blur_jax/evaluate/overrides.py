@@ -39,6 +39,7 @@ def merge(
     elif data["sources"] is not None:
         data["manual_dir"] = None  # The lists may have changed since the run, but the prepared data have not.
     fields["data"] = data
+    fields["evaluation"] = settings["evaluation"] | fields["evaluation"]  # An older run may lack a field.
     for name, value in given.items():
         group, _, field = name.partition(".")
         if group in _GROUPS:

@@ -44,7 +44,7 @@ def blurriest(readings: Array, rate: float, counts: Array) -> Array:
 def discarded(discards: Array, group: Array, among: Array, counts: Array) -> Discarded:
     """Returns the shares of `discards`, bool or shares [resamples, n], for a group, bool [n], and for the others.
 
-    Only faces `among`, bool [n], count, such as the clear ones, which should be kept whoever is shown.
+    Only faces `among`, bool [n], count, such as the clear ones, all of which should be kept.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: undefined, nan
         shares = [

@@ -100,7 +100,7 @@ RANGES = {
     "evaluation.resamples": Range(1, 10**5, whole=True),
 }
 
-OPTIONAL_TEXTS = ("start_from", "data.dir", "data.manual_dir", "data.sources", "data.leave_out")
+OPTIONAL_TEXTS = ("start_from", "data.dir", "data.manual_dir", "data.sources", "data.leave_out", "evaluation.judged")
 
 
 def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | None = None) -> None:

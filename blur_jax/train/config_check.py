@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from blur_jax.data import augmentation, degradations
+from blur_jax.data import augmentation, degradations, judged_table
 from blur_jax.models import network
 from blur_jax.runs import checkpoints, distributed, run_dir
 from blur_jax.runs.config import UNLABELED_LOSSES, check_ranges, uses_unlabeled
@@ -51,6 +51,8 @@ def _check_paths(config: ml_collections.ConfigDict, workdir: str | None) -> None
         run_dir.resolve(workdir)  # Raises for an address that cannot be a run directory.
     if config.start_from is not None and (workdir is None or checkpoints.latest_step(workdir) is None):
         start.find_start(config)
+    if config.evaluation.judged is not None:
+        judged_table.read(config.evaluation.judged)
 
 
 def _check_groups(config: ml_collections.ConfigDict) -> None:

@@ -131,6 +131,35 @@ def test_results_go_where_they_are_asked_for(evaluated, tmp_path):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+def test_agreement_with_judges_is_measured_on_test_faces(evaluated, tmp_path):
+    config, folder, results = evaluated
+    assert results["judged"] is None
+    with open(folder / "scores.csv", newline="") as file:
+        by_blur = [row["name"] for row in sorted(csv.DictReader(file), key=lambda row: float(row["blur"]))]
+    judged = tmp_path / "judged.csv"
+    # The run agrees on two of three pairs, and `far` names faces of other data.
+    lines = ["split,left,right,ann,ann_sure,ben,ben_sure", f"near,{by_blur[0]},{by_blur[20]},1,1,1,1"]
+    lines += [f"near,{by_blur[3]},{by_blur[15]},-1,1,-1,0", f"other,{by_blur[24]},./{by_blur[5]},-1,1,-1,1"]
+    judged.write_text("\n".join([*lines, "far,x.png,y.png,1,1,1,1", ""]))
+    config = config.copy_and_resolve_references()
+    config.evaluation.judged = str(judged)
+    found = evaluation.evaluate(config, str(folder), str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["judged"] == found["judged"]
+    shares = {part: summary["scorers"]["run"]["consensus"]["value"] for part, summary in found["judged"].items()}
+    assert shares == {"all": pytest.approx(2 / 3, abs=1e-6), "near": 0.5, "other": 1}
+    assert "Judged pairs" in (tmp_path / "out" / "report.html").read_text()
+    assert "agreement with judges 0.667" in evaluation.summary_text(found, str(folder), str(tmp_path / "out"))
+
+
+def test_judged_pairs_of_other_faces_are_refused(evaluated, tmp_path):
+    config, folder, _ = evaluated
+    (tmp_path / "judged.csv").write_text("split,left,right,ann,ann_sure\nfar,x.png,y.png,1,1\n")
+    config = config.copy_and_resolve_references()
+    config.evaluation.judged = str(tmp_path / "judged.csv")
+    with pytest.raises(ValueError, match=r"judged.csv: no score for 'x.png' \(2 of 2 judged pictures of far"):
+        evaluation.evaluate(config, str(folder), str(tmp_path / "out"))
+
+
 def test_without_ranked_faces_the_pairs_alone_are_evaluated(evaluated, tmp_path, monkeypatch):
     config, folder, results = evaluated
     names = splits.split_names

@@ -41,6 +41,34 @@ def test_page_holds_the_numbers_and_fetches_nothing(tmp_path):
         Image.open(io.BytesIO(base64.b64decode(data))).verify()
 
 
+JUDGED = {
+    "near": {
+        "splits": ["test1", "test2"],
+        "pairs": 150,
+        "agreed": 143,
+        "sure": 110,
+        "judges": {"<ann>": {"value": 0.953, "low": 0.913, "high": 0.987}},
+        "scorers": {
+            "run": {
+                "consensus": {"value": 0.811, "low": 0.745, "high": 0.874},
+                "sure": {"value": 0.891, "low": 0.833, "high": 0.944},
+                "each_judge": {"value": 0.797, "low": None, "high": None},
+            }
+        },
+    }
+}
+
+
+def test_judged_pairs_come_before_auc(tmp_path):
+    page = write(tmp_path / "report.html", [noisy(40)], judged=JUDGED)
+    assert page.index("Judged pairs") < page.index("<th>AUC")
+    assert "0.811 <small>[0.745, 0.874]</small><td>143 <small>of 150</small>" in page and "Judge &lt;ann&gt;" in page
+    assert "0.891 <small>[0.833, 0.944]</small><td>110" in page and "0.953 <small>" in page
+    (line,) = report.summary_lines({}, None, JUDGED)
+    assert line.split("  ")[0] == "near" and "agreement with judges 0.811 [0.745, 0.874]  (143 pairs)" in line
+    assert "Judged pairs" not in write(tmp_path / "report.html", [noisy(40)])
+
+
 def rows_of(table):
     return [re.findall(r"<td[^>]*>(.*?)(?= ?<small|<td|<tr|</table|$)", row) for row in table.split("<tr")[1:]]
 

@@ -1,6 +1,5 @@
 import csv
 import json
-from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -9,16 +8,8 @@ from PIL import Image, ImageFilter
 
 from blur_jax.data import splits
 from blur_jax.evaluate import evaluation
-from experiments import baseline_features, baseline_rankers, baselines, ranked, tables
+from experiments import baselines, evaluated_runs, ranked, tables
 from experiments.configs import baselines as frozen
-
-# 8 x 8, left half black, right half of gray level 100.
-EDGE = np.zeros((8, 8, 3), np.uint8)
-EDGE[:, 4:] = 100
-# The lower right quadrant of gray level 100.
-CORNER = EDGE.copy()
-CORNER[:4] = 0
-FLAT = np.full((16, 16, 3), 90, np.uint8)
 
 LEVELS = 3
 
@@ -29,108 +20,6 @@ def face(texture, level, size=64):
     patches = rng.integers(40, 200, (size // 8, size // 8, 3), np.uint8)
     grain = np.kron(patches, np.ones((8, 8, 1), np.uint8)) + rng.integers(0, 50, (size, size, 1), np.uint8)
     return Image.fromarray(grain).filter(ImageFilter.GaussianBlur((0, 1, 2.5)[level]))
-
-
-def test_gradients_of_an_edge():
-    # The Laplacian is +100 and -100 beside the edge, in 2 of 8 columns, else 0: 100^2 / 4. Gray levels vary by 50^2.
-    brighter = 2 * EDGE + 7
-    assert [baseline_features.laplacian_variance(image) for image in (EDGE, brighter)] == [2500, 10_000]
-    normalized = [baseline_features.normalized_laplacian_variance(image) for image in (EDGE, brighter)]
-    assert normalized == pytest.approx([1, 1])
-    # (1 + 2 + 1) * 100 across in 2 of 8 columns, nothing along: 400^2 / 4.
-    assert baseline_features.tenengrad(EDGE) == 40_000
-
-
-def test_blur_effect_is_turned_round():
-    # Blurring again takes almost all variation from noise (blur effect near 0), none from a flat image (1).
-    noise = np.random.default_rng(0).integers(256, size=(32, 32, 1), dtype=np.uint8).repeat(3, axis=2)
-    assert baseline_features.sharpness_of_blur_effect(noise) > 0.7
-    assert baseline_features.sharpness_of_blur_effect(FLAT) == 0
-
-
-def test_ofiq_features_of_an_edge():
-    features = baseline_features.ofiq_sharpness(EDGE)
-    assert features.shape == (26,)
-    # The Gaussian (1 2 1) / 4 makes columns 0 0 0 25 75 100 100 100, whose second differences are 25 25 -25 -25 in
-    # the middle, 0 elsewhere; kernel 3 (2 0 2, 0 -8 0, 2 0 2) has four times those of 1 here.
-    assert features[:4] == pytest.approx([12.5, 12.5, 50, 50])
-    # Boxes of 3: 0 0 0 33 67 100 ..., a difference of 33 in 2 of 8 columns; of 5: 20 40 40 20; of 7: 14 29 43 43 29 14.
-    assert features[10:12] == pytest.approx([33 / 4, 33 / 4 * 3**0.5])
-    assert features[12] == pytest.approx(15)
-    assert features[14] == pytest.approx(21.5)
-    # Nothing changes along the edge.
-    assert features[16:] == pytest.approx(np.zeros(10))
-
-
-def test_ofiq_sobel_features_of_a_corner():
-    features = baseline_features.ofiq_sharpness(CORNER)
-    # (1 0 -1) times (1 0 -1) gives 100 at the 4 pixels around the corner, of 64; size 1 is size 3.
-    mean, deviation = 4 * 100 / 64, (4 * 100**2 / 64 - 6.25**2) ** 0.5
-    assert features[16:20] == pytest.approx([mean, deviation, mean, deviation])
-
-
-def test_imagenet_features_are_means_and_deviations_of_each_image_alone():
-    images = np.stack([np.asarray(face(texture, 0, size=32)) for texture in (0, 1, 0)])
-    features = baseline_features.imagenet_features(images, batch_size=2)
-    channels = 16 + 2 * 24 + 2 * 40 + 3 * 80 + 3 * 112 + 4 * 192 + 320
-    assert features.shape == (3, 2 * channels)
-    assert (features[:, -320:] > 0).all()  # deviations of the last block
-    assert (features[:, :16] < 0).any()  # means of the first, which is linear
-    np.testing.assert_allclose(features[2], features[0], atol=1e-5)
-    assert np.abs(features[1] - features[0]).max() > 0.1
-
-
-def test_pair_accuracy_counts_ties_half():
-    assert baseline_rankers.pair_accuracy(np.array([0.0, 1.0, 1.0]), np.array([[0, 1], [1, 2], [2, 0]])) == 0.5
-
-
-def test_logistic_weight_of_a_single_feature():
-    # Standardized to -1 and 1, the two pairs differ by 2: C 2 log(1 + exp(-2w)) + w^2 / 2 has its minimum where
-    # w (1 + exp(2w)) = 4C; with exp(2w) = 3 that is w = C = log(3) / 2.
-    strength = np.log(3) / 2
-    scores = baseline_rankers.logistic_scores(np.array([[5.0], [9.0]]), np.array([[0, 1]] * 2), strength=strength)
-    np.testing.assert_allclose(scores, [-strength, strength], atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "scores_of",
-    [
-        partial(baseline_rankers.logistic_scores, strength=1.0),
-        partial(baseline_rankers.forest_scores, min_samples_leaf=2, trees=50),
-    ],
-)
-def test_rankers_order_faces_they_have_not_seen(scores_of):
-    rng = np.random.default_rng(0)
-    blur = rng.uniform(size=80)
-    features = np.stack([-10 * blur, rng.normal(size=80), np.ones(80)], axis=1)  # one speaks, one is constant
-    pairs = rng.integers(60, size=(600, 2))
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    pairs = np.take_along_axis(pairs, np.argsort(blur[pairs], axis=1), axis=1)
-    scores = scores_of(features, pairs)
-    unseen = np.array([[i, j] for i in range(60, 80) for j in range(60, 80) if blur[j] > blur[i] + 0.1])
-    assert baseline_rankers.pair_accuracy(scores, unseen) > 0.9
-
-
-def test_forest_scores_are_shares_of_comparisons():
-    # Faces 0 to 99 all look alike, so do 100 to 199; the second kind is the blurrier in three of four pairs.
-    features = np.repeat([[0.0], [5.0]], 100, axis=0)
-    pairs = np.stack([np.arange(100), np.arange(100, 200)], axis=1)
-    pairs[::4] = pairs[::4, ::-1]
-    scores = baseline_rankers.forest_scores(features, pairs, min_samples_leaf=5)
-    np.testing.assert_allclose(scores, np.repeat([0.25, 0.75], 100), atol=0.02)
-
-
-def test_cross_validation_does_not_reward_memory():
-    # The blur of face i is i; 10 groups of two. A memory knows the blur of whole groups it has met, and nothing else.
-    pairs = np.array([[i, j] for j in range(20) for i in range(j)])
-    groups = [str(i % 10) for i in range(20)]
-
-    def memory(fitted):
-        return np.array([i if np.isin(fitted % 10, i % 10).any() else 0 for i in range(20)])
-
-    assert baseline_rankers.pair_accuracy(memory(pairs), pairs) == 1
-    assert baseline_rankers.cross_validated(memory, pairs, groups) == 0.5
-    assert baseline_rankers.cross_validated(lambda fitted: np.arange(20), pairs, groups) == 1
 
 
 def test_pairs_run_from_the_sharper_to_the_blurrier_face(config):
@@ -171,17 +60,33 @@ def release(tmp_path_factory):
     return root
 
 
-def write_run(folder, release, score_of_level):
-    """A run directory with the scores.csv of an evaluation."""
+@pytest.fixture(scope="module")
+def far(tmp_path_factory):
+    """A folder of four other pictures, two of them blurred."""
+    folder = tmp_path_factory.mktemp("far")
+    for texture in range(4):
+        face(100 + texture, 2 * (texture // 2)).save(folder / f"{texture}.png")
+    (folder / "ranked.csv").write_text("name,rank\n0.png,0\n1.png,0\n2.png,1\n3.png,1\n")
+    return folder
+
+
+def write_scores(folder, rows):
+    """A folder with the scores.csv of an evaluation; rows are (split, name, rank, blur)."""
     folder.mkdir()
     with open(folder / evaluation.SCORES_FILE, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("split", "name", "group", "size", "rank", "blur"))
-        for split in ("test1", "test2", "test3"):
-            for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
-                name, level = line.split()
-                writer.writerow((split, name, "LFW", 50.0, float(level), score_of_level[int(level)]))
+        writer.writerows((split, name, "LFW", 50.0, float(rank), blur) for split, name, rank, blur in rows)
     return folder
+
+
+def write_run(folder, release, score_of_level):
+    rows = []
+    for split in ("test1", "test2", "test3"):
+        for line in (release / f"SSRanking_OBA_test_{split}.txt").read_text().split("\n")[-2::-1]:
+            name, level = line.split()
+            rows.append((split, name, level, score_of_level[int(level)]))
+    return write_scores(folder, rows)
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +109,10 @@ def test_every_baseline_scores_a_blurred_copy_higher(compared):
         rows = list(csv.DictReader(file))
     scores = {(row["scorer"], row["name"]): float(row["score"]) for row in rows}
     fitted = {"OFIQ's 26 features, random forest", "OFIQ's 26 features, logistic ranker"}
-    names = {*baselines.CLOSED_FORM, *fitted, "ImageNet features, logistic ranker"}
-    assert {row["scorer"] for row in rows} == {*names, baselines.SIZE_ALONE, "right", "wrong"}
-    assert len(rows) == len(scores) == 10 * 3 * 15
-    for name in names:
+    scorers = {*baselines.CLOSED_FORM, *fitted, "ImageNet features, logistic ranker"}
+    assert {row["scorer"] for row in rows} == {*scorers, baselines.SIZE_ALONE, "right", "wrong"}
+    assert len(rows) == len(scores) == 11 * 3 * 15
+    for name in scorers:
         for texture in range(30, 45):
             sharp, blurred = (scores[name, f"LFW/P{texture}x{level}_0001.png"] for level in (0, 2))
             assert sharp < blurred, (name, texture)
@@ -215,7 +120,7 @@ def test_every_baseline_scores_a_blurred_copy_higher(compared):
 
 def test_metrics_and_paired_differences(compared):
     results = json.loads((compared[1] / "baselines.json").read_text())
-    metrics = results["metrics"]
+    metrics = results["metrics"]["near"]
     one, none = {"value": 1.0, "low": 1.0, "high": 1.0}, {"value": 0.0, "low": 0.0, "high": 0.0}
     assert metrics["right"]["test1"]["auc"] == metrics["right"]["mean"]["auc"] == one
     assert metrics["wrong"]["mean"]["auc"] == none
@@ -235,15 +140,55 @@ def test_a_second_call_takes_the_baselines_from_the_workdir(compared, capsys):
     printed = capsys.readouterr().out
     assert printed == (out / "baselines.md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
-    header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:12]}
+    header, rows = lines[0], {cells[0]: cells[1:] for cells in lines[2:13]}
     assert header[0] == "scorer"
     assert header[-2:] == ["AUC, again minus this", "the same, splits weighted by faces"]
-    assert len(rows) == 10 and next(iter(rows)) == "again"  # the best first
+    assert len(rows) == 11 and next(iter(rows)) == "again"  # the best first
     assert rows["wrong"][0] == "0.000 [0.000, 0.000]" and rows["wrong"][-1] == "1.000 [1.000, 1.000]"
     assert rows["again"][-1] == rows["again"][-2] == ""
-    settings = {cells[0]: cells[1] for cells in lines[14:]}
+    settings = {cells[0]: cells[1] for cells in lines[15:]}
     assert settings["Tenengrad"] in ("16 px", "32 px")
     assert printed.count(tables.origin()) == 2
+
+
+def test_judges_come_first_and_far_faces_are_measured_too(compared, far, tmp_path, capsys):
+    config, _, folder = compared
+    # The judges agree that the face at level 2 is blurrier than that at level 0, near and far, and disagree on a pair.
+    judged = tmp_path / "judged.csv"
+    judged.write_text(
+        "split,left,right,ann,ann_sure,ben,ben_sure\n"
+        "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
+        "test2,LFW/P35x2_0001.png,LFW/P36x0_0001.png,-1,1,-1,0\n"
+        "test3,LFW/P40x2_0001.png,LFW/P41x0_0001.png,-1,1,1,0\n"
+        "celeba,0.png,2.png,1,1,1,1\n"
+    )
+    blur = {"0.png": (0, 0.9), "1.png": (0, 0.2), "2.png": (1, 0.1), "3.png": (1, 0.95)}  # wrong on the judged pair
+    rows = [("test", name, rank, score) for name, (rank, score) in blur.items()]
+    far_run = write_scores(tmp_path / "far_run", rows)
+    options = {"far": str(far), "judged": str(judged), "group": ["near=test1,test2,test3", "far=celeba"]}
+    runs = [[f"ours={folder / 'right'}"], str(tmp_path / "out")]
+    with mock.patch.multiple(baselines, LEAVES=(3,), OFIQ_STRENGTHS=(1.0,), IMAGENET_STRENGTHS=(1e-4,)):
+        baselines.run(config, *runs, far_run=[f"ours={far_run}"], **options)
+        with pytest.raises(ValueError, match="each --run=NAME=... needs a --far_run"):
+            baselines.run(config, *runs, **options)
+    results = json.loads((tmp_path / "out" / "baselines.json").read_text())
+    near, celeba = (results["judged"][part] for part in ("near", "far"))
+    assert (near["agreed"], near["pairs"], celeba["agreed"]) == (2, 3, 1)
+    consensus = {name: values["consensus"]["value"] for name, values in near["scorers"].items()}
+    assert consensus["ours"] == consensus["variance of the Laplacian"] == 1
+    laplacian = celeba["scorers"]["variance of the Laplacian"]
+    assert celeba["scorers"]["ours"]["consensus"]["value"] == 0 and laplacian["consensus"]["value"] == 1
+    assert laplacian["first_minus_this"]["value"] == -1
+    # Of the four pairs of a clear and a blurred face, only (1, 3) and (0, 3) are in order.
+    assert results["metrics"]["far"]["ours"]["test"]["auc"]["value"] == pytest.approx(2 / 4)
+    titles = [line.strip("*") for line in capsys.readouterr().out.splitlines() if line.startswith("**")]
+    assert titles == [
+        "Agreement with the judges' consensus",
+        "Agreement of each judge with the others",
+        "Size-matched metrics of all scorers, near",
+        "Size-matched metrics of all scorers, far",
+        "Settings",
+    ]
 
 
 def test_wrong_runs_are_reported(compared, release, tmp_path):
@@ -282,4 +227,4 @@ def test_splits_may_count_by_their_faces():
 @pytest.mark.parametrize("wrong", [["x"], ["=y"], ["x=y", "x=z"]])
 def test_a_run_needs_a_name_and_a_path(wrong):
     with pytest.raises(ValueError, match="--run must be NAME=PATH with a unique name"):
-        baselines.parse_runs(wrong)
+        evaluated_runs.parse(wrong)

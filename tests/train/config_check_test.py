@@ -26,6 +26,13 @@ def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value,
     assert not (tmp_path / "run").exists()  # So that the corrected command may use it.
 
 
+def test_a_wrong_table_of_judged_pairs_is_refused_before_training(config, tmp_path):
+    (tmp_path / "judged.csv").write_text("split,left,right,ann,ann_sure\ntest,a,b,2,1\n")
+    config.evaluation.judged = str(tmp_path / "judged.csv")
+    with pytest.raises(ValueError, match=r"csv:2: ann must be 1 .* found '2'"):
+        config_check.check_config(config, str(tmp_path / "run"))
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [("data.labeled_split", "trian", "trian"), ("data.labeled_count", 999, "labeled_count=999")],

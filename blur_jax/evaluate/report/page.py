@@ -39,6 +39,7 @@ def write_report(
     history: Sequence[Mapping[str, float]],
     evaluations: Sequence[Evaluation],
     facts: Mapping[str, Any],
+    judged: Mapping[str, Any] | None = None,
     pairs: LabeledPairs | None = None,
     calibration: Calibration | None = None,
     threshold: Threshold | None = None,
@@ -54,6 +55,7 @@ def write_report(
         history: rows of `run_dir.read_history`; may be empty.
         evaluations: one for each test split; may be empty.
         facts: {name: value} pairs that identify the run: checkpoint, data set, command, ...
+        judged: from `judged_agreement.measure` of the scorer "run".
         pairs: the labeled validation pairs.
         calibration: the checkpoint's calibration.
         threshold: this checkpoint's threshold.
@@ -62,12 +64,7 @@ def write_report(
         starts: from `provenance.read_starts`.
     """
     headline = (data or {}).get("headline_splits", ())
-    judgment, *evidence = map(escape, verdict.sentences(evaluations, pairs, headline))
-    verdict_html = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
     keep_below = None if threshold is None else threshold.keep_below
-    if threshold is not None:
-        source = escape(threshold.source)
-        verdict_html += f"<p>This run's threshold: keep pictures with blur &lt; {keep_below:.4g} ({source}).</p>"
     contents = [("Training", sections.figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
@@ -85,8 +82,18 @@ def write_report(
     links = "".join(f"<a href=#s{k}>{heading}</a>" for k, (heading, _) in enumerate(contents))
     content = "".join(f"<h2 id=s{k}>{heading}</h2>{text}" for k, (heading, text) in enumerate(contents))
     body = f"""<p>A score is the predicted blur of one face: 0 = sharp, 1 = blurred.</p>
-<div class=verdict>{verdict_html}</div>
+<div class=verdict>{_verdict(verdict.sentences(evaluations, pairs, headline), threshold)}</div>
 <nav>{links}</nav>
+{tables.judged(judged) if judged else ""}
 {tables.headline(evaluations) if evaluations else ""}
 {content}"""
     run_dir.write_atomically(path, page(title, body, _STYLE))
+
+
+def _verdict(sentences: Sequence[str], threshold: Threshold | None) -> str:
+    judgment, *evidence = map(escape, sentences)
+    text = f"<p><b>{judgment}</b> {' '.join(evidence)}</p>"
+    if threshold is None:
+        return text
+    rule = f"keep pictures with blur &lt; {threshold.keep_below:.4g} ({escape(threshold.source)})"
+    return f"{text}<p>This run's threshold: {rule}.</p>"

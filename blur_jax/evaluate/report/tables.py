@@ -23,12 +23,20 @@ size: its gain over chance is the part of the size effect that the bins do not r
 stricter: it counts only pairs of faces whose sizes differ by at most a tenth.</p>"""
 
 
-def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[str, Any] | None = None) -> list[str]:
+def summary_lines(
+    splits: Mapping[str, Mapping[str, Any]],
+    validation: Mapping[str, Any] | None = None,
+    judged: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[str]:
     """Returns the headline metrics as lines of text, for each split and its groups, size-matched if sizes differ.
 
-    `splits` maps splits to `bootstrap.rank_metrics` with "groups"; `validation` is `labeled_pairs.pair_metrics`.
+    `splits` maps splits to `bootstrap.rank_metrics` with "groups"; `validation` is `labeled_pairs.pair_metrics`;
+    `judged` is `judged_agreement.measure` of the scorer "run".
     """
     lines = []
+    for part, summary in (judged or {}).items():
+        value = interval_text(summary["scorers"]["run"]["consensus"]) or number(None)
+        lines.append(f"{part:<24}  agreement with judges {value}  ({summary['agreed']} pairs)")
     for split, split_metrics in splits.items():
         groups = {f"{split}, {name}": group for name, group in split_metrics["groups"].items()}
         for name, summary in {split: split_metrics, **groups}.items():
@@ -41,6 +49,26 @@ def summary_lines(splits: Mapping[str, Mapping[str, Any]], validation: Mapping[s
         value = interval_text(validation["pairwise_accuracy"]) or number(None)
         lines.append(f"{'validation':<24}  pairwise accuracy {value}  ({validation['pairs']} pairs)")
     return lines
+
+
+def judged(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the table of agreement with judges, from `judged_agreement.measure` of the scorer "run"."""
+    names = list(dict.fromkeys(judge for summary in measured.values() for judge in summary["judges"]))
+    rows = []
+    for part, summary in measured.items():
+        own = summary["scorers"]["run"]
+        cells = [interval_cell(own["consensus"]), f"{summary['agreed']} <small>of {summary['pairs']}</small>"]
+        cells += [interval_cell(own["sure"]), summary["sure"], interval_cell(own["each_judge"])]
+        cells += [interval_cell(summary["judges"][name]) for name in names]
+        rows.append(row([escape(part), *cells], "split" if len(summary["splits"]) > 1 else ""))
+    heads = ("Test split", "Consensus", "Pairs", "All sure", "Pairs", "Each judge")
+    judges = (f"Judge {escape(name)}" for name in names)
+    return f"""{table((*heads, *judges), rows, "Judged pairs")}
+<p>Several judges compared pairs of faces without knowing labels or scores. <b>Consensus</b> is the share of the pairs
+on which all judges agree that the scores put in the same order; 0.5 is chance. <b>All sure</b> is the same where all
+judges are sure. <b>Each judge</b> is the scorer's agreement with one judge on all pairs, averaged over the judges. The
+last columns show each judge's agreement with the others: expect no more of a scorer's agreement with each judge.
+Brackets contain 95% bootstrap intervals over pairs.</p>"""
 
 
 def headline(evaluations: Sequence[Evaluation]) -> str:
