@@ -33,8 +33,8 @@ from blur_jax.evaluate import content
 from blur_jax.metrics.interval import Interval, interval_text
 from blur_jax.runs import run_dir
 from blur_jax.score.scorer import load_scorer
-from experiments import command, ranked, tables
-from experiments.baselines import CLOSED_FORM, parse_runs
+from experiments import command, evaluated_runs, ranked, tables
+from experiments.baselines import CLOSED_FORM
 from experiments.robustness import read_by_baseline, read_by_run
 from tfds_builders.prepare import prepare_configured
 
@@ -99,7 +99,7 @@ def _percent(interval: Interval) -> str:
 
 
 def run(config: ml_collections.ConfigDict, run: list[str], half: str | None, workdir: str) -> None:
-    runs = parse_runs(run)
+    runs = evaluated_runs.parse(run)
     if taken := runs.keys() & CLOSED_FORM.keys():
         raise ValueError(f"--run={min(taken)}=... uses the name of a baseline; choose another name")
     config.data.sources = prepare_configured(config.data, required=("ranked",))
