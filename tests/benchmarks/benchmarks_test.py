@@ -36,5 +36,5 @@ def test_all_ways_to_convolve_give_one_image(capsys, monkeypatch):
     degradations.run(16, repeats=1)
     assert capsys.readouterr().out.count(" ms") == 8
     monkeypatch.setattr(degradations, "shifted_products", lambda draw, light: light)
-    with pytest.raises(ValueError, match="differs from the module"):
+    with pytest.raises(ValueError, match="differs from the FFT result"):
         degradations.run(16, repeats=1)
