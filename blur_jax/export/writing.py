@@ -108,7 +108,7 @@ def largest_difference(
         # The other columns are compared at the file's own blur, because percentiles can change arbitrarily fast.
         wanted = to_columns(np.asarray(columns["blur"]), calibration) | {"blur": score(images[:count])}
         if set(columns) != set(wanted):
-            raise ValueError(f"the file returns the columns {list(columns)} instead of {list(wanted)}")
+            raise ValueError(f"the exported scorer returns the columns {list(columns)} instead of {list(wanted)}")
         for name, column in columns.items():
             if column.shape != (count,) or column.dtype != np.float32:
                 raise ValueError(f"the file returns {name} as {column.dtype} {list(column.shape)} for {count} images")
