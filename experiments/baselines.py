@@ -9,7 +9,7 @@ seconds; delete the file after changing a baseline. A run is a run directory tha
 `scores.csv` is read, so its crops may differ from the baselines' crops.
 
 With `--far`, scorers are also compared on a folder of pictures with a `ranked.csv` (docs/data.md); `--far_run` is the
-output of the run's evaluation on that folder. With `--judged`, agreement with a table of judged pairs comes first.
+output of the run's evaluation on that folder. With `--judged`, the first tables show the agreement with judged pairs.
 
 Each baseline's settings (resolution, regularization) are chosen on the labeled `train` pairs (see
 `baseline_rankers.cross_validated`), never on test faces.
@@ -52,7 +52,7 @@ LEAVES = (1, 3, 10, 30)
 OFIQ_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 IMAGENET_STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
-Fit = Callable[[np.ndarray], np.ndarray]  # Pairs int [m, 2] to fit to -> scores float [n] of all faces.
+Fit = Callable[[np.ndarray], np.ndarray]  # Training pairs, int [m, 2] -> scores of all faces, float [n].
 Scores = dict[str, np.ndarray]  # {split: float [n]}
 
 
@@ -71,14 +71,16 @@ class Faces:
 
 
 def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Faces:
-    """Reads the faces of labeled pairs and tests; raises ValueError if two data sets have a face of the same name."""
+    """Reads the faces of labeled pairs and tests; raises ValueError if two data sets have faces with the same name."""
     rows, pairs = splits.used_faces(labeled)
     sources = [(labeled.faces, rows), *((split.faces, split.rows) for split in tests.values())]
     found: dict[str, tuple[splits.Faces, int]] = {}
     for faces, own in sources:
         for row in own.tolist():
             if found.setdefault(faces.names[row], (faces, row))[0] is not faces:
-                raise ValueError(f"the data sets of --config.data and --far both have {faces.names[row]}; rename it")
+                raise ValueError(
+                    f"--config.data and --far both contain a face named {faces.names[row]}; rename one of them"
+                )
     images = np.stack([faces.images[row] for faces, row in tqdm(found.values(), desc="reading faces", disable=None)])
     order = np.asarray(labeled.labels)
     pairs = np.where(order[:, None] > 0, pairs, pairs[:, ::-1])[order != 0]
@@ -86,7 +88,7 @@ def read_faces(labeled: splits.Split, tests: Mapping[str, splits.Split]) -> Face
 
 
 def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
-    """Yields (baseline, {setting: fit}) for the caller to choose a setting."""
+    """Yields (baseline, {setting: fit}); the caller chooses the setting."""
     size = faces.images.shape[1]
     crops = {f"{side} px": faces.resized(side) for side in (size // 2, size)}
     for name, measure in CLOSED_FORM.items():
@@ -94,7 +96,7 @@ def baselines(faces: Faces) -> Iterator[tuple[str, Mapping[str, Fit]]]:
         yield name, {crop: lambda _, fixed=fixed: fixed for crop, fixed in scores.items()}
 
     ofiq = {crop: _measured(baseline_features.ofiq_sharpness, images, "OFIQ") for crop, images in crops.items()}
-    # Features span orders of magnitude; taking the logarithm makes the linear ranker 1% better on held-out pairs.
+    # The features span orders of magnitude; their logarithms make the linear ranker 1% better on held-out pairs.
     ofiq = {crop: np.log(features + 1e-3) for crop, features in ofiq.items()}
     forest, logistic = baseline_rankers.forest_scores, baseline_rankers.logistic_scores
     fits = {f"{c}, leaves of {n}": partial(forest, x, min_samples_leaf=n) for c, x in ofiq.items() for n in LEAVES}
@@ -111,7 +113,7 @@ def _measured(measure: Callable, images: np.ndarray, name: str) -> np.ndarray:
 
 
 def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
-    """Returns {baseline: {"setting", "accuracy", "scores"}} with the best setting of each baseline.
+    """Returns {baseline: {"setting", "accuracy", "scores"}} for the best setting of each baseline.
 
     "accuracy" is {setting: cross-validated pairwise accuracy on train pairs}, and "scores" is {face name: score}.
     """
@@ -126,7 +128,7 @@ def score_baselines(faces: Faces) -> dict[str, dict[str, Any]]:
 
 
 def cached_baselines(labeled: splits.Split, tests: Mapping[str, splits.Split], workdir: str) -> dict[str, Any]:
-    """Returns {"data": [metadata], "baselines": `score_baselines`}; reuses results in the workdir for the same data."""
+    """Returns {"data": [metadata], "baselines": `score_baselines`}; reuses cached results for the same data."""
     path, metadata = os.path.join(workdir, RESULTS_FILE), [labeled.metadata]
     metadata += [split.metadata for split in tests.values() if split.metadata not in metadata]
     metadata = json.loads(json.dumps(metadata))
@@ -146,7 +148,7 @@ def _write_json(path: str, results: dict[str, Any]) -> None:
 def compare(
     scores: Mapping[str, Scores], tests: Mapping[str, splits.Split], first: str | None, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Computes size-matched metrics for all scorers, and their differences from those of `first`.
+    """Computes all scorers' size-matched metrics, and their differences from the metrics of `first`.
 
     Returns:
         {scorer: {split: {metric: interval}, "mean": the same for the mean over headline splits, "by_faces": the same
@@ -199,20 +201,22 @@ def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str
 
 
 def open_tests(config: ml_collections.ConfigDict, far: str | None) -> dict[str, dict[str, splits.Split]]:
-    """Returns the ranked splits {"near": {split: opened split}, "far": the same, if given}."""
+    """Returns the opened ranked splits as {"near": {split name: split}, "far": the same, if given}."""
     tests = {"near": ranked.open_splits(config.data)}
     if far is not None:
         tests["far"] = ranked.open_splits(ranked.far_data(config.data, far))
         if same := tests["near"].keys() & tests["far"].keys():
-            raise ValueError(f"--config.data and --far both have a test {min(same)!r}; choose other data for --far")
+            raise ValueError(
+                f"--config.data and --far both have a test named {min(same)!r}; choose different data for --far"
+            )
     return tests
 
 
 def parse_runs(run: Sequence[str], far_run: Sequence[str], far: str | None) -> dict[str, dict[str, str]]:
-    """Parses NAME=PATH texts to {"near": {run: path}, "far": {run: path}}; raises ValueError if names do not match."""
+    """Parses NAME=PATH strings to {"near": {run: path}, "far": {run: path}}; raises ValueError if names differ."""
     runs = {"near": evaluated_runs.parse(run), "far": evaluated_runs.parse(far_run, flag="--far_run")}
     if runs["far"].keys() != (set() if far is None else runs["near"].keys()):
-        raise ValueError("with --far, each --run=NAME=... needs a --far_run=NAME=... of the same name; without, none")
+        raise ValueError("with --far, each --run=NAME=... needs a --far_run=NAME=...; without --far, omit --far_run")
     return runs
 
 
@@ -227,7 +231,7 @@ def run(
 ) -> None:
     runs = parse_runs(run, far_run, far)
     if group and judged is None:
-        raise ValueError("--group needs --judged, the table of judged pairs")
+        raise ValueError("--group needs judged pairs; pass --judged")
     pairs = None if judged is None else judged_table.read(judged)
     groups = {} if pairs is None else judged_agreement.parse_groups(group, pairs)
     ranked.prepare(config.data)
@@ -266,9 +270,9 @@ def run(
 if __name__ == "__main__":
     command.define_config("baselines")
     flags.DEFINE_multi_string("run", [], "An evaluated run as NAME=PATH; repeatable.")
-    flags.DEFINE_string("far", None, "A folder with another kind of pictures and a ranked.csv.")
-    flags.DEFINE_multi_string("far_run", [], "The evaluation of a --run on --far as NAME=PATH; repeatable.")
-    flags.DEFINE_string("judged", None, "A table of judged pairs.")
-    flags.DEFINE_multi_string("group", [], "Splits of judged pairs to measure together as GROUP=SPLITS; repeatable.")
+    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.")
+    flags.DEFINE_multi_string("far_run", [], "The output of a run's evaluation on --far as NAME=PATH; repeatable.")
+    flags.DEFINE_string("judged", None, "A CSV table of judged pairs.")
+    flags.DEFINE_multi_string("group", [], "Judged splits to measure together, as GROUP=SPLIT,SPLIT; repeatable.")
     command.define_workdir("runs/baselines")
     command.main(run)

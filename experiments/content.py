@@ -1,19 +1,19 @@
-"""Does a score measure blur, or faces? Scores equally blurred faces, and asks whom a threshold discards.
+"""Measures whether scores respond to blur or to content, and which groups of faces a threshold discards.
 
     python -m experiments.content --config.data.manual_dir=CELEBA --run=ours=runs/wider_blur --workdir=runs/content
 
 CELEBA is a folder of pictures with `ranked.csv` and, to compare groups, `attributes.csv` (docs/data.md). Its faces
-should all have one size, of at least 64 pixels: smaller faces keep their own blur. Every run is compared with the
-closed-form baselines. `--half=even` measures only faces with an even number in their name, to choose a recipe by;
-`--half=odd` measures the others, to report. Nothing is trained or chosen here. Writes to the workdir: `content.md` (the
-tables) and `content.json` (everything).
+should all have the same size, at least 64 pixels, because smaller faces keep their own blur. Every run is compared with
+the closed-form baselines. `--half=even` measures only faces with an even number in their name, for choosing a recipe;
+`--half=odd` measures the others, for reporting. Nothing is trained or chosen here. Writes to the workdir: `content.md`
+(the tables) and `content.json` (everything).
 
-The reading of a run is the logit of its score; the reading of a baseline is minus the logarithm of its measure. For
-equal blur, the prepared crop of every face is reduced to 20, 32, 45 or 64 pixels and enlarged again. *Content share* is
-the standard deviation of these readings over that of the readings as the faces are. *AUC* is how often a clear face of
-a group (of the lowest rank) reads blurrier than another clear face at equal blur. *Discarded* is the share of the clear
-faces that a threshold for 10% of all faces discards, as they are or at sizes drawn alike for all: log-uniform, 20 to 64
-pixels, eight for each face (`blur_jax/evaluate/content.py`).
+A run's reading is the logit of its score; a baseline's reading is minus the logarithm of its measure. For equal blur,
+the prepared crop of every face is reduced to 20, 32, 45 or 64 pixels and enlarged again. *Content share* is the
+standard deviation of these readings, divided by that of the unmodified faces' readings. *AUC* is how often a clear face
+(of the lowest rank) in a group reads blurrier than another clear face at equal blur. *Discarded* is the share of clear
+faces discarded by a threshold that discards 10% of all faces, either unmodified or at random sizes: log-uniform, 20 to
+64 pixels, eight for each face (`blur_jax/evaluate/content.py`).
 """
 
 import json
@@ -42,7 +42,7 @@ HALVES = ("even", "odd")
 
 
 def in_half(names: Sequence[str], half: str | None) -> np.ndarray:
-    """Returns which names, [n], have an even or odd last number, bool [n]; None means all.
+    """Returns a mask of the names whose last number is even or odd, bool [n]; None selects all.
 
     Raises ValueError if a name has no number.
     """
@@ -58,8 +58,8 @@ def reading_of_run(name: str, path: str, protocol: Preprocessing) -> Callable[[n
     scorer = load_scorer(path)
     if scorer.preprocessing != protocol:
         raise ValueError(
-            f"--run={name}={path} was trained on faces of {scorer.preprocessing.tag}, but these data have"
-            f" {protocol.tag}; set --config.data.image_size and --config.data.context to those of the run"
+            f"--run={name}={path} uses {scorer.preprocessing.tag} crops, but these data have {protocol.tag}"
+            " crops; set --config.data.image_size and --config.data.context to the run's values"
         )
     return partial(read_by_run, scorer)
 
@@ -70,7 +70,7 @@ def table_of_shares(measured: Mapping[str, Any]) -> str:
         [name, *(interval_text(found["content_share"][side]) for side in sides), interval_text(found["spearman_drawn"])]
         for name, found in measured.items()
     ]
-    return tables.markdown(["scorer", *(f"{side} px" for side in sides), "Spearman with drawn size"], rows)
+    return tables.markdown(["scorer", *(f"{side} px" for side in sides), "Spearman with random size"], rows)
 
 
 def table_of_groups(found: Mapping[str, Any]) -> str:
@@ -81,7 +81,13 @@ def table_of_groups(found: Mapping[str, Any]) -> str:
             row += [*(_percent(group[kind][part]) for part in ("group", "others")), interval_text(group[kind]["ratio"])]
         rows.append(row)
     parts = ["discarded", "others", "ratio"]
-    header = ["group", "clear faces", f"AUC at {content.SHOWN} px", *parts, *(f"{part}, drawn sizes" for part in parts)]
+    header = [
+        "group",
+        "clear faces",
+        f"AUC at {content.SHOWN} px",
+        *parts,
+        *(f"{part}, random sizes" for part in parts),
+    ]
     return tables.markdown(header, rows)
 
 
@@ -101,7 +107,7 @@ def _percent(interval: Interval) -> str:
 def run(config: ml_collections.ConfigDict, run: list[str], half: str | None, workdir: str) -> None:
     runs = evaluated_runs.parse(run)
     if taken := runs.keys() & CLOSED_FORM.keys():
-        raise ValueError(f"--run={min(taken)}=... uses the name of a baseline; choose another name")
+        raise ValueError(f"--run={min(taken)}=... uses the name of a baseline; choose a different name")
     config.data.sources = prepare_configured(config.data, required=("ranked",))
     split = splits.open_split(config.data, "ranked", "test")
     reads = {name: reading_of_run(name, path, split.preprocessing) for name, path in runs.items()}
@@ -121,14 +127,14 @@ def run(config: ml_collections.ConfigDict, run: list[str], half: str | None, wor
         published[f"AUC of a group at {content.SHOWN} px"] = table_over_scorers(
             measured, lambda group: group["auc"][content.SHOWN]
         )
-        title = "Discarded, ratio of a group to the others, at drawn sizes"
+        title = "Discarded share of a group relative to the others, at random sizes"
         published[title] = table_over_scorers(measured, lambda group: group["drawn"]["ratio"])
     tables.publish(workdir, "content", published)
 
 
 if __name__ == "__main__":
     command.define_config("content")
-    flags.DEFINE_multi_string("run", [], "A trained run, as NAME=PATH; repeatable.")
-    flags.DEFINE_enum("half", None, HALVES, "Only faces whose last number is even or odd; default: all.")
+    flags.DEFINE_multi_string("run", [], "A trained run as NAME=PATH; repeatable.")
+    flags.DEFINE_enum("half", None, HALVES, "Measure only faces whose last number is even or odd; default: all.")
     command.define_workdir("runs/content")
     command.main(run)

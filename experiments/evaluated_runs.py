@@ -1,4 +1,4 @@
-"""The scores of runs that `launch.py` has evaluated, by split and by face."""
+"""Reads the scores of runs that `launch.py` has evaluated."""
 
 import csv
 import os
@@ -20,7 +20,7 @@ def parse(texts: Sequence[str], flag: str = "--run") -> dict[str, str]:
 
 
 def names(split: splits.Split) -> list[str]:
-    """Returns the names of the faces in a ranked split, in its order."""
+    """Returns the face names in a ranked split, in order."""
     return [split.faces.names[row] for row in split.rows]
 
 
@@ -37,14 +37,14 @@ def read(path: str, tests: Mapping[str, splits.Split]) -> dict[str, np.ndarray]:
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
     if different:
         raise ValueError(
-            f"{file} was made from different lists: {len(different)} of {len(ranks)} test faces are missing in one of"
+            f"{file} was made from different lists: {len(different)} of {len(ranks)} test faces are missing from one of"
             f" them or have a different rank, such as {' '.join(different[0])}; evaluate the run on --config.data"
         )
     return {name: np.array([float(rows[name, face]["blur"]) for face in names(split)]) for name, split in tests.items()}
 
 
 def by_name(scores: Mapping[str, np.ndarray], tests: Mapping[str, splits.Split]) -> dict[str, float]:
-    """Returns {normalized name of a face: score} for the scores {split: [n]} of ranked splits."""
+    """Returns {normalized face name: score} from {split: scores [n]} for ranked splits."""
     found = {}
     for name, split in tests.items():
         found |= zip(map(normalize, names(split)), scores[name].tolist())

@@ -1,4 +1,4 @@
-"""Markdown tables of agreement with judges."""
+"""Makes Markdown tables of the agreement with judges."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,9 @@ from experiments import tables
 
 
 def tables_of(measured: Mapping[str, Mapping[str, Any]], first: str | None) -> dict[str, str]:
-    """Returns {title: table} for the result of `judged_agreement.measure`, with groups if there are any, else splits.
+    """Formats the result of `judged_agreement.measure` as {title: table}; shows groups, or splits if there are none.
 
-    `first` is the scorer that the others are subtracted from, or None. Scorers are sorted by their mean agreement with
+    `first` is the scorer from which the others are subtracted, or None. Scorers are sorted by their mean agreement with
     the consensus.
     """
     grouped = {part: summary for part, summary in measured.items() if summary["splits"] != [part]}

@@ -1,4 +1,4 @@
-"""Reads tables of judged pairs: pairs of pictures that several judges have compared for a test.
+"""Reads tables of judged pairs, which are pairs of test pictures that several judges have compared.
 
 The columns are `split`, `left`, `right` and, for each judge, NAME and NAME_sure:
 
@@ -22,12 +22,12 @@ _ORDERS, _FLAGS = {"1": 1, "+1": 1, "-1": -1}, {"1": 1, "0": 0}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class JudgedTable:
-    """The n pairs of a table, in its order.
+    """The n pairs in a table, in file order.
 
     Attributes:
-        splits: n names of splits, such as the test that a pair is from.
-        names: n normalized names, (left picture, right picture).
-        judges: the names of the judges.
+        splits: n split names, such as the test set that each pair comes from.
+        names: n pairs of normalized names, (left picture, right picture).
+        judges: judge names.
         orders: int8 [n, judges]: +1 if the right picture is blurrier, -1 if the left one is.
         sure: bool [n, judges]: False if the answer was a guess.
     """
@@ -40,10 +40,10 @@ class JudgedTable:
 
 
 def read(path: str | os.PathLike) -> JudgedTable:
-    """Reads a CSV file of judged pairs; see the module's docstring.
+    """Reads a CSV file of judged pairs; see the module docstring for the format.
 
     Raises:
-        ValueError: the file has no pairs or a line is invalid; the message states the line and the remedy.
+        ValueError: the file has no pairs or a line is invalid; the message states the line and how to fix it.
         OSError: the file cannot be read.
     """
     path, judges, splits, orders, sure = user_cache.expand(path), [], [], [], []
@@ -56,7 +56,9 @@ def read(path: str | os.PathLike) -> JudgedTable:
             split, left, right = _pair(place, fields)
             key = (split, min(left, right), max(left, right))
             if key in places:
-                raise LineError(place, f"{excerpt(split)} already has this pair in {places[key]}; delete one of them")
+                raise LineError(
+                    place, f"{excerpt(split)} already has this pair in {places[key]}; delete one of the lines"
+                )
             places[key] = place
             splits.append(split)
             pairs.append((left, right))
@@ -74,12 +76,14 @@ def _judges(header: Place, columns: Sequence[str]) -> list[str]:
     alone = sorted(set(others) - set(judges) - expected)
     if alone:
         judge = alone[0].removesuffix(_SURE)
-        raise LineError(header, f"{excerpt(alone[0])} belongs to no judge; add a column {excerpt(judge)} or delete it")
+        raise LineError(
+            header, f"{excerpt(alone[0])} has no judge column; add the column {excerpt(judge)} or delete it"
+        )
     missing = sorted(expected - set(others))
     if missing:
         raise LineError(header, f"add the column {excerpt(missing[0])}: 1 if the judge was sure, 0 for a guess")
     if not judges:
-        raise LineError(header, "there is no judge; add two columns for each, such as ann and ann_sure")
+        raise LineError(header, "there are no judge columns; add two columns for each judge, such as ann and ann_sure")
     return judges
 
 

@@ -1,6 +1,7 @@
-"""Measures how much of a scorer's readings is content, and whom that costs: reads equally blurred versions of faces.
+"""Measures how much a scorer responds to content instead of blur, and which groups of people this affects.
 
-Attributes, such as who wears eyeglasses, are only measured with here. Nothing is trained or chosen on them.
+The scorer reads equally blurred versions of all faces. Attributes, such as wearing eyeglasses, are used only for
+measurement; nothing is trained or chosen on them.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,25 +14,25 @@ from blur_jax.data.splits import Split
 from blur_jax.metrics import bootstrap, content, rank_statistics, ranked_split
 from blur_jax.metrics.interval import Interval
 
-SIDES = (20, 32, 45, 64)  # Resolutions of equal blur, in pixels.
-SHOWN = "32"  # The resolution in tables of groups.
-DRAWN = (20, 64)  # The range of drawn resolutions, in pixels.
-DRAWS = 8  # Drawn resolutions of each face.
-_BLOCK = 100  # Resamples of all drawn versions in memory at a time.
-RATE = 0.1  # The share of all faces that the threshold discards.
+SIDES = (20, 32, 45, 64)  # Resolutions that give all faces equal blur, in pixels.
+SHOWN = "32"  # The resolution shown in group tables.
+DRAWN = (20, 64)  # The range of random resolutions, in pixels.
+DRAWS = 8  # Random resolutions per face.
+_BLOCK = 100  # Number of resamples of all random versions in memory at a time.
+RATE = 0.1  # Share of all faces that the threshold discards.
 
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
 
 
 def attributes_of(split: Split) -> dict[str, np.ndarray]:
-    """Returns {attribute: which faces of a ranked split have it, bool [n]}; empty if its data set has none."""
+    """Returns {attribute: mask of the faces in a ranked split that have it, bool [n]}; empty without attributes."""
     return {name: np.isin(split.rows, rows) for name, rows in split.metadata.get("attributes", {}).items()}
 
 
 def drawn_sides(count: int) -> np.ndarray:
-    """Returns resolutions for each of `count` faces, int [DRAWS, count], log-uniform in `DRAWN`; a function of `count`.
+    """Returns random resolutions for `count` faces, int [DRAWS, count], log-uniform in `DRAWN`; deterministic.
 
-    Row k is drawn from the k-th of `DRAWS` equal parts of the range, so all faces are drawn nearly alike.
+    Row k is drawn from the k-th of `DRAWS` equal parts of the range, so all faces get similar sets of resolutions.
     """
     low, high = np.log(DRAWN)
     places = np.random.default_rng(0).uniform(size=(DRAWS, count)) + np.arange(DRAWS)[:, None]
@@ -47,24 +48,24 @@ def measure(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Reads faces as they are, at equal blur, and at drawn resolutions.
+    """Measures readings of faces unmodified, at equal blur, and at random resolutions.
 
-    Faces with fewer pixels than a resolution keep the blur that they have, so faces should be larger than `SIDES`.
+    Faces with fewer pixels than a resolution keep their own blur, so faces should be larger than `SIDES`.
 
     Args:
-        read: readings on a scale without ends, such as the logits of scores.
+        read: returns readings on an unbounded scale, such as the logits of scores.
         images: uint8 [n, S, S, 3].
-        ranks: float [n], true blur; `ranked_split.clear_and_blurred` says which faces are clear.
-        attributes: {attribute: which faces have it, bool [n]}; may be empty.
+        ranks: float [n], true blur; `ranked_split.clear_and_blurred` determines which faces are clear.
+        attributes: {attribute: mask of the faces that have it, bool [n]}; may be empty.
         resamples: number of bootstrap resamples of the faces.
         seed: resampling seed.
 
     Returns:
         {"faces": n, "clear": number of clear faces, "content_share": {"20": interval, ...} (`content.content_share`),
-        "spearman_drawn": interval of the correlation between readings and drawn resolutions (1: smaller is blurrier),
+        "spearman_drawn": interval of the correlation between readings and random resolutions (1: smaller is blurrier),
         "groups": {attribute: {"clear": number of clear faces with it, "auc": {"20": interval, ...}, the AUC of clear
         faces with it against other clear faces at equal blur (0.5 is fair), "unchanged" and "drawn": {"group",
-        "others", "ratio": interval} (`content.Discarded`), for clear faces as they are and at drawn resolutions}}}.
+        "others", "ratio": interval} (`content.Discarded`), for clear faces, unmodified and at random resolutions}}}.
     """
     counts, drawn = bootstrap.draws(len(images), resamples, seed), drawn_sides(len(images))
     unchanged = read(images)
@@ -92,9 +93,10 @@ def measure(
 
 
 def _at_drawn(readings: np.ndarray, drawn: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each face's share of discarded versions [resamples, n], and Spearman with smallness [resamples].
+    """Returns each face's share of discarded versions [resamples, n], and the Spearman correlations [resamples].
 
-    `readings` and `drawn` are [draws, n]; all versions of a face are resampled together.
+    The correlations are between readings and smallness. `readings` and `drawn` are [draws, n]; all versions of a face
+    are resampled together.
     """
     shares, correlations = [], []
     for start in range(0, len(counts), _BLOCK):

@@ -1,10 +1,10 @@
-"""Measures how well scorers agree with judges who compared pairs of pictures.
+"""Measures how well scorers agree with judges who have compared pairs of pictures.
 
     python -m blur_jax.evaluate.judged --judged=judged.csv --scores=ours=scores.csv --scores=other=other.csv
 
-The first table has the columns split,left,right and, for each judge, NAME and NAME_sure (docs/data.md). A table of
-scores has the columns name and blur, like the scores.csv of an evaluation and the output of blur_jax.score; larger is
-blurrier. Several tables of the same scorer have the same name.
+The --judged table has the columns split,left,right and, for each judge, NAME and NAME_sure (docs/data.md). A score
+table has the columns name and blur (larger is blurrier), like an evaluation's scores.csv and the output of
+blur_jax.score. If a scorer's scores are in several tables, repeat --scores with the same name.
 """
 
 import argparse
@@ -18,13 +18,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     name, lines = "python -m blur_jax.evaluate.judged", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=lines)
-    parser.add_argument("--judged", required=True, metavar="CSV", help="the pairs and the judges' answers")
-    scores = "a scorer and its table; repeatable; differences are from the first scorer"
+    parser.add_argument("--judged", required=True, metavar="CSV", help="table of pairs and the judges' answers")
+    scores = "a scorer and its score table; repeatable; other scorers are compared with the first"
     parser.add_argument("--scores", required=True, action="append", metavar="NAME=TABLE", help=scores)
-    group = "splits to measure together, such as near=test1,test2; repeatable"
+    group = "splits to measure together, for example near=test1,test2; repeatable"
     parser.add_argument("--group", action="append", default=[], metavar="GROUP=SPLITS", help=group)
-    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="resamples of the pairs [1000]")
-    parser.add_argument("--output", metavar="JSON", help="write the results here")
+    parser.add_argument(
+        "--resamples", type=int, default=1000, metavar="N", help="number of bootstrap resamples of the pairs [1000]"
+    )
+    parser.add_argument("--output", metavar="JSON", help="also write the results to this file")
     return command_line.run(parser, _run, argv)
 
 

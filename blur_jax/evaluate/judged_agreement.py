@@ -1,4 +1,4 @@
-"""Measures scorers on a table of judged pairs, in each split and in groups of splits."""
+"""Measures how well scorers agree with judged pairs, for each split and for groups of splits."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,18 +13,18 @@ from blur_jax.evaluate import comparisons
 from blur_jax.metrics import judged_pairs
 from blur_jax.metrics.interval import Interval, interval_text
 
-Scores = Mapping[str, float]  # {normalized name of a picture: predicted blur}
-MEASURES = {"consensus": "consensus", "sure": "where all are sure", "each_judge": "each judge"}
+Scores = Mapping[str, float]  # {normalized picture name: predicted blur}
+MEASURES = {"consensus": "consensus", "sure": "all judges sure", "each_judge": "each judge"}
 
 
 def read_scores(texts: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Reads the scorers of NAME=TABLE texts, in order; several tables of the same NAME are one scorer.
+    """Reads scores from NAME=TABLE strings, in order; tables with the same NAME are merged into one scorer.
 
-    A table is a CSV file with the columns `name` and `blur`, such as the `scores.csv` of an evaluation or the output of
-    `blur_jax.score`. Pictures without a score are left out.
+    A table is a CSV file with the columns `name` and `blur`, such as an evaluation's `scores.csv` or the output of
+    `blur_jax.score`. Pictures without a score are skipped.
 
     Raises:
-        ValueError: a text has another form, a table is invalid, or two tables score a picture differently.
+        ValueError: a string or table is invalid, or two of a scorer's tables give a picture different scores.
         OSError: a table cannot be read.
     """
     scorers: dict[str, dict[str, float]] = {}
@@ -39,24 +39,24 @@ def read_scores(texts: Iterable[str]) -> dict[str, dict[str, float]]:
         different = sorted(picture for picture in scorer.keys() & scores.keys() if scorer[picture] != scores[picture])
         if different:
             raise ValueError(
-                f"{path}: {excerpt(different[0])} has another score in another table of --scores={name}; give one of"
-                " them another name"
+                f"{path}: {excerpt(different[0])} has a different score in another --scores={name} table; give"
+                " the tables different names"
             )
         scorer |= scores
     return scorers
 
 
 def parse_groups(texts: Iterable[str], table: JudgedTable) -> dict[str, list[str]]:
-    """Parses GROUP=SPLIT,SPLIT texts; raises ValueError for a wrong form, a repeated name or an unknown split."""
+    """Parses GROUP=SPLIT,SPLIT strings; raises ValueError for invalid strings, duplicate names and unknown splits."""
     groups: dict[str, list[str]] = {}
     for text in texts:
         name, _, members = text.partition("=")
         splits = list(dict.fromkeys(split.strip() for split in members.split(",")))
         if not (name and all(splits)) or name in {*groups, *table.splits}:
-            raise ValueError(f"--group={text} must be GROUP=SPLIT,SPLIT, with a name that no other group or split has")
+            raise ValueError(f"--group={text} must be GROUP=SPLIT,SPLIT, and no other group or split may use that name")
         if unknown := set(splits) - set(table.splits):
             raise ValueError(
-                f"--group={text}: there are no judged pairs of {excerpt(min(unknown))}; choose from"
+                f"--group={text}: there are no judged pairs in split {excerpt(min(unknown))}; choose from"
                 f" {', '.join(sorted(set(table.splits)))}"
             )
         groups[name] = splits
@@ -71,17 +71,17 @@ def measure(
     first: str | None = None,
     resamples: int = 1000,
 ) -> dict[str, dict[str, Any]]:
-    """Measures how well scorers agree with the judges in each group and then in each split of a table.
+    """Measures how well scorers agree with the judges, for each group and then for each split in a table.
 
-    A scorer is measured where it has scored all pictures of a group or split. The differences are from the scorer
-    `first`, if given. A split is left out if a group consists of it, and so is a group or split that no scorer has
-    scored.
+    A scorer is measured on the groups and splits whose pictures it has all scored. If `first` is given, all other
+    scorers are compared with it. Splits that form a group by themselves are not measured twice. Groups and splits that
+    no scorer has scored are skipped.
 
     Returns:
         {group or split: {"splits": its splits, **`judged_pairs.summarize`}}.
 
     Raises:
-        ValueError: a scorer has scored only some pictures of a split, or no picture of any split.
+        ValueError: a scorer has scored only some of the pictures in a split, or no judged pictures at all.
     """
     scored = {scorer: scored_splits(table, scorer, scores) for scorer, scores in scorers.items()}
     parts, splits = {name: list(members) for name, members in (groups or {}).items()}, np.array(table.splits)
@@ -108,7 +108,7 @@ def measure(
 
 
 def scored_splits(table: JudgedTable, scorer: str, scores: Scores) -> set[str]:
-    """Returns the splits whose pictures `scorer` has scored; raises ValueError as `measure` does."""
+    """Returns the splits whose pictures `scorer` has scored; raises ValueError like `measure`."""
     pictures: dict[str, set[str]] = {}
     for split, pair in zip(table.splits, table.names):
         pictures.setdefault(split, set()).update(pair)
@@ -116,21 +116,23 @@ def scored_splits(table: JudgedTable, scorer: str, scores: Scores) -> set[str]:
     scored = {split for split, absent in missing.items() if len(absent) < len(pictures[split])}
     for split, absent in missing.items():
         if absent and (split in scored or len(scored) == 0):
-            count = f"{len(absent)} of {len(pictures[split])} judged pictures of {split}"
+            count = f"{len(absent)} of {len(pictures[split])} judged pictures in {split}"
             hint = names.Known(set(scores)).hint(absent[0])
-            raise ValueError(f"{scorer}: no score for {excerpt(absent[0])} ({count}); score them too{hint}")
+            raise ValueError(
+                f"{scorer}: missing scores for {count}, such as {excerpt(absent[0])}; score them too{hint}"
+            )
     return scored
 
 
 def heading(part: str, summary: Mapping[str, Any]) -> str:
-    """Returns what was measured, such as "near (test1, test2): the judges agree on 143 of 150 pairs, ..."."""
+    """Returns a heading, such as "near (test1, test2): the judges agree on 143 of 150 pairs, ..."."""
     members = "" if summary["splits"] == [part] else f" ({', '.join(summary['splits'])})"
     counts = f"the judges agree on {summary['agreed']} of {summary['pairs']} pairs"
-    return f"{part}{members}: {counts}, and all are sure of {summary['sure']} of these"
+    return f"{part}{members}: {counts}, and all of them are sure about {summary['sure']}"
 
 
 def lines(measured: Mapping[str, Mapping[str, Any]], first: str) -> list[str]:
-    """Returns the result of `measure` as lines of text; `first` is the first scorer."""
+    """Formats the result of `measure` as lines of text; `first` is the first scorer."""
     text = []
     for part, summary in measured.items():
         text.append(heading(part, summary))
@@ -149,7 +151,7 @@ def lines(measured: Mapping[str, Mapping[str, Any]], first: str) -> list[str]:
 
 
 def cell(values: Mapping[str, Interval], measure: str) -> str:
-    """Returns one measure of a scorer with its interval, such as "0.811 [0.745, 0.874]", or "" if it has none."""
+    """Formats one of a scorer's measures with its interval, such as "0.811 [0.745, 0.874]"; "" if it is missing."""
     signed = "+" if measure == "first_minus_this" else ""
     return interval_text(values[measure], signed) if measure in values else ""
 

@@ -1,8 +1,8 @@
-"""How much of a score is content: what spreads the scores of equally blurred faces, and whom it discards.
+"""Measures how much content affects scores, and which groups of faces a threshold discards.
 
-If all faces are equally blurred, a scorer of blur gives them equal scores. Whatever still spreads the scores is
-content: who is shown, pose, light, background. Readings are float [n], larger is blurrier, on a scale without ends,
-such as the logits of scores. `counts` [resamples, n] is how often each face counts, from `bootstrap.draws`. Results are
+A perfect blur scorer gives equally blurred faces equal scores. Any remaining spread comes from content: who is shown,
+pose, light, background. Readings are float [n], larger is blurrier, on an unbounded scale, such as the logits of
+scores. `counts` [resamples, n], from `bootstrap.draws`, is how often each face counts in each resample. Results are
 float64 [resamples], ready for `bootstrap.interval`; nan if undefined, for example because a group is empty.
 """
 
@@ -14,7 +14,7 @@ Array = np.ndarray
 
 
 class Discarded(NamedTuple):
-    """Shares in [0, 1] of a group and of the other faces that a threshold discards, and their ratio."""
+    """The shares, in [0, 1], of a group and of the other faces that a threshold discards, and their ratio."""
 
     group: Array
     others: Array
@@ -22,18 +22,18 @@ class Discarded(NamedTuple):
 
 
 def content_share(equal: Array, unchanged: Array, counts: Array) -> Array:
-    """Returns the standard deviation of the readings at equal blur over that of the unchanged faces.
+    """Returns the standard deviation of the readings at equal blur, divided by that of the unmodified faces.
 
-    0: all equally blurred faces get the same reading. 1: equal blur spreads readings as much as the faces' own blur.
+    0: all equally blurred faces get the same reading. 1: equally blurred faces vary as much as the unmodified faces.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # x / 0: undefined, nan or inf
         return _spread(equal, counts) / _spread(unchanged, counts)
 
 
 def blurriest(readings: Array, rate: float, counts: Array) -> Array:
-    """Returns which faces a threshold discards in each resample, bool [resamples, n]: the blurriest share `rate`.
+    """Returns a mask of the faces that a threshold discards, the blurriest share `rate`, bool [resamples, n].
 
-    The threshold is the reading that at least `rate` of the counted faces reach, so ties may discard more.
+    At least `rate` of the counted faces reach the threshold; with ties, more faces may be discarded.
     """
     order = np.argsort(-readings, kind="stable")
     reached = np.cumsum(counts[:, order], axis=1) >= np.round(rate * counts.sum(axis=1, keepdims=True), 6)
@@ -42,9 +42,13 @@ def blurriest(readings: Array, rate: float, counts: Array) -> Array:
 
 
 def discarded(discards: Array, group: Array, among: Array, counts: Array) -> Discarded:
-    """Returns the shares of `discards`, bool or shares [resamples, n], for a group, bool [n], and for the others.
+    """Returns the discarded shares of a group and of the other faces.
 
-    Only faces `among`, bool [n], count, such as the clear ones, all of which should be kept.
+    Args:
+        discards: bool or shares in [0, 1], [resamples, n].
+        group: bool [n].
+        among: bool [n], the faces that count, such as the clear faces, which should all be kept.
+        counts: see the module docstring.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: undefined, nan
         shares = [
@@ -55,7 +59,7 @@ def discarded(discards: Array, group: Array, among: Array, counts: Array) -> Dis
 
 
 def _spread(readings: Array, counts: Array) -> Array:
-    """Returns the standard deviation [resamples]."""
+    """Returns the standard deviation in each resample, [resamples]."""
     centered = readings - readings.mean()
     weights = counts / counts.sum(axis=1, keepdims=True)
     return np.sqrt(np.maximum(weights @ centered**2 - (weights @ centered) ** 2, 0))

@@ -1,8 +1,8 @@
-"""Pairs that several judges have compared: how often the judges agree, and how often scorers agree with them.
+"""Measures how often judges of the same pairs agree with each other, and how often scorers agree with them.
 
-The consensus is the order of the pairs that all judges order alike; other pairs have none. A judge is measured against
-the consensus of the other judges, which shows how much agreement to expect. 95% intervals resample pairs; pairs seldom
-share a face. All values for the same pairs and seed use the same resamples, so differences between scorers are paired.
+A pair has a consensus if all judges order it the same way. Each judge is measured against the consensus of the other
+judges, which shows how much agreement to expect. The 95% intervals resample pairs, which seldom share a face. All
+values for the same pairs and seed use the same resamples, so differences between scorers are paired.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from blur_jax.metrics.rank_statistics import in_order
 
 
 def consensus(orders: np.ndarray) -> np.ndarray:
-    """Returns the order on which all judges agree, int [n], +1, -1, or 0 if they disagree or there is no judge.
+    """Returns the order that all judges agree on, int [n]: +1, -1, or 0 if they disagree or there are no judges.
 
     `orders` is int [n, judges]: +1 if the right face is blurrier, -1 if the left face is.
     """
@@ -24,12 +24,12 @@ def consensus(orders: np.ndarray) -> np.ndarray:
 
 
 def agreement(right: np.ndarray, order: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns the share of ordered pairs that are right, float64 [resamples]; nan if no pair has an order.
+    """Returns the share of pairs with an order that are correct, float64 [resamples]; nan if there are none.
 
     Args:
-        right: float [n] in [0, 1], such as `rank_statistics.in_order` of two scores.
-        order: int [n]; pairs with order 0 do not count.
-        counts: float [resamples, n], how often each pair counts.
+        right: float [n] in [0, 1], 1 if a pair is correct, such as the result of `rank_statistics.in_order`.
+        order: int [n]; pairs with order 0 are ignored.
+        counts: float [resamples, n], how often each pair counts in each resample.
     """
     ordered = counts * (np.asarray(order) != 0)
     with np.errstate(invalid="ignore"):  # 0 / 0: undefined, nan
@@ -51,18 +51,18 @@ def summarize(
     Args:
         orders: int [n, judges], n at least 1: +1 if the right face is blurrier, -1 if the left face is.
         sure: bool [n, judges], False if the answer was a guess.
-        judges: their names.
-        scores: {scorer: finite [n, 2]}, predicted blur of the left and right faces; equal scores count one half.
-        first: the scorer to subtract the others from; no differences without it or if it is not in `scores`.
+        judges: judge names.
+        scores: {scorer: finite [n, 2]}, predicted blur of the left and right faces; equal scores count as half correct.
+        first: the scorer to subtract the others from; if None or not in `scores`, there are no differences.
         resamples: number of bootstrap resamples, at least 1.
         seed: resampling seed.
 
     Returns:
-        {"pairs": n, "agreed": number of pairs on which all judges agree, "sure": number of those on which all are sure,
-        "judges": {judge: `Interval`, the agreement with the consensus of the others}; empty for a single judge,
-        "scorers": {scorer: {"consensus": `Interval`, the agreement with the consensus, "sure": the same on pairs on
-        which all judges are sure, "each_judge": the agreement with one judge on all pairs, averaged over judges, which
-        compares with that of "judges", "first_minus_this": the paired difference in "consensus"}}}.
+        {"pairs": n, "agreed": number of pairs that all judges agree on, "sure": number of those that all are sure
+        about, "judges": {judge: `Interval`, the agreement with the consensus of the others}; empty for a single judge,
+        "scorers": {scorer: {"consensus": `Interval`, the agreement with the consensus, "sure": the same on pairs that
+        all judges are sure about, "each_judge": the agreement with one judge on all pairs, averaged over judges, to
+        compare with "judges", "first_minus_this": the paired difference in "consensus"}}}.
 
     Raises:
         ValueError: there are no pairs, or `resamples` is below 1.

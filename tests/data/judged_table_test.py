@@ -43,8 +43,8 @@ def test_the_same_pictures_may_be_compared_in_two_splits(write):
     [
         ("left,right,ann,ann_sure\na,b,1,1\n", "csv:1: the header must have the columns split, left, right; found"),
         ("split,left,right,ann\nx,a,b,1\n", "csv:1: add the column 'ann_sure': 1 if the judge was sure"),
-        ("split,left,right,ann_sure\nx,a,b,1\n", "csv:1: 'ann_sure' belongs to no judge; add a column 'ann'"),
-        ("split,left,right\nx,a,b\n", "csv:1: there is no judge; add two columns"),
+        ("split,left,right,ann_sure\nx,a,b,1\n", "csv:1: 'ann_sure' has no judge column; add the column 'ann'"),
+        ("split,left,right\nx,a,b\n", "csv:1: there are no judge columns; add two columns"),
         (HEADER, "judged.csv: there are no pairs; add lines"),
         (HEADER + "x,a,b,1,1,1,1\nx,b,a,1,1,1,1\n", r"csv:3: 'x' already has this pair in .*csv:2; delete one"),
         (HEADER + "x,a,./a,1,1,1,1\n", "csv:2: 'a' is compared with itself; correct or delete"),

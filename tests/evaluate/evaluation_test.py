@@ -156,7 +156,9 @@ def test_judged_pairs_of_other_faces_are_refused(evaluated, tmp_path):
     (tmp_path / "judged.csv").write_text("split,left,right,ann,ann_sure\nfar,x.png,y.png,1,1\n")
     config = config.copy_and_resolve_references()
     config.evaluation.judged = str(tmp_path / "judged.csv")
-    with pytest.raises(ValueError, match=r"judged.csv: no score for 'x.png' \(2 of 2 judged pictures of far"):
+    with pytest.raises(
+        ValueError, match=r"judged.csv: missing scores for 2 of 2 judged pictures in far, such as 'x.png'"
+    ):
         evaluation.evaluate(config, str(folder), str(tmp_path / "out"))
 
 

@@ -63,7 +63,7 @@ def test_scorers_are_measured_by_group_and_split(files, capsys):
     assert parts["all"]["scorers"]["ours"]["consensus"]["value"] == pytest.approx(3 / 4)
     assert parts["far"]["judges"]["ann"]["value"] == 0.5
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "near (near1, near2): the judges agree on 3 of 4 pairs, and all are sure of 2 of these"
+    assert printed[0] == "near (near1, near2): the judges agree on 3 of 4 pairs, and all of them are sure about 2"
     assert printed[1].split() == ["judge", "agreement", "with", "the", "other", "judges"]
     assert printed[2].split()[:2] == ["ann", "0.750"]
     assert [line.split()[:2] for line in printed[5:7]] == [["ours", "0.667"], ["other", "0.333"]]
@@ -98,23 +98,26 @@ def refused(files, capsys, *arguments):
 def test_missing_scores_name_the_picture(files, capsys):
     some = scores_csv(files / "some.csv", {"a.jpg": 0.1, "PHOTOS/b.jpg": 0.2, "c.jpg": 0.3, "d.jpg": 0.4})
     error = refused(files, capsys, f"--scores=ours={some}")
-    assert "ours: no score for 'b.jpg' (1 of 4 judged pictures of near1); score them too; did you mean" in error
+    assert (
+        "ours: missing scores for 1 of 4 judged pictures in near1, such as 'b.jpg'; score them too; did you mean"
+        in error
+    )
     assert "'PHOTOS/b.jpg'?" in error
     none = scores_csv(files / "none.csv", {"z.jpg": 1})
-    assert "ours: no score for 'a.jpg' (4 of 4 judged pictures" in refused(files, capsys, f"--scores=ours={none}")
+    assert "ours: missing scores for 4 of 4 judged pictures" in refused(files, capsys, f"--scores=ours={none}")
     failed = files / "failed.csv"
     failed.write_text("name,status,blur\na.jpg,failed,\nb.jpg,ok,1\nc.jpg,ok,1\nd.jpg,ok,1\n")
-    assert "no score for 'a.jpg' (1 of 4" in refused(files, capsys, f"--scores=ours={failed}")
+    assert "missing scores for 1 of 4" in refused(files, capsys, f"--scores=ours={failed}")
 
 
 def test_wrong_arguments_are_refused(files, capsys):
     ours = f"--scores=ours={files / 'near.csv'}"
     assert "must be NAME=TABLE" in refused(files, capsys, "--scores=scores.csv")
-    assert "another score in another table" in refused(files, capsys, ours, f"--scores=ours={files / 'other.csv'}")
+    assert "has a different score in another" in refused(files, capsys, ours, f"--scores=ours={files / 'other.csv'}")
     assert "choose from far, near1, near2" in refused(files, capsys, ours, "--group=near=near1,near3")
     assert "must be GROUP=SPLIT,SPLIT" in refused(files, capsys, ours, "--group=near1")
     assert "must be GROUP=SPLIT,SPLIT" in refused(files, capsys, ours, "--group=n=near1", "--group=n=near2")
-    assert "that no other group or split has" in refused(files, capsys, ours, "--group=near1=near1,near2")
+    assert "no other group or split may use that name" in refused(files, capsys, ours, "--group=near1=near1,near2")
     table = scores_csv(files / "x.json", NEAR)
     assert "is also an input" in refused(files, capsys, f"--scores=ours={table}", f"--output={table}")
     assert "must end in .json" in refused(files, capsys, ours, f"--output={files / 'near.csv'}")

@@ -71,7 +71,9 @@ def test_a_half_is_measured_alone(root, tmp_path):
 
 
 def test_a_run_with_another_crop_is_refused(run):
-    with pytest.raises(ValueError, match="--run=mine=.* 32px-context1, but .* 48px-context1.25; set --config.data"):
+    with pytest.raises(
+        ValueError, match="--run=mine=.* 32px-context1 crops, but .* 48px-context1.25 crops; set --config.data"
+    ):
         experiment.reading_of_run("mine", run, Preprocessing(image_size=48, context=1.25))
 
 

@@ -26,7 +26,7 @@ def test_groups_replace_splits_and_the_best_scorer_comes_first():
     assert agreement[2] == ["ours", "0.500", "0.500", "", "1.000", "1.000", ""]
     assert agreement[3] == ["other", "0.750", "0.750", "-0.250 [-0.500, +0.000]", "", "", ""]
     assert [row[1] for row in judges[2:]] == ["0.900"] * 3
-    assert judges[2][0] == "near (test1, test2): the judges agree on 9 of 10 pairs, and all are sure of 5 of these"
+    assert judges[2][0] == "near (test1, test2): the judges agree on 9 of 10 pairs, and all of them are sure about 5"
 
 
 def test_without_groups_and_a_first_scorer_there_are_splits_and_no_differences():

@@ -52,7 +52,7 @@ def summary_lines(
 
 
 def judged(measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the table of agreement with judges, from `judged_agreement.measure` of the scorer "run"."""
+    """Returns a table of the agreement with judges, from `judged_agreement.measure` of the scorer "run"."""
     names = list(dict.fromkeys(judge for summary in measured.values() for judge in summary["judges"]))
     rows = []
     for part, summary in measured.items():
@@ -64,11 +64,11 @@ def judged(measured: Mapping[str, Mapping[str, Any]]) -> str:
     heads = ("Test split", "Consensus", "Pairs", "All sure", "Pairs", "Each judge")
     judges = (f"Judge {escape(name)}" for name in names)
     return f"""{table((*heads, *judges), rows, "Judged pairs")}
-<p>Several judges compared pairs of faces without knowing labels or scores. <b>Consensus</b> is the share of the pairs
-on which all judges agree that the scores put in the same order; 0.5 is chance. <b>All sure</b> is the same where all
-judges are sure. <b>Each judge</b> is the scorer's agreement with one judge on all pairs, averaged over the judges. The
-last columns show each judge's agreement with the others: expect no more of a scorer's agreement with each judge.
-Brackets contain 95% bootstrap intervals over pairs.</p>"""
+<p>Several judges compared pairs of faces without knowing labels or scores. Among the pairs that all judges agree on,
+<b>Consensus</b> is the share that the scores put in the same order; 0.5 is chance. <b>All sure</b> is the same for
+pairs that all judges are sure about. <b>Each judge</b> is the scorer's agreement with one judge on all pairs, averaged
+over the judges. The last columns show each judge's agreement with the other judges; do not expect "Each judge" to be
+higher. Brackets contain 95% bootstrap intervals over pairs.</p>"""
 
 
 def headline(evaluations: Sequence[Evaluation]) -> str:
@@ -167,7 +167,7 @@ def thresholds(evaluation: Evaluation, meaning: Calibration | None, chosen: floa
 
 
 def content(measured: Mapping[str, Any]) -> str:
-    """Returns the tables of `content.measure`: spread at equal blur, and groups of clear faces."""
+    """Formats the result of `content.measure` as tables: the spread at equal blur, and groups of clear faces."""
     shares, drawn = measured["content_share"], f"{DRAWN[0]} to {DRAWN[1]} px"
     cells = [interval_cell(interval) for interval in (*shares.values(), measured["spearman_drawn"])]
     heads = ("", *(f"{side} px" for side in shares), "Spearman with size")
@@ -181,15 +181,16 @@ def content(measured: Mapping[str, Any]) -> str:
             cells.append(interval_cell(discarded["ratio"]))
         rows.append(row(cells))
     heads = ("Discarded", "Others", "Ratio")
-    heads = ("Attribute", "Clear faces", f"AUC at {SHOWN} px", *heads, *(f"{head}, drawn sizes" for head in heads))
-    return f"""<p>If all faces are equally blurred, a scorer of blur gives them equal scores. What still spreads them is
+    heads = ("Attribute", "Clear faces", f"AUC at {SHOWN} px", *heads, *(f"{head}, random sizes" for head in heads))
+    return f"""<p>A perfect blur scorer gives equally blurred faces equal scores. Any remaining spread comes from
 content: who is shown, pose, light.</p>{spread}
 <p>Every face was reduced to the same number of pixels and enlarged again. The <b>content share</b> is the standard
-deviation of the scores' logits at this equal blur over that of the faces as they are: 0 is ideal, and at 1, equal blur
-spreads the scores as much as the faces' own blur does. The correlation is between scores and sizes when each face is
-reduced to sizes drawn from {drawn}; 1 is ideal: the smaller, the blurrier.</p>
-{table(heads, rows, "Whom the scorer takes for blurred")}
-<p>Among clear faces: AUC is how often a face with the attribute scores as blurrier than one without it at equal blur
-(0.5 is fair). A threshold discards {RATE:.0%} of all faces; the table shows its share of the clear faces with the
-attribute and of the others, as the faces are and when every face is reduced to sizes drawn alike for all ({drawn}). A
-ratio of 1 is fair; as the faces are, it also contains true differences in blur.</p>"""
+deviation of the scores' logits at this equal blur, divided by that of the unmodified faces. 0 is ideal; 1 means that
+the scores of equally blurred faces vary as much as those of the unmodified faces. "Spearman with size" is the
+correlation between scores and smallness when each face is reduced to random sizes from {drawn}; 1 is ideal.</p>
+{table(heads, rows, "Scores by attribute")}
+<p>All columns are for clear faces. AUC is how often a face with the attribute scores as blurrier than a face without
+it at equal blur (0.5 is fair). A threshold discards {RATE:.0%} of all faces. The table shows the discarded shares
+of the clear faces with the attribute and of the other clear faces, first for unmodified faces and then with every face
+reduced to random sizes from the same distribution ({drawn}). A ratio of 1 is fair; for unmodified faces, it also
+reflects true differences in blur.</p>"""
