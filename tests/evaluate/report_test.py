@@ -185,7 +185,7 @@ def test_content_has_a_section_where_it_was_measured(tmp_path):
     page = write(tmp_path / "report.html", [evaluation])
     assert "<h2 id=s2>Content: test</h2>" in page
     assert "<td class=name>Content share<td>0.650<td>0.810<td>0.906" in page
-    assert "<td class=name>&lt;men&gt;<td>586<td>0.730<td>14.1%<td>3.2%<td>4.400<td>12.0%<td>–<td>–" in page
+    assert "<td class=name>&lt;men&gt;<td>586<td>0.730<td>14.1% / 3.2%<td>4.400<td>12.0% / –<td>–" in page
 
 
 def test_long_lists_of_groups_are_cut(tmp_path):

@@ -177,10 +177,10 @@ def content(measured: Mapping[str, Any]) -> str:
         cells = [escape(name), group["clear"], interval_cell(group["auc"][SHOWN])]
         for discarded in (group["unchanged"], group["drawn"]):
             values = (discarded[part]["value"] for part in ("group", "others"))
-            cells += ["–" if value is None else percent(value) for value in values]
-            cells.append(interval_cell(discarded["ratio"]))
+            both = " / ".join("–" if value is None else percent(value) for value in values)
+            cells += [both, interval_cell(discarded["ratio"])]
         rows.append(row(cells))
-    heads = ("Discarded", "Others", "Ratio")
+    heads = ("Discarded / others", "Ratio")
     heads = ("Attribute", "Clear faces", f"AUC at {SHOWN} px", *heads, *(f"{head}, random sizes" for head in heads))
     return f"""<p>A perfect blur scorer gives equally blurred faces equal scores. Any remaining spread comes from
 content: who is shown, pose, light.</p>{spread}
