@@ -22,7 +22,7 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
 
 
 def fitted_warmup(warmup_steps: int, steps: int) -> int:
-    """Returns the warm-up length in steps: `warmup_steps`, or half the run if it is not longer than that."""
+    """Returns the warm-up length in steps: `warmup_steps`, or half of a run that is no longer than that."""
     return warmup_steps if warmup_steps < steps else steps // 2
 
 
