@@ -27,8 +27,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from blur_jax.data import splits as data
+from blur_jax.evaluate import content
 from blur_jax.metrics import bootstrap
-from blur_jax.metrics.calibration import logit
 from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
 from blur_jax.score.scorer import Scorer, load_scorer
@@ -46,7 +46,7 @@ Aucs = dict[tuple[str, float | None], np.ndarray]  # (change, strength) -> AUC [
 
 
 def read_by_run(scorer: Scorer, images: np.ndarray) -> np.ndarray:
-    return logit(scorer.score_images(images, batch_size=_BATCH).astype(np.float64))
+    return content.read_scores(scorer, images, batch_size=_BATCH)
 
 
 def read_by_baseline(sharpness: Callable[[Face], float], images: np.ndarray) -> np.ndarray:

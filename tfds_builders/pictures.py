@@ -33,15 +33,13 @@ def encode_png(image: np.ndarray) -> bytes:
 def content_of(paths: Iterable[Path]) -> dict[Path, str | None]:
     """Returns {path: hash of the picture file's content}; see `contents.content`."""
     paths = list(dict.fromkeys(paths))
-    hashes = in_threads(lambda path: [contents.content(path)], paths, faces=len(paths), label="looking for changes")
-    return dict(zip(paths, hashes))
+    hashes = contents.contents(paths)
+    return dict(zip(paths, tqdm(hashes, "looking for changes", len(paths), unit="picture", disable=None)))
 
 
-def in_threads(
-    read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int, label: str = "reading faces"
-) -> Iterator[Any]:
+def in_threads(read: Callable[[Any], list], pictures: Iterable[Any], *, faces: int) -> Iterator[Any]:
     """Yields, in order, the faces that `read` returns for each picture; `faces` is the total for the progress bar."""
-    bar = tqdm(total=faces, desc=label, unit="face", disable=None)
+    bar = tqdm(total=faces, desc="reading faces", unit="face", disable=None)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the interpreter lock while it decodes.
         for items in pool.map(read, pictures):
             bar.update(len(items))

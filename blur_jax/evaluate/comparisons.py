@@ -109,7 +109,7 @@ def mated_qualities(compared: Comparisons, qualities: Mapping[str, np.ndarray], 
     if not compared.mated.any():
         raise ValueError("no mated comparisons were found; mark at least one comparison with mated = 1")
     rows = np.flatnonzero(compared.mated)
-    return np.array([[qualities[names[row]] for row in rows] for names in (compared.left, compared.right)])
+    return np.array([[qualities[pictures[row]] for row in rows] for pictures in (compared.left, compared.right)])
 
 
 def check_direction(compared: Comparisons, path: str) -> None:

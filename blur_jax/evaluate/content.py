@@ -12,7 +12,9 @@ import numpy as np
 from blur_jax.data.preprocessing import at_resolution
 from blur_jax.data.splits import Split
 from blur_jax.metrics import bootstrap, content, rank_statistics, ranked_split
+from blur_jax.metrics.calibration import logit
 from blur_jax.metrics.interval import Interval
+from blur_jax.score.scorer import Scorer
 
 SIDES = (20, 32, 45, 64)  # Resolutions that give all faces equal blur, in pixels.
 SHOWN = "32"  # The resolution shown in group tables.
@@ -22,6 +24,11 @@ _BLOCK = 100  # Number of resamples of all random versions in memory at a time.
 RATE = 0.1  # Share of all faces that the threshold discards.
 
 Reading = Callable[[np.ndarray], np.ndarray]  # uint8 [n, S, S, 3] -> float [n], larger is blurrier.
+
+
+def read_scores(scorer: Scorer, images: np.ndarray, *, batch_size: int) -> np.ndarray:
+    """Returns the logits of a scorer's scores, float64 [n], for images uint8 [n, S, S, 3]: a `Reading` of `measure`."""
+    return logit(scorer.score_images(images, batch_size=batch_size).astype(np.float64))
 
 
 def attributes_of(split: Split) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -18,7 +19,6 @@ from blur_jax.data.names import normalize
 from blur_jax.data.summary import describe_data
 from blur_jax.evaluate import content, judged_agreement, report
 from blur_jax.metrics import bootstrap, labeled_pairs
-from blur_jax.metrics.calibration import logit
 from blur_jax.metrics.labeled_pairs import LabeledPairs
 from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs import checkpoints, distributed, provenance, run_dir
@@ -122,10 +122,7 @@ def evaluate(
 
 def _measure_content(config: ConfigDict, scorer: Scorer, scored: Scored) -> dict[str, Any]:
     """Returns `content.measure` for each split whose faces have attributes; every process scores its share."""
-
-    def read(images: np.ndarray) -> np.ndarray:
-        return logit(scorer.score_images(images, batch_size=config.evaluation.batch_size).astype(np.float64))
-
+    read = functools.partial(content.read_scores, scorer, batch_size=config.evaluation.batch_size)
     contents, options = {}, {"resamples": config.evaluation.resamples, "seed": config.seed}
     for name, (split, _) in scored.items():
         if attributes := content.attributes_of(split):

@@ -8,7 +8,7 @@ from CelebA, LFW, WIDER FACE and official portraits, these rules flag three, all
 import numpy as np
 from PIL import Image
 
-DARK, BLANK, OVEREXPOSED = NAMES = ("dark", "blank", "overexposed")
+NAMES = ("dark", "blank", "overexposed")
 
 _DARK = 0.32 * 255  # Gray level; a picture is dark if 99% of its pixels are below it.
 _BRIGHT = 0.95 * 255  # Gray level; a picture is overexposed if 75% of its pixels are above it.
