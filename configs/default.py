@@ -39,8 +39,8 @@ def get_config() -> ml_collections.ConfigDict:
     model.pool_center = False  # Also pool over the central half of each feature map.
     model.pretrained = False  # Start from ImageNet weights (efficientnet_lite0).
     model.frozen_blocks = 0  # Freeze the stem and this many blocks after it (efficientnet_lite0); 0 freezes nothing.
-    model.linear_probe_strength = placeholder(float)  # Fit the initial head to labeled pairs; larger fits closer.
     model.dtype = "float32"  # Compute in "float32" or "bfloat16"; parameters are always float32.
+    _set_probe(config)
     _set_losses(config)
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.learning_rate = 6e-3  # Peak value, after the warm-up and before cosine decay to 0.
@@ -59,6 +59,19 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
+def _set_probe(config: ml_collections.ConfigDict) -> None:
+    """Sets how the initial head is fitted; models/linear_probe.py has the formula."""
+    probe = config.probe = ml_collections.ConfigDict()
+    probe.strength = placeholder(float)  # Fit the initial head to labeled pairs; larger fits closer.
+    probe.known_order = 0.0  # Weight of pairs of unlabeled faces under known blur: the more blurred one is blurrier.
+    probe.content = 0.0  # Penalty on differences between the scores of different faces at equal blur.
+    probe.changes = 0.0  # Penalty on differences between the scores of a face before and after an augmentation.
+    probe.fine_detail = 0.0  # Weight of following the fine detail in the center of unlabeled faces.
+    probe.faces = 1500  # Unlabeled faces to use.
+    probe.rms_min = 0.0147  # Weakest blur, as in `degradation.rms_min`; it should hide the blur that faces have.
+    probe.rms_max = 0.044  # Strongest blur.
+
+
 def _set_losses(config: ml_collections.ConfigDict) -> None:
     config.ranking = ml_collections.ConfigDict()
     config.ranking.weight = 1.0  # Weight of the labeled pairs; with 0, only unlabeled pictures are used.
@@ -69,6 +82,7 @@ def _set_losses(config: ml_collections.ConfigDict) -> None:
     consistency.pairwise_weight = 0.0  # Weight of pairwise ranking consistency; 0 turns it off.
     consistency.distillation_weight = 0.0  # Weight of distilling the initial network's order; 0 turns it off.
     consistency.margin = 0.05  # Margin of quadruplet and pairwise consistency.
+    consistency.teach_degraded = False  # Distill scores of the degraded pictures instead of the clean ones.
     consistency.temperature = 0.2  # Logit difference at which distillation is 73% sure of an order.
     consistency.pairs_per_degradation = 1  # Unlabeled pairs that share a draw; distillation compares all their images.
     consistency.share_degradation = True  # If False, draw one per image, which the paper advises against.

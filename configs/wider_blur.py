@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.frozen_blocks = 8  # The last three blocks learn to ignore noise; training more does not help.
     config.model.pool_center = True
     config.model.pretrained = True
-    config.model.linear_probe_strength = 1e-4
+    config.probe.update(strength=1e-5, known_order=0.03, content=10.0, changes=1.0, fine_detail=0.1)
 
     config.batch.labeled = config.batch.unlabeled = 16
     config.ranking.margin = 0.3
@@ -36,10 +36,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.weight_decay = 0.0
     # A slow average retains part of the initial parameters, which helps on unseen events (Wortsman et al., CVPR 2022).
     config.ema_decay = 0.99
-    # The fitted head scores clean pictures and teaches their order at 1/1.7 to 1/3.6 of the resolution.
+    # The fitted head scores pictures at low resolutions; the network learns to give the same order despite noise.
     config.consistency.quadruplet_weight = 0.0
     config.consistency.distillation_weight = 16.0
+    config.consistency.teach_degraded = True
+    config.consistency.share_degradation = False
     config.consistency.pairs_per_degradation = 4
     config.degradation.families = ("downup",)
-    config.degradation.rms_max = 0.02
+    config.degradation.rms_min, config.degradation.rms_max = 0.004, 0.044
     return config

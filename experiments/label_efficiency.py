@@ -79,7 +79,7 @@ def run(
 
     tests = {axis: ranked.open_splits(axis_data) for axis, axis_data in axes.items()}
     fits = {(count, seed): configs["none", count, seed].data for _, count, seed in configs}
-    for (count, seed), scores in linear_ranker.score(fits, tests, config.model.linear_probe_strength).items():
+    for (count, seed), scores in linear_ranker.score(fits, tests, config.probe.strength).items():
         rows[LINEAR, count, seed] = scores | {"seconds": 0.0}
     resamples = config.evaluation.resamples
     metrics = {

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from blur_jax.data import splits, user_cache
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.runs import command_line
-from blur_jax.runs.config import uses_unlabeled
+from blur_jax.runs.config import reads_unlabeled
 from tfds_builders import schema
 from tfds_builders.demo_face_blur import DemoFaceBlur
 from tfds_builders.folder_face_blur import FolderFaceBlur
@@ -43,7 +43,7 @@ def required_parts(config: ml_collections.ConfigDict, mode: str) -> tuple[str, .
     """Returns the parts of the data set that a run with `config` needs in `mode` (see launch.py)."""
     if mode == "evaluate":  # An evaluation uses test faces or, if there are none, labeled pairs.
         return ()
-    return ("labeled", "unlabeled") if uses_unlabeled(config) else ("labeled",)
+    return ("labeled", "unlabeled") if reads_unlabeled(config) else ("labeled",)
 
 
 def prepare_configured(config: ml_collections.ConfigDict, required: Collection[str] = ALL_PARTS) -> str:

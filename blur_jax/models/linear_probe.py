@@ -1,21 +1,62 @@
-"""Linear probing: fits a head to the labeled pairs, using the untrained network's features.
+"""Linear probing: fits a head to features of the untrained network, using labeled pairs and unlabeled faces.
 
 Fine-tuning from a random head distorts pretrained features, which hurts most on pictures unlike the training data; a
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
+
+Labels alone teach content, too: who is shown correlates with blur in every collection. Unlabeled faces under rendered
+blur of known width add what labels lack: which of two different people is blurrier (`known_pairs`), what varies at
+equal blur (`at_equal_blur`), and what varies for one face under changes that do not affect blur.
 """
+
+import dataclasses
 
 import numpy as np
 from scipy.optimize import minimize
 
+_DEGREE = 3  # Of the polynomial in log width that describes how a feature follows blur.
+
+
+@dataclasses.dataclass(frozen=True)
+class Unlabeled:
+    """Features of n unlabeled faces under rendered blur, and how much each kind of evidence in them counts.
+
+    Attributes:
+        blurred: float [n, F], features of the faces under blur that hides their own.
+        widths: float [n], the width of that blur, above 0.
+        views: float [m, F], features of other views of the same faces, such as the faces as they are.
+        changed: float [n + m, F], the same for `blurred` and `views` after changes that do not affect blur.
+        detail: float [n + m], how much fine detail `blurred` and `views` show, on any scale; larger is sharper.
+        known_order: weight of the mean loss of pairs in known order.
+        content: weight of the variance of the score at equal blur.
+        changes: weight of the mean squared difference between the scores of a view before and after its changes.
+        fine_detail: weight of the mean squared difference between the score and minus the standardized detail.
+    """
+
+    blurred: np.ndarray
+    widths: np.ndarray
+    views: np.ndarray
+    changed: np.ndarray
+    detail: np.ndarray
+    known_order: float
+    content: float
+    changes: float
+    fine_detail: float
+
 
 def logistic_ranking(
-    features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float
+    features: np.ndarray,
+    pairs: np.ndarray,
+    order: np.ndarray,
+    *,
+    strength: float,
+    unlabeled: Unlabeled | None = None,
 ) -> tuple[np.ndarray, np.float32]:
     """Fits a linear score to ordered pairs by logistic ranking with an L2 penalty on standardized features.
 
     It minimizes |w|^2 / 2 + strength * sum log(1 + exp(-order * w . (z_right - z_left))), where z are the standardized
-    features. `features` is float [n, F]; `pairs` is int [m, 2], the rows of the left and right images; `order` is [m],
-    +1 if the right image is blurrier, -1 if the left image is, 0 for a tie. Ties are ignored.
+    features, plus the terms of `unlabeled`. `features` is float [n, F]; `pairs` is int [m, 2], the rows of the left and
+    right images; `order` is [m], +1 if the right image is blurrier, -1 if the left image is, 0 for a tie. Ties are
+    ignored.
 
     Returns:
         (kernel float32 [F], bias): features @ kernel + bias has mean 0 and standard deviation 1, larger = blurrier.
@@ -23,20 +64,66 @@ def logistic_ranking(
     Raises:
         ValueError: all pairs are ties.
     """
-    features = np.asarray(features, np.float64)
     pairs, order = pairs[order != 0], order[order != 0]
     if not len(pairs):
-        raise ValueError("config.model.linear_probe_strength needs ordered labeled pairs, but all the labels are ties")
+        raise ValueError("config.probe.strength needs ordered labeled pairs, but all the labels are ties")
+    features = np.asarray(features, np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = (features - mean) / deviation
-    differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
+    # Pairs, as differences in the direction of blur, with the weight of each.
+    ranked = [(strength, (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None])]
+    squared = []  # Least squares: (weight, rows, targets).
+    if unlabeled is not None:
+        more_ranked, squared = _terms(unlabeled, mean, deviation)
+        ranked += more_ranked
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = differences @ weights
-        slope = -1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))
-        value = 0.5 * weights @ weights + strength * np.logaddexp(0.0, -logits).sum()
-        return value, weights + strength * (slope @ differences)
+        value, slope = 0.5 * weights @ weights, weights.copy()
+        for weight, differences in ranked:
+            logits = differences @ weights
+            value += weight * np.logaddexp(0.0, -logits).sum()
+            slope -= weight * (differences.T @ (1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))))
+        for weight, rows, targets in squared:
+            errors = rows @ weights - targets
+            value += 0.5 * weight * errors @ errors
+            slope += weight * (rows.T @ errors)
+        return value, slope
 
     weights = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
     kernel = weights / (standard @ weights).std() / deviation
     return kernel.astype(np.float32), np.float32(-mean @ kernel)
+
+
+def known_pairs(widths: np.ndarray) -> np.ndarray:
+    """Pairs each face with one that is blurred more, for widths [n]; returns int [m, 2], (sharper, blurrier).
+
+    In the order of their widths, each face is paired with those a quarter and half of all faces further on.
+    """
+    order = np.argsort(widths, kind="stable")
+    steps = [step for step in (len(order) // 4, len(order) // 2) if step]
+    pairs = [np.stack([order[:-step], order[step:]], axis=-1) for step in steps]
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *pairs])
+    return pairs[widths[pairs[:, 0]] < widths[pairs[:, 1]]]
+
+
+def at_equal_blur(features: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Returns what blur does not explain of each feature: residuals of [n, F] from a cubic in the log width [n]."""
+    powers = np.vander(np.log(widths / np.exp(np.log(widths).mean())), _DEGREE + 1)
+    return features - powers @ np.linalg.lstsq(powers, features, rcond=None)[0]
+
+
+def _terms(unlabeled: Unlabeled, mean: np.ndarray, deviation: np.ndarray) -> tuple[list, list]:
+    """Returns the terms of unlabeled faces: [(weight, differences)] and [(weight, rows, targets)]."""
+    blurred, views, changed = (
+        (part - mean) / deviation for part in (unlabeled.blurred, unlabeled.views, unlabeled.changed)
+    )
+    pairs, views = known_pairs(unlabeled.widths), np.concatenate([blurred, views])
+    content, detail = at_equal_blur(blurred, unlabeled.widths), unlabeled.detail
+    target = (detail.mean() - detail) / (detail.std() + 1e-6)
+    ranked = [(unlabeled.known_order / max(1, len(pairs)), blurred[pairs[:, 1]] - blurred[pairs[:, 0]])]
+    squared = [
+        (unlabeled.content / len(blurred), content, 0.0),
+        (unlabeled.changes / len(views), changed - views, 0.0),
+        (unlabeled.fine_detail / len(views), views - views.mean(axis=0), target),
+    ]
+    return ranked, squared

@@ -18,6 +18,9 @@ from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 # The losses on unlabeled pairs; config.consistency.<name>_weight is each loss's weight.
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
+# The terms of the linear probe that use unlabeled faces; config.probe.<name> is each term's weight.
+PROBE_TERMS = ("known_order", "content", "changes", "fine_detail")
+
 _MOST_STEPS = 10**8
 
 
@@ -55,6 +58,7 @@ _BLOCKS = Range(0, 1000, whole=True)
 _WEIGHT = Range(0, 1000)
 _SCORES = Range(0, 1)  # Differences between scores, which are in [0, 1].
 _CHANGE = Range(0, 1, open_above=True)  # Changing a gain by 1 could erase the image.
+_WIDTH = Range(0, 0.25, open_below=True)  # Blur over a quarter of the image hides the face.
 
 RANGES = {
     "seed": Range(0, 2**31 - 1, whole=True),  # An int32.
@@ -67,7 +71,11 @@ RANGES = {
     "batch.unlabeled": dataclasses.replace(_BATCH, lower=0),  # 0 if no loss uses unlabeled pairs.
     "model.blocks": dataclasses.replace(_BLOCKS, lower=1, optional=True),
     "model.frozen_blocks": _BLOCKS,
-    "model.linear_probe_strength": Range(0, 10**6, open_below=True, optional=True),
+    "probe.strength": Range(0, 10**6, open_below=True, optional=True),
+    **{f"probe.{name}": Range(0, 10**6) for name in PROBE_TERMS},
+    "probe.faces": Range(8, 10**6, whole=True),  # A cubic and pairs of known order need a few.
+    "probe.rms_min": _WIDTH,
+    "probe.rms_max": _WIDTH,
     "ranking.weight": _WEIGHT,
     "ranking.margin": _SCORES,
     "ranking.tie_margin": _SCORES,
@@ -79,8 +87,8 @@ RANGES = {
     "consistency.pairs_per_degradation": _BATCH,
     "consistency.warmup_steps": _WARMUP,
     "consistency.confidence_threshold": dataclasses.replace(_SCORES, open_above=True),  # At 1, no pair would count.
-    "degradation.rms_min": Range(0, 0.25, open_below=True),  # Blur over a quarter of the image hides the face.
-    "degradation.rms_max": Range(0, 0.25, open_below=True),
+    "degradation.rms_min": _WIDTH,
+    "degradation.rms_max": _WIDTH,
     "degradation.noise_max": Range(0, 1),
     "degradation.jpeg_min_quality": Range(1, 100, whole=True, optional=True),
     "augment.exposure": Range(0, 8),
@@ -120,7 +128,18 @@ def check_ranges(config: ml_collections.ConfigDict, groups: Collection[str] | No
 
 
 def uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
+    """Returns whether a loss uses unlabeled pairs."""
     return uses_own_labels(config) or config.consistency.distillation_weight > 0
+
+
+def probe_uses_unlabeled(config: ml_collections.ConfigDict) -> bool:
+    """Returns whether the linear probe uses unlabeled faces."""
+    return config.probe.strength is not None and any(config.probe[name] for name in PROBE_TERMS)
+
+
+def reads_unlabeled(config: ml_collections.ConfigDict) -> bool:
+    """Returns whether the losses or the linear probe use unlabeled faces."""
+    return uses_unlabeled(config) or probe_uses_unlabeled(config)
 
 
 def uses_own_labels(config: ml_collections.ConfigDict) -> bool:

@@ -8,7 +8,7 @@ import ml_collections
 from blur_jax.data import augmentation, degradations, judged_table
 from blur_jax.models import network
 from blur_jax.runs import checkpoints, distributed, run_dir
-from blur_jax.runs.config import UNLABELED_LOSSES, check_ranges, uses_unlabeled
+from blur_jax.runs.config import PROBE_TERMS, UNLABELED_LOSSES, check_ranges, uses_unlabeled
 from blur_jax.train import optimizer, start
 
 
@@ -25,6 +25,7 @@ def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) 
     elif config.ranking.weight == 0:
         names = ", ".join(f"config.consistency.{name}_weight" for name in UNLABELED_LOSSES)
         raise ValueError(f"config.ranking.weight, {names} are all 0, so the run would learn nothing; set one above 0")
+    _check_probe(config)
     network.from_config(config.model)
     optimizer.build(config.optimizer, config.steps)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -55,6 +56,17 @@ def _check_paths(config: ml_collections.ConfigDict, workdir: str | None) -> None
         judged_table.read(config.evaluation.judged)
 
 
+def _check_probe(config: ml_collections.ConfigDict) -> None:
+    weighted = [f"config.probe.{name}" for name in PROBE_TERMS if config.probe[name]]
+    if weighted and config.probe.strength is None:
+        raise ValueError(f"{', '.join(weighted)} would do nothing without a linear probe; set config.probe.strength")
+    if config.probe.rms_min >= config.probe.rms_max:
+        raise ValueError(
+            f"expected config.probe.rms_min < config.probe.rms_max, found {config.probe.rms_min} and"
+            f" {config.probe.rms_max}"
+        )
+
+
 def _check_groups(config: ml_collections.ConfigDict) -> None:
     group, weight = config.consistency.pairs_per_degradation, config.consistency.distillation_weight
     share = config.batch.unlabeled // jax.device_count()
@@ -62,8 +74,12 @@ def _check_groups(config: ml_collections.ConfigDict) -> None:
         raise ValueError(
             f"config.consistency.pairs_per_degradation={group} must divide the {share} unlabeled pairs on each device"
         )
-    if weight > 0 and config.model.linear_probe_strength is None and config.start_from is None:
+    if weight == 0 and config.consistency.teach_degraded:
+        raise ValueError(
+            "config.consistency.teach_degraded=True needs a teacher; set config.consistency.distillation_weight above 0"
+        )
+    if weight > 0 and config.probe.strength is None and config.start_from is None:
         raise ValueError(
             f"config.consistency.distillation_weight={weight} would distill a randomly initialized network; set"
-            " config.model.linear_probe_strength or config.start_from, or set the weight to 0"
+            " config.probe.strength or config.start_from, or set the weight to 0"
         )

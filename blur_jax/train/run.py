@@ -30,8 +30,8 @@ class Run:
 
     def initial_state(self) -> TrainState:
         """Returns the state before the first update; if the run has a saved step, only the shapes are meaningful."""
-        labeled = self.pairs.labeled if self.saved is None else None
-        return start.initial_state(self.config, self.model, self.tx, labeled)
+        pairs = self.pairs if self.saved is None else None
+        return start.initial_state(self.config, self.model, self.tx, pairs)
 
 
 def open_run(config: ml_collections.ConfigDict, workdir: str | None) -> Run:

@@ -2,28 +2,27 @@
 
 import functools
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 import optax
 
 from blur_jax.data import splits
-from blur_jax.models import linear_probe, network, pretrained
-from blur_jax.runs import checkpoints, distributed, inference
-from blur_jax.runs.config import uses_unlabeled
-from blur_jax.train import optimizer
+from blur_jax.models import network, pretrained
+from blur_jax.runs import checkpoints, distributed
+from blur_jax.runs.config import reads_unlabeled
+from blur_jax.train import optimizer, probe
 from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
 
 # Fields of config.model that may differ between a run and the run in its `config.start_from`.
-_FREE = ("pretrained", "linear_probe_strength", "frozen_blocks", "dtype")
+_FREE = ("pretrained", "frozen_blocks", "dtype")
 
 
 class Pairs(NamedTuple):
-    """The splits that training reads; `unlabeled` is None if no loss uses it."""
+    """The splits that training reads; `unlabeled` is None if neither a loss nor the linear probe uses it."""
 
     labeled: splits.Split
     unlabeled: splits.Split | None
@@ -36,7 +35,7 @@ def open_pairs(config: ml_collections.ConfigDict) -> Pairs:
     count, seed = options.labeled_count, config.seed
     labeled = splits.open_split(options, "labeled", options.labeled_split, count=count, seed=seed, leave_out=left_out)
     unlabeled = None
-    if uses_unlabeled(config):
+    if reads_unlabeled(config):
         unlabeled = splits.open_split(options, "unlabeled", "train", leave_out=left_out)
     return Pairs(labeled, unlabeled, splits.open_split(options, "labeled", "validation"))
 
@@ -65,52 +64,35 @@ def initial_state(
     config: ml_collections.ConfigDict,
     model: network.Network,
     tx: optax.GradientTransformation,
-    labeled: splits.Split | None,
+    pairs: Pairs | None,
 ) -> train_state.TrainState:
     """Returns the state before the first update, as NumPy arrays; all processes must call it together.
 
-    The linear probe is fitted to the `labeled` pairs; if they are None, the parameters stay random, for callers that
+    The linear probe is fitted to the training pairs; if they are None, the parameters stay random, for callers that
     need only their structure and shapes. Raises FileNotFoundError if the package with the pretrained weights is not
     installed, and ValueError if the backbone has no such weights, the probe has no pair with an order, or
     `config.start_from` does not match the config.
     """
     params = initial_params(config, model)
-    if labeled is not None:
-        params = _starting_params(config, model, params, labeled)
+    if pairs is not None:
+        params = _starting_params(config, model, params, pairs)
     ema, teacher = config.ema_decay is not None, config.consistency.distillation_weight > 0
     frozen_blocks = config.model.frozen_blocks
     create = functools.partial(train_state.create, tx=tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher)
     return jax.device_get(jax.jit(create)(params))  # Compiles one program instead of one for each shape.
 
 
-def _starting_params(
-    config: ml_collections.ConfigDict, model: network.Network, params: network.Params, labeled: splits.Split
-) -> network.Params:
+def _starting_params(config: ml_collections.ConfigDict, model: network.Network, params: Any, pairs: Pairs) -> Any:
     """Replaces random parameters with another run's, or with pretrained ones and a fitted head."""
-    probe, (rows, pairs) = config.model.linear_probe_strength, splits.used_faces(labeled)
 
-    def read() -> tuple[network.Params, np.ndarray | None]:
+    def read() -> tuple[network.Params, probe.Images | None]:
         if config.start_from is not None:
             return find_start(config).load_params(params), None
         read_params = pretrained.load(config.model.backbone, params) if config.model.pretrained else params
-        return read_params, labeled.faces.stack(rows) if probe else None
+        return read_params, probe.read(config, pairs.labeled, pairs.unlabeled)
 
     params, images = distributed.everywhere(read)
-    if images is None:
-        return params
-    features_of = inference.make_features(model)
-    features = features_of(params, images, batch_size=config.evaluation.batch_size, progress="linear probe")
-    return params | {"head": fit_head(features, pairs, np.asarray(labeled.labels), strength=probe)}
-
-
-def fit_head(features: np.ndarray, pairs: np.ndarray, order: np.ndarray, *, strength: float) -> dict[str, np.ndarray]:
-    """Fits a head with `linear_probe.logistic_ranking`, identical on every process.
-
-    `features` are the head's inputs, float [n, F]; returns {"kernel": float32 [F, 1], "bias": float32 [1]}.
-    """
-    kernel, bias = distributed.everywhere(linear_probe.logistic_ranking, features, pairs, order, strength=strength)
-    # Processes whose BLAS rounds differently would drift apart.
-    return distributed.broadcast({"kernel": kernel[:, None], "bias": bias[None]})
+    return params if images is None else params | {"head": probe.fit(config, model, params, images)}
 
 
 def find_start(config: ml_collections.ConfigDict) -> checkpoints.Checkpoint:

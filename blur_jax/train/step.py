@@ -26,7 +26,7 @@ from blur_jax.train import losses, optimizer
 from blur_jax.train.state import TrainState
 
 # Named random streams: every draw in a step comes from fold_in(fold_in(key(seed), step), stream).
-STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
+STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION, STREAM_PROBE = range(5)
 
 
 class Views(NamedTuple):
@@ -39,7 +39,8 @@ class Views(NamedTuple):
     degraded: jax.Array | None = None
     clean: jax.Array | None = None  # float32 [m, 2, S, S, 3], the same without the degradation.
     clean_scores: jax.Array | None = None  # float32 [m, 2], the network's scores of `clean`.
-    teacher_scores: jax.Array | None = None  # float32 [m, 2], for unlabeled pairs before any change.
+    # float32 [m, 2], of the unlabeled pairs before any change, or after only the degradation (`teach_degraded`).
+    teacher_scores: jax.Array | None = None
 
 
 def stream_key(seed: int, step: jax.Array | int, stream: int) -> jax.Array:
@@ -101,18 +102,27 @@ def make_views(
     draws = _augmentations(batch.unlabeled, stream_key(config.seed, step, STREAM_UNLABELED), config.augment)
     noisy = _augmented(augmentation.add_noise, draws, unlabeled)
     consistency = config.consistency
-    images_alike = 2 * consistency.pairs_per_degradation if consistency.share_degradation else 1
-    degraded = _degraded(noisy, stream_key(config.seed, step, STREAM_DEGRADATION), config.degradation, images_alike)
+    degrade = partial(
+        _degraded,
+        key=stream_key(config.seed, step, STREAM_DEGRADATION),
+        options=config.degradation,
+        images_alike=2 * consistency.pairs_per_degradation if consistency.share_degradation else 1,
+    )
     # Noise is added before the degradation, but exposure is changed last. If clipped highlights were always blurred,
     # the scorer would mistake the hard edges of clipping for sharpness.
     exposed = partial(_augmented, augmentation.apply, augmentation.without_noise(draws))
+    if consistency.teach_degraded:  # The teacher sees the same pictures, but without noise.
+        taught = degrade(unlabeled)
+        degraded = _augmented(augmentation.apply, draws, taught)
+    else:
+        taught, degraded = unlabeled, exposed(degrade(noisy))
     clean = clean_scores = teacher_scores = None
     if uses_own_labels(config):
         clean = exposed(noisy)
         clean_scores = _score(model, params, clean)
-    if config.consistency.distillation_weight > 0:
-        teacher_scores = _score(model, teacher_params, unlabeled)
-    return Views(labeled, order, exposed(degraded), clean, clean_scores, teacher_scores)
+    if consistency.distillation_weight > 0:
+        teacher_scores = _score(model, teacher_params, taught)
+    return Views(labeled, order, degraded, clean, clean_scores, teacher_scores)
 
 
 def losses_of(

@@ -21,7 +21,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.update(name="ssranking_face_blur", image_size=128, context=1.0, labeled_split="train")
     config.batch.update(labeled=16, unlabeled=16)
     config.model.update(backbone="efficientnet_lite0", blocks=11, frozen_blocks=5, pool_center=True)
-    config.model.update(pretrained=True, linear_probe_strength=1e-4, dtype="float32")
+    config.model.update(pretrained=True, dtype="float32")
+    config.probe.strength = 1e-4
     config.ranking.update(weight=1.0, margin=0.3, tie_margin=0.05)
     config.consistency.update(quadruplet_weight=4.0, pairwise_weight=0.0, distillation_weight=0.0)
     config.consistency.update(margin=0.05, warmup_steps=100, confidence_threshold=0.0, temperature=0.2)

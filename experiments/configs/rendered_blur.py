@@ -17,7 +17,7 @@ from experiments.configs import leave_event_out
 def get_config() -> ml_collections.ConfigDict:
     config = leave_event_out.get_config()
     config.steps = config.checkpoint_every = 100
-    config.model.linear_probe_strength = None
+    config.probe.strength = None
     config.ranking.weight = 0.0
     config.consistency.update(quadruplet_weight=0.0, pairwise_weight=1.0, margin=0.3)
     # A wide range of blur, because there are no labels to show which blur matters.

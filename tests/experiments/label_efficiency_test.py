@@ -111,7 +111,7 @@ def test_the_experiment_writes_its_results(config, tmp_path, far, brightness_fea
         return {name: {"seconds": 30.0} | row for name, row in zip(runs, scored)}
 
     monkeypatch.setattr(label_efficiency.grid, "rows", rows)
-    config.model.linear_probe_strength = 1e-2
+    config.probe.strength = 1e-2
     config.consistency.distillation_weight = 1.0
     options = {"scorers": ["none", "distillation"], "seeds": 1, "counts": ["1000", "8"], "workers": 1}
     label_efficiency.run(config, workdir=str(tmp_path / "grid"), far=far, **options)

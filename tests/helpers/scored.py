@@ -23,7 +23,7 @@ def make_run(folder, **data):
     """Makes a run directory with an untrained network, whose scores differ from picture to picture."""
     config = default.get_config()
     config.data.update(image_size=SIDE, **data)
-    config.model.linear_probe_strength = None
+    config.probe.strength = None
     model, tx = network.from_config(config.model), optimizer.build(config.optimizer, config.steps)
     state = jax.device_get(start.initial_state(config, model, tx, None))
     quantiles = tuple(np.linspace(0, 1, calibration.PERCENTILES).tolist())

@@ -58,14 +58,14 @@ def perform(action, config, workdir, index):
 def fit_another_probe(index):
     """Fits a head, to which each process adds its index, and prints what it gets."""
     from blur_jax.models import linear_probe
-    from blur_jax.train import start
+    from blur_jax.train import probe
 
     def other_fit(*args, fit=linear_probe.logistic_ranking, **options):
         return tuple(part + index for part in fit(*args, **options))
 
     features, pairs, order = np.array([[0.0], [2.0]]), np.array([[0, 1]]), np.array([1])
     with mock.patch.object(linear_probe, "logistic_ranking", other_fit):
-        head = start.fit_head(features, pairs, order, strength=0.5)
+        head = probe.fit_head(features, pairs, order, strength=0.5)
     print("head", head["kernel"].round(4).tolist(), head["bias"].round(4).tolist())
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from blur_jax.models import linear_probe
-from blur_jax.train import start
+from blur_jax.train import probe
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -32,15 +32,96 @@ def test_ties_are_left_out_and_alone_refused():
     features, pairs = np.array([[0.0], [2.0], [9.0]]), np.array([[0, 1], [0, 2]])
     with_tie, _ = linear_probe.logistic_ranking(features, pairs, np.array([1, 0]), strength=0.5)
     assert with_tie[0] > 0
-    with pytest.raises(ValueError, match="linear_probe_strength needs ordered labeled pairs"):
+    with pytest.raises(ValueError, match=r"config\.probe\.strength needs ordered labeled pairs"):
         linear_probe.logistic_ranking(features, pairs, np.array([0, 0]), strength=0.5)
 
 
 def test_a_fitted_head_orders_its_pairs():
     features = np.array([[40.0, 1.0], [120.0, 5.0], [200.0, 2.0]])  # the first is blurrier where it is larger
     pairs, order = np.array([[0, 1], [2, 1], [0, 2]]), np.array([1, -1, 1])
-    head = start.fit_head(features, pairs, order, strength=1.0)
+    head = probe.fit_head(features, pairs, order, strength=1.0)
     assert (head["kernel"].shape, head["bias"].shape) == ((2, 1), (1,))
     scores = features @ head["kernel"][:, 0] + head["bias"]
     assert scores[0] < scores[1] < scores[2]
     np.testing.assert_allclose([scores.mean(), scores.std()], [0.0, 1.0], atol=1e-3)
+
+
+def unlabeled(**changes):
+    """Eight blurred faces and four other views with two features, which do not vary; no term has a weight."""
+    widths = np.array([0.04, 0.01, 0.03, 0.02, 0.05, 0.06, 0.07, 0.08])
+    parts = {"blurred": np.zeros((8, 2)), "widths": widths, "views": np.zeros((4, 2)), "changed": np.zeros((12, 2))}
+    weights = dict.fromkeys(("known_order", "content", "changes", "fine_detail"), 0.0)
+    return linear_probe.Unlabeled(**parts | {"detail": np.zeros(12)} | weights | changes)
+
+
+def weights_with(evidence):
+    """The weights of two features that order the labeled pair equally well, relative to their sum."""
+    features, pairs = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[0, 1]])
+    kernel, _ = linear_probe.logistic_ranking(features, pairs, np.array([1]), strength=0.1, unlabeled=evidence)
+    return kernel / kernel.sum()
+
+
+def test_unlabeled_faces_without_weights_change_nothing():
+    noise = np.random.default_rng(0).normal(size=(12, 2))
+    evidence = unlabeled(blurred=noise[:8], views=noise[8:], changed=noise[::-1], detail=noise[:, 0])
+    np.testing.assert_allclose(weights_with(evidence), [0.5, 0.5], atol=1e-6)
+
+
+def test_a_feature_that_varies_at_equal_blur_loses_weight():
+    varied = np.zeros((8, 2))
+    varied[:, 1] = [1, -1, 2, 0, -2, 1, 0, -1]
+    evidence = unlabeled(blurred=varied, content=1.0)
+    kept, lost = weights_with(evidence)
+    assert kept > 0.8 > 0.2 > lost > 0
+    # A feature that follows blur is not content.
+    following = np.stack([np.zeros(8), np.log(evidence.widths) ** 3], axis=-1)
+    np.testing.assert_allclose(weights_with(unlabeled(blurred=following, content=1.0)), [0.5, 0.5], atol=1e-4)
+
+
+def test_a_feature_that_changes_with_augmentation_loses_weight():
+    changed = np.zeros((12, 2))
+    changed[9, 1], changed[3, 1] = 2.0, -2.0  # One view and one blurred face.
+    kept, lost = weights_with(unlabeled(changed=changed, changes=1.0))
+    assert kept > 0.7 > 0.3 > lost > 0
+
+
+def test_a_feature_that_orders_known_blur_gains_weight():
+    following = np.stack([np.zeros(8), 100 * np.array([0.04, 0.01, 0.03, 0.02, 0.05, 0.06, 0.07, 0.08])], axis=-1)
+    lost, gained = weights_with(unlabeled(blurred=following, known_order=0.5))
+    assert gained > 0.6 > 0.4 > lost > 0
+
+
+def test_a_feature_that_follows_fine_detail_gains_weight():
+    detail = np.arange(12.0)
+    views = np.stack([np.zeros(12), -detail], axis=-1)  # Larger where there is less detail.
+    evidence = unlabeled(blurred=views[:8], views=views[8:], changed=views, detail=detail, fine_detail=0.5)
+    lost, gained = weights_with(evidence)
+    assert gained > lost
+    # By hand for one feature: (1 + 0.5 * 143 / 12) w = 0.5 * mean(z * target), without labeled pairs.
+    kernel, _ = linear_probe.logistic_ranking(
+        np.array([[0.0], [2.0]]),
+        np.array([[0, 1]]),
+        np.array([1]),
+        strength=1e-9,
+        unlabeled=unlabeled(
+            blurred=detail[:8, None], views=detail[8:, None], changed=detail[:, None], detail=detail, fine_detail=0.5
+        ),
+    )
+    np.testing.assert_allclose(kernel, [-1.0], rtol=1e-4)  # More detail is sharper, whatever the labels say.
+
+
+def test_pairs_of_known_order_by_hand():
+    # Sorted by width: rows 1, 3, 2, 0, with widths 1 to 4. Steps of 1 and 2 positions.
+    pairs = linear_probe.known_pairs(np.array([4.0, 1.0, 3.0, 2.0]))
+    assert pairs.tolist() == [[1, 3], [3, 2], [2, 0], [1, 2], [3, 0]]
+    assert linear_probe.known_pairs(np.array([1.0, 1.0, 1.0, 2.0])).tolist() == [[2, 3], [1, 3]]
+    assert linear_probe.known_pairs(np.array([1.0])).tolist() == []
+
+
+def test_residuals_at_equal_blur_are_what_a_cubic_leaves():
+    widths = np.geomspace(0.01, 0.05, 9)
+    log = np.log(widths)
+    follows = np.stack([3 + log, 2 * log**3 - log**2], axis=-1)
+    np.testing.assert_allclose(linear_probe.at_equal_blur(follows, widths), 0, atol=1e-8)
+    content = np.array([14, -21, -11, 9, 18, 9, -11, -21, 14.0])[:, None]  # Orthogonal to all cubics of 9 steps.
+    np.testing.assert_allclose(linear_probe.at_equal_blur(follows[:, :1] + content, widths), content, atol=1e-6)

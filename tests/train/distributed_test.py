@@ -98,7 +98,7 @@ def mishaps(trained, tmp_path_factory):
     """The lines that each of two processes prints; they survive one failure after another."""
     config, folders = trained
     config, folder = config.copy_and_resolve_references(), tmp_path_factory.mktemp("mishaps")
-    config.seed, config.model.linear_probe_strength = 9, 1.0
+    config.seed, config.probe.strength = 9, 1.0
     commands = {"train": "train", "evaluate": f"evaluate {folders['1']} into {folder}"}
     failures = [f"fail on {who} in {function} during {commands[command]}" for who, function, command in FAILURES]
     do = ("fit another probe on each", *failures, f"train in {folders['1']}")

@@ -25,7 +25,7 @@ def long_run(demo_dir, tmp_path_factory):
     config = shrink(default.get_config(), demo_dir)
     config.steps, config.checkpoint_every, config.log_every, config.ema_decay = 20, 4, 2, 0.9
     # A teacher is part of the state.
-    config.model.linear_probe_strength, config.consistency.distillation_weight = 1.0, 1.0
+    config.probe.strength, config.consistency.distillation_weight = 1.0, 1.0
     folder = tmp_path_factory.mktemp("straight")
     assert loop.train(config, str(folder))
     return config, folder
@@ -192,14 +192,14 @@ def test_the_teacher_is_what_training_started_from(long_run):
     config, folder = long_run
     state = runs.last_state(config, folder)
     pairs = run_start.open_pairs(config)
-    start = run_start.initial_state(config, *run_start.build(config), pairs.labeled)
+    start = run_start.initial_state(config, *run_start.build(config), pairs)
     runs.assert_states_equal(state.teacher_params, start.params)
     assert not np.array_equal(state.params["head"]["kernel"], start.params["head"]["kernel"])
 
 
 def test_a_run_may_start_from_a_fitted_head(config, tmp_path):
     """The head orders the pairs it was fitted to before any training: one step of next to no size shows it."""
-    config.model.linear_probe_strength, config.steps, config.checkpoint_every = 1.0, 1, 1
+    config.probe.strength, config.steps, config.checkpoint_every = 1.0, 1, 1
     config.optimizer.learning_rate, config.optimizer.warmup_steps = 1e-9, 0
     loop.train(config, str(tmp_path))
     head = runs.last_state(config, tmp_path).params["head"]

@@ -22,9 +22,9 @@ def start(config, shared_run):
 
 def test_it_starts_from_the_parameters_that_the_other_scores_with(shared_run, start):
     model = network.from_config(start.model)
-    start.model.linear_probe_strength = 1.0  # Skipped, as are pretrained weights: the start has a head.
-    labeled = run_start.open_pairs(start).labeled
-    state = run_start.initial_state(start, model, optimizer.build(start.optimizer, 6), labeled)
+    start.probe.strength = 1.0  # Skipped, as are pretrained weights: the start has a head.
+    pairs = run_start.open_pairs(start)
+    state = run_start.initial_state(start, model, optimizer.build(start.optimizer, 6), pairs)
     assert state.step == 0
     other = runs.last_state(*shared_run)
     assert not np.array_equal(other.params["head"]["kernel"], other.ema_params["head"]["kernel"])

@@ -149,10 +149,12 @@ def test_the_gradient_of_the_consistency_losses_by_hand(plain, monkeypatch, loss
     assert before.params["w"] - after.params["w"] == pytest.approx(gradient, rel=1e-3)
 
 
-def test_distillation_by_hand(plain, monkeypatch):
-    """Of 8 pairs in groups of 2: the teacher sees them as they are, and all images of a group meet one degradation."""
+@pytest.mark.parametrize("teach_degraded", [False, True])
+def test_distillation_by_hand(plain, monkeypatch, teach_degraded):
+    """Of 8 pairs in groups of 2, whose images meet one degradation; the teacher sees them as they are, or degraded."""
     plain.ranking.weight = plain.consistency.quadruplet_weight = 0.0
     plain.consistency.update(distillation_weight=3.0, pairs_per_degradation=2, temperature=0.5)
+    plain.consistency.teach_degraded = teach_degraded
     shapes = []
     monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or abs(images - 0.5))
     plain.augment.flip = True  # No matter to means; the teacher's pictures are not augmented.
@@ -161,11 +163,11 @@ def test_distillation_by_hand(plain, monkeypatch):
     assert shapes == [(4, 32, 32, 3)]
     clean = (batch.unlabeled / 255).reshape(2 * 2, 4, -1).mean(2, dtype=np.float64)
     degraded = abs(batch.unlabeled / 255 - 0.5).reshape(2 * 2, 4, -1).mean(2, dtype=np.float64)
-    costs = []
+    taught, costs = degraded if teach_degraded else clean, []
     for group in range(4):
         for i in range(4):
             for j in range(i + 1, 4):
-                p = 1 / (1 + np.exp(5.0 * (clean[group, j] - clean[group, i]) / 0.5))
+                p = 1 / (1 + np.exp(5.0 * (taught[group, j] - taught[group, i]) / 0.5))
                 q = 1 / (1 + np.exp(-2.0 * (degraded[group, j] - degraded[group, i]) / 0.5))
                 costs.append(-abs(2 * p - 1) * (p * np.log(q) + (1 - p) * np.log(1 - q)))
     assert len(costs) == 24
