@@ -63,7 +63,6 @@ def _set_probe(config: ml_collections.ConfigDict) -> None:
     """Sets how the initial head is fitted; models/linear_probe.py has the formula."""
     probe = config.probe = ml_collections.ConfigDict()
     probe.strength = placeholder(float)  # Fit the initial head to labeled pairs; larger fits closer.
-    probe.known_order = 0.0  # Weight of pairs of unlabeled faces under known blur: the more blurred one is blurrier.
     probe.content = 0.0  # Penalty on differences between the scores of different faces at equal blur.
     probe.changes = 0.0  # Penalty on differences between the scores of a face before and after an augmentation.
     probe.fine_detail = 0.0  # Weight of following the fine detail in the center of unlabeled faces.

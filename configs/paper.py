@@ -20,7 +20,7 @@ from configs import wider_blur
 def get_config() -> ml_collections.ConfigDict:
     config = wider_blur.get_config()
     config.steps = config.checkpoint_every = 300
-    config.probe.update(strength=None, known_order=0.0, content=0.0, changes=0.0, fine_detail=0.0)
+    config.probe.update(strength=None, content=0.0, changes=0.0, fine_detail=0.0)
     config.ranking.margin = 0.1
     config.consistency.update(quadruplet_weight=1.0, distillation_weight=0.0, teach_degraded=False)
     config.consistency.update(share_degradation=True, pairs_per_degradation=1)

@@ -4,8 +4,8 @@ Fine-tuning from a random head distorts pretrained features, which hurts most on
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
 
 Labels alone teach content, too: who is shown correlates with blur in every collection. Unlabeled faces under rendered
-blur of known width add what labels lack: which of two different people is blurrier (`known_pairs`), what varies at
-equal blur (`at_equal_blur`), and what varies for one face under changes that do not affect blur.
+blur of known width add what labels lack: what varies at equal blur, what varies for one face under changes that do not
+affect blur, and how much fine detail a face shows.
 """
 
 import dataclasses
@@ -26,7 +26,6 @@ class Unlabeled:
         views: float [m, F], features of other views of the same faces, such as the faces as they are.
         changed: float [n + m, F], the same for `blurred` and `views` after changes that do not affect blur.
         detail: float [n + m], how much fine detail `blurred` and `views` show, on any scale; larger is sharper.
-        known_order: weight of the mean loss of pairs in known order.
         content: weight of the variance of the score at equal blur.
         changes: weight of the mean squared difference between the scores of a view before and after its changes.
         fine_detail: weight of the mean squared difference between the score and minus the standardized detail.
@@ -37,7 +36,6 @@ class Unlabeled:
     views: np.ndarray
     changed: np.ndarray
     detail: np.ndarray
-    known_order: float
     content: float
     changes: float
     fine_detail: float
@@ -70,40 +68,23 @@ def logistic_ranking(
     features = np.asarray(features, np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = (features - mean) / deviation
-    # Pairs, as differences in the direction of blur, with the weight of each.
-    ranked = [(strength, (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None])]
-    squared = []  # Least squares: (weight, rows, targets).
-    if unlabeled is not None:
-        more_ranked, squared = _terms(unlabeled, mean, deviation)
-        ranked += more_ranked
+    differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
+    terms = [] if unlabeled is None else _squared_terms(unlabeled, mean, deviation)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = 0.5 * weights @ weights, weights.copy()
-        for weight, differences in ranked:
-            logits = differences @ weights
-            value += weight * np.logaddexp(0.0, -logits).sum()
-            slope -= weight * (differences.T @ (1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))))
-        for weight, rows, targets in squared:
+        logits = differences @ weights
+        slope = -1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))
+        value = 0.5 * weights @ weights + strength * np.logaddexp(0.0, -logits).sum()
+        slope = weights + strength * (slope @ differences)
+        for weight, rows, targets in terms:
             errors = rows @ weights - targets
             value += 0.5 * weight * errors @ errors
-            slope += weight * (rows.T @ errors)
+            slope += weight * (errors @ rows)
         return value, slope
 
     weights = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
     kernel = weights / (standard @ weights).std() / deviation
     return kernel.astype(np.float32), np.float32(-mean @ kernel)
-
-
-def known_pairs(widths: np.ndarray) -> np.ndarray:
-    """Pairs each face with one that is blurred more, for widths [n]; returns int [m, 2], (sharper, blurrier).
-
-    In the order of their widths, each face is paired with those a quarter and half of all faces further on.
-    """
-    order = np.argsort(widths, kind="stable")
-    steps = [step for step in (len(order) // 4, len(order) // 2) if step]
-    pairs = [np.stack([order[:-step], order[step:]], axis=-1) for step in steps]
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *pairs])
-    return pairs[widths[pairs[:, 0]] < widths[pairs[:, 1]]]
 
 
 def at_equal_blur(features: np.ndarray, widths: np.ndarray) -> np.ndarray:
@@ -112,18 +93,17 @@ def at_equal_blur(features: np.ndarray, widths: np.ndarray) -> np.ndarray:
     return features - powers @ np.linalg.lstsq(powers, features, rcond=None)[0]
 
 
-def _terms(unlabeled: Unlabeled, mean: np.ndarray, deviation: np.ndarray) -> tuple[list, list]:
-    """Returns the terms of unlabeled faces: [(weight, differences)] and [(weight, rows, targets)]."""
+def _squared_terms(
+    unlabeled: Unlabeled, mean: np.ndarray, deviation: np.ndarray
+) -> list[tuple[float, np.ndarray, np.ndarray | float]]:
+    """Returns the terms of unlabeled faces as least squares: [(weight, rows [n, F], targets [n])]."""
     blurred, views, changed = (
         (part - mean) / deviation for part in (unlabeled.blurred, unlabeled.views, unlabeled.changed)
     )
-    pairs, views = known_pairs(unlabeled.widths), np.concatenate([blurred, views])
-    content, detail = at_equal_blur(blurred, unlabeled.widths), unlabeled.detail
+    views, detail = np.concatenate([blurred, views]), unlabeled.detail
     target = (detail.mean() - detail) / (detail.std() + 1e-6)
-    ranked = [(unlabeled.known_order / max(1, len(pairs)), blurred[pairs[:, 1]] - blurred[pairs[:, 0]])]
-    squared = [
-        (unlabeled.content / len(blurred), content, 0.0),
+    return [
+        (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.widths), 0.0),
         (unlabeled.changes / len(views), changed - views, 0.0),
         (unlabeled.fine_detail / len(views), views - views.mean(axis=0), target),
     ]
-    return ranked, squared

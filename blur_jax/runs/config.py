@@ -19,7 +19,7 @@ from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 # The terms of the linear probe that use unlabeled faces; config.probe.<name> is each term's weight.
-PROBE_TERMS = ("known_order", "content", "changes", "fine_detail")
+PROBE_TERMS = ("content", "changes", "fine_detail")
 
 _MOST_STEPS = 10**8
 
@@ -73,7 +73,7 @@ RANGES = {
     "model.frozen_blocks": _BLOCKS,
     "probe.strength": Range(0, 10**6, open_below=True, optional=True),
     **{f"probe.{name}": Range(0, 10**6) for name in PROBE_TERMS},
-    "probe.faces": Range(8, 10**6, whole=True),  # A cubic and pairs of known order need a few.
+    "probe.faces": Range(8, 10**6, whole=True),  # A cubic in the width needs a few.
     "probe.rms_min": _WIDTH,
     "probe.rms_max": _WIDTH,
     "ranking.weight": _WEIGHT,

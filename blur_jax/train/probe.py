@@ -124,4 +124,4 @@ def _mapped(function: Callable, key: jax.Array, images: np.ndarray) -> tuple[np.
         changed, values = run(keys, inference.to_float(jnp.asarray(np.concatenate([chunk, padding]))))
         levels = np.rint(255 * np.asarray(changed)).astype(np.uint8)
         results.append((levels[: len(chunk)], np.asarray(values)[: len(chunk)]))
-    return tuple(map(np.concatenate, zip(*results)))  # ty: ignore[invalid-return-type]
+    return tuple(map(np.concatenate, zip(*results)))

@@ -50,7 +50,7 @@ def unlabeled(**changes):
     """Eight blurred faces and four other views with two features, which do not vary; no term has a weight."""
     widths = np.array([0.04, 0.01, 0.03, 0.02, 0.05, 0.06, 0.07, 0.08])
     parts = {"blurred": np.zeros((8, 2)), "widths": widths, "views": np.zeros((4, 2)), "changed": np.zeros((12, 2))}
-    weights = dict.fromkeys(("known_order", "content", "changes", "fine_detail"), 0.0)
+    weights = dict.fromkeys(("content", "changes", "fine_detail"), 0.0)
     return linear_probe.Unlabeled(**parts | {"detail": np.zeros(12)} | weights | changes)
 
 
@@ -85,12 +85,6 @@ def test_a_feature_that_changes_with_augmentation_loses_weight():
     assert kept > 0.7 > 0.3 > lost > 0
 
 
-def test_a_feature_that_orders_known_blur_gains_weight():
-    following = np.stack([np.zeros(8), 100 * np.array([0.04, 0.01, 0.03, 0.02, 0.05, 0.06, 0.07, 0.08])], axis=-1)
-    lost, gained = weights_with(unlabeled(blurred=following, known_order=0.5))
-    assert gained > 0.6 > 0.4 > lost > 0
-
-
 def test_a_feature_that_follows_fine_detail_gains_weight():
     detail = np.arange(12.0)
     views = np.stack([np.zeros(12), -detail], axis=-1)  # Larger where there is less detail.
@@ -108,14 +102,6 @@ def test_a_feature_that_follows_fine_detail_gains_weight():
         ),
     )
     np.testing.assert_allclose(kernel, [-1.0], rtol=1e-4)  # More detail is sharper, whatever the labels say.
-
-
-def test_pairs_of_known_order_by_hand():
-    # Sorted by width: rows 1, 3, 2, 0, with widths 1 to 4. Steps of 1 and 2 positions.
-    pairs = linear_probe.known_pairs(np.array([4.0, 1.0, 3.0, 2.0]))
-    assert pairs.tolist() == [[1, 3], [3, 2], [2, 0], [1, 2], [3, 0]]
-    assert linear_probe.known_pairs(np.array([1.0, 1.0, 1.0, 2.0])).tolist() == [[2, 3], [1, 3]]
-    assert linear_probe.known_pairs(np.array([1.0])).tolist() == []
 
 
 def test_residuals_at_equal_blur_are_what_a_cubic_leaves():

@@ -9,7 +9,7 @@ from blur_jax.train import probe, start
 
 @pytest.fixture
 def probed(config):
-    config.probe.update(strength=1.0, known_order=0.1, content=0.1, changes=0.1, fine_detail=0.1, faces=12)
+    config.probe.update(strength=1.0, content=0.1, changes=0.1, fine_detail=0.1, faces=12)
     return config
 
 
@@ -42,12 +42,12 @@ def test_a_long_list_is_rendered_in_chunks(probed, monkeypatch):
     np.testing.assert_array_equal(blurred[:, 0, 0, 0], np.rint(widths * 5 * 255))
 
 
-@pytest.mark.parametrize("term", ["known_order", "content", "changes", "fine_detail"])
+@pytest.mark.parametrize("term", ["content", "changes", "fine_detail"])
 def test_each_term_changes_the_head(probed, term):
     pairs = start.open_pairs(probed)
     model, _ = start.build(probed)
     params = start.initial_params(probed, model)
-    probed.probe.update(known_order=0.0, content=0.0, changes=0.0, fine_detail=0.0)
+    probed.probe.update(content=0.0, changes=0.0, fine_detail=0.0)
     assert probe.read(probed, pairs.labeled, pairs.unlabeled).unlabeled is None
     plain = probe.fit(probed, model, params, probe.read(probed, pairs.labeled, pairs.unlabeled))
     probed.probe[term] = 1.0
