@@ -1,7 +1,7 @@
 """Trains on your own pictures: a folder with pairs.csv, using the recipe in configs/wider_blur.py.
 
 PHOTOS is a folder of pictures with a pairs.csv of at least twenty pairs; see docs/data.md. The results are for this
-recipe on WIDER FACE, with 30 and 100 of its pairs.
+recipe on WIDER FACE, with 100 and 300 of its pairs.
 
 Command:  python launch.py --config=configs/folder.py --config.data.manual_dir=PHOTOS --workdir=RUN
 Machine:  2 CPU cores, no accelerator

@@ -117,14 +117,19 @@ class Trainer:
             labeled = views.add_noise(config.augment, *views.expose(config.augment, labeled))
         if batch.unlabeled is not None:
             original = noisy = degraded = self._images(batch.unlabeled)
+            shared = 2 * weights.pairs_per_degradation if weights.share_degradation else 1
             if changes:
                 noisy = views.add_noise(config.augment, original)
-                shared = 2 * weights.pairs_per_degradation if weights.share_degradation else 1
-                degraded = views.degrade(noisy, config.degradation, shared)
+                if weights.teach_degraded:
+                    original = degraded = views.degrade(original, config.degradation, shared)
+                else:
+                    degraded = views.degrade(noisy, config.degradation, shared)
             versions = [degraded, noisy] if weights.quadruplet_weight > 0 else [degraded]
             if changes:
                 versions = views.expose(config.augment, *versions)
             degraded = versions[0]
+            if changes and weights.teach_degraded:
+                degraded = views.add_noise(config.augment, degraded)
             if weights.quadruplet_weight > 0:
                 clean = self.scores_without_gradient(self.score, versions[1])
             if self.teacher_score is not None:
