@@ -9,7 +9,7 @@ from typing import NamedTuple
 _TEXT = """
 - missing list: a required file is not in manual_dir. Put the lists into manual_dir, next to the pictures. Pairs are
   always required. Unlabeled pictures are required if config.consistency.quadruplet_weight, pairwise_weight or
-  distillation_weight is above 0, and test lists are required for an evaluation.
+  distillation_weight, or a term of config.probe, is above 0; test lists are required for an evaluation.
 - malformed line: the line is not in the format of its list. Correct or delete the line; many such lines suggest a
   damaged download.
 - unsafe path: the name points outside its picture folder ('..', an absolute path to a different folder, or a drive
