@@ -119,7 +119,8 @@ class Trainer:
             original = noisy = degraded = self._images(batch.unlabeled)
             shared = 2 * weights.pairs_per_degradation if weights.share_degradation else 1
             if changes:
-                noisy = views.add_noise(config.augment, original)
+                if weights.quadruplet_weight > 0 or not weights.teach_degraded:
+                    noisy = views.add_noise(config.augment, original)
                 if weights.teach_degraded:
                     original = degraded = views.degrade(original, config.degradation, shared)
                 else:
