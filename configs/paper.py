@@ -14,17 +14,14 @@ Result:   agreement with judges 0.790 near, 0.526 far; size-matched AUC 0.859 ne
 
 import ml_collections
 
-from configs import wider_blur
+from configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = wider_blur.get_config()
+    config = default.get_config()
     config.steps = config.checkpoint_every = 300
-    config.probe.update(strength=None, content=0.0, changes=0.0, fine_detail=0.0)
-    config.ranking.update(weight=1.0, margin=0.1)
-    config.consistency.update(quadruplet_weight=1.0, distillation_weight=0.0, teach_degraded=False)
-    config.consistency.update(share_degradation=True, pairs_per_degradation=1, warmup_steps=100)
-    config.degradation.update(families=("gaussian", "anisotropic", "downup"), rms_min=0.01, rms_max=0.06)
-    config.optimizer.learning_rate = 1e-3
-    config.ema_decay = None
+    config.data.update(name="ssranking_face_blur", image_size=128)
+    config.model.update(backbone="efficientnet_lite0", blocks=11, frozen_blocks=8, pool_center=True, pretrained=True)
+    config.batch.update(labeled=16, unlabeled=16)
+    config.optimizer.update(learning_rate=1e-3, weight_decay=0.0)
     return config
