@@ -22,14 +22,13 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from blur_jax.data import judged_table
-from blur_jax.evaluate import content, evaluation, judged_agreement
+from blur_jax.evaluate import content, judged_agreement
 from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import Interval, interval_text
 from blur_jax.runs import run_dir
-from blur_jax.score.scorer import load_scorer
 from experiments import baselines, command, evaluated_runs, grid, ranked, tables
 from experiments.configs import label_teacher
-from experiments.content import HALVES, in_half
+from experiments.content import HALVES, faces_in_half
 
 WHOLE = "the recipe"
 _TEACHER = label_teacher.get_config()
@@ -61,19 +60,13 @@ def configs_of(config: ConfigDict, seeds: int) -> dict[str, ConfigDict]:
 
 def read(config: ConfigDict, folder: str, *, far: dict[str, Any], half: str | None) -> dict[str, Any]:
     """Returns a run's scores, {"near": {split: [n]}, "far": the same}, and "content" of the far faces."""
-    row: dict[str, Any] = {}
-    far_config = config.copy_and_resolve_references()
-    far_config.data = ConfigDict(far)
-    for axis, axis_config in {"near": config, "far": far_config}.items():
-        _, scored = evaluation.score_splits(axis_config, folder)
-        row[axis] = {name: scores.tolist() for name, (_, scores) in scored.items()}
-    (split,) = ranked.open_splits(far_config.data).values()
-    chosen = np.flatnonzero(in_half(split.names.tolist(), half))
-    attributes = {name: members[chosen] for name, members in content.attributes_of(split).items()}
-    scorer = load_scorer(folder)
+    scorer, axes = ranked.score_axes(config, folder, far)
+    row: dict[str, Any] = {
+        axis: {name: scores.tolist() for name, (_, scores) in scored.items()} for axis, scored in axes.items()
+    }
+    ((split, _),) = axes["far"].values()
     reading = partial(content.read_scores, scorer, batch_size=config.evaluation.batch_size)
-    images, ranks = split.images(chosen), np.asarray(split.labels)[chosen]
-    row["content"] = content.measure(reading, images, ranks, attributes, resamples=config.evaluation.resamples)
+    row["content"] = content.measure(reading, *faces_in_half(split, half), resamples=config.evaluation.resamples)
     return row
 
 
@@ -121,11 +114,9 @@ def run(config: ConfigDict, workdir: str, far: str, judged: str, half: str | Non
     first, resamples = next(iter(rows)), config.evaluation.resamples
     scores = {axis: {name: _arrays(row[axis]) for name, row in rows.items()} for axis in tests}
     metrics = {axis: baselines.compare(scores[axis], tests[axis], first, resamples) for axis in tests}
-    by_name = {
-        name: {k: v for axis in tests for k, v in evaluated_runs.by_name(scores[axis][name], tests[axis]).items()}
-        for name in rows
-    }
-    groups = {axis: judged_splits(pairs, evaluated_runs.by_name(scores[axis][first], tests[axis])) for axis in tests}
+    named = {axis: {n: evaluated_runs.by_name(s, tests[axis]) for n, s in scores[axis].items()} for axis in tests}
+    groups = {axis: sorted(judged_agreement.scored_splits(pairs, first, named[axis][first])) for axis in tests}
+    by_name = {name: named["near"][name] | named["far"][name] for name in rows}
     agreement = judged_agreement.measure(pairs, by_name, groups, first=first, resamples=resamples)
     results = {"half": half, "judged": agreement, "metrics": metrics, "content": {n: rows[n]["content"] for n in rows}}
     run_dir.write_atomically(os.path.join(workdir, "ablation.json"), json.dumps(results, indent=1) + "\n")
@@ -134,12 +125,6 @@ def run(config: ConfigDict, workdir: str, far: str, judged: str, half: str | Non
     minutes = sum(row["seconds"] for row in rows.values()) / 60
     note = f"{len(rows)} runs of {config.steps} steps, {minutes:.0f} minutes of training and scoring"
     tables.publish(workdir, "ablation", published, note=note)
-
-
-def judged_splits(pairs: judged_table.JudgedTable, known: Mapping[str, float]) -> list[str]:
-    """Returns the splits of judged pairs whose pictures are all `known` names, sorted."""
-    unknown = {split for split, pair in zip(pairs.splits, pairs.names) if not set(pair) <= known.keys()}
-    return sorted(set(pairs.splits) - unknown)
 
 
 def _arrays(scores: Mapping[str, list[float]]) -> dict[str, np.ndarray]:

@@ -195,7 +195,7 @@ def _csv(scores: Mapping[str, Scores], tests: Mapping[str, splits.Split]) -> str
         (scorer, name, face, value)
         for scorer, split_scores in scores.items()
         for name, values in split_scores.items()
-        for face, value in zip(evaluated_runs.names(tests[name]), values.tolist())
+        for face, value in zip(tests[name].names.tolist(), values.tolist())
     ]
     return csv_text([("scorer", "split", "name", "score"), *rows])
 
@@ -250,7 +250,7 @@ def run(
             raise ValueError(f"--run={name}=... uses the name of a baseline; choose a different name")
         values, setting = baseline["scores"], baseline["setting"]
         scores[name] = {
-            test: np.array([values[face] for face in evaluated_runs.names(split)]) for test, split in tests.items()
+            test: np.array([values[face] for face in split.names.tolist()]) for test, split in tests.items()
         }
         settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
     scores[SIZE_ALONE] = {test: -ranked.sizes(split) for test, split in tests.items()}

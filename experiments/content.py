@@ -54,6 +54,13 @@ def in_half(names: Sequence[str], half: str | None) -> np.ndarray:
     return np.array([int(found[-1]) % 2 == HALVES.index(half) for found in numbers])
 
 
+def faces_in_half(split: splits.Split, half: str | None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Returns what `content.measure` needs of the faces `in_half` of a ranked split: images, ranks and attributes."""
+    chosen = np.flatnonzero(in_half(split.names.tolist(), half))
+    attributes = {name: members[chosen] for name, members in content.attributes_of(split).items()}
+    return split.images(chosen), np.asarray(split.labels)[chosen], attributes
+
+
 def reading_of_run(name: str, path: str, protocol: Preprocessing) -> Callable[[np.ndarray], np.ndarray]:
     scorer = load_scorer(path)
     if scorer.preprocessing != protocol:
@@ -112,15 +119,13 @@ def run(config: ml_collections.ConfigDict, run: list[str], half: str | None, wor
     split = splits.open_split(config.data, "ranked", "test")
     reads = {name: reading_of_run(name, path, split.preprocessing) for name, path in runs.items()}
     reads |= {name: partial(read_by_baseline, measure) for name, measure in CLOSED_FORM.items()}
-    chosen = np.flatnonzero(in_half(split.names.tolist(), half))
-    images, ranks = split.images(chosen), np.asarray(split.labels)[chosen]
-    attributes = {name: members[chosen] for name, members in content.attributes_of(split).items()}
+    images, ranks, attributes = faces_in_half(split, half)
     options = {"resamples": config.evaluation.resamples, "seed": config.seed}
     measured = {name: content.measure(read, images, ranks, attributes, **options) for name, read in reads.items()}
-    sizes = ranked.sizes(split)[chosen]
+    sizes = ranked.sizes(split)[in_half(split.names.tolist(), half)]
     results = {"half": half, "runs": runs, "sizes": [float(sizes.min()), float(sizes.max())], "scorers": measured}
     run_dir.write_atomically(os.path.join(workdir, "content.json"), json.dumps(results, indent=1) + "\n")
-    faces = f"{len(chosen):,} faces of {sizes.min():g} to {sizes.max():g} px"
+    faces = f"{len(sizes):,} faces of {sizes.min():g} to {sizes.max():g} px"
     published = {f"Content share at equal blur, {faces}": table_of_shares(measured)}
     if attributes:
         published |= {f"{name}: groups of clear faces": table_of_groups(measured[name]) for name in runs}

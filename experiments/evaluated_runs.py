@@ -19,11 +19,6 @@ def parse(texts: Sequence[str], flag: str = "--run") -> dict[str, str]:
     return dict(pairs)
 
 
-def names(split: splits.Split) -> list[str]:
-    """Returns the face names in a ranked split, in order."""
-    return [split.faces.names[row] for row in split.rows]
-
-
 def read(path: str, tests: Mapping[str, splits.Split]) -> dict[str, np.ndarray]:
     """Returns a run's scores for the faces in `tests`, in order; raises ValueError if it scored different faces."""
     file = os.path.join(path, SCORES_FILE)
@@ -31,7 +26,7 @@ def read(path: str, tests: Mapping[str, splits.Split]) -> dict[str, np.ndarray]:
         raise ValueError(f"{file} does not exist; run launch.py --mode=evaluate --workdir={path} first")
     with open(file, encoding="utf-8", newline="") as stream:
         rows = {(row["split"], row["name"]): row for row in csv.DictReader(stream)}
-    labels = {name: zip(names(split), np.asarray(split.labels)) for name, split in tests.items()}
+    labels = {name: zip(split.names.tolist(), np.asarray(split.labels)) for name, split in tests.items()}
     ranks = {(name, face): rank for name, ranked_faces in labels.items() for face, rank in ranked_faces}
     different = sorted(rows.keys() ^ ranks.keys())
     different = different or [key for key, rank in ranks.items() if np.float32(rows[key]["rank"]) != rank]
@@ -40,12 +35,15 @@ def read(path: str, tests: Mapping[str, splits.Split]) -> dict[str, np.ndarray]:
             f"{file} was made from different lists: {len(different)} of {len(ranks)} test faces are missing from one of"
             f" them or have a different rank, such as {' '.join(different[0])}; evaluate the run on --config.data"
         )
-    return {name: np.array([float(rows[name, face]["blur"]) for face in names(split)]) for name, split in tests.items()}
+    return {
+        name: np.array([float(rows[name, face]["blur"]) for face in split.names.tolist()])
+        for name, split in tests.items()
+    }
 
 
 def by_name(scores: Mapping[str, np.ndarray], tests: Mapping[str, splits.Split]) -> dict[str, float]:
     """Returns {normalized face name: score} from {split: scores [n]} for ranked splits."""
     found = {}
     for name, split in tests.items():
-        found |= zip(map(normalize, names(split)), scores[name].tolist())
+        found |= zip(map(normalize, split.names.tolist()), scores[name].tolist())
     return found

@@ -22,7 +22,6 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from blur_jax.data import splits as data
-from blur_jax.evaluate import evaluation
 from blur_jax.runs import run_dir
 from experiments import command, grid, label_efficiency_summary, linear_ranker, ranked, tables
 from experiments.label_efficiency_summary import LINEAR, LOSSES, MONITORED, Cell
@@ -53,12 +52,7 @@ def read(config: ConfigDict, folder: str, *, far: dict[str, Any] | None) -> dict
     row = {}
     for record in run_dir.read_history(folder):
         row |= {name: record[name] for name in MONITORED if name in record}
-    configs = {"near": config}
-    if far is not None:
-        configs["far"] = config.copy_and_resolve_references()
-        configs["far"].data = ConfigDict(far)
-    for axis, axis_config in configs.items():
-        _, scored = evaluation.score_splits(axis_config, folder)
+    for axis, scored in ranked.score_axes(config, folder, far)[1].items():
         row[axis] = {name: scores.tolist() for name, (_, scores) in scored.items()}
     return row
 

@@ -1,12 +1,15 @@
 """The ranked splits of a prepared data set, and size-matched metrics for scores on them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import ml_collections
 import numpy as np
 
 from blur_jax.data import splits as data
+from blur_jax.evaluate import evaluation
 from blur_jax.metrics import bootstrap
+from blur_jax.score.scorer import Scorer, load_scorer
 from tfds_builders.prepare import prepare_configured
 
 
@@ -27,6 +30,21 @@ def open_splits(config: ml_collections.ConfigDict, names: Iterable[str] | None =
     """Opens the ranked splits `names` in order, or all, sorted by name. Raises the same errors as `data.open_split`."""
     names = data.split_names(config, "ranked") if names is None else names
     return {name: data.open_split(config, "ranked", name) for name in names}
+
+
+def score_axes(
+    config: ml_collections.ConfigDict, folder: str, far: Mapping[str, Any] | None
+) -> tuple[Scorer, dict[str, evaluation.Scored]]:
+    """Scores the ranked faces of a run's data set ("near") and, unless it is None, of the `config.data` `far` ("far").
+
+    Returns (the scorer of the run's best checkpoint, {axis: `evaluation.score_data`}).
+    """
+    configs = {"near": config}
+    if far is not None:
+        configs["far"] = config.copy_and_resolve_references()
+        configs["far"].data = ml_collections.ConfigDict(far)
+    scorer = load_scorer(folder)
+    return scorer, {axis: evaluation.score_data(own, scorer, ("ranked",)) for axis, own in configs.items()}
 
 
 def headline_names(splits: Mapping[str, data.Split]) -> list[str]:

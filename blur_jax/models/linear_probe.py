@@ -18,23 +18,21 @@ _DEGREE = 3  # Of the polynomial in log width that describes how a feature follo
 
 @dataclasses.dataclass(frozen=True)
 class Unlabeled:
-    """Features of n unlabeled faces under rendered blur, and how much each kind of evidence in them counts.
+    """Features of n views of unlabeled faces, and how much each kind of evidence in them counts.
 
     Attributes:
-        blurred: float [n, F], features of the faces under blur that hides their own.
-        widths: float [n], the width of that blur, above 0.
-        views: float [m, F], features of other views of the same faces, such as the faces as they are.
-        changed: float [n + m, F], the same for `blurred` and `views` after changes that do not affect blur.
-        detail: float [n + m], how much fine detail `blurred` and `views` show, on any scale; larger is sharper.
+        views: float [n, F], features of the views; the first m are faces under rendered blur that hides their own.
+        changed: float [n, F], the same after changes that do not affect blur.
+        widths: float [m], the width of the rendered blur, above 0.
+        detail: float [n], how much fine detail the views show, on any scale; larger is sharper.
         content: weight of the variance of the score at equal blur.
         changes: weight of the mean squared difference between the scores of a view before and after its changes.
         fine_detail: weight of the mean squared difference between the score and minus the standardized detail.
     """
 
-    blurred: np.ndarray
-    widths: np.ndarray
     views: np.ndarray
     changed: np.ndarray
+    widths: np.ndarray
     detail: np.ndarray
     content: float
     changes: float
@@ -97,10 +95,8 @@ def _squared_terms(
     unlabeled: Unlabeled, mean: np.ndarray, deviation: np.ndarray
 ) -> list[tuple[float, np.ndarray, np.ndarray | float]]:
     """Returns the terms of unlabeled faces as least squares: [(weight, rows [n, F], targets [n])]."""
-    blurred, views, changed = (
-        (part - mean) / deviation for part in (unlabeled.blurred, unlabeled.views, unlabeled.changed)
-    )
-    views, detail = np.concatenate([blurred, views]), unlabeled.detail
+    views, changed = ((part - mean) / deviation for part in (unlabeled.views, unlabeled.changed))
+    blurred, detail = views[: len(unlabeled.widths)], unlabeled.detail
     target = (detail.mean() - detail) / (detail.std() + 1e-6)
     return [
         (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.widths), 0.0),

@@ -19,6 +19,9 @@ from blur_jax.runs import distributed, inference
 from blur_jax.runs.config import PROBE_TERMS, probe_uses_unlabeled
 from blur_jax.train import step as train_step
 
+_BLURS = 2  # Blurred versions of each unlabeled face.
+_CHUNK = 256  # Images that are blurred and augmented at a time.
+
 
 class Images(NamedTuple):
     """The faces that the head is fitted to."""
@@ -27,10 +30,6 @@ class Images(NamedTuple):
     pairs: np.ndarray  # int [m, 2], rows of `labeled`.
     order: np.ndarray  # int8 [m], see `splits.Split.labels`.
     unlabeled: np.ndarray | None  # uint8 [k, S, S, 3]; None if no term uses them.
-
-
-_BLURS = 2  # Blurred versions of each unlabeled face.
-_CHUNK = 256  # Images that are blurred and augmented at a time.
 
 
 def read(config: ml_collections.ConfigDict, labeled: splits.Split, unlabeled: splits.Split | None) -> Images | None:
@@ -63,10 +62,9 @@ def fit(
         views = np.concatenate([blurred, images.unlabeled])
         found = features(np.concatenate([views, changed]), "linear probe, unlabeled faces")
         unlabeled = linear_probe.Unlabeled(
-            blurred=found[: len(blurred)],
-            widths=widths,
-            views=found[len(blurred) : len(views)],
+            views=found[: len(views)],
             changed=found[len(views) :],
+            widths=widths,
             detail=fine_detail.fine_detail(views),
             **{name: config.probe[name] for name in PROBE_TERMS},
         )

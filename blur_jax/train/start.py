@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +82,9 @@ def initial_state(
     return jax.device_get(jax.jit(create)(params))  # Compiles one program instead of one for each shape.
 
 
-def _starting_params(config: ml_collections.ConfigDict, model: network.Network, params: Any, pairs: Pairs) -> Any:
+def _starting_params(
+    config: ml_collections.ConfigDict, model: network.Network, params: network.Params, pairs: Pairs
+) -> network.Params:
     """Replaces random parameters with another run's, or with pretrained ones and a fitted head."""
 
     def read() -> tuple[network.Params, probe.Images | None]:

@@ -133,3 +133,11 @@ def test_levels_of_the_real_pairs_agree_with_the_judges(tmp_path):
     assert (far["pairs"], far["agreed"], far["judges"]["first"]["value"]) == (100, 78, pytest.approx(0.78))
     # Most pairs have equal labels and count one half.
     assert 0.5 < far["scorers"]["labels"]["consensus"]["value"] < 0.6
+
+
+def test_scored_splits_are_those_with_all_their_pictures():
+    pairs = [("a", "b"), ("a", "c"), ("x", "y")]
+    table = JudgedTable(["one", "two", "three"], pairs, ["ann"], np.ones((3, 1)), np.ones((3, 1), bool))
+    assert judged_agreement.scored_splits(table, "ours", {"a": 0.1, "b": 0.2, "c": 0.3}) == {"one", "two"}
+    with pytest.raises(ValueError, match="ours: missing scores for 1 of 2 judged pictures in two"):
+        judged_agreement.scored_splits(table, "ours", {"a": 0.1, "b": 0.2, "x": 0.3})

@@ -3,10 +3,8 @@
 import json
 from unittest import mock
 
-import numpy as np
 import pytest
 
-from blur_jax.data import judged_table
 from experiments import ablation
 from experiments.configs import ablation as frozen
 from experiments.configs import label_teacher
@@ -31,13 +29,6 @@ def test_the_least_fair_group_is_farthest_from_a_half_on_either_side():
     assert ablation.least_fair(measured(Hat=0.6, Bald=0.35, Young=None)) == ("Bald", {"value": 0.35})
     assert ablation.least_fair(measured(Hat=0.7, Bald=0.35))[0] == "Hat"
     assert ablation.least_fair({"groups": {}})[0] == ""
-
-
-def test_judged_splits_belong_to_the_data_that_have_all_their_pictures():
-    names = [("a", "b"), ("a", "c"), ("x", "y")]
-    table = judged_table.JudgedTable(["one", "two", "three"], names, ["ann"], np.ones((3, 1)), np.ones((3, 1), bool))
-    assert ablation.judged_splits(table, {"a": 0.1, "b": 0.2, "c": 0.3}) == ["one", "two"]
-    assert ablation.judged_splits(table, {"a": 0.1, "b": 0.2, "x": 0.3}) == ["one"]
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def test_a_fitted_head_orders_its_pairs():
 
 
 def unlabeled(**changes):
-    """Eight blurred faces and four other views with two features, which do not vary; no term has a weight."""
+    """Eight blurred faces, then four other views, with two features, which do not vary; no term has a weight."""
     widths = np.array([0.04, 0.01, 0.03, 0.02, 0.05, 0.06, 0.07, 0.08])
-    parts = {"blurred": np.zeros((8, 2)), "widths": widths, "views": np.zeros((4, 2)), "changed": np.zeros((12, 2))}
+    parts = {"views": np.zeros((12, 2)), "changed": np.zeros((12, 2)), "widths": widths}
     weights = dict.fromkeys(("content", "changes", "fine_detail"), 0.0)
     return linear_probe.Unlabeled(**parts | {"detail": np.zeros(12)} | weights | changes)
 
@@ -63,19 +63,20 @@ def weights_with(evidence):
 
 def test_unlabeled_faces_without_weights_change_nothing():
     noise = np.random.default_rng(0).normal(size=(12, 2))
-    evidence = unlabeled(blurred=noise[:8], views=noise[8:], changed=noise[::-1], detail=noise[:, 0])
+    evidence = unlabeled(views=noise, changed=noise[::-1], detail=noise[:, 0])
     np.testing.assert_allclose(weights_with(evidence), [0.5, 0.5], atol=1e-6)
 
 
 def test_a_feature_that_varies_at_equal_blur_loses_weight():
-    varied = np.zeros((8, 2))
-    varied[:, 1] = [1, -1, 2, 0, -2, 1, 0, -1]
-    evidence = unlabeled(blurred=varied, content=1.0)
+    varied = np.zeros((12, 2))
+    varied[:8, 1] = [1, -1, 2, 0, -2, 1, 0, -1]
+    evidence = unlabeled(views=varied, content=1.0)
     kept, lost = weights_with(evidence)
     assert kept > 0.8 > 0.2 > lost > 0
     # A feature that follows blur is not content.
-    following = np.stack([np.zeros(8), np.log(evidence.widths) ** 3], axis=-1)
-    np.testing.assert_allclose(weights_with(unlabeled(blurred=following, content=1.0)), [0.5, 0.5], atol=1e-4)
+    following = np.zeros((12, 2))
+    following[:8, 1] = np.log(evidence.widths) ** 3
+    np.testing.assert_allclose(weights_with(unlabeled(views=following, content=1.0)), [0.5, 0.5], atol=1e-4)
 
 
 def test_a_feature_that_changes_with_augmentation_loses_weight():
@@ -88,7 +89,7 @@ def test_a_feature_that_changes_with_augmentation_loses_weight():
 def test_a_feature_that_follows_fine_detail_gains_weight():
     detail = np.arange(12.0)
     views = np.stack([np.zeros(12), -detail], axis=-1)  # Larger where there is less detail.
-    evidence = unlabeled(blurred=views[:8], views=views[8:], changed=views, detail=detail, fine_detail=0.5)
+    evidence = unlabeled(views=views, changed=views, detail=detail, fine_detail=0.5)
     lost, gained = weights_with(evidence)
     assert gained > lost
     # By hand for one feature: (1 + 0.5 * 143 / 12) w = 0.5 * mean(z * target), without labeled pairs.
@@ -97,9 +98,7 @@ def test_a_feature_that_follows_fine_detail_gains_weight():
         np.array([[0, 1]]),
         np.array([1]),
         strength=1e-9,
-        unlabeled=unlabeled(
-            blurred=detail[:8, None], views=detail[8:, None], changed=detail[:, None], detail=detail, fine_detail=0.5
-        ),
+        unlabeled=unlabeled(views=detail[:, None], changed=detail[:, None], detail=detail, fine_detail=0.5),
     )
     np.testing.assert_allclose(kernel, [-1.0], rtol=1e-4)  # More detail is sharper, whatever the labels say.
 
