@@ -32,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--best-of-group", action="store_true", help="group pictures that look alike, and mark the sharpest in each"
     )
+    sorts = parser.add_mutually_exclusive_group()
+    sorts.add_argument("--copy-to", metavar="DIR", help="copy the scored pictures into DIR/keep and DIR/discard")
+    sorts.add_argument("--move-to", metavar="DIR", help="move them there; python -m blur_jax.score.undo DIR undoes it")
+    parser.add_argument("--links", action="store_true", help="with --copy-to: create symbolic links instead of copies")
+    parser.add_argument("--summary", action="store_true", help="also print quartiles and the blurriest pictures")
     parser.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="score only part I of N, from 0")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="pictures scored at a time")
     parser.add_argument("--threads", type=_positive, metavar="N", help="decoding threads; default: one per core")
@@ -63,7 +68,7 @@ def _shard(text: str) -> tuple[int, int]:
 def _score(arguments: argparse.Namespace) -> int:
     from blur_jax.data import files
     from blur_jax.runs import distributed, program_cache
-    from blur_jax.score import inputs, progress, session, tables
+    from blur_jax.score import inputs, overview, progress, session, sorting, tables
     from blur_jax.score.scorer import load_scorer
 
     files.check_output("--output", arguments.output, tables.ENDINGS, arguments.paths)
@@ -72,6 +77,7 @@ def _score(arguments: argparse.Namespace) -> int:
     if arguments.best_of_group and arguments.shard[1] > 1:
         raise ValueError("--best-of-group needs all pictures, but --shard selects a part of them; omit one of the two")
     pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)
+    sort = sorting.from_flags(arguments.copy_to, arguments.move_to, arguments.links, pictures)
     # The rows report bad pictures; Pillow's own warnings would break the progress bar.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     program_cache.keep_programs()
@@ -99,7 +105,12 @@ def _score(arguments: argparse.Namespace) -> int:
         tiles=arguments.tiles,
         best_of_group=arguments.best_of_group,
     )
-    if not arguments.overwrite and (summary := session.finished(job, pictures)):
+    if sort and job.keep_below is None:
+        raise ValueError(
+            "--copy-to and --move-to need a threshold: pass --keep-below=T, or run python -m blur_jax.threshold"
+        )
+    begun = sort is not None and sort.begun(job.output, pictures, overwrite=arguments.overwrite)
+    if not arguments.overwrite and (summary := session.finished(job, None if begun else pictures)):
         print(f"{job.output} is already complete: {summary}")
     else:
         start = time.monotonic()
@@ -108,6 +119,10 @@ def _score(arguments: argparse.Namespace) -> int:
         print(f"{job.output}: {summary}; {bar.fresh / (time.monotonic() - start):.1f} pictures/s")
     for line in [*summary.warnings(), *pictures.left_out.sentences()]:
         print(line)
+    if arguments.summary:
+        print(overview.describe(job.output))
+    if sort:
+        print(sort.run(job.output))
     return int(summary.failed > 0)
 
 

@@ -101,8 +101,10 @@ def statement_path(output: str) -> str:
     return f"{output}.json"
 
 
-def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
+def finished(job: Job, inputs: Iterable[Input] | None) -> Summary | None:
     """Returns the summary of a complete table, or None if the table is missing or incomplete.
+
+    If `inputs` is None, the pictures have been sorted and are not compared with the table.
 
     Raises ValueError if the table belongs to a different job or different inputs, a picture's content has changed, or
     the sheet is missing.
@@ -122,6 +124,15 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
             f"{job.output} already exists, but was made with different options: {', '.join(different)}"
             f" (see {statement}); {_REPLACE}"
         )
+    if inputs is not None:
+        _check_inputs(job, inputs, summary)
+    if job.sheet and not os.path.exists(job.sheet):
+        raise ValueError(f"{job.output} exists, but its sheet {job.sheet} is missing; {_REPLACE}")
+    return summary
+
+
+def _check_inputs(job: Job, inputs: Iterable[Input], summary: Summary) -> None:
+    """Raises ValueError if the inputs differ from those of the table."""
     tally = _Tally()
     tally.add(Row(*picture, None, None, file=State(contents.record(picture.name), None)) for picture in inputs)
     now = tally.summary()
@@ -130,9 +141,6 @@ def finished(job: Job, inputs: Iterable[Input]) -> Summary | None:
         raise ValueError(f"{job.output} has {counts}; {_REPLACE}")
     if now.records != summary.records and _contents(inputs) != summary.contents:
         raise ValueError(f"{job.output}: pictures have changed since they were scored; {_REPLACE}")
-    if job.sheet and not os.path.exists(job.sheet):
-        raise ValueError(f"{job.output} exists, but its sheet {job.sheet} is missing; {_REPLACE}")
-    return summary
 
 
 def _contents(inputs: Iterable[Input]) -> str:
