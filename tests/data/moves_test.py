@@ -133,6 +133,9 @@ def test_two_paths_of_one_file_are_not_duplicates(folder, monkeypatch):
     os.symlink("from", "again")
     os.symlink("../from/a", "to/link")
     assert not moves.remove_duplicate("again/a", "from/a") and not moves.remove_duplicate("from/a", "to/link")
+    os.link("from/a", "to/hard")
+    assert not moves.remove_duplicate("again/a", "from/a")
+    os.unlink("to/hard")
     monkeypatch.setattr(os.path, "realpath", lambda path: path)  # As a folder that is mounted twice.
     assert not moves.remove_duplicate("again/a", "from/a")
     assert os.path.isfile("from/a")

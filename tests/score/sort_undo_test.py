@@ -174,6 +174,12 @@ def test_a_header_with_an_invalid_value_is_refused(old, new):
         put_back("out")
 
 
+def test_a_log_that_is_missing_is_not_created():
+    with pytest.raises(FileNotFoundError):
+        sort_log.load(os.path.abspath("photos"))
+    assert sorted(os.listdir("photos")) == ["a.jpg", "b.jpg"]
+
+
 def test_a_mark_that_was_cut_short_counts_for_nothing(photos):
     sort("out")
     with open("out/undo.jsonl", "rb+") as file:

@@ -165,7 +165,7 @@ def test_a_file_that_appears_meanwhile_stays(monkeypatch, action, photos):
     def appear(folder, exist_ok):
         makedirs(folder, exist_ok=exist_ok)
         if folder.endswith("sub"):
-            open(f"{folder}/a.jpg", "w").close()
+            os.symlink("elsewhere", f"{folder}/a.jpg") if action == LINK else open(f"{folder}/a.jpg", "w").close()
 
     monkeypatch.setattr(os, "makedirs", appear)
     with pytest.raises(FileExistsError):
