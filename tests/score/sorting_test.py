@@ -56,6 +56,7 @@ def test_pictures_are_sorted_and_put_back(photos, action):
 @pytest.mark.parametrize("action", [COPY, LINK, MOVE])
 def test_a_folder_that_was_there_is_as_before(photos, action):
     write("out/keep/mine.jpg", b"mine")
+    os.makedirs("out/discard/sub")
     before = tree("out")
     sort("out/", action)
     assert tree("out").keys() > before.keys()
