@@ -10,8 +10,8 @@ import random
 import signal
 import sys
 
-from blur_jax.score import sort_log
-from tests.helpers.sorted_pictures import put_back, sort, table, tree, write
+from blur_jax.score import sort_log, undo
+from tests.helpers.sorted_pictures import sort, table, tree, write
 
 EVENTS = ("open", "os.link", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.utime")
 ACROSS = "across"  # A move between file systems.
@@ -76,29 +76,26 @@ def check_sorted(action, before):
     assert left == (set() if action == sort_log.MOVE else set(pictures)), left
 
 
+def put_back():
+    assert undo.main(["out"]) == 0
+
+
 def everywhere(kind):
     """Kills a sort, and its undoing, before each of its events in turn."""
     if kind == ACROSS:
         separate()
     action = sort_log.MOVE if kind == ACROSS else kind
-
-    def undo():
-        if sort_log.exists("out"):
-            put_back("out")
-        else:
-            sort_log.remove_remains(os.path.abspath("out"))
-
     before, event, more = make(2), 0, True
     while more:
         event += 1
         more = killed(lambda: sort("out", action), event)
         sort("out", action)
         check_sorted(action, before)
-        more |= killed(undo, event)
-        undo()
+        more |= killed(put_back, event)
+        put_back()
         assert tree(".") == before, event
         killed(lambda: sort("out", action), event)
-        undo()
+        put_back()
         assert tree(".") == before, event
     return event - 1
 
@@ -106,7 +103,7 @@ def everywhere(kind):
 def at_random():
     """Kills a move of 200 pictures 20 times, and its undoing 20 times."""
     before, moments, kills = make(200), random.Random(0), []
-    for function in (lambda: sort("out"), lambda: put_back("out")):
+    for function in (lambda: sort("out"), put_back):
         kills.append(sum(killed(function, moments.randint(20, 70)) for _ in range(20)))
         function()
         if len(kills) == 1:

@@ -31,6 +31,13 @@ def test_paths_are_relative_to_the_given_folder(here):
     assert planned(*rows, paths=["*/*/*.jpg"]).root == here
 
 
+def test_brackets_in_the_name_of_a_folder_are_not_a_glob(here):
+    os.mkdir("odd [1]")
+    open("odd [1]/a.jpg", "w").close()
+    found = planned(("odd [1]/a.jpg", "keep"), paths=["odd [1]/a.jpg"])
+    assert found == Plan(f"{here}/odd [1]", [("keep", "a.jpg")], 0)
+
+
 def test_the_same_name_in_two_folders_does_not_collide(here):
     rows = ("photos/a.jpg", "keep"), ("photos/sub/a.jpg", "keep"), ("other/a.jpg", "keep")
     assert planned(*rows, paths=["photos", "other"]).pictures == [

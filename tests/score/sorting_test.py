@@ -128,8 +128,13 @@ def test_folders_that_cannot_be_used_are_refused(monkeypatch):
     sort("out", COPY)
 
 
-def test_a_folder_below_a_picture_glob_or_beside_a_list_may_be_used():
+def test_a_folder_beside_pictures_or_a_list_may_be_used():
     sort("photos/sorted", paths=["photos/a.jpg"])
+    put_back("photos/sorted")
+    write("photos/[1].jpg", b"x")
+    table("one.csv", [("photos/[1].jpg", "keep")])
+    for _ in range(2):  # The second time, the path could be a glob.
+        assert "1 in keep" in sort("photos/sorted", rows="one.csv", paths=["photos/[1].jpg"])
     put_back("photos/sorted")
     write("photos/list.csv", b"name\na.jpg\n")
     sort("photos/sorted", paths=["photos/list.csv"])
