@@ -51,7 +51,7 @@ def check_table_name(path: str, *tables: str) -> None:
 
 def boxes_table(file: IO[bytes], shown: str) -> Iterator[tuple[Place, Fields]]:
     """Yields the unparsed rows of a `boxes.csv`, so the caller can continue after a bad row."""
-    return read_table(file, shown, ("name", *BOX_COLUMNS), exact=True)
+    return read_table(file, shown, ("name", *BOX_COLUMNS))
 
 
 def parse_boxed_row(place: Place, fields: Fields) -> Row:
