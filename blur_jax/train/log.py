@@ -36,7 +36,8 @@ class Writer:
         self._images, self._steps, self._first_step = images_per_step, steps, first_step
         self._bar: Any = None
         self._shown = {}
-        print(f"step {first_step}/{steps}  compiling the training step", file=sys.stderr, flush=True)
+        if steps:
+            print(f"step {first_step}/{steps}  compiling the training step", file=sys.stderr, flush=True)
 
     def start(self) -> None:
         """Starts the clock once the training step has been compiled, so that the rate excludes compilation."""
@@ -65,14 +66,15 @@ class Writer:
         if self._active:
             self._record(self._validation, step, values, pace="")
             self._last = (time.monotonic(), step)
-            self._bar.unpause()
+            if self._bar is not None:
+                self._bar.unpause()
 
     def _record(self, history: run_dir.History, step: int, values: dict[str, float], *, pace: str) -> None:
         history.write({"step": step, **values})
         for name, value in values.items() if self._tensorboard else ():
             self._tensorboard.add_scalar(name, value, step)
         shown = {name: values[name] for name in _SHOWN if name in values}
-        if self._bar.disable:  # A progress bar cannot redraw itself in logs and pipes.
+        if self._bar is None or self._bar.disable:  # A progress bar cannot redraw itself in logs and pipes.
             print(f"step {step}/{self._steps}{pace}  {_text(shown)}", file=sys.stderr, flush=True)
         else:
             self._shown |= shown

@@ -95,9 +95,11 @@ def _loop(run: Run, state: TrainState, log: StepLog, writer: Writer, saver: chec
     batches = make_batches(config, run.pairs, first_step)
     state = distributed.replicate(state)
     with distributed.Preemption() as preemption:
-        for step in range(first_step + 1, config.steps + 1):
-            state, metrics = run_step(state, distributed.shard(next(batches)))
-            log.follow(step, metrics)
+        # Without any updates, the run still validates and saves its initial state.
+        for step in range(first_step + 1 if config.steps else 0, config.steps + 1):
+            if step:
+                state, metrics = run_step(state, distributed.shard(next(batches)))
+                log.follow(step, metrics)
             stop = preemption.reached(step)
             due = step % config.checkpoint_every == 0 or step == config.steps
             if due or stop:

@@ -17,7 +17,7 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int) -> optax.Schedu
     """
     peak, warmup_steps = config.learning_rate, fitted_warmup(config.warmup_steps, steps)
     warmup = optax.linear_schedule(peak / (warmup_steps + 1), peak, warmup_steps)
-    decay = optax.cosine_decay_schedule(peak, steps - warmup_steps)
+    decay = optax.cosine_decay_schedule(peak, max(1, steps - warmup_steps))
     return optax.join_schedules([warmup, decay], [warmup_steps])
 
 

@@ -94,7 +94,7 @@ def resume_run(
             )
         state, unlogged = state.at(newest, arrays), record["unlogged"]
     first_step = int(state.step)
-    if first_step >= steps:
+    if newest is not None and first_step >= steps:
         return state, unlogged, None
     if distributed.is_process_zero():
         provenance.record_start(workdir, first_step)
