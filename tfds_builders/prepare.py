@@ -22,11 +22,13 @@ from blur_jax.runs.config import reads_unlabeled
 from tfds_builders import schema
 from tfds_builders.demo_face_blur import DemoFaceBlur
 from tfds_builders.folder_face_blur import FolderFaceBlur
+from tfds_builders.portrait_blur import PortraitBlur
 from tfds_builders.ssranking_face_blur import SsrankingFaceBlur
 
 BUILDERS: dict[str, type[schema.BlurDataset]] = {
     "demo_face_blur": DemoFaceBlur,
     "folder_face_blur": FolderFaceBlur,
+    "portrait_blur": PortraitBlur,
     "ssranking_face_blur": SsrankingFaceBlur,
 }
 ALL_PARTS = tuple(kind for kind in schema.KINDS if kind != "faces")
