@@ -132,7 +132,12 @@ def _measure_content(config: ConfigDict, scorer: Scorer, scored: Scored) -> dict
 
 
 def results_folder(workdir: str, output: str | None = None) -> epath.Path:
-    """Returns the results folder: `output`, or by default the run directory, even if `workdir` is a checkpoint."""
+    """Returns the results folder: `output`, or by default the run directory, even if `workdir` is a checkpoint.
+
+    Raises ValueError if `workdir` is a scorer that comes with the package, and `output` is None.
+    """
+    if output is None and checkpoints.is_shipped(workdir):
+        raise ValueError(f"{workdir} comes with the package, so its results need a folder; pass --output")
     return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
 
 
@@ -140,7 +145,7 @@ def summary_text(results: dict[str, Any], workdir: str, output: str | None = Non
     """Returns text with the result paths and headline metrics; see `evaluate` for the arguments and for `results`."""
     folder = results_folder(workdir, output)
     files = {"report": REPORT_FILE} | ({"scores": SCORES_FILE} if results["splits"] else {}) | {"pairs": PAIRS_FILE}
-    lines = [f"checkpoint  {results_folder(workdir) / results['checkpoint']}"]
+    lines = [f"checkpoint  {os.path.normpath(run_dir.run_of(workdir) / results['checkpoint'])}"]
     lines += [f"{name:<10}  {folder / file}" for name, file in files.items()]
     return "\n".join([*lines, *report.summary_lines(results["splits"], results["validation"], results["judged"])])
 
@@ -155,7 +160,7 @@ def _write_results(
     contents: dict[str, Any],
     judged: JudgedTable | None,
 ) -> dict[str, Any]:
-    run, folder = results_folder(workdir), results_folder(workdir, output)
+    run, folder = run_dir.run_of(workdir), results_folder(workdir, output)
     ranked, pairs = evaluations(config, scored)
     for evaluation in ranked:
         if evaluation.split in contents:

@@ -18,7 +18,7 @@ from blur_jax.runs import command_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser("python -m blur_jax.export", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
+    command_line.add_checkpoint(parser)
     parser.add_argument("--format", required=True, choices=["onnx", "stablehlo", "safetensors"])
     parser.add_argument("--output", required=True, metavar="FILE", help="ends in .onnx, .stablehlo or .safetensors")
     parser.add_argument("--license", default="other", metavar="ID", help="license ID for the model card [other]")

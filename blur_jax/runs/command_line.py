@@ -11,6 +11,7 @@ from typing import Any
 
 from blur_jax.data.untrusted import reason
 from blur_jax.data.user_cache import expand
+from blur_jax.shipped import DEFAULT
 
 USAGE = 2  # Exit status after a usage error, as in argparse.
 # A traceback helps only with these. Errors caused by users, disks or devices may have any other type.
@@ -47,6 +48,16 @@ def run(
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint`, the scorer that a command uses."""
+    parser.add_argument(
+        "--checkpoint",
+        default=DEFAULT,
+        metavar="RUN",
+        help=f"a run directory, or one of its checkpoints; default: {DEFAULT}, which comes with this package",
+    )
 
 
 def expanded(value: Any) -> Any:

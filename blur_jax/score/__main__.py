@@ -1,4 +1,4 @@
-"""Scores pictures and writes a table: python -m blur_jax.score --checkpoint=RUN PATH... --output=scores.csv."""
+"""Scores pictures and writes a table: python -m blur_jax.score PATH... --output=scores.csv."""
 
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m blur_jax.score", description=_DESCRIPTION)
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures to score")
-    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
+    command_line.add_checkpoint(parser)
     parser.add_argument("--output", required=True, metavar="FILE", help="output table: .csv, .jsonl or .parquet")
     parser.add_argument("--sheet", metavar="FILE.html", help="also write a page of pictures sorted by score")
     parser.add_argument("--keep-below", type=_unit, metavar="T", help="keep pictures below T; default: RUN's threshold")

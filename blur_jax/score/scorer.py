@@ -1,6 +1,6 @@
-"""Scores pictures with a trained run, from a notebook or a program.
+"""Scores pictures with the scorer that comes with the package or with a trained run, from a notebook or a program.
 
-scorer = blur_jax.load_scorer("runs/demo")
+scorer = blur_jax.load_scorer()  # or a run: blur_jax.load_scorer("runs/demo")
 scores = scorer.score(["a.jpg", "b.jpg"])
 """
 
@@ -24,6 +24,7 @@ from blur_jax.runs.threshold import Threshold, read_threshold
 from blur_jax.score import flags, pipeline
 from blur_jax.score import tiles as full_size
 from blur_jax.score.pipeline import Pair, Prepared, Scored
+from blur_jax.shipped import DEFAULT
 
 _BACKENDS = ("xla", "onnx")
 GivenPair = TypeVar("GivenPair", bound=Pair)
@@ -246,11 +247,12 @@ def _joined(pictures: Iterable[Picture], boxes: Iterable[Box | None]) -> Iterato
         yield picture, box
 
 
-def load_scorer(path: str | os.PathLike, *, backend: str = "xla") -> Scorer:
+def load_scorer(path: str | os.PathLike = DEFAULT, *, backend: str = "xla") -> Scorer:
     """Loads a scorer on any machine, regardless of the devices that trained it.
 
     Args:
-        path: a run directory, for its best checkpoint by validation, or one of its `checkpoints/<step>`.
+        path: a run directory, for its best checkpoint by validation, or one of its `checkpoints/<step>`; by default,
+            the scorer that comes with the package.
         backend: "xla" uses all devices; "onnx" uses onnxruntime on the CPU, which is faster for some networks
             (docs/export.md) and returns the same scores to within 1e-5.
 

@@ -1,10 +1,10 @@
 """Chooses a threshold for a run, and reports how uncertain its effect is.
 
-    python -m blur_jax.threshold --checkpoint=RUN --discard=0.1 PHOTOS
+    python -m blur_jax.threshold --discard=0.1 PHOTOS
     python -m blur_jax.threshold --checkpoint=RUN --lose-good=0.05 --examples=labels.csv
 
-Pictures whose blur is below the threshold are kept. Scoring and export read it from RUN/threshold.json. See
-docs/thresholds.md.
+Pictures whose blur is below the threshold are kept. Scoring and export read it from RUN/threshold.json; for the scorer
+that comes with the package, the command prints the option to pass to them. See docs/thresholds.md.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python -m blur_jax.threshold", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pictures", nargs="*", metavar="PHOTOS", help="pictures, folders or lists (see blur_jax.score)")
-    parser.add_argument("--checkpoint", required=True, metavar="RUN", help="a run directory, or one of its checkpoints")
+    command_line.add_checkpoint(parser)
     parser.add_argument("--examples", metavar="CSV", help="table with the columns name and label (good or bad)")
     rule = parser.add_mutually_exclusive_group(required=True)
     rule.add_argument("--discard", type=float, metavar="SHARE", help="discard this share of pictures like PHOTOS")
@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--{rule} needs --examples=CSV, a list of good and bad pictures, not PHOTOS")
 
     from blur_jax.data.left_out import LeftOut
-    from blur_jax.runs import distributed, program_cache
+    from blur_jax.runs import checkpoints, distributed, program_cache
     from blur_jax.runs.threshold import write_threshold
     from blur_jax.score import inputs, scorer
     from blur_jax.threshold import choose, rules
@@ -61,7 +61,10 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         chosen = choose.for_examples(loaded, examples, rule, share, **options)
     print("\n".join(chosen.lines + left_out.sentences()))
-    print(f"wrote {write_threshold(loaded.path, chosen.threshold)}; scoring and export will use it")
+    if checkpoints.is_shipped(loaded.path):  # No file of the package may change.
+        print(f"to use this threshold, pass --keep-below={chosen.threshold.keep_below!r} to blur_jax.score")
+    else:
+        print(f"wrote {write_threshold(loaded.path, chosen.threshold)}; scoring and export will use it")
     return 0
 
 

@@ -1,8 +1,7 @@
-"""Loads a saved step for scoring, and chooses which step of a run to score with."""
+"""The record of a saved step, and the network that it describes."""
 
 import contextlib
 import dataclasses
-import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +15,9 @@ from etils import epath
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.models import network
-from blur_jax.runs import forks, run_dir
+from blur_jax.runs import forks
 from blur_jax.runs.checkpoints import steps
 from blur_jax.runs.checkpoints.steps import CheckpointError
-
-ENOUGH_PAIRS = 50  # The minimum number of ordered validation pairs to choose a checkpoint by validation accuracy.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,37 +40,8 @@ class Checkpoint:
         """
         folder = epath.Path(self.path)
         name = "ema_params" if (folder / "ema_params").is_dir() else "params"
-        with _naming_others(folder):
+        with naming_others(folder):
             return steps.read_arrays(folder, self.checksums, {name: template})[name]
-
-
-def find(path: str | os.PathLike) -> Checkpoint:
-    """Finds the checkpoint to score with: `path` itself, or the run directory's best checkpoint by validation.
-
-    If validation has fewer than `ENOUGH_PAIRS` pairs, the last validated checkpoint counts as the best.
-    Raises CheckpointError if `path` contains no checkpoint, or a record is damaged.
-    """
-    path = run_dir.resolve(path)
-    if steps.is_step(path):
-        return _read(path)
-    folders = steps.steps_in(path / steps.FOLDER) or steps.steps_in(path)
-    if not folders:
-        raise CheckpointError(
-            f"{path}: no checkpoint here; pass a run directory (--workdir) or a single checkpoints/<step> folder"
-        )
-    # In a tie, the later step wins, since it has seen more data.
-    return max(map(_read, folders), key=lambda saved: (_rank(saved), saved.step))
-
-
-def _rank(saved: Checkpoint) -> float:
-    if saved.validation_accuracy is None or math.isnan(saved.validation_accuracy):
-        return -1.0
-    return 0.0 if saved.validation_pairs < ENOUGH_PAIRS else saved.validation_accuracy
-
-
-def _read(path: epath.Path) -> Checkpoint:
-    with _naming_others(path):
-        return parse_meta(path, steps.read_record(path))
 
 
 def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
@@ -97,7 +65,7 @@ def parse_meta(path: str | os.PathLike, meta: Any) -> Checkpoint:
 
 
 @contextlib.contextmanager
-def _naming_others(folder: epath.Path) -> Iterator[None]:
+def naming_others(folder: epath.Path) -> Iterator[None]:
     """Adds the run's other checkpoints to a CheckpointError, so people can choose one to score with instead."""
     try:
         yield
