@@ -16,8 +16,8 @@ from ml_collections.config_dict import placeholder
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialization, data order and every random draw.
-    config.steps = 600  # Updates in the run.
-    config.start_from = placeholder(str)  # Start from the parameters of this run, or of its checkpoints/<step>.
+    config.steps = 600  # Updates in the run; with 0, it keeps the initial network, such as a fitted head.
+    config.start_from = placeholder(str)  # Start from this run, its checkpoints/<step>, or the scorer "portraits-1".
     data = config.data = ml_collections.ConfigDict()
     data.name = "demo_face_blur"  # A data set in tfds_builders/.
     data.dir = placeholder(str)  # Prepared data; if unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.
@@ -65,10 +65,10 @@ def _set_probe(config: ml_collections.ConfigDict) -> None:
     probe.strength = placeholder(float)  # Fit the initial head to labeled pairs; larger fits closer.
     probe.content = 0.0  # Penalty on differences between the scores of different faces at equal blur.
     probe.changes = 0.0  # Penalty on differences between the scores of a face before and after an augmentation.
-    probe.fine_detail = 0.0  # Weight of following the fine detail in the center of unlabeled faces.
+    probe.prior = 0.0  # Weight of following the scores of the head in `start_from` on unlabeled faces.
     probe.faces = 1500  # Unlabeled faces to use.
-    probe.rms_min = 0.0147  # Weakest blur, as in `degradation.rms_min`; it should hide the blur that faces have.
-    probe.rms_max = 0.044  # Strongest blur.
+    probe.side_min = 20  # Smallest side, in pixels, that unlabeled faces are reduced to.
+    probe.side_max = 40  # Largest side; it should hide the blur that faces have.
 
 
 def _set_losses(config: ml_collections.ConfigDict) -> None:

@@ -32,7 +32,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.frozen_blocks = 8  # The last three blocks learn to ignore noise; training more does not help.
     config.model.pool_center = True
     config.model.pretrained = True
-    config.probe.update(strength=1e-5, content=10.0, changes=1.0, fine_detail=0.3)
+    config.start_from = "portraits-1"
+    config.probe.update(strength=1e-4, content=3.0, changes=1.0, prior=100.0)
 
     config.batch.labeled = config.batch.unlabeled = 16
     config.ranking.margin = 0.3

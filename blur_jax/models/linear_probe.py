@@ -3,9 +3,9 @@
 Fine-tuning from a random head distorts pretrained features, which hurts most on pictures unlike the training data; a
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
 
-Labels alone teach content, too: who is shown correlates with blur in every collection. Unlabeled faces under rendered
-blur of known width add what labels lack: what varies at equal blur, what varies for one face under changes that do not
-affect blur, and how much fine detail a face shows.
+Labels alone teach content, too: who is shown correlates with blur in every collection. Unlabeled faces at known
+resolutions add what labels lack: what varies at equal blur, what varies for one face under changes that do not affect
+blur, and how an earlier head orders them.
 """
 
 import dataclasses
@@ -13,7 +13,8 @@ import dataclasses
 import numpy as np
 from scipy.optimize import minimize
 
-_DEGREE = 3  # Of the polynomial in log width that describes how a feature follows blur.
+_DEGREE = 3  # Of the polynomial in the log resolution that describes how a feature follows blur.
+_PRIOR_SPREAD = 5.0  # Standard deviation of the prior's scores in logits: how sure it is of an order.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,22 +22,22 @@ class Unlabeled:
     """Features of n views of unlabeled faces, and how much each kind of evidence in them counts.
 
     Attributes:
-        views: float [n, F], features of the views; the first m are faces under rendered blur that hides their own.
+        views: float [n, F], features of the views; the first m are faces at resolutions that hide their own blur.
         changed: float [n, F], the same after changes that do not affect blur.
-        widths: float [m], the width of the rendered blur, above 0.
-        detail: float [n], how much fine detail the views show, on any scale; larger is sharper.
+        sides: [m], the side in pixels that each of these faces was reduced to.
+        prior: float [n], an earlier head's scores of the views, on any scale; larger is blurrier.
         content: weight of the variance of the score at equal blur.
         changes: weight of the mean squared difference between the scores of a view before and after its changes.
-        fine_detail: weight of the mean squared difference between the score and minus the standardized detail.
+        follow: weight of the mean squared difference between the score and the standardized prior, in logits.
     """
 
     views: np.ndarray
     changed: np.ndarray
-    widths: np.ndarray
-    detail: np.ndarray
+    sides: np.ndarray
+    prior: np.ndarray
     content: float
     changes: float
-    fine_detail: float
+    follow: float
 
 
 def logistic_ranking(
@@ -85,9 +86,10 @@ def logistic_ranking(
     return kernel.astype(np.float32), np.float32(-mean @ kernel)
 
 
-def at_equal_blur(features: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Returns what blur does not explain of each feature: residuals of [n, F] from a cubic in the log width [n]."""
-    powers = np.vander(np.log(widths / np.exp(np.log(widths).mean())), _DEGREE + 1)
+def at_equal_blur(features: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Returns what blur does not explain of each feature: residuals of [n, F] from a cubic in the log side [n]."""
+    log = np.log(sides)
+    powers = np.vander(log - log.mean(), _DEGREE + 1)
     return features - powers @ np.linalg.lstsq(powers, features, rcond=None)[0]
 
 
@@ -96,10 +98,10 @@ def _squared_terms(
 ) -> list[tuple[float, np.ndarray, np.ndarray | float]]:
     """Returns the terms of unlabeled faces as least squares: [(weight, rows [n, F], targets [n])]."""
     views, changed = ((part - mean) / deviation for part in (unlabeled.views, unlabeled.changed))
-    blurred, detail = views[: len(unlabeled.widths)], unlabeled.detail
-    target = (detail.mean() - detail) / (detail.std() + 1e-6)
+    blurred, prior = views[: len(unlabeled.sides)], unlabeled.prior
+    target = _PRIOR_SPREAD * (prior - prior.mean()) / (prior.std() + 1e-6)
     return [
-        (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.widths), 0.0),
+        (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.sides), 0.0),
         (unlabeled.changes / len(views), changed - views, 0.0),
-        (unlabeled.fine_detail / len(views), views - views.mean(axis=0), target),
+        (unlabeled.follow / len(views), views - views.mean(axis=0), target),
     ]

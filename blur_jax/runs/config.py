@@ -19,7 +19,7 @@ from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 # The terms of the linear probe that use unlabeled faces; config.probe.<name> is each term's weight.
-PROBE_TERMS = ("content", "changes", "fine_detail")
+PROBE_TERMS = ("content", "changes", "prior")
 
 _MOST_STEPS = 10**8
 
@@ -62,7 +62,7 @@ _WIDTH = Range(0, 0.25, open_below=True)  # Blur over a quarter of the image hid
 
 RANGES = {
     "seed": Range(0, 2**31 - 1, whole=True),  # An int32.
-    "steps": _COUNT,
+    "steps": dataclasses.replace(_COUNT, lower=0),  # 0 keeps the initial network.
     "data.image_size": Range(*IMAGE_SIZES, whole=True),
     "data.context": Range(*CONTEXTS),
     "data.labeled_count": Range(1, 10**9, whole=True, optional=True),
@@ -73,9 +73,9 @@ RANGES = {
     "model.frozen_blocks": _BLOCKS,
     "probe.strength": Range(0, 10**6, open_below=True, optional=True),
     **{f"probe.{name}": Range(0, 10**6) for name in PROBE_TERMS},
-    "probe.faces": Range(8, 10**6, whole=True),  # A cubic in the width needs a few.
-    "probe.rms_min": _WIDTH,
-    "probe.rms_max": _WIDTH,
+    "probe.faces": Range(8, 10**6, whole=True),  # A cubic in the side needs a few.
+    "probe.side_min": Range(4, IMAGE_SIZES[1], whole=True),
+    "probe.side_max": Range(4, IMAGE_SIZES[1], whole=True),
     "ranking.weight": _WEIGHT,
     "ranking.margin": _SCORES,
     "ranking.tie_margin": _SCORES,

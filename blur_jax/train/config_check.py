@@ -60,10 +60,13 @@ def _check_probe(config: ml_collections.ConfigDict) -> None:
     weighted = [f"config.probe.{name}" for name in PROBE_TERMS if config.probe[name]]
     if weighted and config.probe.strength is None:
         raise ValueError(f"{', '.join(weighted)} would do nothing without a linear probe; set config.probe.strength")
-    if config.probe.rms_min >= config.probe.rms_max:
+    if config.probe.prior and config.start_from is None:
+        raise ValueError("config.probe.prior needs a head to follow; set config.start_from")
+    least, most, size = config.probe.side_min, config.probe.side_max, config.data.image_size
+    if weighted and not least < most < size:
         raise ValueError(
-            f"expected config.probe.rms_min < config.probe.rms_max, found {config.probe.rms_min} and"
-            f" {config.probe.rms_max}"
+            "expected config.probe.side_min < config.probe.side_max < config.data.image_size, found"
+            f" {least}, {most} and {size}"
         )
 
 

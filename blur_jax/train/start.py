@@ -85,12 +85,13 @@ def initial_state(
 def _starting_params(
     config: ml_collections.ConfigDict, model: network.Network, params: network.Params, pairs: Pairs
 ) -> network.Params:
-    """Replaces random parameters with another run's, or with pretrained ones and a fitted head."""
+    """Replaces random parameters with another run's or with pretrained ones, and then fits the head."""
 
     def read() -> tuple[network.Params, probe.Images | None]:
         if config.start_from is not None:
-            return find_start(config).load_params(params), None
-        read_params = pretrained.load(config.model.backbone, params) if config.model.pretrained else params
+            read_params = find_start(config).load_params(params)
+        else:
+            read_params = pretrained.load(config.model.backbone, params) if config.model.pretrained else params
         return read_params, probe.read(config, pairs.labeled, pairs.unlabeled)
 
     params, images = distributed.everywhere(read)
