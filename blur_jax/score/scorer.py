@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from blur_jax.data import likeness, preprocessing
+from blur_jax.data import face_boxes, likeness, preprocessing
 from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 from blur_jax.export import onnx_backend
@@ -92,7 +92,7 @@ class Scorer:
         pairs, scores = _with_boxes(pictures, boxes), []
         # Keyed by name, so that a generator's pictures are dropped once they are prepared.
         named = ((f" ({p})" if isinstance(p, (str, os.PathLike)) else "", p, box) for p, box in pairs)
-        for name, scored in self._score_each(named, batch_size):
+        for name, [scored] in self._score_each(named, batch_size):
             if scored.error is not None:
                 kind = FileNotFoundError if scored.error == MISSING else ValueError
                 raise kind(f"picture {len(scores)}{name}: {scored.error}")
@@ -125,7 +125,34 @@ class Scorer:
             ((picture, box), result), in order.
         """
         keyed = ((pair, *pair) for pair in pictures)
-        return self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch)
+        scored = self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch)
+        return ((pair, result) for pair, [result] in scored)
+
+    def score_faces(
+        self,
+        pictures: Iterable[GivenPair],
+        *,
+        batch_size: int = 64,
+        threads: int | None = None,
+        looks: bool = False,
+        tiles: bool = False,
+        watch: Callable[[Picture, Box | None], object] | None = None,
+    ) -> Iterator[tuple[GivenPair, list[Scored]]]:
+        """Scores every face that `face_boxes.find` finds in a stream of pictures without boxes.
+
+        Faces that are too small for this scorer's crop do not count. A picture with a box is scored like in
+        `score_each`; see there for the arguments.
+
+        Yields:
+            ((picture, box), results), in order: one result for each face, largest first, with its `face`. A picture
+            without a face, or a bad one, has one result with a reason; without a face, it is `face_boxes.NO_FACE`.
+
+        Raises:
+            FileNotFoundError, ImportError, ValueError: as in `face_boxes.check`.
+        """
+        face_boxes.check()
+        keyed = ((pair, *pair) for pair in pictures)
+        return self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch, find_faces=True)
 
     def _score_each(
         self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: Any
@@ -151,18 +178,35 @@ class Scorer:
         looks: bool = False,
         tiles: bool = False,
         watch: Callable | None = None,
-    ) -> Prepared:
+        find_faces: bool = False,
+    ) -> list[Prepared]:
         if watch is not None:
             watch(picture, box)
         whole = preprocessing.to_image(picture)
-        image = self.prepare(whole, box)
-        return Prepared(
-            image,
-            reduction=preprocessing.reduction(whole.size, box, self.preprocessing),
-            flags=flags.find(image),
-            look=likeness.look(Image.fromarray(image)) if looks else None,
-            tiles=full_size.score(whole, box, self.preprocessing, forward) if tiles else None,
-        )
+        faces = self._faces(whole) if find_faces and box is None else [None]
+        prepared = []
+        for face in faces:
+            box = box if face is None else face.box
+            image = self.prepare(whole, box)
+            description = Prepared(
+                image,
+                reduction=preprocessing.reduction(whole.size, box, self.preprocessing),
+                flags=flags.find(image),
+                look=likeness.look(Image.fromarray(image)) if looks else None,
+                tiles=full_size.score(whole, box, self.preprocessing, forward) if tiles else None,
+                face=face,
+            )
+            prepared.append(description)
+        return prepared
+
+    def _faces(self, image: Image.Image) -> list[face_boxes.Face]:
+        """Finds the faces that can be judged; raises ValueError if there are none."""
+        context, least = self.preprocessing.context, preprocessing.MIN_SIDE
+        found = face_boxes.find(image)
+        faces = [face for face in found if preprocessing.crop_square(image.size, face.box, context)[2] >= least]
+        if not faces:
+            raise ValueError(face_boxes.NO_FACE)
+        return faces
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
         """Crops and resizes a picture as in training; see `preprocessing.prepare`."""
