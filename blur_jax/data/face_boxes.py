@@ -7,11 +7,12 @@ import threading
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from blur_jax.data import preprocessing
 from blur_jax.data.installed_files import InstalledFile
 from blur_jax.data.pictures import Picture
-from blur_jax.data.preprocessing import Box
+from blur_jax.data.preprocessing import Box, Preprocessing
 from blur_jax.data.untrusted import reason
 
 MODEL = InstalledFile(
@@ -72,6 +73,18 @@ def find(picture: Picture) -> list[Face]:
     pixels = np.asarray(image)
     sides = [side for side in _SIDES if side == _SIDES[0] or side < max(image.size)]
     return squared(merged(np.concatenate([_detected(pixels, side) for side in sides])), image.size)
+
+
+def find_judgeable(image: Image.Image, protocol: Preprocessing) -> list[Face]:
+    """Returns the faces that `find` finds and whose crops are large enough to judge; raises ValueError if none are."""
+    faces = [
+        face
+        for face in find(image)
+        if preprocessing.crop_square(image.size, face.box, protocol.context)[2] >= preprocessing.MIN_SIDE
+    ]
+    if not faces:
+        raise ValueError(NO_FACE)
+    return faces
 
 
 def merged(faces: np.ndarray) -> np.ndarray:

@@ -129,30 +129,20 @@ class Scorer:
         return ((pair, result) for pair, [result] in scored)
 
     def score_faces(
-        self,
-        pictures: Iterable[GivenPair],
-        *,
-        batch_size: int = 64,
-        threads: int | None = None,
-        looks: bool = False,
-        tiles: bool = False,
-        watch: Callable[[Picture, Box | None], object] | None = None,
+        self, pictures: Iterable[GivenPair], *, batch_size: int = 64, threads: int | None = None, **extras: Any
     ) -> Iterator[tuple[GivenPair, list[Scored]]]:
-        """Scores every face that `face_boxes.find` finds in a stream of pictures without boxes.
-
-        Faces that are too small for this scorer's crop do not count. A picture with a box is scored like in
-        `score_each`; see there for the arguments.
+        """Scores every face found in a stream of pictures; takes the arguments of `score_each`.
 
         Yields:
-            ((picture, box), results), in order: one result for each face, largest first, with its `face`. A picture
-            without a face, or a bad one, has one result with a reason; without a face, it is `face_boxes.NO_FACE`.
+            ((picture, box), results), in order. If the box is None, `results` has one result for each face that
+            `face_boxes.find_judgeable` finds, or one whose error is `face_boxes.NO_FACE`. For a picture with a box,
+            and for a bad picture, it has the one result of `score_each`.
 
         Raises:
             FileNotFoundError, ImportError, ValueError: as in `face_boxes.check`.
         """
         face_boxes.check()
-        keyed = ((pair, *pair) for pair in pictures)
-        return self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch, find_faces=True)
+        return self._score_each(((pair, *pair) for pair in pictures), batch_size, threads, find_faces=True, **extras)
 
     def _score_each(
         self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: Any
@@ -183,12 +173,12 @@ class Scorer:
         if watch is not None:
             watch(picture, box)
         whole = preprocessing.to_image(picture)
-        faces = self._faces(whole) if find_faces and box is None else [None]
+        faces = face_boxes.find_judgeable(whole, self.preprocessing) if find_faces and box is None else [None]
         prepared = []
         for face in faces:
             box = box if face is None else face.box
             image = self.prepare(whole, box)
-            description = Prepared(
+            described = Prepared(
                 image,
                 reduction=preprocessing.reduction(whole.size, box, self.preprocessing),
                 flags=flags.find(image),
@@ -196,17 +186,8 @@ class Scorer:
                 tiles=full_size.score(whole, box, self.preprocessing, forward) if tiles else None,
                 face=face,
             )
-            prepared.append(description)
+            prepared.append(described)
         return prepared
-
-    def _faces(self, image: Image.Image) -> list[face_boxes.Face]:
-        """Finds the faces that can be judged; raises ValueError if there are none."""
-        context, least = self.preprocessing.context, preprocessing.MIN_SIDE
-        found = face_boxes.find(image)
-        faces = [face for face in found if preprocessing.crop_square(image.size, face.box, context)[2] >= least]
-        if not faces:
-            raise ValueError(face_boxes.NO_FACE)
-        return faces
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
         """Crops and resizes a picture as in training; see `preprocessing.prepare`."""
