@@ -30,7 +30,7 @@ NO_FACE = (
 )
 
 _SIDES = (1280, 320)  # The picture's longer side in each pass, at most. In the second, large faces are easier to find.
-_LEAST_SIDE = 320  # A smaller picture is padded: OpenCV 4.14 finds faces of infinite size in maps of a single row.
+_LEAST_SIDE = 64  # Smaller pictures are padded: in 32 rows, OpenCV 4.14 finds faces of infinite size.
 _LEAST_SCORE = 0.7
 _MOST_OVERLAP = 0.3  # Intersection over union above which two boxes show the same face.
 _MOST_FACES = 5000  # Before the overlapping ones are merged.
