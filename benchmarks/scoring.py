@@ -7,6 +7,7 @@ network alone. All of them use all cores, so the command cannot be faster than d
 Prints their sum as a share of the command's time, in wall time and in CPU time (which is less affected by other
 programs), the command's memory, and the reasons for failures. Stops if an intact file fails or a corrupted file does
 not. With --kills=N, kills the command N times (SIGKILL) and compares its table with that of an uninterrupted run.
+With --faces, every picture shows a face, which the command must find.
 
 Root can read every file, so when run as root, the command drops that privilege (with setpriv from util-linux).
 """
@@ -71,6 +72,7 @@ class _Command:
 
     def __init__(self, folder: str, output: str) -> None:
         arguments = [f"--checkpoint={flags.FLAGS.checkpoint}", "pictures", f"--output={output}"]
+        arguments += ["--faces"] * flags.FLAGS.faces
         self._journal = journal.path_of(os.path.join(folder, output))
         prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
         env = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
@@ -114,7 +116,7 @@ def _run(folder: str) -> Cost:
 def _check(folder: str, bad: dict[str, str]) -> None:
     """Prints the reasons for failures; raises ValueError unless exactly the unreadable files in `bad` failed."""
     with open(os.path.join(folder, "scores.csv"), newline="") as file:
-        failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
+        failed = {row["name"]: row["reason"] for row in csv.DictReader(file) if row["status"] != "ok"}
     for kind, reason in sorted({(bad.get(name, "good"), reason) for name, reason in failed.items()}):
         print(f"  {kind:14} {reason[:100]}")
     expected = {name for name, kind in bad.items() if kind not in corrupted.READABLE}
@@ -146,7 +148,7 @@ def run() -> None:
     options = flags.FLAGS
     loaded = scorer.load_scorer(options.checkpoint)
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        good, bad = corrupted.make(folder, options.pictures, options.side)
+        good, bad = corrupted.make(folder, options.pictures, options.side, faces=options.faces)
         print(f"{len(good)} JPEGs of {options.side} px and {len(bad)} corrupted files, in {folder}", flush=True)
         rounds = [_alone(loaded, good)]
         command = _run(folder)
@@ -167,6 +169,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("checkpoint", None, "The run directory.", required=True)
     flags.DEFINE_integer("pictures", 2000, "Number of files; 1% are corrupted.", lower_bound=1000)
     flags.DEFINE_integer("side", 256, "Picture side in pixels.", lower_bound=64)
+    flags.DEFINE_bool("faces", False, "Whether the pictures show faces, which the command finds.")
     flags.DEFINE_integer("kills", 0, "Number of times to kill the command.", lower_bound=0)
     flags.DEFINE_string("scratch", None, "Folder for the pictures; default: the system's temporary folder.")
     timing.main(run)

@@ -26,6 +26,7 @@ WORKSHOP = [path for folder in ("experiments", "benchmarks") for path in sorted(
 PEERS = ROOT / "benchmarks" / "peers"  # What the project is compared with.
 # The one place of each library.
 ONE_PLACE = {
+    "cv2": "blur_jax/data/face_boxes.py",
     "orbax": "blur_jax/runs/checkpoints/",
     "grain": "blur_jax/data/batches.py",
     "matplotlib": "blur_jax/evaluate/figures/",

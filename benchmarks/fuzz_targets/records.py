@@ -1,6 +1,7 @@
 """Targets that read pictures, and the records of runs, checkpoints and interrupted commands."""
 
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,26 @@ from benchmarks.fuzz_targets.target import Target, of_file
 
 def journal(root: Path) -> Target:
     from blur_jax.score.inputs import Input
-    from blur_jax.score.journal import Journal, Row, path_of
+    from blur_jax.score.journal import Found, Journal, Row, path_of
     from blur_jax.score.tiles import Tiles
 
     output, header = str(root / "scores.csv"), {"checkpoint": "1a2b", "inputs": ["."]}
     good = Row("a.jpg", None, 0.25, None, 2.0, "dark blank", "0f" * 32, Tiles(0.1, 0.5, [[10, 50]]))
     rows = [good, Row("b.jpg", (1, 2, 3, 4), None, "cut short")]
+    rows += [Row("c.jpg", (side, 2, 30, 40), 0.5, None, 1.0, "", found=Found(0.9, 2)) for side in (1, 2)]
     with Journal(output, header) as journal:
         journal.append(rows)
     path = Path(path_of(output))
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)
-        inputs, kept = [Input(row.name, row.box) for row in rows], []
+        inputs, kept = [Input("a.jpg", None), Input("b.jpg", (1, 2, 3, 4)), Input("c.jpg", None)], []
         with Journal(output, header) as journal:
             waiting = list(journal.resume(inputs, 1, kept.extend))
-            assert list(journal) == kept
+            assert list(journal) == list(itertools.chain(*kept))
         # Rows of a damaged journal are kept only if they belong to an input and have a score or a reason.
-        assert [Input(row.name, row.box) for row in kept] + waiting == inputs
-        assert all((row.blur is None) != (row.error is None) for row in kept)
+        assert [rows[0].input for rows in kept] + waiting == inputs
+        assert all((row.blur is None) != (row.error is None) for rows in kept for row in rows)
 
     return Target(parse, [path.read_bytes()])
 

@@ -9,6 +9,7 @@ from blur_jax.data.untrusted import excerpt
 _LONGEST = 60  # Only the start of a column name is checked, up to this length.
 _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")  # Byte order marks, as decoded by surrogateescape.
 BOX_COLUMNS = ("x", "y", "width", "height")
+FACE_SCORE = "face_score"  # Tables of found boxes have this column, which is not read.
 # Other programs' names for the "name" column, in lower case and without punctuation.
 _ALIASES = (
     "file", "files", "filename", "filepath", "fname", "path", "image", "images", "imagename", "imagepath", "imagefile",

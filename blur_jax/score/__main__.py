@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--anchor", type=_unit, metavar="B", help="blur to compare with; default: the reference's median"
     )
+    parser.add_argument("--faces", action="store_true", help="find the faces in pictures without boxes; score each")
+    parser.add_argument("--boxes", metavar="FILE.csv", help="with --faces, also write the boxes, for use as a list")
     parser.add_argument("--tiles", action="store_true", help="also score at full size: the best and worst tiles")
     parser.add_argument(
         "--best-of-group", action="store_true", help="group pictures that look alike, and mark the sharpest in each"
@@ -66,14 +68,20 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    from blur_jax.data import files
+    from blur_jax.data import face_boxes, files
     from blur_jax.runs import distributed, program_cache
-    from blur_jax.score import inputs, overview, progress, session, sorting, tables
+    from blur_jax.score import found_boxes, inputs, overview, progress, session, sorting, tables
     from blur_jax.score.scorer import load_scorer
 
     files.check_output("--output", arguments.output, tables.ENDINGS, arguments.paths)
     if arguments.sheet:
         files.check_output("--sheet", arguments.sheet, (".html", ".htm"), arguments.paths)
+    if arguments.boxes and not arguments.faces:
+        raise ValueError("--boxes writes the boxes that --faces finds; add --faces, or omit --boxes")
+    if arguments.boxes:
+        found_boxes.check(arguments.boxes, arguments.output, overwrite=arguments.overwrite)
+    if arguments.faces:
+        face_boxes.check()
     if arguments.best_of_group and arguments.shard[1] > 1:
         raise ValueError("--best-of-group needs all pictures, but --shard selects a part of them; omit one of the two")
     pictures = inputs.Inputs(arguments.paths, shard=arguments.shard)
@@ -104,6 +112,8 @@ def _score(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         tiles=arguments.tiles,
         best_of_group=arguments.best_of_group,
+        faces=arguments.faces,
+        boxes=arguments.boxes,
     )
     if sort and job.keep_below is None:
         raise ValueError(
@@ -123,7 +133,7 @@ def _score(arguments: argparse.Namespace) -> int:
         print(overview.describe(job.output))
     if sort:
         print(sort.run(job.output))
-    return int(summary.failed > 0)
+    return int(summary.without_score > 0)
 
 
 if __name__ == "__main__":

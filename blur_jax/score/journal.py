@@ -16,11 +16,21 @@ from blur_jax.data.untrusted import excerpt, read_json
 from blur_jax.score.inputs import Input
 from blur_jax.score.tiles import Tiles
 
-_FORMAT = 3
+_FORMAT = 4
+
+
+class Found(NamedTuple):
+    """The detector's score of a face, and how many faces were found in its picture."""
+
+    score: float
+    faces: int
 
 
 class Row(NamedTuple):
-    """The result for one input: `name` and `box` as in `inputs.Input`, the other fields as in `pipeline.Scored`."""
+    """The result for one input, or for one of the faces found in it.
+
+    `name` and `box` are as in `inputs.Input`, or `box` is the face's; the other fields are as in `pipeline.Scored`.
+    """
 
     name: str
     box: Box | None
@@ -31,10 +41,18 @@ class Row(NamedTuple):
     look: str | None = None
     tiles: Tiles | None = None
     file: State = State(None, None)  # The picture's file when it was scored.
+    found: Found | None = None  # None unless the box was found in the picture.
+
+    @property
+    def input(self) -> Input:
+        return Input(self.name, None if self.found else self.box)
+
+
+Rows = list[Row]  # Of one input.
 
 
 class Journal:
-    """A hidden file next to the output: a header that describes the job, then a JSON line for each input, in order.
+    """A hidden file next to the output: a header that describes the job, then a JSON line for each row, in order.
 
     Rows are only appended. A killed command may leave an incomplete line, which is ignored.
     """
@@ -76,31 +94,38 @@ class Journal:
                 " command again to finish it, delete the file to discard its rows, or use a different --output"
             )
 
-    def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Row]], None]) -> Iterator[Input]:
+    def resume(self, inputs: Iterable[Input], batch_size: int, keep: Callable[[list[Rows]], None]) -> Iterator[Input]:
         """Keeps the rows that match the first `inputs`, drops the others, and returns the remaining inputs.
 
-        A row matches if its name and box are the same and the content of its picture has not changed. Only full batches
-        are kept, so that the remaining scores are bit-identical to those of an uninterrupted command. `keep` is called
-        with the rows of each kept batch.
+        Rows match if their input is the same and the content of its picture has not changed. Only full batches of
+        inputs are kept, so that the remaining scores are bit-identical to those of an uninterrupted command. `keep` is
+        called with the rows of each input in each kept batch.
         """
         inputs = iter(inputs)
         self._file.seek(0)
         end = len(self._file.readline())
         with ThreadPoolExecutor() as pool:
             while (batch := list(itertools.islice(inputs, batch_size))) and len(batch) == batch_size:
-                lines = [self._file.readline() for _ in batch]
                 try:
-                    rows = [_parse(line) for line in lines]
+                    rows = [self._read_rows(picture) for picture in batch]
                 except ValueError:
                     break
-                same_inputs = [row[:2] for row in rows] == batch
-                if not same_inputs or not all(pool.map(contents.is_unchanged, *zip(*((r.name, r.file) for r in rows)))):
+                if not all(pool.map(contents.is_unchanged, *zip(*((row.name, row.file) for row, *_ in rows)))):
                     break
                 keep(rows)
-                end += sum(map(len, lines))
+                end = self._file.tell()
         self._file.truncate(end)
         self._file.seek(end)
         return itertools.chain(batch, inputs)
+
+    def _read_rows(self, picture: Input) -> Rows:
+        """Reads the rows of an input; raises ValueError if the next rows are damaged, or those of another input."""
+        rows = [_parse(self._file.readline())]
+        while rows[0].found and len(rows) < rows[0].found.faces:
+            rows.append(_parse(self._file.readline()))
+        if any(row.input != picture for row in rows):
+            raise ValueError("the rows are those of another input")
+        return rows
 
     def append(self, rows: Iterable[Row]) -> None:
         """Adds rows and flushes them, so that none are lost if the process is killed."""
@@ -130,10 +155,19 @@ def path_of(output: str) -> str:
 def _parse(line: bytes) -> Row:
     """Returns a row; raises ValueError for an incomplete or damaged line."""
     match read_json(line) if line.endswith(b"\n") else None:
-        case [str(name), None | [*_] as box, None, str(error), None, None, None, None, file]:
+        case [str(name), None | [*_] as box, None, str(error), None, None, None, None, file, None]:
             return Row(name, box and tuple(box), None, error, file=_state(file))
-        case [str(name), None | [*_] as box, float(blur), None, *described, file]:
-            return Row(name, box and tuple(box), blur, None, *_described(*described), _state(file))
+        case [str(name), None | [*_] as box, float(blur), None, *described, file, found]:
+            return Row(name, box and tuple(box), blur, None, *_described(*described), _state(file), _found(found))
+    raise ValueError("the row is damaged")
+
+
+def _found(fields: Any) -> Found | None:
+    match fields:
+        case None:
+            return None
+        case [float(score), int(faces)] if faces > 0:
+            return Found(score, faces)
     raise ValueError("the row is damaged")
 
 

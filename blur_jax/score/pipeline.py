@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from blur_jax.data import names
+from blur_jax.data.face_boxes import Face
 from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 from blur_jax.score.tiles import Tiles
@@ -22,7 +23,7 @@ _AHEAD = 3  # Batches in progress at a time.
 
 
 class Scored(NamedTuple):
-    """The result for a picture.
+    """The result for a picture, or for a face in it.
 
     Attributes:
         blur: a score in [0, 1], larger is blurrier; None if it is missing.
@@ -31,6 +32,7 @@ class Scored(NamedTuple):
         flags: reasons why the score is meaningless, from `flags.find`; usually "".
         look: a hash of what the network sees, from `likeness.look`; None unless requested.
         tiles: scores at full size; None unless requested.
+        face: the face that was found; None if the box was supplied or the whole picture is scored.
     """
 
     blur: float | None
@@ -39,6 +41,7 @@ class Scored(NamedTuple):
     flags: str | None = None
     look: str | None = None
     tiles: Tiles | None = None
+    face: Face | None = None
 
 
 class Prepared(NamedTuple):
@@ -49,23 +52,25 @@ class Prepared(NamedTuple):
     flags: str | None = None
     look: str | None = None
     tiles: Tiles | None = None
+    face: Face | None = None
 
 
 def score_each(
     pictures: Iterable[tuple[Key, Picture, Box | None]],
-    prepare: Callable[[Picture, Box | None], Prepared],
+    prepare: Callable[[Picture, Box | None], Sequence[Prepared]],
     forward: Callable[[np.ndarray], np.ndarray],
     *,
     batch_size: int,
     threads: int | None = None,
-) -> Iterator[tuple[Key, Scored]]:
-    """Scores a stream of (key, picture, box) in order, reading at most three batches ahead, and yields (key, result).
+) -> Iterator[tuple[Key, list[Scored]]]:
+    """Scores a stream of (key, picture, box) in order, reading at most three batches ahead, and yields (key, results).
 
     Args:
         pictures: the stream; a picture is dropped once it is prepared.
-        prepare: prepares a picture and a box; called in threads. An exception becomes the `error` of the result.
+        prepare: prepares a picture and a box, which yield one or more images; called in threads. An exception becomes
+            the `error` of the only result.
         forward: maps uint8 [n, S, S, 3] to float32 [n]; called in one thread.
-        batch_size: images per batch, 1 or more.
+        batch_size: pictures per batch, 1 or more.
         threads: number of preparing threads, 1 or more; None means one per core. Each keeps one picture in memory.
     """
     threads = available_cores() if threads is None else threads
@@ -76,7 +81,7 @@ def score_each(
 
 def _score_each(
     pictures: Iterator[tuple], prepare: Callable, forward: Callable, batch_size: int, threads: int
-) -> Iterator[tuple[Any, Scored]]:
+) -> Iterator[tuple[Any, list[Scored]]]:
     free = threading.Semaphore(2 * threads)  # Limits the number of full-size pictures in memory.
     running, process = collections.deque(), os.getpid()
     pool, device = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
@@ -106,7 +111,7 @@ def _score_each(
         device.shutdown(cancel_futures=True)
 
 
-def _try(prepare: Callable, picture: Picture, box: Box | None) -> Prepared | str:
+def _try(prepare: Callable, picture: Picture, box: Box | None) -> Sequence[Prepared] | str:
     try:
         return prepare(picture, box)
     except FileNotFoundError:
@@ -117,19 +122,19 @@ def _try(prepare: Callable, picture: Picture, box: Box | None) -> Prepared | str
         return f"unexpected error: {type(error).__name__}: {error}"
 
 
-def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list[tuple[Any, Scored]]:
+def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list[tuple[Any, list[Scored]]]:
     keys, futures = zip(*batch)
     prepared = [future.result() for future in futures]
     errors = [result if isinstance(result, str) else None for result in prepared]
     if all(errors):
-        return [(key, Scored(None, error)) for key, error in zip(keys, errors)]
+        return [(key, [Scored(None, error)]) for key, error in zip(keys, errors)]
     # Black images replace bad pictures, so that an interruption does not change the batches.
-    black = Prepared(np.zeros_like(prepared[errors.index(None)].image))
-    good = [result if error is None else black for result, error in zip(prepared, errors)]
-    blur = forward(np.stack([result.image for result in good])).tolist()
+    black = [Prepared(np.zeros_like(prepared[errors.index(None)][0].image))]
+    good = [results if error is None else black for results, error in zip(prepared, errors)]
+    blur = iter(forward(np.stack([result.image for results in good for result in results])).tolist())
+    scored = [[Scored(next(blur), None, *result[1:]) for result in results] for results in good]
     return [
-        (key, Scored(value, None, *result[1:]) if error is None else Scored(None, error))
-        for key, value, result, error in zip(keys, blur, good, errors)
+        (key, results if error is None else [Scored(None, error)]) for key, results, error in zip(keys, scored, errors)
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from blur_jax.data import likeness, preprocessing
+from blur_jax.data import face_boxes, likeness, preprocessing
 from blur_jax.data.pictures import MISSING, Picture
 from blur_jax.data.preprocessing import Box
 from blur_jax.export import onnx_backend
@@ -93,7 +93,7 @@ class Scorer:
         pairs, scores = _with_boxes(pictures, boxes), []
         # Keyed by name, so that a generator's pictures are dropped once they are prepared.
         named = ((f" ({p})" if isinstance(p, (str, os.PathLike)) else "", p, box) for p, box in pairs)
-        for name, scored in self._score_each(named, batch_size):
+        for name, [scored] in self._score_each(named, batch_size):
             if scored.error is not None:
                 kind = FileNotFoundError if scored.error == MISSING else ValueError
                 raise kind(f"picture {len(scores)}{name}: {scored.error}")
@@ -126,7 +126,24 @@ class Scorer:
             ((picture, box), result), in order.
         """
         keyed = ((pair, *pair) for pair in pictures)
-        return self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch)
+        scored = self._score_each(keyed, batch_size, threads, looks=looks, tiles=tiles, watch=watch)
+        return ((pair, result) for pair, [result] in scored)
+
+    def score_faces(
+        self, pictures: Iterable[GivenPair], *, batch_size: int = 64, threads: int | None = None, **extras: Any
+    ) -> Iterator[tuple[GivenPair, list[Scored]]]:
+        """Scores every face found in a stream of pictures; takes the arguments of `score_each`.
+
+        Yields:
+            ((picture, box), results), in order. If the box is None, `results` has one result for each face that
+            `face_boxes.find_judgeable` finds, or one whose error is `face_boxes.NO_FACE`. For a picture with a box,
+            and for a bad picture, it has the one result of `score_each`.
+
+        Raises:
+            FileNotFoundError, ImportError, ValueError: as in `face_boxes.check`.
+        """
+        face_boxes.check()
+        return self._score_each(((pair, *pair) for pair in pictures), batch_size, threads, find_faces=True, **extras)
 
     def _score_each(
         self, pictures: Iterable[tuple], batch_size: int, threads: int | None = None, **extras: Any
@@ -152,18 +169,26 @@ class Scorer:
         looks: bool = False,
         tiles: bool = False,
         watch: Callable | None = None,
-    ) -> Prepared:
+        find_faces: bool = False,
+    ) -> list[Prepared]:
         if watch is not None:
             watch(picture, box)
         whole = preprocessing.to_image(picture)
-        image = self.prepare(whole, box)
-        return Prepared(
-            image,
-            reduction=preprocessing.reduction(whole.size, box, self.preprocessing),
-            flags=flags.find(image),
-            look=likeness.look(Image.fromarray(image)) if looks else None,
-            tiles=full_size.score(whole, box, self.preprocessing, forward) if tiles else None,
-        )
+        faces = face_boxes.find_judgeable(whole, self.preprocessing) if find_faces and box is None else [None]
+        prepared = []
+        for face in faces:
+            box = box if face is None else face.box
+            image = self.prepare(whole, box)
+            described = Prepared(
+                image,
+                reduction=preprocessing.reduction(whole.size, box, self.preprocessing),
+                flags=flags.find(image),
+                look=likeness.look(Image.fromarray(image)) if looks else None,
+                tiles=full_size.score(whole, box, self.preprocessing, forward) if tiles else None,
+                face=face,
+            )
+            prepared.append(described)
+        return prepared
 
     def prepare(self, picture: Picture, box: Box | None = None) -> np.ndarray:
         """Crops and resizes a picture as in training; see `preprocessing.prepare`."""

@@ -15,13 +15,15 @@ import numpy as np
 
 from blur_jax.data import contents
 from blur_jax.data.contents import State
+from blur_jax.data.face_boxes import NO_FACE
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
-from blur_jax.score import flags, groups, sheet, tables
+from blur_jax.score import flags, found_boxes, groups, sheet, tables
 from blur_jax.score.inputs import Input, Inputs
-from blur_jax.score.journal import Journal, Row, path_of
+from blur_jax.score.journal import Found, Journal, Row, Rows, path_of
+from blur_jax.score.pipeline import Scored
 from blur_jax.score.scorer import Scorer
 
 # Blur with a sigma below half the reduction hardly changes a score (docs/scoring.md). Above a reduction of 4, this
@@ -44,11 +46,14 @@ class Job:
     threads: int | None = None
     tiles: bool = False
     best_of_group: bool = False
+    faces: bool = False  # Whether to find the faces in pictures without boxes.
+    boxes: str | None = None  # The path of the table that `found_boxes.write` writes.
 
     @property
     def header(self) -> dict[str, Any]:
         """The options that the journal's rows depend on."""
-        return {**self.source, "tiles": self.tiles, "best_of_group": self.best_of_group}
+        options = {"tiles": self.tiles, "best_of_group": self.best_of_group, "faces": self.faces}
+        return {**self.source, **options}
 
     def stated(self) -> dict[str, Any]:
         """Returns all options that the table depends on, after a round trip through JSON."""
@@ -61,13 +66,16 @@ class Summary:
 
     Attributes:
         rows: the number of rows.
-        failed: the number of rows without a score.
+        failed: the number of rows without a score, except for those that `no_face` counts.
         with_boxes: whether any row has a box.
-        inputs: a hash of the names and boxes.
-        records: a hash of all rows' `contents.State.record`.
-        contents: a hash of all rows' `contents.State.content`.
+        inputs: a hash of the inputs' names and boxes.
+        records: a hash of all inputs' `contents.State.record`.
+        contents: a hash of all inputs' `contents.State.content`.
         reduced: the number of pictures whose reduction is above `REDUCED`.
         flags: {flag: number of pictures}.
+        faces: the number of faces that were found.
+        photographs: the number of pictures in which they were found.
+        no_face: the number of pictures in which no face was found.
     """
 
     rows: int
@@ -78,14 +86,33 @@ class Summary:
     contents: str
     reduced: int = 0
     flags: dict[str, int] = dataclasses.field(default_factory=dict)
+    faces: int = 0
+    photographs: int = 0
+    no_face: int = 0
+
+    @property
+    def without_score(self) -> int:
+        return self.failed + self.no_face
+
+    @property
+    def pictures(self) -> int:
+        return self.rows - self.faces + self.photographs
 
     def __str__(self) -> str:
-        reasons = "; see the reason column" * (self.failed > 0)
-        return f"{self.rows - self.failed:,} scored, {self.failed:,} failed{reasons}"
+        counts = [f"{self.rows - self.without_score:,} scored", f"{self.failed:,} failed"]
+        counts += [f"{self.no_face:,} without a face"] * (self.no_face > 0)
+        return ", ".join(counts) + "; see the reason column" * (self.without_score > 0)
 
     def warnings(self) -> list[str]:
-        """Returns warnings about pictures whose scores are unreliable."""
+        """Returns the number of faces, if any were looked for, and warnings about unreliable or missing scores."""
         sentences = []
+        if self.faces or self.no_face:
+            sentences.append(f"found {self.faces:,} faces in {self.photographs:,} pictures")
+        if self.no_face:
+            sentences.append(
+                f"warning: no face was found in {self.no_face:,} pictures, and blurred faces are missed more often than"
+                " clear ones; without these pictures, the rest looks sharper than it is"
+            )
         if self.flags:
             counts = ", ".join(f"{count:,} {flag}" for flag, count in self.flags.items())
             sentences.append(f"warning: {counts}; the scores of these pictures mean little (see the flags column)")
@@ -128,17 +155,19 @@ def finished(job: Job, inputs: Iterable[Input] | None) -> Summary | None:
         _check_inputs(job, inputs, summary)
     if job.sheet and not os.path.exists(job.sheet):
         raise ValueError(f"{job.output} exists, but its sheet {job.sheet} is missing; {_REPLACE}")
+    if job.boxes and not os.path.exists(job.boxes):
+        raise ValueError(f"{job.output} exists, but its boxes {job.boxes} are missing; {_REPLACE}")
     return summary
 
 
 def _check_inputs(job: Job, inputs: Iterable[Input], summary: Summary) -> None:
     """Raises ValueError if the inputs differ from those of the table."""
     tally = _Tally()
-    tally.add(Row(*picture, None, None, file=State(contents.record(picture.name), None)) for picture in inputs)
+    tally.add([Row(*picture, None, None, file=State(contents.record(picture.name), None))] for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
-        counts = f"{summary.rows:,} rows for different inputs (this command has {now.rows:,})"
-        raise ValueError(f"{job.output} has {counts}; {_REPLACE}")
+        counts = f"{summary.pictures:,} different inputs (this command has {now.pictures:,})"
+        raise ValueError(f"{job.output} was made from {counts}; {_REPLACE}")
     if now.records != summary.records and _contents(inputs) != summary.contents:
         raise ValueError(f"{job.output}: pictures have changed since they were scored; {_REPLACE}")
 
@@ -159,22 +188,30 @@ class _Tally:
     """
 
     def __init__(self) -> None:
-        self.blur, self.best, self.looks = array.array("f"), array.array("f"), []
-        self._failed, self._with_boxes = 0, False
+        self.inputs, self.blur, self.best, self.looks = 0, array.array("f"), array.array("f"), []
+        self._failed, self._no_face, self._faces, self._photographs, self._with_boxes = 0, 0, 0, 0, False
         self._inputs, self._records, self._contents = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
         self._reduced, self._flags = 0, collections.Counter()
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, inputs: Iterable[Rows]) -> None:
+        for rows in inputs:
+            self.inputs += 1
+            self._photographs += rows[0].found is not None
+            self._inputs.update(json.dumps(rows[0].input).encode())
+            self.add_file(rows[0].file)
+            self._add_rows(rows)
+
+    def _add_rows(self, rows: Rows) -> None:
         for row in rows:
             self.blur.append(np.nan if row.blur is None else row.blur)
             self.best.append(row.tiles.best if row.tiles else self.blur[-1])
             self.looks.append(row.look)
             self._reduced += row.reduction is not None and row.reduction > REDUCED
             self._flags.update((row.flags or "").split())
-            self._failed += row.error is not None
+            self._failed += row.error is not None and row.error != NO_FACE
+            self._no_face += row.error == NO_FACE
+            self._faces += row.found is not None
             self._with_boxes |= row.box is not None
-            self._inputs.update(json.dumps([row.name, row.box]).encode())
-            self.add_file(row.file)
 
     def add_file(self, file: State) -> None:
         self._records.update(f"{file.record}\n".encode())
@@ -183,7 +220,8 @@ class _Tally:
     def summary(self) -> Summary:
         counts = {flag: self._flags[flag] for flag in flags.NAMES if flag in self._flags}
         hashes = (digest.hexdigest()[:16] for digest in (self._inputs, self._records, self._contents))
-        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts)
+        faces = (self._faces, self._photographs, self._no_face)
+        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts, *faces)
 
 
 def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
@@ -195,28 +233,40 @@ def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], N
     with Journal(job.output, job.header) as journal:
         tally = _Tally()
         waiting = journal.resume(inputs, job.batch_size, tally.add)
-        progress(len(tally.blur))
+        progress(tally.inputs)
         scored = _score_files(scorer, waiting, job)
-        while rows := list(itertools.islice(scored, job.batch_size)):
-            journal.append(rows)
-            tally.add(rows)
-            progress(len(tally.blur))
+        while batch := list(itertools.islice(scored, job.batch_size)):
+            journal.append(itertools.chain.from_iterable(batch))
+            tally.add(batch)
+            progress(tally.inputs)
         _write(scorer, job, journal, tally, inputs.left_out)
         journal.remove()
     return tally.summary()
 
 
-def _score_files(scorer: Scorer, inputs: Iterable[Input], job: Job) -> Iterator[Row]:
-    """Yields the rows of `Scorer.score_each`, with the state of each file."""
+def _score_files(scorer: Scorer, inputs: Iterable[Input], job: Job) -> Iterator[Rows]:
+    """Yields the rows of each input, with the state of its file."""
     states: dict[Any, State] = {}
 
     def watch(name: Any, box: Box | None) -> None:
         states[name, box] = contents.state(name)
 
-    sizes = {"batch_size": job.batch_size, "threads": job.threads}
-    scored = scorer.score_each(inputs, **sizes, looks=job.best_of_group, tiles=job.tiles, watch=watch)
-    for picture, result in scored:
-        yield Row(*picture, *result, states.pop(picture))
+    options: dict[str, Any] = {"batch_size": job.batch_size, "threads": job.threads, "watch": watch}
+    options |= {"looks": job.best_of_group, "tiles": job.tiles}
+    if job.faces:
+        scored = scorer.score_faces(inputs, **options)
+    else:
+        scored = ((picture, [result]) for picture, result in scorer.score_each(inputs, **options))
+    for picture, results in scored:
+        state = states.pop(picture)
+        yield [_row(picture, result, state, faces=len(results)) for result in results]
+
+
+def _row(picture: Input, result: Scored, state: State, *, faces: int) -> Row:
+    box, found = picture.box, None
+    if result.face is not None:
+        box, found = result.face.box, Found(result.face.score, faces)
+    return Row(picture.name, box, *result[:-1], state, found)
 
 
 def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_out: LeftOut) -> None:
@@ -224,7 +274,7 @@ def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_ou
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
     grouped = groups.find(tally.looks, tally.best) if job.best_of_group else None
-    kinds = {"with_boxes": summary.with_boxes, "with_tiles": job.tiles}
+    kinds = {"with_boxes": summary.with_boxes or job.faces, "with_faces": job.faces, "with_tiles": job.tiles}
     names = tables.column_names(columns, **kinds, with_groups=job.best_of_group)
     statement = {"columns": {name: tables.MEANING[name] for name in names}, **job.meaning, **job.stated()}
     statement |= {"summary": dataclasses.asdict(summary), "left_out": left_out.to_dict()}
@@ -240,4 +290,6 @@ def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_ou
             reduced=REDUCED,
             groups=grouped,
         )
+    if job.boxes:
+        found_boxes.write(job.boxes, rows)
     run_dir.write_atomically(statement_path(job.output), json.dumps(statement, indent=2) + "\n")

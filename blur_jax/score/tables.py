@@ -11,12 +11,13 @@ from typing import IO, Any
 import numpy as np
 
 from blur_jax.data import files
-from blur_jax.data.picture_lists import BOX_COLUMNS
+from blur_jax.data.columns import BOX_COLUMNS, FACE_SCORE
+from blur_jax.data.face_boxes import NO_FACE
 from blur_jax.score.groups import Groups
 from blur_jax.score.journal import Row
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
-OK, FAILED = "ok", "failed"
+OK, FAILED, WITHOUT_FACE = "ok", "failed", "no_face"
 METADATA_KEY = "blur_jax"  # The key in Parquet's key-value metadata.
 
 # {column: description}; `Scorer.columns` returns the columns from "blur" to "keep".
@@ -26,8 +27,10 @@ MEANING = {
     "y": "top edge of the box",
     "width": "width of the box",
     "height": "height of the box",
-    "status": f"{OK}, or {FAILED} if the score is missing",
-    "reason": f"why it {FAILED}",
+    FACE_SCORE: "in [0, 1], larger is surer: the detector's score of the face; empty for a box that was supplied",
+    "faces": "number of faces found in the picture; empty for a box that was supplied",
+    "status": f"{OK}; if the score is missing, {FAILED} or {WITHOUT_FACE} (no face was found)",
+    "reason": "why the score is missing",
     "blur": "in [0, 1], larger is blurrier",
     "sharpness": "in [0, 100], larger is better: 100 * (1 - blur)",
     "blur_percentile": "in [0, 100], larger is blurrier: the percentage of the reference set that is sharper",
@@ -40,7 +43,7 @@ MEANING = {
     "group": "number of the group of pictures that look the same, from 1",
     "best_of_group": "best for the sharpest picture in each group, by best_tile or else by blur; otherwise empty",
 }
-TILES, GROUPS = ("best_tile", "worst_tile"), ("group", "best_of_group")
+FACES, TILES, GROUPS = (FACE_SCORE, "faces"), ("best_tile", "worst_tile"), ("group", "best_of_group")
 BEST = "best"
 _DECIMALS = {
     "blur": 6,
@@ -58,12 +61,18 @@ Columns = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # Maps blur, float32
 
 
 def column_names(
-    columns: Columns, *, with_boxes: bool, with_tiles: bool = False, with_groups: bool = False
+    columns: Columns,
+    *,
+    with_boxes: bool,
+    with_faces: bool = False,
+    with_tiles: bool = False,
+    with_groups: bool = False,
 ) -> list[str]:
     """Returns the columns of `records`, in order."""
-    boxes, tiles, groups = BOX_COLUMNS * with_boxes, TILES * with_tiles, GROUPS * with_groups
+    places = BOX_COLUMNS * with_boxes + FACES * with_faces
     scores = columns(np.zeros(1, np.float32))
-    return ["name", *boxes, "status", "reason", *scores, "reduction", "flags", *tiles, *groups]
+    extras = TILES * with_tiles + GROUPS * with_groups
+    return ["name", *places, "status", "reason", *scores, "reduction", "flags", *extras]
 
 
 def records(
@@ -71,6 +80,7 @@ def records(
     columns: Columns,
     *,
     with_boxes: bool,
+    with_faces: bool = False,
     with_tiles: bool = False,
     groups: Groups | None = None,
 ) -> Iterator[Record]:
@@ -90,11 +100,30 @@ def records(
             record: Record = {"name": row.name}
             if with_boxes:
                 record |= zip(BOX_COLUMNS, row.box or [None] * len(BOX_COLUMNS))
-            record |= {"status": OK if row.error is None else FAILED, "reason": row.error}
+            if with_faces:
+                record |= zip(FACES, (face_score(row), _faces(row)))
+            record |= {"status": _status(row), "reason": row.error}
             for name, column in scores.items():
                 value = column[index] if row.error is None else None
                 record[name] = round(value, _DECIMALS[name]) if value is not None and name in _DECIMALS else value
             yield record
+
+
+def face_score(row: Row) -> float | None:
+    """Returns the detector's score as tables show it; None unless the row's box was found."""
+    return round(row.found.score, 6) if row.found else None
+
+
+def _faces(row: Row) -> int | None:
+    if row.found:
+        return row.found.faces
+    return 0 if row.error == NO_FACE else None
+
+
+def _status(row: Row) -> str:
+    if row.error is None:
+        return OK
+    return WITHOUT_FACE if row.error == NO_FACE else FAILED
 
 
 def write(path: str, columns: Sequence[str], rows: Iterable[Record], metadata: Mapping[str, Any]) -> None:
@@ -104,12 +133,13 @@ def write(path: str, columns: Sequence[str], rows: Iterable[Record], metadata: M
     backslash escapes in Parquet.
     """
     ending = os.path.splitext(path)[1].lower()
-    writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
+    writer = {".csv": write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         writer(file, columns, rows, metadata)
 
 
-def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], _: Mapping) -> None:
+def write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], _: Mapping | None = None) -> None:
+    """Writes records that have a name; bytes in names that are not UTF-8 stay the same."""
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -131,7 +161,9 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterable[Recor
         from pyarrow import parquet
     except ImportError as error:
         raise ValueError("a .parquet --output needs the pyarrow package; run pip install pyarrow") from error
-    kinds = dict.fromkeys([*BOX_COLUMNS, "group"], pa.int32()) | dict.fromkeys(_DECIMALS, pa.float64())
+    kinds = dict.fromkeys([*BOX_COLUMNS, "faces", "group"], pa.int32()) | dict.fromkeys(
+        [*_DECIMALS, FACE_SCORE], pa.float64()
+    )
     fields = [pa.field(column, kinds.get(column, pa.string())) for column in columns]
     schema = pa.schema(fields, metadata={METADATA_KEY: json.dumps(metadata)})
     rows = iter(rows)

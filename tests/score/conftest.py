@@ -1,9 +1,11 @@
 """An untrained run, its scorer and some pictures."""
 
+import os
+
 import pytest
 
 import blur_jax
-from tests.helpers import scored
+from tests.helpers import scored, stub_detector
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,11 @@ def photos(tmp_path, monkeypatch):
     """20 pictures in the working directory's photos/."""
     monkeypatch.chdir(tmp_path)
     return scored.make_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def faces(photos, monkeypatch):
+    """{picture: number of faces}; 20 pictures."""
+    stub_detector.install(monkeypatch.setattr)
+    names = [f"photos/{name}" for name in sorted(os.listdir(photos))]
+    return {name: len(stub_detector.find(name)) for name in names}

@@ -1,5 +1,6 @@
 """What a kill at any moment leaves of the scoring journal, and how the next command continues."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -8,7 +9,7 @@ import pytest
 
 from blur_jax.score import journal as journals
 from blur_jax.score.inputs import Input
-from blur_jax.score.journal import Journal, Row
+from blur_jax.score.journal import Found, Journal, Row
 
 HEADER = {"checkpoint": "1a2b", "inputs": ["photos"]}
 ROWS = [
@@ -37,9 +38,9 @@ def resumed(output, inputs=INPUTS, batch_size=2):
     kept = []
     with Journal(output, HEADER) as journal:
         waiting = list(journal.resume(inputs, batch_size, kept.extend))
-        assert list(journal) == kept
-    assert [Input(row.name, row.box) for row in kept] + waiting == list(inputs)
-    return kept
+        assert list(journal) == list(itertools.chain(*kept))
+    assert [rows[0].input for rows in kept] + waiting == list(inputs)
+    return list(itertools.chain(*kept))
 
 
 def test_it_is_a_hidden_file_beside_the_output_until_it_is_removed(output, tmp_path):
@@ -74,11 +75,33 @@ def test_a_journal_cut_at_any_byte_is_continued(output):
             assert list(journal) == ROWS
 
 
+def test_the_rows_of_a_picture_stay_together(output):
+    """Four pictures: with two faces, with none, with a box, and with three faces."""
+    found = [Row("a.jpg", (side, 0, 20, 20), 0.5, None, found=Found(0.9, 2)) for side in (0, 9)]
+    found += [Row("b.jpg", None, None, "no face"), Row("c.jpg", (1, 2, 3, 4), 0.5, None)]
+    found += [Row("d.jpg", (side, 0, 20, 20), 0.25, None, found=Found(0.8, 3)) for side in (0, 5, 9)]
+    inputs = [Input("a.jpg", None), Input("b.jpg", None), Input("c.jpg", (1, 2, 3, 4)), Input("d.jpg", None)]
+    for count, kept in enumerate([0, 0, 2, 3, 4, 4, 4, 7]):
+        fill(output, found[:count])
+        assert resumed(output, inputs, batch_size=1) == found[:kept]
+        os.unlink(journals.path_of(output))
+    fill(output, found)
+    assert resumed(output, inputs) == found
+    assert resumed(output, inputs, batch_size=3) == found[:4]
+    assert resumed(output, [Input("a.jpg", (0, 0, 20, 20)), *inputs[1:]]) == []
+    fill(output, [found[0], *found[2:]])
+    assert resumed(output, inputs, batch_size=1) == []
+
+
 @pytest.mark.parametrize(
     "rubbish",
     [
         *(b"\0" * 50, b"{}", b"[1]", b"7", b"\xff\xff", b"[" * 100_000, b'["c.jpg", 5, 0.5, null]'),
         *(b'["c.jpg", null, "0.25", null]', b'["c.jpg", null, null, null]', b'["c.jpg", null, [0.25], null]'),
+        *(
+            b'["c.jpg", [0, 0, 9, 9], 0.5, null, null, null, null, null, [null, null], %s]' % found
+            for found in (b"[]", b"[0.5]", b"[0.5, 0]", b'["0.5", 1]', b"[0.5, 1.5]", b"7")
+        ),
     ],
 )
 def test_rubbish_at_the_end_counts_for_nothing(output, rubbish):
@@ -112,7 +135,7 @@ def test_a_journal_of_another_command_or_version_is_refused_with_what_to_do(outp
     assert resumed(output) == ROWS[:4]  # It was left alone.
     with open(journals.path_of(output), "w") as file:
         file.write(json.dumps(HEADER | {"format": 99}) + "\n")
-    with pytest.raises(ValueError, match="format: 99 there but 3 here"):
+    with pytest.raises(ValueError, match="format: 99 there but 4 here"):
         Journal(output, HEADER)
 
 

@@ -11,14 +11,18 @@ from blur_jax.score.pipeline import Scored
 
 
 def prepare(picture, box):
-    """Pictures are numbers here; the image is 2 x 2 of that value. Below 0 they are bad."""
+    """Pictures are numbers here; the one image is 2 x 2 of that value. Below 0 they are bad."""
     if picture == -1:
         raise FileNotFoundError("gone")
     if picture == -2:
         raise ValueError("cut short")
     if picture == -3:
         raise KeyError("a bug")
-    return pipeline.Prepared(np.full((2, 2, 3), picture + (box or 0), np.uint8))
+    return [image_of(picture + (box or 0))]
+
+
+def image_of(value):
+    return pipeline.Prepared(np.full((2, 2, 3), value, np.uint8))
 
 
 def forward(images):
@@ -27,7 +31,8 @@ def forward(images):
 
 def score(pictures, *, prepare=prepare, forward=forward, **options):
     keyed = ((f"key {picture}", picture, None) for picture in pictures)
-    return pipeline.score_each(keyed, prepare, forward, **{"batch_size": 4, "threads": 2} | options)
+    scores = pipeline.score_each(keyed, prepare, forward, **{"batch_size": 4, "threads": 2} | options)
+    return ((key, *results) for key, results in scores)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -65,7 +70,29 @@ def test_bad_pictures_keep_their_places_in_a_batch():
 
 def test_boxes_are_passed_on():
     scores = pipeline.score_each([("a", 10, 5), ("b", 10, None)], prepare, forward, batch_size=4, threads=2)
-    np.testing.assert_allclose([scored.blur for _, scored in scores], [0.15, 0.1], atol=1e-6)
+    np.testing.assert_allclose([scored.blur for _, [scored] in scores], [0.15, 0.1], atol=1e-6)
+
+
+def test_a_picture_with_several_images_has_several_results():
+    """Two batches of three pictures; the picture n has n images, of n, n + 1, ... percent, and 0 is bad."""
+
+    def several(picture, box):
+        if picture == 0:
+            raise ValueError("nothing in it")
+        return [image_of(picture + index) for index in range(picture)]
+
+    batches = []
+    scores = pipeline.score_each(
+        [(f"key {n}", n, None) for n in (2, 0, 3, 1)],
+        several,
+        lambda images: batches.append(len(images)) or forward(images),
+        batch_size=3,
+    )
+    found = {key: [scored.blur or scored.error for scored in results] for key, results in scores}
+    expected = {"key 2": [0.02, 0.03], "key 0": ["nothing in it"], "key 3": [0.03, 0.04, 0.05], "key 1": [0.01]}
+    assert found == {key: [v if isinstance(v, str) else pytest.approx(v) for v in expected[key]] for key in expected}
+    assert list(found) == list(expected)
+    assert batches == [2 + 1 + 3, 1]
 
 
 def test_it_reads_only_some_batches_ahead():

@@ -33,9 +33,9 @@ def test_a_table_of_other_scores_is_replaced_only_when_told(run, photos, capsys)
     page = refused("photos", "--sheet=sheet.html")
     assert "its sheet sheet.html is missing; pass --overwrite" in page
     os.rename(photos / "00.png", photos / "renamed.png")
-    assert "has 20 rows for different inputs (this command has 20)" in refused("photos")
+    assert "made from 20 different inputs (this command has 20)" in refused("photos")
     Image.new("RGB", (40, 40)).save(photos / "00.png")
-    assert "has 20 rows for different inputs (this command has 21); pass --overwrite" in refused("photos")
+    assert "made from 20 different inputs (this command has 21); pass --overwrite" in refused("photos")
     assert command(run, "photos", "--sheet=sheet.html", "--overwrite") == 0
     assert open_text("scores.csv") != old and os.path.exists("sheet.html")
 
