@@ -102,7 +102,8 @@ def percentile(blur: Any, quantiles: tuple[float, ...], *, xp: ModuleType = np) 
 
 def probability_blurrier(blur: Any, anchor: Any, scale: float, *, xp: ModuleType = np) -> Any:
     """Returns the probability, in [0, 1], that people call pictures [n] blurrier than the anchor (a score, or [n])."""
-    return 1.0 / (1.0 + xp.exp(-scale * (logit(blur, xp=xp) - logit(anchor, xp=xp))))
+    # The logistic function as a hyperbolic tangent, which does not overflow.
+    return 0.5 + 0.5 * xp.tanh(0.5 * scale * (logit(blur, xp=xp) - logit(anchor, xp=xp)))
 
 
 def logit(blur: Any, *, xp: ModuleType = np) -> Any:

@@ -16,9 +16,9 @@ def test_a_variant_changes_only_its_fields():
     assert len(configs) == 2 * len(ablation.VARIANTS)
     assert list(configs)[: len(ablation.VARIANTS)] == [f"{name}, seed 0" for name in ablation.VARIANTS]
     assert configs["the recipe, seed 0"].to_dict() == config.to_dict()
-    changed = configs["no fine detail, seed 1"]
-    assert (changed.seed, changed.probe.fine_detail, changed.probe.content) == (1, 0.0, config.probe.content)
-    assert config.probe.fine_detail > 0
+    changed = configs["no prior, seed 1"]
+    assert (changed.seed, changed.probe.prior, changed.probe.content) == (1, 0.0, config.probe.content)
+    assert config.probe.prior > 0
     assert configs["teacher fitted to labels, seed 0"].to_dict() == label_teacher.get_config().to_dict()
 
 
@@ -38,7 +38,9 @@ def small(release, tmp_path):
     config.data.dir, config.data.manual_dir, config.data.image_size = str(tmp_path / "data"), str(release), 32
     config.model.update(backbone="small", blocks=None, pool_center=False, pretrained=False, frozen_blocks=0)
     config.batch.labeled = config.batch.unlabeled = 4
-    config.probe.faces, config.evaluation.resamples = 8, 20
+    config.start_from, config.probe.prior = None, 0.0
+    config.probe.update(faces=8, side_min=8, side_max=16)
+    config.evaluation.resamples = 20
     config.optimizer.warmup_steps = 1
     return config
 
@@ -50,12 +52,12 @@ def test_runs_are_trained_and_compared(small, far, tmp_path, capsys):
         "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
         "celeba,0.png,2.png,1,1,1,1\n"
     )
-    variants = {name: ablation.VARIANTS[name] for name in (ablation.WHOLE, "no fine detail")}
+    variants = {name: ablation.VARIANTS[name] for name in (ablation.WHOLE, "no penalty on content")}
     with mock.patch.object(ablation, "VARIANTS", variants):
         ablation.run(small, str(tmp_path / "out"), str(far), str(judged), None, 1, 1)
     results = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert {axis: part["splits"] for axis, part in results["judged"].items()} == {"near": ["test1"], "far": ["celeba"]}
-    names = ["the recipe, seed 0", "no fine detail, seed 0"]
+    names = ["the recipe, seed 0", "no penalty on content, seed 0"]
     assert list(results["content"]) == names
     assert [found["faces"] for found in results["content"].values()] == [4, 4]
     both = [results["metrics"]["far"][name]["test"]["auc"]["value"] for name in names]
@@ -64,6 +66,6 @@ def test_runs_are_trained_and_compared(small, far, tmp_path, capsys):
     assert difference == pytest.approx(both[0] - both[1])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0] for line in lines] == [
-        *("| run", "| ---", "| the recipe, seed 0", "| no fine detail, seed 0"),
-        *("| run", "| ---", "| no fine detail, seed 0"),
+        *("| run", "| ---", "| the recipe, seed 0", "| no penalty on content, seed 0"),
+        *("| run", "| ---", "| no penalty on content, seed 0"),
     ]

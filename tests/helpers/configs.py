@@ -11,6 +11,9 @@ def shrink(config, demo_dir):
     config.data.name, config.data.dir, config.data.manual_dir = "demo_face_blur", demo_dir, None
     config.data.image_size, config.data.context, config.data.sources = IMAGE_SIZE, 1.0, None
     config.data.sources = splits.prepared_sources(config.data)
+    config.probe.update(side_min=8, side_max=16)
+    if config.start_from is not None:  # Another network.
+        config.start_from, config.probe.prior = None, 0.0
     config.batch.labeled = config.batch.unlabeled = 8
     config.consistency.warmup_steps = config.optimizer.warmup_steps = 2
     config.evaluation.batch_size, config.evaluation.resamples = 16, 20

@@ -48,10 +48,10 @@ def test_a_fitted_head_orders_its_pairs():
 
 def unlabeled(**changes):
     """Eight blurred faces, then four other views, with two features, which do not vary; no term has a weight."""
-    widths = np.array([0.04, 0.01, 0.03, 0.02, 0.05, 0.06, 0.07, 0.08])
-    parts = {"views": np.zeros((12, 2)), "changed": np.zeros((12, 2)), "widths": widths}
-    weights = dict.fromkeys(("content", "changes", "fine_detail"), 0.0)
-    return linear_probe.Unlabeled(**parts | {"detail": np.zeros(12)} | weights | changes)
+    sides = np.array([24, 20, 36, 32, 28, 40, 22, 26])
+    parts = {"views": np.zeros((12, 2)), "changed": np.zeros((12, 2)), "sides": sides}
+    weights = dict.fromkeys(("content", "changes", "follow"), 0.0)
+    return linear_probe.Unlabeled(**parts | {"prior": np.zeros(12)} | weights | changes)
 
 
 def weights_with(evidence):
@@ -63,7 +63,7 @@ def weights_with(evidence):
 
 def test_unlabeled_faces_without_weights_change_nothing():
     noise = np.random.default_rng(0).normal(size=(12, 2))
-    evidence = unlabeled(views=noise, changed=noise[::-1], detail=noise[:, 0])
+    evidence = unlabeled(views=noise, changed=noise[::-1], prior=noise[:, 0])
     np.testing.assert_allclose(weights_with(evidence), [0.5, 0.5], atol=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_a_feature_that_varies_at_equal_blur_loses_weight():
     assert kept > 0.8 > 0.2 > lost > 0
     # A feature that follows blur is not content.
     following = np.zeros((12, 2))
-    following[:8, 1] = np.log(evidence.widths) ** 3
+    following[:8, 1] = np.log(evidence.sides) ** 3
     np.testing.assert_allclose(weights_with(unlabeled(views=following, content=1.0)), [0.5, 0.5], atol=1e-4)
 
 
@@ -86,27 +86,38 @@ def test_a_feature_that_changes_with_augmentation_loses_weight():
     assert kept > 0.7 > 0.3 > lost > 0
 
 
-def test_a_feature_that_follows_fine_detail_gains_weight():
-    detail = np.arange(12.0)
-    views = np.stack([np.zeros(12), -detail], axis=-1)  # Larger where there is less detail.
-    evidence = unlabeled(views=views, changed=views, detail=detail, fine_detail=0.5)
+def test_a_feature_that_follows_the_prior_gains_weight():
+    prior = np.arange(12.0)
+    views = np.stack([np.zeros(12), prior], axis=-1)
+    evidence = unlabeled(views=views, changed=views, prior=prior, follow=0.5)
     lost, gained = weights_with(evidence)
     assert gained > lost
-    # By hand for one feature: (1 + 0.5 * 143 / 12) w = 0.5 * mean(z * target), without labeled pairs.
-    kernel, _ = linear_probe.logistic_ranking(
-        np.array([[0.0], [2.0]]),
-        np.array([[0, 1]]),
-        np.array([1]),
-        strength=1e-9,
-        unlabeled=unlabeled(views=detail[:, None], changed=detail[:, None], detail=detail, fine_detail=0.5),
-    )
-    np.testing.assert_allclose(kernel, [-1.0], rtol=1e-4)  # More detail is sharper, whatever the labels say.
+    # For one feature, whatever the labels say, and on whatever scale the prior is.
+    for scale in (1.0, 0.01):
+        alone = unlabeled(views=-prior[:, None], changed=-prior[:, None], prior=scale * prior, follow=0.5)
+        features, pairs = np.array([[0.0], [2.0]]), np.array([[0, 1]])
+        kernel, _ = linear_probe.logistic_ranking(features, pairs, np.array([1]), strength=1e-9, unlabeled=alone)
+        np.testing.assert_allclose(kernel, [-1.0], rtol=1e-4)
+
+
+def test_the_prior_counts_as_many_logits():
+    # Two features order the pair alike, and the prior follows the first. By hand, with s the slope of the pair's loss:
+    # (1 + follow) * w1 = 5 * follow + 2 * s and w2 = 2 * s, where s = 1 / (1 + exp(2 * (w1 + w2))).
+    prior, follow, slope = np.array([-1.0, 1.0] * 6), 0.1, 0.0
+    for _ in range(200):
+        first, second = (5 * follow + 2 * slope) / (1 + follow), 2 * slope
+        slope = 0.9 * slope + 0.1 / (1 + np.exp(2 * (first + second)))
+    views = np.stack([prior, 0 * prior], axis=-1)
+    evidence = unlabeled(views=views, changed=views, prior=prior, follow=follow)
+    features, pairs = np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([[0, 1]])  # Equal to z.
+    kernel, _ = linear_probe.logistic_ranking(features, pairs, np.array([1]), strength=1.0, unlabeled=evidence)
+    np.testing.assert_allclose(kernel[1] / kernel[0], second / first, rtol=1e-3)
 
 
 def test_residuals_at_equal_blur_are_what_a_cubic_leaves():
-    widths = np.geomspace(0.01, 0.05, 9)
-    log = np.log(widths)
+    sides = np.geomspace(10, 50, 9)
+    log = np.log(sides)
     follows = np.stack([3 + log, 2 * log**3 - log**2], axis=-1)
-    np.testing.assert_allclose(linear_probe.at_equal_blur(follows, widths), 0, atol=1e-8)
+    np.testing.assert_allclose(linear_probe.at_equal_blur(follows, sides), 0, atol=1e-8)
     content = np.array([14, -21, -11, 9, 18, 9, -11, -21, 14.0])[:, None]  # Orthogonal to all cubics of 9 steps.
-    np.testing.assert_allclose(linear_probe.at_equal_blur(follows[:, :1] + content, widths), content, atol=1e-6)
+    np.testing.assert_allclose(linear_probe.at_equal_blur(follows[:, :1] + content, sides), content, atol=1e-6)

@@ -8,7 +8,7 @@ from blur_jax.train import config_check, loop
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("steps", 0, "config.steps=0"),
+        ("steps", -1, "config.steps=-1"),
         ("batch.unlabeled", 0, "config.batch.unlabeled=0 must be a positive multiple of the 1 devices"),
         ("model.backbone", "alexnet", "alexnet"),
         ("model.dtype", "float16", "float16"),
@@ -17,7 +17,6 @@ from blur_jax.train import config_check, loop
         ("consistency.distillation_weight", 1.0, "set config.probe.strength or config.start_from"),
         ("consistency.teach_degraded", True, "consistency.teach_degraded=True needs a teacher"),
         ("probe.content", 1.0, "config.probe.content would do nothing without a linear probe"),
-        ("probe.rms_min", 0.1, "config.probe.rms_min < config.probe.rms_max, found 0.1"),
         ("degradation.families", ("smear",), "smear"),
         ("degradation.rms_max", 0.001, "rms_max=0.001"),
     ],
@@ -27,6 +26,20 @@ def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value,
     with pytest.raises(ValueError, match="(?s).*" + message.replace(".", r"\.")):
         config_check.check_config(config, str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()  # So that the corrected command may use it.
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"content": 1.0}, "side_min < config.probe.side_max < config.data.image_size, found 20, 40 and 32"),
+        ({"content": 1.0, "side_min": 9, "side_max": 9}, "found 9, 9 and 32"),
+        ({"prior": 1.0, "side_min": 8, "side_max": 16}, "config.probe.prior needs a head to follow"),
+    ],
+)
+def test_a_probe_that_cannot_be_fitted_names_the_field(config, fields, message):
+    config.probe.update(strength=1.0, **fields)
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        config_check.check_config(config)
 
 
 def test_a_wrong_table_of_judged_pairs_is_refused_before_training(config, tmp_path):

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from blur_jax.data import files
-from blur_jax.data.untrusted import read_json
+from blur_jax.data.untrusted import read_json, reason
 from blur_jax.models import pretrained
 from blur_jax.runs.checkpoints.checkpoint import Checkpoint, parse_meta
 from blur_jax.runs.checkpoints.steps import METRIC, CheckpointError, fingerprint
@@ -35,10 +35,10 @@ def find(path: str | os.PathLike) -> "HeadCheckpoint":
     """Reads the record of a scorer, given its name or its file; raises CheckpointError if it is missing or damaged."""
     file = FOLDER / f"{path}{ENDING}" if os.fspath(path) in names() else Path(path)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             meta = read_json(str(arrays[_META]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{file}: not a blur_jax scorer, or a damaged one; reinstall blur_jax") from error
+        raise CheckpointError(f"{file}: not a blur_jax scorer, or a damaged one ({reason(error)})") from error
     saved = parse_meta(file, meta)
     return HeadCheckpoint(**{field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)})
 
