@@ -7,8 +7,14 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from blur_jax.runs import command_line
+
+if TYPE_CHECKING:
+    from blur_jax.score.inputs import Inputs
+    from blur_jax.score.scorer import Scorer
+    from blur_jax.score.session import Job
 
 _DESCRIPTION = """\
 Scores pictures: blur in [0, 1], larger is blurrier. PATH is a picture, a folder (searched recursively), a glob, a list
@@ -92,29 +98,7 @@ def _score(arguments: argparse.Namespace) -> int:
     distributed.divide_cpu()
     distributed.open_devices()
     scorer = load_scorer(arguments.checkpoint, backend=arguments.backend)
-    if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
-        raise ValueError(f"--anchor: {scorer.path} had too few validation pairs to be calibrated; omit --anchor")
-    threshold = scorer.threshold if arguments.keep_below is None else None
-    source = {"checkpoint": scorer.fingerprint, "backend": arguments.backend, "folder": os.getcwd()}
-    job = session.Job(
-        output=arguments.output,
-        source=source | pictures.identity(),
-        meaning={
-            "checkpoint": {"path": scorer.path, "step": scorer.step, "fingerprint": scorer.fingerprint},
-            "preprocessing": scorer.preprocessing.to_dict(),
-            "calibration": scorer.calibration.to_dict() if scorer.calibration else None,
-            "threshold": threshold.to_dict() if threshold else None,
-        },
-        anchor=arguments.anchor,
-        keep_below=threshold.keep_below if threshold else arguments.keep_below,
-        sheet=arguments.sheet,
-        batch_size=arguments.batch_size,
-        threads=arguments.threads,
-        tiles=arguments.tiles,
-        best_of_group=arguments.best_of_group,
-        faces=arguments.faces,
-        boxes=arguments.boxes,
-    )
+    job = _job(arguments, scorer, pictures)
     if sort and job.keep_below is None:
         raise ValueError(
             "--copy-to and --move-to need a threshold: pass --keep-below=T, or run python -m blur_jax.threshold"
@@ -134,6 +118,34 @@ def _score(arguments: argparse.Namespace) -> int:
     if sort:
         print(sort.run(job.output))
     return int(summary.without_score > 0)
+
+
+def _job(arguments: argparse.Namespace, scorer: "Scorer", pictures: "Inputs") -> "Job":
+    from blur_jax.score import session
+
+    if arguments.anchor is not None and (scorer.calibration is None or scorer.calibration.scale is None):
+        raise ValueError(f"--anchor: {scorer.path} had too few validation pairs to be calibrated; omit --anchor")
+    threshold = scorer.threshold if arguments.keep_below is None else None
+    source = {"checkpoint": scorer.fingerprint, "backend": arguments.backend, "folder": os.getcwd()}
+    return session.Job(
+        output=arguments.output,
+        source=source | pictures.identity(),
+        meaning={
+            "checkpoint": {"path": scorer.path, "step": scorer.step, "fingerprint": scorer.fingerprint},
+            "preprocessing": scorer.preprocessing.to_dict(),
+            "calibration": scorer.calibration.to_dict() if scorer.calibration else None,
+            "threshold": threshold.to_dict() if threshold else None,
+        },
+        anchor=arguments.anchor,
+        keep_below=threshold.keep_below if threshold else arguments.keep_below,
+        sheet=arguments.sheet,
+        batch_size=arguments.batch_size,
+        threads=arguments.threads,
+        tiles=arguments.tiles,
+        best_of_group=arguments.best_of_group,
+        faces=arguments.faces,
+        boxes=arguments.boxes,
+    )
 
 
 if __name__ == "__main__":
