@@ -1,11 +1,12 @@
 """Real photographs with human labels: a ranker on ImageNet features that measures blur, not faces.
 
 A linear head on EfficientNet-Lite0 features is fitted to the labeled pairs and, on unlabeled faces, to equal scores at
-equal blur and to the fine detail in the center. The network is then trained to reproduce the labeled order, and the
-head's order of unlabeled pictures at several resolutions despite noise and exposure.
+equal blur and to the scores of portraits-1, the scorer that comes with the package. The network is then trained to
+reproduce the labeled order, and the head's order of unlabeled pictures at several resolutions despite noise and
+exposure.
 
-`config.probe.fine_detail` moves along the frontier: with less, scores agree better with labels, but follow more who is
-shown (docs/results.md, "Ablation"); experiments/configs/label_teacher.py is its other end.
+`config.probe.prior` moves along the frontier: with less, scores agree better with labels, but follow more who is shown
+(docs/results.md, "Ablation"); experiments/configs/label_teacher.py is its other end.
 
 DIR contains the photographs and lists in the formats of the paper's data release; see docs/data.md. The results are for
 pairs derived from the WIDER FACE blur attribute.
