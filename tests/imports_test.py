@@ -17,6 +17,7 @@ FLOORS = (
     {"train", "export"},
     {"score"},
     {"threshold"},
+    {"label"},
     {"evaluate"},
 )
 PRODUCT = [
