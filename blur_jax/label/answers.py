@@ -27,6 +27,18 @@ class Line(NamedTuple):
     time: str
 
 
+class Lines(NamedTuple):
+    """What a log gives to `pairs.csv`.
+
+    Attributes:
+        current: {(annotator, pair): the line that it gives}; a skipped pair gives none.
+        ever: every line that the log has given at some time, so that it is recognized in an older `pairs.csv`.
+    """
+
+    current: dict[tuple[str, Pair], Line]
+    ever: set[Line]
+
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """A comparison of two pictures by one person.
@@ -137,14 +149,12 @@ class State:
 
     Attributes:
         answers: {id: answer}, every answer that was not taken back, in order.
-        lines: {(annotator, pair): the line of `pairs.csv` that it gives}; a skipped pair gives none.
-        ever: every line that the log has given at some time, so that it is recognized in an older `pairs.csv`.
+        lines: what they give to `pairs.csv`.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.answers: dict[str, Answer] = {}
-        self.lines: dict[tuple[str, Pair], Line] = {}
-        self.ever: set[Line] = set()
+        self.lines = Lines({}, set())
         self._of_key: dict[tuple[str, Pair], list[Answer]] = collections.defaultdict(list)
         self._undone: set[str] = set()
         for entry in entries:
@@ -154,7 +164,11 @@ class State:
         """Returns whether adding an entry would change nothing, because it was added before."""
         if isinstance(entry, Undo):
             return entry.of in self._undone
-        return entry.id in self.answers or entry.id in self._undone
+        return self.knows(entry.id)
+
+    def knows(self, id: str) -> bool:
+        """Returns whether an answer with this id was added, even if it was taken back since."""
+        return id in self.answers or id in self._undone
 
     def add(self, entry: Entry) -> None:
         """Adds an entry; raises ValueError if it takes back an answer that does not exist."""
@@ -182,15 +196,15 @@ class State:
         """Updates the line of a pair: a person's most frequent order, or a tie if the top two are equally frequent."""
         answers = [answer for answer in self._of_key[annotator, pair] if answer.order is not None]
         if not answers:
-            self.lines.pop((annotator, pair), None)
+            self.lines.current.pop((annotator, pair), None)
             return
         left, right = answers[0].left, answers[0].right
         orders = collections.Counter(order_from(left, answer) for answer in answers)
         (order, most), *others = orders.most_common()
         tied = bool(others) and others[0][1] == most
         line = Line(left, right, str(0 if tied else order), annotator, answers[-1].time)
-        self.lines[annotator, pair] = line
-        self.ever.add(line)
+        self.lines.current[annotator, pair] = line
+        self.lines.ever.add(line)
 
 
 def order_from(left: str, answer: Answer) -> int:

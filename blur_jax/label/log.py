@@ -18,7 +18,7 @@ LOG_FILE = "answers.jsonl"
 
 
 class Log:
-    """The log of one folder; methods may be called from several threads.
+    """An open log; methods may be called from several threads.
 
     Attributes:
         path: the log's path.
@@ -26,7 +26,7 @@ class Log:
         removed: the number of bytes of an incomplete last line that opening the log has removed.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, path: str) -> None:
         """Opens or creates the log.
 
         Raises:
@@ -34,7 +34,7 @@ class Log:
             ValueError: another process has opened the log.
             OSError: the file cannot be read or written.
         """
-        self.path = os.path.join(folder, LOG_FILE)
+        self.path = path
         self._lock = threading.Lock()
         self._file: IO[bytes] = open(self.path, "ab+")
         try:
@@ -44,7 +44,7 @@ class Log:
         except BaseException:
             self._file.close()
             raise
-        _sync_folder(folder)
+        _sync_folder(os.path.dirname(path))
 
     def append(self, entry: Entry) -> bool:
         """Appends an entry unless the log has it already; returns whether it was appended.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from blur_jax.data import files
 from blur_jax.data.csv_tables import check_length, read_table
 from blur_jax.data.untrusted import LineError, excerpt
-from blur_jax.label.answers import Line, Pair, State
+from blur_jax.label.answers import Line, Lines, Pair
 
 PAIRS_FILE = "pairs.csv"
 _REQUIRED, _OPTIONAL = ("left", "right", "order"), ("annotator", "time")
@@ -44,20 +44,20 @@ def order_of(line: Line) -> int:
     return _ORDERS[line.order]
 
 
-def foreign(lines: Iterable[Line], state: State) -> list[Line]:
+def foreign(lines: Iterable[Line], given: Lines) -> list[Line]:
     """Returns the lines that the log has never given: those from a person or another tool, or edited since."""
-    return [line for line in lines if line not in state.ever]
+    return [line for line in lines if line not in given.ever]
 
 
-def merged(lines: Iterable[Line], state: State, find: Find) -> list[Line]:
+def merged(lines: Iterable[Line], given: Lines, find: Find) -> list[Line]:
     """Returns the lines of the new `pairs.csv`, given those of the current one.
 
     Foreign lines come first, as they are. A pair that a foreign line orders for the same person is not repeated: a
     line that was edited by hand replaces the answer.
     """
-    kept = foreign(lines, state)
+    kept = foreign(lines, given)
     keys = {(line.annotator, pair_of(line, find)) for line in kept}
-    return kept + [line for key, line in state.lines.items() if key not in keys]
+    return kept + [line for key, line in given.current.items() if key not in keys]
 
 
 def pair_of(line: Line, find: Find) -> Pair:
@@ -71,14 +71,14 @@ def to_csv(lines: Sequence[Line]) -> str:
     return text.getvalue()
 
 
-def update(path: str, state: State, find: Find) -> list[Line]:
+def update(path: str, given: Lines, find: Find) -> list[Line]:
     """Brings `pairs.csv` up to date atomically and returns its foreign lines; leaves a current file as it is.
 
     Raises the same errors as `read`, and OSError if the file cannot be written.
     """
     lines = read(path)
-    wanted = merged(lines, state, find)
+    wanted = merged(lines, given, find)
     if wanted != lines:
         with files.replacing(os.path.realpath(path)) as temporary, open(temporary, "wb") as file:
             file.write(to_csv(wanted).encode("utf-8", "surrogateescape"))
-    return foreign(lines, state)
+    return foreign(lines, given)

@@ -40,7 +40,7 @@ def test_other_entries_are_refused(fields):
 
 def test_an_answer_counts_once_however_often_it_comes():
     state = State([answer(1), answer(1), undo(1), answer(1), undo(1)])
-    assert not state.answers and not state.lines
+    assert not state.answers and not state.lines.current
     assert state.has(answer(1)) and state.has(undo(1)) and not state.has(answer(2))
 
 
@@ -51,7 +51,7 @@ def test_only_what_was_answered_is_taken_back():
 
 def test_a_skip_gives_no_line_and_a_tie_does():
     state = State([answer(1, order=None), answer(2, left="c.png", order=0)])
-    assert [line.order for line in state.lines.values()] == ["0"]
+    assert [line.order for line in state.lines.current.values()] == ["0"]
     assert len(state.of_annotator("")) == 2
 
 
@@ -59,18 +59,18 @@ def test_a_repeated_pair_gives_one_line_from_both_sides():
     """Seen the other way round, the same order has the other sign."""
     swapped = dict(left="b.png", right="a.png")
     agreeing = State([answer(1, order=1), answer(2, order=-1, **swapped)])
-    assert list(agreeing.lines.values()) == [Line("a.png", "b.png", "1", "", "t2")]
+    assert list(agreeing.lines.current.values()) == [Line("a.png", "b.png", "1", "", "t2")]
     contradicting = State([answer(1, order=1), answer(2, order=1, **swapped)])
-    assert list(contradicting.lines.values()) == [Line("a.png", "b.png", "0", "", "t2")]
+    assert list(contradicting.lines.current.values()) == [Line("a.png", "b.png", "0", "", "t2")]
     settled = State([answer(1, order=1), answer(2, order=1, **swapped), answer(3, order=1)])
-    assert list(settled.lines.values()) == [Line("a.png", "b.png", "1", "", "t3")]
+    assert list(settled.lines.current.values()) == [Line("a.png", "b.png", "1", "", "t3")]
     undone = State([answer(1, order=1), answer(2, order=1, **swapped), undo(2)])
-    assert list(undone.lines.values()) == [Line("a.png", "b.png", "1", "", "t1")]
+    assert list(undone.lines.current.values()) == [Line("a.png", "b.png", "1", "", "t1")]
 
 
 def test_people_answer_the_same_pair_independently():
     state = State([answer(1, annotator="ann"), answer(2, annotator="ben", order=-1)])
-    assert [line[2:4] for line in state.lines.values()] == [("1", "ann"), ("-1", "ben")]
+    assert [line[2:4] for line in state.lines.current.values()] == [("1", "ann"), ("-1", "ben")]
 
 
 def test_own_agreement_counts_repeats_with_an_order():

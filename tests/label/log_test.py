@@ -13,14 +13,18 @@ def folder(tmp_path):
     return str(tmp_path)
 
 
+def opened(folder):
+    return Log(os.path.join(folder, LOG_FILE))
+
+
 def reopened(folder):
-    log = Log(folder)
+    log = opened(folder)
     log.close()
     return log
 
 
 def written(folder, *entries):
-    log = Log(folder)
+    log = opened(folder)
     assert [log.append(entry) for entry in entries] == [True] * len(entries)
     log.close()
     return content(folder)
@@ -44,7 +48,7 @@ def test_entries_are_read_again(folder):
 
 
 def test_an_entry_is_on_disk_when_it_is_acknowledged(folder, monkeypatch):
-    log, synced = Log(folder), []
+    log, synced = opened(folder), []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     assert log.append(answer(1))
     log.close()
@@ -53,7 +57,7 @@ def test_an_entry_is_on_disk_when_it_is_acknowledged(folder, monkeypatch):
 
 def test_an_entry_that_comes_twice_is_written_once(folder):
     data = written(folder, answer(1))
-    log = Log(folder)
+    log = opened(folder)
     assert not log.append(answer(1))
     assert log.append(undo(1)) and not log.append(undo(1)) and not log.append(answer(1))
     with pytest.raises(ValueError, match="no answer"):
@@ -74,7 +78,7 @@ def test_a_last_line_torn_anywhere_is_removed(folder):
 def test_a_missing_last_newline_loses_nothing(folder):
     both = [written(folder, answer(number)) for number in (1, 2)][-1]
     put(folder, both[:-1])
-    log = Log(folder)
+    log = opened(folder)
     log.append(answer(3))
     log.close()
     assert len(reopened(folder).state.answers) == 3
@@ -84,14 +88,14 @@ def test_a_damaged_line_stops_with_its_number(folder):
     one = written(folder, answer(1))
     put(folder, one + b'{"entry": "answ\n' + one)
     with pytest.raises(ValueError, match=rf"{LOG_FILE}:2: the line is damaged .*restore the file from a backup"):
-        Log(folder)
+        opened(folder)
     assert content(folder).count(b"\n") == 3
 
 
 def test_a_folder_has_one_writer(folder):
-    log = Log(folder)
+    log = opened(folder)
     with pytest.raises(ValueError, match="another labeling page is open"):
-        Log(folder)
+        opened(folder)
     log.close()
     reopened(folder)
 
@@ -100,7 +104,7 @@ def test_a_folder_has_one_writer(folder):
 def test_a_full_disk_leaves_the_log_as_it_was_and_locked(folder, monkeypatch, failing):
     """The answer is not acknowledged; the next one is stored whole."""
     written(folder, answer(1))
-    log = Log(folder)
+    log = opened(folder)
     with monkeypatch.context() as patch:
         if failing == "fsync":
             patch.setattr(os, "fsync", _full)
@@ -113,7 +117,7 @@ def test_a_full_disk_leaves_the_log_as_it_was_and_locked(folder, monkeypatch, fa
     log._file = reopened_file
     assert list(log.state.answers) == [answer(1).id]
     with pytest.raises(ValueError, match="another"):
-        Log(folder)
+        opened(folder)
     assert log.append(answer(2)) and log.append(answer(3))
     log.close()
     assert list(reopened(folder).state.answers) == [answer(number).id for number in (1, 2, 3)]

@@ -25,7 +25,7 @@ def path(root):
 
 
 def update(root, state):
-    return pairs_table.update(path(root), state, read_layout(root).find)
+    return pairs_table.update(path(root), state.lines, read_layout(root).find)
 
 
 def votes(root):

@@ -1,0 +1,89 @@
+"""Opens a page in the browser on which people compare pictures: python -m blur_jax.label PHOTOS."""
+
+import argparse
+import contextlib
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+
+from blur_jax.runs import command_line
+
+_DESCRIPTION = """\
+Opens a page on which people compare the pictures in PHOTOS, and writes PHOTOS/pairs.csv, from which launch.py trains.
+Every answer is stored at once in PHOTOS/answers.jsonl; run the same command again to continue. If PHOTOS has a
+boxes.csv, faces are shown. See docs/labeling.md."""
+_PORT = 8765
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser("python -m blur_jax.label", description=_DESCRIPTION)
+    parser.add_argument("photos", metavar="PHOTOS", help="the folder of pictures")
+    parser.add_argument("--checkpoint", metavar="RUN", help="choose pairs by this run, and check it on the answers")
+    parser.add_argument("--picker", choices=["learned", "random"], default="learned", help="how pairs are chosen")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; others than this machine need a token"
+    )
+    parser.add_argument("--port", type=int, default=_PORT, help=f"port to listen on, 0 for any free one [{_PORT}]")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    return command_line.run(parser, _label, argv)
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    try:
+        import uvicorn
+
+        from blur_jax.label import guard, server
+    except ImportError as error:
+        raise ImportError(f'the page needs {error.name}; run: pip install -e ".[label]"') from error
+    import numpy as np
+
+    from blur_jax.label import learning, questions
+    from blur_jax.label.session import Session
+
+    share = 1.0 if arguments.picker == "random" else questions.RANDOM_SHARE
+    session = Session(arguments.photos, np.random.default_rng(), random_share=share)
+    with contextlib.closing(session), contextlib.closing(_listen(arguments.host, arguments.port)) as listening:
+        for line in session.notes():
+            print(line)
+        local = guard.is_loopback(arguments.host)
+        token = None if local else secrets.token_urlsafe(16)
+        app = server.create(session, guard.LOOPBACK if local else (), token)
+        address = _address(arguments.host, listening.getsockname()[1], token)
+        print(
+            f"comparing {len(session.photos):,} pictures at {address}\nto stop, press Ctrl-C; every answer is stored",
+            flush=True,
+        )
+        with contextlib.closing(learning.Learning(session, arguments.checkpoint)):
+            if not arguments.no_browser:
+                threading.Timer(0.5, webbrowser.open, [address]).start()
+            # A proxy's headers must not change who seems to be asking.
+            config = uvicorn.Config(app, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=2)
+            uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Returns a listening socket, or raises OSError that says what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise OSError(f"cannot listen on {host} port {port} ({error}); pass a different --port, or --port=0") from error
+    return listening
+
+
+def _address(host: str, port: int, token: str | None) -> str:
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
