@@ -57,7 +57,10 @@ def _label(arguments: argparse.Namespace) -> int:
             f"comparing {len(session.photos):,} pictures at {address}\nto stop, press Ctrl-C; every answer is stored",
             flush=True,
         )
-        with contextlib.closing(learning.Learning(session, arguments.checkpoint)):
+        learns = arguments.picker == "learned" or arguments.checkpoint is not None
+        with contextlib.ExitStack() as stack:
+            if learns:
+                stack.enter_context(contextlib.closing(learning.Learning(session, arguments.checkpoint)))
             if not arguments.no_browser:
                 threading.Timer(0.5, webbrowser.open, [address]).start()
             # A proxy's headers must not change who seems to be asking.
@@ -73,9 +76,10 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # From now on, requests wait for the server.
     except (OSError, OverflowError) as error:
         listening.close()
-        raise OSError(f"cannot listen on {host} port {port} ({error}); pass a different --port, or --port=0") from error
+        raise OSError(f"cannot listen on {host} port {port} ({error}); pass a different --port or --host") from error
     return listening
 
 

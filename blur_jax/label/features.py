@@ -10,6 +10,8 @@ import argparse
 import hashlib
 import os
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,10 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m blur_jax.label.features", description=__doc__)
     parser.add_argument("photos", metavar="PHOTOS")
     parser.add_argument("--checkpoint", metavar="RUN")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this parent process has ended")
     return command_line.run(parser, _run, argv)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.parent is not None:
+        threading.Thread(target=_end_with, args=(arguments.parent,), daemon=True).start()
     wanted, path = pool(Photos(arguments.photos)), cache_path(arguments.photos, arguments.checkpoint)
     extract, protocol, fingerprint = open_network(arguments.checkpoint)
     table, versions = _stored(path, fingerprint), []
@@ -105,6 +110,13 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{part.stop} {len(wanted)}", flush=True)
     _write(path, wanted, [rows[version] for version in versions], versions, fingerprint)
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent, which may be killed without a chance to end it."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _version_or_missing(photo: Photo) -> str:

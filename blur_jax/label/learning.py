@@ -1,5 +1,6 @@
 """Computes the features of a session's pictures in the background, and starts its ranker when they are known."""
 
+import os
 import sys
 
 from blur_jax.label import features
@@ -17,7 +18,7 @@ class Learning:
     def __init__(self, session: Session, checkpoint: str | None) -> None:
         """Uses the stored features at once if there are some, and starts to bring them up to date."""
         self._session, self._path = session, features.cache_path(session.photos.folder, checkpoint)
-        command = [sys.executable, "-m", "blur_jax.label.features", session.photos.folder]
+        command = [sys.executable, "-m", "blur_jax.label.features", session.photos.folder, f"--parent={os.getpid()}"]
         command += [] if checkpoint is None else [f"--checkpoint={checkpoint}"]
         self.job = Job(command, on_success=self._use)
         session.learning = self.state
