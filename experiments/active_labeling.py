@@ -143,7 +143,7 @@ def evaluate(oracle: Oracle, state: State, strength: float = 1e-4) -> dict[str, 
 def open_oracles(config: ConfigDict, far: str) -> dict[str, Oracle]:
     """Prepares both data sets and computes all features."""
     ranked.prepare(config.data)
-    extract, _, _ = features.open_network(None)
+    extract = features.open_network(None).extract
     near = _test(ranked.open_splits(config.data), extract)
     faces = _test(ranked.open_splits(ranked.far_data(config.data, far)), extract)
     labeled = data.open_split(config.data, "labeled", config.data.labeled_split)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import secrets
 import socket
 import sys
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m blur_jax.label", description=_DESCRIPTION)
     parser.add_argument("photos", metavar="PHOTOS", help="the folder of pictures")
     parser.add_argument("--checkpoint", metavar="RUN", help="choose pairs by this run, and check it on the answers")
+    parser.add_argument("--workdir", metavar="RUN", help="where the page trains a run [runs/NAME, as PHOTOS is named]")
     parser.add_argument("--picker", choices=["learned", "random"], default="learned", help="how pairs are chosen")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; others than this machine need a token"
@@ -44,6 +46,8 @@ def _label(arguments: argparse.Namespace) -> int:
     from blur_jax.label import learning, questions
     from blur_jax.label.session import Session
 
+    name = os.path.basename(os.path.abspath(arguments.photos))
+    workdir = arguments.workdir or os.path.join("runs", name)
     share = 1.0 if arguments.picker == "random" else questions.RANDOM_SHARE
     session = Session(arguments.photos, np.random.default_rng(), random_share=share)
     with contextlib.closing(session), contextlib.closing(_listen(arguments.host, arguments.port)) as listening:
@@ -51,16 +55,15 @@ def _label(arguments: argparse.Namespace) -> int:
             print(line)
         local = guard.is_loopback(arguments.host)
         token = None if local else secrets.token_urlsafe(16)
-        app = server.create(session, guard.LOOPBACK if local else (), token)
+        background = learning.Learning(session, arguments.checkpoint, workdir)
+        app = server.create(session, background, guard.LOOPBACK if local else (), token)
         address = _address(arguments.host, listening.getsockname()[1], token)
-        print(
-            f"comparing {len(session.photos):,} pictures at {address}\nto stop, press Ctrl-C; every answer is stored",
-            flush=True,
-        )
-        learns = arguments.picker == "learned" or arguments.checkpoint is not None
-        with contextlib.ExitStack() as stack:
-            if learns:
-                stack.enter_context(contextlib.closing(learning.Learning(session, arguments.checkpoint)))
+        print(f"comparing {len(session.photos):,} pictures at {address}")
+        print("to stop, press Ctrl-C; every answer is stored", flush=True)
+        with contextlib.closing(background):
+            if arguments.picker == "learned" or arguments.checkpoint is not None:
+                session.learning = background.state
+                background.compute_features()
             if not arguments.no_browser:
                 threading.Timer(0.5, webbrowser.open, [address]).start()
             # A proxy's headers must not change who seems to be asking.

@@ -83,7 +83,19 @@ class Undo:
     time: str
 
 
-Entry = Answer | Undo
+@dataclasses.dataclass(frozen=True)
+class Judgment:
+    """One person's answer to "good enough to keep?" about the picture `name`; other fields are those of `Answer`."""
+
+    id: str
+    annotator: str
+    name: str
+    keep: bool
+    ms: int
+    time: str
+
+
+Entry = Answer | Undo | Judgment
 
 
 def to_json(entry: Entry) -> dict[str, Any]:
@@ -92,10 +104,10 @@ def to_json(entry: Entry) -> dict[str, Any]:
 
 def from_json(fields: Any) -> Entry:
     """Reverses `to_json`; raises ValueError for anything else."""
-    kinds = {"answer": Answer, "undo": Undo}
+    kinds = {"answer": Answer, "undo": Undo, "judgment": Judgment}
     kind = kinds.get(fields.get("entry")) if isinstance(fields, dict) else None
     if kind is None:
-        raise ValueError(f"an entry must be an answer or an undo, not {excerpt(fields)}")
+        raise ValueError(f"an entry must be one of {', '.join(kinds)}, not {excerpt(fields)}")
     expected = {field.name for field in dataclasses.fields(kind)}
     if fields.keys() - {"entry"} != expected:
         raise ValueError(f"the entry must have the fields {sorted(expected)}, found {excerpt(sorted(fields))}")
@@ -112,12 +124,16 @@ def check(entry: Entry) -> None:
     _require(_is_text(entry.id, 64) and bool(_ID.fullmatch(entry.id)), "id", entry.id, "8 to 64 hex digits")
     annotator = "a name without leading or trailing spaces"
     _require(is_annotator(entry.annotator), "annotator", entry.annotator, annotator)
+    _require(_is_int(entry.ms, 0, _MOST_MS), "ms", entry.ms, "a whole number of milliseconds")
+    if isinstance(entry, Judgment):
+        _require(_is_text(entry.name, _LONGEST_NAME) and bool(entry.name), "name", entry.name, "a picture's name")
+        _require(isinstance(entry.keep, bool), "keep", entry.keep, "true or false")
+        return
     for side in ("left", "right"):
         name = getattr(entry, side)
         _require(_is_text(name, _LONGEST_NAME) and bool(name), side, name, "a picture's name")
     _require(entry.left != entry.right, "right", entry.right, "a different picture than the left one")
     _require(entry.order is None or _is_int(entry.order, -1, 1), "order", entry.order, "1, -1, 0 or null")
-    _require(_is_int(entry.ms, 0, _MOST_MS), "ms", entry.ms, "a whole number of milliseconds")
     _require(entry.picker in PICKERS, "picker", entry.picker, f"one of {', '.join(PICKERS)}")
     _require(_is_text(entry.reason, 200), "reason", entry.reason, "at most 200 characters")
     _require(_is_int(entry.step, 0, _MOST_MS), "step", entry.step, "a whole number, 0 or more")
@@ -149,11 +165,13 @@ class State:
 
     Attributes:
         answers: {id: answer}, every answer that was not taken back, in order.
+        judgments: {id: judgment}, likewise.
         lines: what they give to `pairs.csv`.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.answers: dict[str, Answer] = {}
+        self.judgments: dict[str, Judgment] = {}
         self.lines = Lines({}, set())
         self._of_key: dict[tuple[str, Pair], list[Answer]] = collections.defaultdict(list)
         self._undone: set[str] = set()
@@ -168,17 +186,26 @@ class State:
 
     def knows(self, id: str) -> bool:
         """Returns whether an answer with this id was added, even if it was taken back since."""
-        return id in self.answers or id in self._undone
+        return id in self.answers or id in self.judgments or id in self._undone
+
+    def check_undo(self, undo: Undo) -> None:
+        """Raises ValueError if there is nothing that an entry could take back."""
+        if not self.knows(undo.of):
+            raise ValueError(f"there is no answer {undo.of} to take back")
 
     def add(self, entry: Entry) -> None:
         """Adds an entry; raises ValueError if it takes back an answer that does not exist."""
         if self.has(entry):
             return
+        if isinstance(entry, Judgment):
+            self.judgments[entry.id] = entry
+            return
         if isinstance(entry, Undo):
-            if entry.of not in self.answers:
-                raise ValueError(f"there is no answer {entry.of} to take back")
-            answer = self.answers.pop(entry.of)
+            self.check_undo(entry)
             self._undone.add(entry.of)
+            if self.judgments.pop(entry.of, None):
+                return
+            answer = self.answers.pop(entry.of)
             self._of_key[answer.annotator, answer.pair].remove(answer)
         else:
             answer = self.answers[entry.id] = entry

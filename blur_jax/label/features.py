@@ -21,7 +21,7 @@ import numpy as np
 
 from blur_jax.data import files, preprocessing, user_cache
 from blur_jax.data.preprocessing import Preprocessing
-from blur_jax.label.photos import Photo, Photos
+from blur_jax.label.photos import Photo, Photos, version
 from blur_jax.runs import command_line
 
 MOST_PICTURES = 4000  # Pictures that pairs are drawn from; more would hardly teach more, but take memory and time.
@@ -42,6 +42,7 @@ class Table(NamedTuple):
         blur: float32 [n], scores in [0, 1], larger is blurrier; NaN without a run or if the picture cannot be read.
         sizes: float32 [n], shorter side of the face in pixels; NaN if the picture cannot be read.
         fingerprint: identifies the parameters of the run; "" without a run.
+        step: the number of updates that produced them; 0 without a run.
     """
 
     names: list[str]
@@ -49,6 +50,7 @@ class Table(NamedTuple):
     blur: np.ndarray
     sizes: np.ndarray
     fingerprint: str
+    step: int = 0
 
 
 def pool(photos: Photos) -> list[Photo]:
@@ -68,18 +70,11 @@ def read(path: str) -> Table | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             names, fingerprint = [str(name) for name in stored["names"]], str(stored["fingerprint"])
-            table = Table(names, stored["features"], stored["blur"], stored["sizes"], fingerprint)
+            table = Table(names, stored["features"], stored["blur"], stored["sizes"], fingerprint, int(stored["step"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     counts = {len(part) for part in (table.names, table.features, table.blur, table.sizes)}
     return table if len(counts) == 1 and table.features.ndim == 2 else None
-
-
-def version(photo: Photo) -> str:
-    """Identifies the content of a picture's file and its box; raises OSError if the file does not exist."""
-    status = os.stat(photo.path)
-    text = f"{status.st_mtime_ns} {status.st_size} {status.st_ino} {photo.box}"
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,7 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.parent is not None:
         threading.Thread(target=_end_with, args=(arguments.parent,), daemon=True).start()
     wanted, path = pool(Photos(arguments.photos)), cache_path(arguments.photos, arguments.checkpoint)
-    extract, protocol, fingerprint = open_network(arguments.checkpoint)
+    extract, protocol, fingerprint, step = open_network(arguments.checkpoint)
     table, versions = _stored(path, fingerprint), []
     rows: dict[str, tuple[np.ndarray, float, float]] = {}
     for photo in wanted:
@@ -108,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
             zip((versions[index] for index in missing), _extract([wanted[i] for i in missing], extract, protocol))
         )
         print(f"{part.stop} {len(wanted)}", flush=True)
-    _write(path, wanted, [rows[version] for version in versions], versions, fingerprint)
+    _write(path, wanted, [rows[key] for key in versions], versions, fingerprint, step)
     return 0
 
 
@@ -136,8 +131,17 @@ def _stored(path: str, fingerprint: str) -> dict[str, tuple[np.ndarray, float, f
     return dict(zip(versions, zip(table.features, table.blur, table.sizes)))
 
 
-def open_network(checkpoint: str | None) -> tuple[Callable[[np.ndarray], np.ndarray], Preprocessing, str]:
-    """Returns (uint8 [n, S, S, 3] -> float32 [n, F + 1], the features and the score; the crop; the fingerprint)."""
+class Opened(NamedTuple):
+    """A network: `extract` maps uint8 [n, S, S, 3] to the features and the score, float32 [n, F + 1]."""
+
+    extract: Callable[[np.ndarray], np.ndarray]
+    preprocessing: Preprocessing
+    fingerprint: str
+    step: int
+
+
+def open_network(checkpoint: str | None) -> Opened:
+    """Opens the best checkpoint of a run, or for None the untrained network with ImageNet weights and no score."""
     import jax
     import jax.numpy as jnp
 
@@ -148,13 +152,13 @@ def open_network(checkpoint: str | None) -> tuple[Callable[[np.ndarray], np.ndar
     distributed.divide_cpu()
     distributed.open_devices()
     if checkpoint is None:
-        model, protocol, fingerprint = network.build(**_IMAGENET), Preprocessing(image_size=128), ""
+        model, protocol, fingerprint, step = network.build(**_IMAGENET), Preprocessing(image_size=128), "", 0
         params = model.init(jax.random.key(0), jnp.zeros((1, 128, 128, 3)))["params"]
         params = pretrained.load("efficientnet_lite0", params)
     else:
         saved = checkpoints.find(checkpoint)
         (model, params), protocol = checkpoints.load_network(saved), saved.preprocessing
-        fingerprint = checkpoints.fingerprint(params)
+        fingerprint, step = checkpoints.fingerprint(params), saved.step
 
     def both(params: network.Params, images: jax.Array) -> jax.Array:
         features = model.apply({"params": params}, images, method="features")
@@ -162,7 +166,7 @@ def open_network(checkpoint: str | None) -> tuple[Callable[[np.ndarray], np.ndar
         return jnp.concatenate([features, blur[:, None]], axis=1)  # ty: ignore[invalid-argument-type, not-subscriptable]
 
     run, placed = inference.make_map(both), distributed.replicate(params)
-    return lambda images: run(placed, images), protocol, fingerprint
+    return Opened(lambda images: run(placed, images), protocol, fingerprint, step)
 
 
 def _extract(
@@ -190,7 +194,9 @@ def _prepare(photo: Photo, protocol: Preprocessing) -> tuple[np.ndarray, float] 
         return None
 
 
-def _write(path: str, photos: Sequence[Photo], rows: Sequence, versions: Sequence[str], fingerprint: str) -> None:
+def _write(
+    path: str, photos: Sequence[Photo], rows: Sequence, versions: Sequence[str], fingerprint: str, step: int
+) -> None:
     features, blur, sizes = zip(*rows)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
@@ -202,6 +208,7 @@ def _write(path: str, photos: Sequence[Photo], rows: Sequence, versions: Sequenc
             sizes=np.array(sizes, np.float32),
             versions=np.array(versions),
             fingerprint=np.array(fingerprint),
+            step=np.array(step),
         )
 
 

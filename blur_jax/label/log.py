@@ -56,8 +56,8 @@ class Log:
         with self._lock:
             if self.state.has(entry):
                 return False
-            if isinstance(entry, answers.Undo) and entry.of not in self.state.answers:
-                raise ValueError(f"there is no answer {entry.of} to take back")
+            if isinstance(entry, answers.Undo):
+                self.state.check_undo(entry)
             end = self._file.seek(0, os.SEEK_END)
             try:
                 with files.naming(self.path):

@@ -27,6 +27,22 @@ class Photo(NamedTuple):
         return hashlib.blake2b(self.name.encode(), digest_size=12).hexdigest()
 
 
+def version(photo: Photo) -> str:
+    """Identifies the content of a picture's file and its box; raises OSError if the file does not exist."""
+    status = os.stat(photo.path)
+    text = f"{status.st_mtime_ns} {status.st_size} {status.st_ino} {photo.box}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def to_json(photo: Photo) -> dict[str, str]:
+    """Returns what the page needs to show a picture; the version of a picture that was deleted is ""."""
+    try:
+        current = version(photo)
+    except OSError:
+        current = ""
+    return {"id": photo.id, "version": current, "name": photo.name}
+
+
 class Photos:
     """The n pictures of a folder, sorted by name; `left_out` is {reason: number of pictures}."""
 

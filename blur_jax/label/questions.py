@@ -34,6 +34,7 @@ class Questions:
     """Draws questions for one folder.
 
     Attributes:
+        rows: the pictures that pairs are drawn from.
         ranker: chooses pairs; None until features are known, which leaves random pairs.
     """
 
@@ -60,14 +61,14 @@ class Questions:
         self._names, self._rng, self._fixed, self._random_share = names, rng, fixed, random_share
         self._choose = choose
         self._row = {name: row for row, name in enumerate(names)}
-        self._rows, self._sizes = np.array(rows), np.full(len(names), np.nan)
+        self.rows, self._sizes = np.array(rows), np.full(len(names), np.nan)
         self.ranker: Ranker | None = None
 
     def set_sizes(self, rows: np.ndarray, sizes: np.ndarray) -> None:
         """Sets the face sizes of some rows, in pixels, and leaves out rows of `rows` whose size is NaN."""
         self._sizes[rows] = sizes
         unreadable = rows[np.isnan(sizes)]
-        self._rows = self._rows[~np.isin(self._rows, unreadable)]
+        self.rows = self.rows[~np.isin(self.rows, unreadable)]
 
     def rows_of(self, answer: Answer) -> Rows | None:
         """Returns the rows of an answer's pictures, or None if the folder no longer has one of them."""
@@ -93,7 +94,7 @@ class Questions:
         count = _CANDIDATES if learned else 1
         drawn = pairs.draw(self._rng, self._under_the_cap(state), self._sizes, asked, count)
         if not len(drawn):
-            drawn = pairs.draw(self._rng, self._rows, self._sizes, asked, count)
+            drawn = pairs.draw(self._rng, self.rows, self._sizes, asked, count)
         if not len(drawn):
             return None
         if not learned or self.ranker is None:
@@ -124,8 +125,8 @@ class Questions:
     def _under_the_cap(self, state: State) -> np.ndarray:
         seen = Counter(name for answer in state.answers.values() for name in (answer.left, answer.right))
         full = [self._row[name] for name, count in seen.items() if count >= MOST_APPEARANCES and name in self._row]
-        rows = self._rows[~np.isin(self._rows, full)] if full else self._rows
-        return rows if len(rows) >= 2 else self._rows
+        rows = self.rows[~np.isin(self.rows, full)] if full else self.rows
+        return rows if len(rows) >= 2 else self.rows
 
     def _shuffled(self, rows: Rows) -> Rows:
         return rows if self._rng.random() < 0.5 else (rows[1], rows[0])

@@ -8,7 +8,7 @@ import os
 import statistics
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from blur_jax.label.questions import Question, Questions, Rows
 
 _PACE = 20  # The last answers that the pace is computed from.
 _LONGEST_PAUSE = 60_000  # Milliseconds; a longer answer was a break.
+
+
+class Answered(NamedTuple):
+    """Answers about pictures that exist: rows [m, 2] (left, right), order [m], and m predictions, see `Answer`."""
+
+    pairs: np.ndarray
+    order: np.ndarray
+    predicted: list[float | None]
 
 
 class Conflict(ValueError):
@@ -98,7 +106,7 @@ class Session:
         """
         left, right = (self.photos.photos[row].name for row in (question.left, question.right))
         asked: dict[str, Any] = question._asdict() | {"left": left, "right": right}
-        answer = Answer(id=id, annotator=annotator, order=order, ms=ms, time=_now(), **asked)
+        answer = Answer(id=id, annotator=annotator, order=order, ms=ms, time=now(), **asked)
         answers.check(answer)
         with self._lock:
             if self.log.state.has(answer):
@@ -120,7 +128,7 @@ class Session:
             answer = self.log.state.answers.get(of)
             if answer is None or answer.annotator != annotator:
                 return None
-            self.log.append(Undo(of, _now()))
+            self.log.append(Undo(of, now()))
             self._teach_all()
             rows = self._questions.rows_of(answer)
             return rows and Question(*rows, answer.picker, answer.reason, answer.step, answer.predicted)
@@ -157,6 +165,42 @@ class Session:
             "step": 0 if self.ranker is None else self.ranker.step,
             "problem": self.problem,
         }
+
+    @property
+    def readable(self) -> np.ndarray:
+        """The rows of the pictures that pairs are drawn from, int [n]; without those that cannot be read."""
+        return self._questions.rows
+
+    def answered(self, *, only_random: bool = False) -> Answered:
+        """Returns the answers of all people that are not skips, in order; optionally those about random pairs alone."""
+        with self._lock:
+            given = list(self.log.state.answers.values())
+        found = [
+            (rows, answer.order, answer.predicted)
+            for answer in given
+            if answer.order is not None and (not only_random or answer.picker == "random")
+            if (rows := self._questions.rows_of(answer))
+        ]
+        pairs_given, order = [item[0] for item in found], [item[1] for item in found]
+        return Answered(np.array(pairs_given, int).reshape(-1, 2), np.array(order, int), [item[2] for item in found])
+
+    def judged(self) -> list[tuple[int, bool]]:
+        """Returns (row, whether it is good enough) of the last judgment of each picture that exists."""
+        with self._lock:
+            judgments = list(self.log.state.judgments.values())
+        last = {judgment.name: judgment.keep for judgment in judgments}
+        return [(self.photos.row[name], keep) for name, keep in last.items() if name in self.photos.row]
+
+    def last_judgment(self) -> str | None:
+        """Returns the id of the last judgment, or None."""
+        with self._lock:
+            return next(reversed(self.log.state.judgments), None)
+
+    def undo_judgment(self, of: str) -> None:
+        """Takes back a judgment, unless it was taken back before."""
+        with self._lock:
+            if of in self.log.state.judgments:
+                self.log.append(Undo(of, now()))
 
     def notes(self) -> list[str]:
         """Returns what a person should know when the folder has been opened, a sentence each."""
@@ -215,5 +259,6 @@ def _pace(given: Sequence[Answer]) -> float | None:
     return round(statistics.median(times) / 1000, 1) if times else None
 
 
-def _now() -> str:
+def now() -> str:
+    """Returns the time as it is stored: ISO 8601 with milliseconds, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,6 +10,7 @@ import numpy as np
 import uvicorn
 
 from blur_jax.label import guard, server
+from blur_jax.label.learning import Learning
 from blur_jax.label.session import Session
 
 
@@ -59,9 +60,9 @@ class Page:
 
 
 @contextlib.contextmanager
-def served(session, **options):
+def served(session, learning=None, **options):
     """Yields a `Page` of a server of the session."""
-    app = server.create(session, **options)
+    app = server.create(session, learning or Learning(session, None, "runs/none"), **options)
     program = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=program.run, daemon=True)
     thread.start()

@@ -11,7 +11,10 @@ from blur_jax.label import guard, server
 from tests.helpers import photos
 from tests.helpers.labeling import opened, served
 
-STATIC = {name: (Path(server.__file__).parent / name).read_text() for name in ("page.html", "page.js", "page.css")}
+STATIC = {
+    name: (Path(server.__file__).parent / name).read_text()
+    for name in ("page.html", "page.js", "page.css", "review.js")
+}
 EVIL = '<img src=x onerror="alert(1)">.png'
 
 

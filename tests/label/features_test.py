@@ -36,7 +36,7 @@ def test_a_runs_features_and_scores_are_computed_once(folder, shared_run, capsys
     scorer = load_scorer(run)
     expected = scorer.score([folder / name for name in table.names[:5]])
     np.testing.assert_allclose(table.blur[:5], expected, atol=1e-5)
-    assert table.fingerprint == scorer.fingerprint and table.features.shape[0] == 6
+    assert (table.fingerprint, table.step) == (scorer.fingerprint, scorer.step) and table.features.shape[0] == 6
     assert np.isnan(table.features[5]).all() and np.isnan([table.blur[5], table.sizes[5]]).all()
     assert table.sizes[:5].tolist() == [48] * 5 and np.isfinite(table.features[:5]).all()
 
@@ -69,9 +69,8 @@ def test_a_damaged_cache_is_computed_again(tmp_path):
     for data in (b"", b"PK\x03\x04 no archive", b"\x80\x04pickle"):
         path.write_bytes(data)
         assert features.read(str(path)) is None
-    np.savez(
-        path, names=np.array(["a"]), features=np.zeros((2, 3)), blur=np.zeros(1), sizes=np.zeros(1), fingerprint=""
-    )
+    one = np.zeros(1)
+    np.savez(path, names=["a"], features=np.zeros((2, 3)), blur=one, sizes=one, fingerprint="", step=0)
     assert features.read(str(path)) is None
 
 
