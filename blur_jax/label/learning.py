@@ -30,7 +30,7 @@ class Learning:
         self._training: Job | None = None
 
     def compute_features(self) -> None:
-        """Computes the features in the background and starts the ranker on them; what is in the cache is not repeated."""
+        """Computes the features in the background, unless they are in the cache, and starts the ranker on them."""
         folder, checkpoint = self._session.photos.folder, self.checkpoint
         command = [sys.executable, "-m", "blur_jax.label.features", folder, f"--parent={os.getpid()}"]
         command += [] if checkpoint is None else [f"--checkpoint={checkpoint}"]

@@ -28,7 +28,12 @@ export function note(text, warn = false) {
   $("note").classList.toggle("warn", warn);
 }
 
-const address = (picture, view) => `picture/${picture.id}/${picture.version}/${view}`;
+export const person = () => annotator;
+
+export const newId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+export const address = (picture, view) => `picture/${picture.id}/${picture.version}/${view}`;
 
 function load(question, view) {
   return ["left", "right"].map((side) => {
@@ -112,8 +117,7 @@ function advance() {
 function answer(order) {
   if (!current || shownAt === null) return;
   const ms = Math.round(performance.now() - shownAt);
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  outbox.push({ question: current.question, body: { id, annotator, order, ms, question: current.question } });
+  outbox.push({ question: current.question, body: { id: newId(), annotator, order, ms, question: current.question } });
   if (order !== null && ms < QUICK) note(`That was quick (${ms} ms). Z takes it back.`);
   else note("");
   advance();
@@ -179,7 +183,6 @@ function update(found) {
   $("annotators").replaceChildren(...found.annotators.map((name) => Object.assign(document.createElement("option"), { value: name })));
   $("undo").disabled = !found.last;
   if (found.problem) note(found.problem, true);
-  document.dispatchEvent(new CustomEvent("status", { detail: found }));
 }
 
 function zoom() {
