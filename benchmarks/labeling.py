@@ -59,7 +59,12 @@ class Client:
 
     def answer(self, port: int, question: dict[str, Any], annotator: str = "") -> None:
         """Sends an answer; after an error, `answer_until_gone` sends it again."""
-        fields = {"annotator": annotator, "order": int(np.random.default_rng().integers(-1, 2)), "ms": 900}
+        fields = {
+            "annotator": annotator,
+            "order": int(np.random.default_rng().integers(-1, 2)),
+            "ms": 900,
+            "sure": True,
+        }
         self._pending = {"id": f"{next(self._numbers):016x}", "question": question} | fields
         self._send(port)
 

@@ -109,7 +109,7 @@ def replay(oracle: Oracle, picker: str, seed: int, noise: float, counts: Sequenc
         assert question is not None
         order = _noisy(int(np.sign(oracle.levels[question.right] - oracle.levels[question.left])), noise, rng)
         fields = question._asdict() | {"left": names[question.left], "right": names[question.right]}
-        state.add(Answer(id=f"{number:08x}", annotator="", order=order, ms=0, time=str(number), **fields))
+        state.add(Answer(id=f"{number:08x}", annotator="", order=order, ms=0, sure=True, time=str(number), **fields))
         asking.ranker.learn(np.array([question[:2]]), np.array([order]))
         if number in counts:
             found[number] = evaluate(oracle, state)

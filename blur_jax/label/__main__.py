@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workdir", metavar="RUN", help="where the page trains a run [runs/NAME, as PHOTOS is named]")
     parser.add_argument("--picker", choices=["learned", "random"], default="learned", help="how pairs are chosen")
     parser.add_argument(
+        "--pairs", metavar="CSV", help="ask only these pairs: columns left, right and, optionally, split"
+    )
+    parser.add_argument("--blind", action="store_true", help="a test: write CSV's answers to a table of judged pairs")
+    parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; others than this machine need a token"
     )
     parser.add_argument("--port", type=int, default=_PORT, help=f"port to listen on, 0 for any free one [{_PORT}]")
@@ -46,10 +50,14 @@ def _label(arguments: argparse.Namespace) -> int:
     from blur_jax.label import learning, questions
     from blur_jax.label.session import Session
 
+    if arguments.blind and arguments.pairs is None:
+        raise ValueError("--blind needs --pairs=CSV, the list of pairs that everybody judges")
     name = os.path.basename(os.path.abspath(arguments.photos))
     workdir = arguments.workdir or os.path.join("runs", name)
     share = 1.0 if arguments.picker == "random" else questions.RANDOM_SHARE
-    session = Session(arguments.photos, np.random.default_rng(), random_share=share)
+    session = Session(
+        arguments.photos, np.random.default_rng(), random_share=share, listed=arguments.pairs, blind=arguments.blind
+    )
     with contextlib.closing(session), contextlib.closing(_listen(arguments.host, arguments.port)) as listening:
         for line in session.notes():
             print(line)
@@ -61,7 +69,7 @@ def _label(arguments: argparse.Namespace) -> int:
         print(f"comparing {len(session.photos):,} pictures at {address}")
         print("to stop, press Ctrl-C; every answer is stored", flush=True)
         with contextlib.closing(background):
-            if arguments.picker == "learned" or arguments.checkpoint is not None:
+            if (arguments.picker == "learned" and arguments.pairs is None) or arguments.checkpoint is not None:
                 session.learning = background.state
                 background.compute_features()
             if not arguments.no_browser:

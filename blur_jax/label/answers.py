@@ -55,6 +55,7 @@ class Answer:
         step: the number of answers that the ranker had learned from when it chose the pair.
         predicted: the probability, in [0, 1], that the right picture is blurrier, before this answer was learned from;
             None without a ranker.
+        sure: False for a guess.
         time: when the answer was stored, ISO 8601 with milliseconds, UTC.
     """
 
@@ -68,6 +69,7 @@ class Answer:
     reason: str
     step: int
     predicted: float | None
+    sure: bool
     time: str
 
     @property
@@ -137,6 +139,7 @@ def check(entry: Entry) -> None:
     _require(entry.picker in PICKERS, "picker", entry.picker, f"one of {', '.join(PICKERS)}")
     _require(_is_text(entry.reason, 200), "reason", entry.reason, "at most 200 characters")
     _require(_is_int(entry.step, 0, _MOST_MS), "step", entry.step, "a whole number, 0 or more")
+    _require(isinstance(entry.sure, bool), "sure", entry.sure, "true or false")
     predicted = entry.predicted
     number = isinstance(predicted, (int, float)) and not isinstance(predicted, bool) and 0 <= predicted <= 1
     _require(predicted is None or number, "predicted", predicted, "a number from 0 to 1, or null")

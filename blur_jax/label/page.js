@@ -114,11 +114,12 @@ function advance() {
   fill();
 }
 
-function answer(order) {
-  if (!current || shownAt === null) return;
+function answer(order, sure = true) {
+  if (!current || shownAt === null || (status.blind && order === 0)) return;
   const ms = Math.round(performance.now() - shownAt);
-  outbox.push({ question: current.question, body: { id: newId(), annotator, order, ms, question: current.question } });
-  if (order !== null && ms < QUICK) note(`That was quick (${ms} ms). Z takes it back.`);
+  outbox.push({ question: current.question, body: { id: newId(), annotator, order, ms, sure, question: current.question } });
+  if (!sure) note("Stored as a guess.");
+  else if (order !== null && ms < QUICK) note(`That was quick (${ms} ms). Z takes it back.`);
   else note("");
   advance();
   send();
@@ -169,6 +170,7 @@ function update(found) {
     "skipped": found.skipped || null,
     "per answer": found.seconds === null ? null : `${found.seconds} s`,
     "agrees with itself": repeated ? `${same} of ${repeated}` : null,
+    "agreement": found.agreement || null,
     "other lines in pairs.csv": found.others || null,
     "pictures": found.pictures.toLocaleString("en"),
     "background": found.learning || null,
@@ -182,6 +184,9 @@ function update(found) {
   }));
   $("annotators").replaceChildren(...found.annotators.map((name) => Object.assign(document.createElement("option"), { value: name })));
   $("undo").disabled = !found.last;
+  for (const id of ["tab-scorer", "tab-threshold", "answer-tie"]) $(id).hidden = found.blind;
+  for (const row of document.querySelectorAll(".blind")) row.hidden = !found.blind;
+  for (const row of document.querySelectorAll(".seeing")) row.hidden = found.blind;
   if (found.problem) note(found.problem, true);
 }
 
@@ -193,8 +198,11 @@ function zoom() {
 
 const help = () => $("help-text").showModal();
 
+// In a blind test, Shift marks a guess.
+const guessed = (event) => Boolean(status.blind && event.shiftKey);
+
 const KEYS = {
-  ArrowLeft: () => answer(-1), ArrowRight: () => answer(1), ArrowDown: () => answer(0),
+  ArrowLeft: (event) => answer(-1, !guessed(event)), ArrowRight: (event) => answer(1, !guessed(event)), ArrowDown: () => answer(0),
   s: () => answer(null), z: undo, " ": zoom, "?": help,
 };
 
@@ -205,7 +213,7 @@ document.addEventListener("keydown", (event) => {
   const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action) return;
   event.preventDefault();
-  action();
+  action(event);
 });
 
 for (const [id, action] of Object.entries({

@@ -46,8 +46,8 @@ def to_json(photo: Photo) -> dict[str, str]:
 class Photos:
     """The n pictures of a folder, sorted by name; `left_out` is {reason: number of pictures}."""
 
-    def __init__(self, folder: str) -> None:
-        """Finds the pictures, without reading them.
+    def __init__(self, folder: str, *, with_tests: bool = False) -> None:
+        """Finds the pictures, without reading them; those in `ranked.csv` only `with_tests`.
 
         Raises:
             ValueError: there are fewer than two usable pictures, or `boxes.csv` or `ranked.csv` is damaged.
@@ -57,7 +57,7 @@ class Photos:
         self.folder, self.left_out = folder, Counter()
         paths = dict(sorted(_walk(folder, self.left_out)))
         self._known = names.Known(paths)
-        boxes, ranked = self._boxes(), self._ranked()
+        boxes, ranked = self._boxes(), set() if with_tests else self._ranked()
         if boxes is not None:
             self.left_out["without a box in boxes.csv"] = sum(name not in boxes for name in paths)
         self.left_out["test pictures in ranked.csv"] = len(ranked)

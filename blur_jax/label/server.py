@@ -101,7 +101,7 @@ def _answer(session: Session, fields: dict[str, Any]) -> Response:
     if not session.has(fields.get("id")):  # The pictures of a repeated request may have changed since.
         for side, place in sides.items():
             check_version(session.photos.photos[place], shown[side].get("version"))
-    given: dict[str, Any] = {name: fields.get(name) for name in ("id", "annotator", "order", "ms")}
+    given: dict[str, Any] = {name: fields.get(name) for name in ("id", "annotator", "order", "ms", "sure")}
     session.answer(question, **given)
     status = session.status(given["annotator"])
     return JSONResponse({"stored": given["id"], "status": status}, background=BackgroundTask(session.update_table))

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from blur_jax.label import answers, features, pairs, pairs_table
-from blur_jax.label.answers import Answer, Lines, Undo
+from blur_jax.label import answers, features, judged, pairs, pairs_table
+from blur_jax.label.answers import Answer, Line, Lines, Undo
 from blur_jax.label.log import LOG_FILE, Log
 from blur_jax.label.photos import Photos
 from blur_jax.label.questions import Question, Questions, Rows
@@ -45,22 +45,47 @@ class Session:
         table: what is known about the pictures, once it has been computed.
     """
 
-    def __init__(self, folder: str, rng: np.random.Generator, *, random_share: float) -> None:
-        """Opens a folder; raises the errors of `Photos`, `Log` and `pairs_table.update`."""
-        self.photos = Photos(folder)
+    def __init__(
+        self,
+        folder: str,
+        rng: np.random.Generator,
+        *,
+        random_share: float,
+        listed: str | None = None,
+        blind: bool = False,
+    ) -> None:
+        """Opens a folder.
+
+        Args:
+            folder: the folder.
+            rng: the source of all draws.
+            random_share: see `Questions`.
+            listed: a list of the only pairs to ask, see `judged.read_list`; None draws pairs.
+            blind: whether the list is a test: answers are kept beside the list, and `pairs.csv` is not touched.
+
+        Raises the errors of `Photos`, `Log`, `judged.read_list` and `pairs_table.update`.
+        """
+        self.photos, self.blind = Photos(folder, with_tests=blind), blind
         self.pool = features.pool(self.photos)
         self.table: features.Table | None = None
         self.problem = ""
         self.learning = lambda: ""
         self._lock = threading.RLock()
         self._writing = threading.Lock()
-        self._table_path = os.path.join(folder, pairs_table.PAIRS_FILE)
-        pairs_table.read(self._table_path)  # Stops before a log is created.
-        self.log = Log(os.path.join(folder, LOG_FILE))
-        self._foreign = pairs_table.update(self._table_path, self.log.state.lines, self.photos.find)
-        rows = [self.photos.row[photo.name] for photo in self.pool]
-        names = [photo.name for photo in self.photos.photos]
-        self._questions = Questions(names, rows, rng, random_share=random_share)
+        self._listed = None if listed is None else judged.read_list(listed, self.photos)
+        beside = listed if blind and listed is not None else None
+        self._table_path = (
+            judged.path_of(beside, ".judged.csv") if beside else os.path.join(folder, pairs_table.PAIRS_FILE)
+        )
+        self._foreign: list[Line] = (
+            [] if blind else pairs_table.read(self._table_path)
+        )  # Stops before a log is created.
+        self.log = Log(judged.path_of(beside, ".answers.jsonl") if beside else os.path.join(folder, LOG_FILE))
+        self._write_table()
+        row, names = self.photos.row, [photo.name for photo in self.photos.photos]
+        fixed = None if self._listed is None else [(row[pair.left], row[pair.right]) for pair in self._listed]
+        rows = [row[photo.name] for photo in self.pool]
+        self._questions = Questions(names, rows, rng, fixed=fixed, random_share=random_share)
         self._set_box_sizes()
 
     @property
@@ -96,7 +121,7 @@ class Session:
                 held.append((question.left, question.right))
         return drawn
 
-    def answer(self, question: Question, *, id: str, annotator: str, order: int | None, ms: int) -> Answer:
+    def answer(self, question: Question, *, id: str, annotator: str, order: int | None, ms: int, sure: bool) -> Answer:
         """Stores an answer; it is on disk when this returns. An answer with a known id is stored once.
 
         Raises:
@@ -106,8 +131,10 @@ class Session:
         """
         left, right = (self.photos.photos[row].name for row in (question.left, question.right))
         asked: dict[str, Any] = question._asdict() | {"left": left, "right": right}
-        answer = Answer(id=id, annotator=annotator, order=order, ms=ms, time=now(), **asked)
+        answer = Answer(id=id, annotator=annotator, order=order, ms=ms, sure=sure, time=now(), **asked)
         answers.check(answer)
+        if self.blind and (order == 0 or not judged.is_judge(annotator)):
+            raise ValueError("a test needs an order, if only a guess, and a name that can be a column")
         with self._lock:
             if self.log.state.has(answer):
                 return answer
@@ -136,13 +163,27 @@ class Session:
     def update_table(self) -> None:
         """Brings `pairs.csv` up to date; a failure is stated in `problem` and tried again with the next answer."""
         with self._writing:
-            with self._lock:
-                given = Lines(dict(self.log.state.lines.current), set(self.log.state.lines.ever))
             try:
-                self._foreign = pairs_table.update(self._table_path, given, self.photos.find)
+                self._write_table()
                 self.problem = ""
             except (OSError, ValueError) as error:
-                self.problem = f"{error}; your answers are safe in {LOG_FILE}"
+                self.problem = f"{error}; your answers are safe in {os.path.basename(self.log.path)}"
+
+    def _write_table(self) -> None:
+        """Writes `pairs.csv` or, in a blind test, the table of judged pairs; raises the errors of `pairs_table`."""
+        with self._lock:
+            lines = self.log.state.lines
+            given = Lines(dict(lines.current), set(lines.ever))
+            judgments = judged.complete(self.log.state, self._listed) if self.blind and self._listed else None
+        if judgments is not None:
+            judged.write(self._table_path, judgments)
+        else:
+            self._foreign = pairs_table.update(self._table_path, given, self.photos.find)
+
+    def agreement(self) -> str:
+        """Says how often all people agree on the listed pairs; "" if there is no list or there are fewer than two."""
+        with self._lock:
+            return "" if self._listed is None else judged.agreement(judged.complete(self.log.state, self._listed))
 
     def status(self, annotator: str) -> dict[str, Any]:
         """Returns what the page shows about a person's progress, as JSON values."""
@@ -164,6 +205,9 @@ class Session:
             "learning": self.learning(),
             "step": 0 if self.ranker is None else self.ranker.step,
             "problem": self.problem,
+            "total": self._listed and len(self._listed),
+            "agreement": self.agreement(),
+            "blind": self.blind,
         }
 
     @property
@@ -209,6 +253,8 @@ class Session:
             lines.append(f"pairs are drawn from a fixed sample of {len(self.pool):,} pictures")
         if self.log.removed:
             lines.append(f"{self.log.path}: removed an incomplete last line, which was never acknowledged")
+        if text := self.agreement():
+            lines.append(text)
         if self._foreign:
             lines.append(f"{self._table_path}: kept {len(self._foreign):,} lines from elsewhere")
         return lines

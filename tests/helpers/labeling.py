@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import json
 import threading
 import time
@@ -13,12 +14,14 @@ from blur_jax.label import guard, server
 from blur_jax.label.learning import Learning
 from blur_jax.label.session import Session
 
+_NUMBERS = itertools.count(1)  # An id is never used again, not even by another page.
+
 
 class Page:
     """Requests to one server. `request` sends what it is told; the other methods do what the page does."""
 
     def __init__(self, port):
-        self.port, self.annotator, self._count = port, "", 0
+        self.port, self.annotator = port, ""
 
     def request(self, path, body=None, *, method=None, headers=()):
         """Returns (status, headers, body as bytes); `body` is bytes, or sent as JSON."""
@@ -43,12 +46,12 @@ class Page:
         return self.json(f"/api/questions?count={count}&held={pairs}&annotator={self.annotator}")["questions"]
 
     def body(self, question, order, **fields):
-        self._count += 1
         return {
-            "id": f"{self._count:08x}",
+            "id": f"{next(_NUMBERS):08x}",
             "annotator": self.annotator,
             "order": order,
             "ms": 900,
+            "sure": True,
             "question": question,
         } | fields
 

@@ -7,7 +7,7 @@ def answer(number, **fields):
     """The answer to the number-th question, by default that b.png is blurrier than a.png."""
     defaults = dict(
         id=f"{number:016x}", annotator="", left="a.png", right="b.png", order=1, ms=900, picker="random", reason="",
-        step=0, predicted=None, time=f"t{number}",
+        step=0, predicted=None, sure=True, time=f"t{number}",
     )  # fmt: skip
     return Answer(**defaults | fields)
 

@@ -50,8 +50,8 @@ def test_a_pair_is_asked_shown_and_stored(folder):
             shown, stored = Image.open(io.BytesIO(data)), Image.open(folder / question[side]["name"])
             assert shown.size == (48, 48)  # The central square of 60 x 48 pixels, not resized.
             np.testing.assert_array_equal(np.asarray(shown), np.asarray(stored.crop((6, 0, 54, 48))))
-        found = page.answer(question, -1)
-        assert found["stored"] == "00000001" and found["status"]["answers"] == 1
+        found = page.answer(question, -1, id="00c0ffee")
+        assert found["stored"] == "00c0ffee" and found["status"]["answers"] == 1
     assert lines(folder) == [(question["left"]["name"], question["right"]["name"], "-1", "")]
 
 
