@@ -67,7 +67,7 @@ def settled(features: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> float
 
 
 def hint(correlation: float | None) -> str:
-    """Returns advice on whether to go on, given the result of `settled`; "" if there is none."""
+    """Returns advice on whether to continue, given the result of `settled`; "" if there is none."""
     if correlation is None:
         return ""
     if correlation >= _SETTLED:

@@ -99,17 +99,17 @@ class Ranker:
 def draw(
     rng: np.random.Generator, rows: np.ndarray, sizes: np.ndarray, asked: set[tuple[int, int]], count: int
 ) -> np.ndarray:
-    """Draws up to `count` pairs of different rows at random, uniformly among those of like size that were not asked.
+    """Draws up to `count` pairs of different rows at random, uniformly among those of similar size that were not asked.
 
     Args:
         rng: the source of randomness.
         rows: int [n], the rows to draw from.
-        sizes: float [all rows], face sizes in pixels; NaN is like every size.
+        sizes: float [all rows], face sizes in pixels; NaN is similar to every size.
         asked: (smaller row, larger row) of pairs to leave out.
         count: the number of pairs.
 
     Returns:
-        int [m, 2], m <= `count`. If chance finds no pair of like size, sizes are ignored; m is 0 if no pair is left.
+        int [m, 2], m <= `count`. If chance finds no pair of similar size, sizes are ignored; m is 0 if no pair is left.
     """
     pairs = rng.choice(rows, (4 * count + 64, 2))
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]

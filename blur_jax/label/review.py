@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from blur_jax.label import answers, by_eye, check, photos
-from blur_jax.label.answers import Judgment
+from blur_jax.label.answers import Judgment, Undo
 from blur_jax.label.features import Table
 from blur_jax.label.learning import Learning
 from blur_jax.label.session import Session, now
@@ -95,7 +95,7 @@ class Review:
         blur = self._blur(table)
         rows = np.flatnonzero(~np.isnan(blur))
         scores, place = blur[rows], {row: index for index, row in enumerate(rows.tolist())}
-        given = [(place[row], keep) for row, keep in self._session.judged() if row in place]
+        given = [(place[row], keep) for row, keep in self.judged() if row in place]
         asked, keep = (np.array([item[part] for item in given]) for part in (0, 1))
         asked, keep = asked.astype(int), keep.astype(bool)
         fit = by_eye.fit(scores, asked, keep)
@@ -106,13 +106,27 @@ class Review:
             "ready": True,
             "answers": len(given),
             "enough": by_eye.ENOUGH,
-            "last": self._session.last_judgment(),
+            "last": self._last_judgment(),
             "next": None if following is None else self._shown(int(rows[following]), blur),
             "near": [self._shown(row, blur) for row in near.tolist()],
             "strip": self._strip(blur),
             "quantiles": np.quantile(scores, np.linspace(0, 1, 101)).round(6).tolist(),
             "run": self._learning.checkpoint,
         }
+
+    def judged(self) -> list[tuple[int, bool]]:
+        """Returns (row, whether it is good enough) of the last judgment of each picture that exists."""
+        row = self._session.photos.row
+        last = {judgment.name: judgment.keep for judgment in list(self._session.log.state.judgments.values())}
+        return [(row[name], keep) for name, keep in last.items() if name in row]
+
+    def _last_judgment(self) -> str | None:
+        return next(reversed(list(self._session.log.state.judgments)), None)
+
+    def undo(self, of: str) -> None:
+        """Takes back a judgment, unless it was taken back before."""
+        if of in self._session.log.state.judgments:
+            self._session.log.append(Undo(of, now()))
 
     def judge(self, *, id: str, annotator: str, row: int, keep: bool, ms: int) -> None:
         """Stores an answer to "good enough to keep?"; an answer with a known id is stored once."""

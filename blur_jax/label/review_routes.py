@@ -45,7 +45,7 @@ def routes(session: Session, learning: Learning) -> list[Route]:
         return JSONResponse(review.threshold())
 
     def undo(fields: dict[str, Any]) -> Response:
-        session.undo_judgment(text(fields, "of"))
+        review.undo(text(fields, "of"))
         return JSONResponse(review.threshold())
 
     def write(fields: dict[str, Any]) -> Response:

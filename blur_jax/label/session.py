@@ -228,24 +228,6 @@ class Session:
         pairs_given, order = [item[0] for item in found], [item[1] for item in found]
         return Answered(np.array(pairs_given, int).reshape(-1, 2), np.array(order, int), [item[2] for item in found])
 
-    def judged(self) -> list[tuple[int, bool]]:
-        """Returns (row, whether it is good enough) of the last judgment of each picture that exists."""
-        with self._lock:
-            judgments = list(self.log.state.judgments.values())
-        last = {judgment.name: judgment.keep for judgment in judgments}
-        return [(self.photos.row[name], keep) for name, keep in last.items() if name in self.photos.row]
-
-    def last_judgment(self) -> str | None:
-        """Returns the id of the last judgment, or None."""
-        with self._lock:
-            return next(reversed(self.log.state.judgments), None)
-
-    def undo_judgment(self, of: str) -> None:
-        """Takes back a judgment, unless it was taken back before."""
-        with self._lock:
-            if of in self.log.state.judgments:
-                self.log.append(Undo(of, now()))
-
     def notes(self) -> list[str]:
         """Returns what a person should know when the folder has been opened, a sentence each."""
         lines = self.photos.sentences()

@@ -133,10 +133,10 @@ def test_a_judgment_can_be_taken_back_and_survives_a_restart(folder, page, sessi
     body = {"annotator": "", "of": found["last"]}
     assert page.json("/api/judge/undo", body)["answers"] == 2
     assert page.json("/api/judge/undo", body)["answers"] == 2
-    assert len(session.judged()) == 2
+    assert len(session.log.state.judgments) == 2
     session.log.close()
     with contextlib.closing(opened(folder)) as again:
-        assert len(again.judged()) == 2 and again.log.state.answers == {}
+        assert again.log.state.judgments == session.log.state.judgments and again.log.state.answers == {}
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, "0.5", True, [1]])
@@ -155,7 +155,7 @@ def test_a_wrong_judgment_is_refused(page, session, table, field, value):
     assert page.json("/api/judge", body | {field: value}, status=400)["error"].startswith(f"{field} must be")
     page.json("/api/judge", body | {"picture": picture | {"version": "0"}}, status=410)
     page.json("/api/judge", body | {"picture": {"id": "../x"}}, status=410)
-    assert page.json("/api/judge", body | {"picture": "x"}, status=400) and session.judged() == []
+    assert page.json("/api/judge", body | {"picture": "x"}, status=400) and not session.log.state.judgments
 
 
 def test_training_runs_once_and_is_shown(page, learning, monkeypatch, tmp_path):
