@@ -163,7 +163,7 @@ def open_network(checkpoint: str | None) -> Opened:
     def both(params: network.Params, images: jax.Array) -> jax.Array:
         features = model.apply({"params": params}, images, method="features")
         blur = model.apply({"params": params}, images) if fingerprint else jnp.full(len(images), jnp.nan)
-        return jnp.concatenate([features, blur[:, None]], axis=1)  # ty: ignore[invalid-argument-type, not-subscriptable]
+        return jnp.concatenate([features, blur[:, None]], axis=1)  # ty: ignore[invalid-argument-type]
 
     run, placed = inference.make_map(both), distributed.replicate(params)
     return Opened(lambda images: run(placed, images), protocol, fingerprint, step)
