@@ -73,15 +73,18 @@ class Session:
         self._lock = threading.RLock()
         self._writing = threading.Lock()
         self._listed = None if listed is None else judged.read_list(listed, self.photos)
-        beside = listed if blind and listed is not None else None
-        self._table_path = (
-            judged.path_of(beside, ".judged.csv") if beside else os.path.join(folder, pairs_table.PAIRS_FILE)
-        )
-        self._foreign: list[Line] = (
-            [] if blind else pairs_table.read(self._table_path)
-        )  # Stops before a log is created.
-        self.log = Log(judged.path_of(beside, ".answers.jsonl") if beside else os.path.join(folder, LOG_FILE))
-        self._write_table()
+        table, log = os.path.join(folder, pairs_table.PAIRS_FILE), os.path.join(folder, LOG_FILE)
+        if blind and listed is not None:
+            table, log = judged.path_of(listed, ".judged.csv"), judged.path_of(listed, ".answers.jsonl")
+        self._table_path = table
+        # A table that cannot be read stops this before a log is created.
+        self._foreign: list[Line] = [] if blind else pairs_table.read(table)
+        self.log = Log(log)
+        try:
+            self._write_table()
+        except BaseException:
+            self.log.close()
+            raise
         row, names = self.photos.row, [photo.name for photo in self.photos.photos]
         fixed = None if self._listed is None else [(row[pair.left], row[pair.right]) for pair in self._listed]
         rows = [row[photo.name] for photo in self.pool]

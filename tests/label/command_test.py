@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from benchmarks import labeling
+from blur_jax.label import __main__ as command
 from blur_jax.label import features
 from blur_jax.label.__main__ import main
 from tests.helpers import photos
@@ -70,3 +71,14 @@ def test_features_end_with_the_page(monkeypatch):
     monkeypatch.setattr(features.os, "_exit", ended.append)
     features._end_with(-1)
     assert ended == [1]
+
+
+def test_only_this_process_computes_in_one_thread(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with command._one_thread():
+        assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    with command._one_thread():
+        assert os.environ["OPENBLAS_NUM_THREADS"] == "7"
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "7"

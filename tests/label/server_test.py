@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blur_jax.label import pairs_table
 from tests.helpers import photos
 from tests.helpers.labeling import opened, served
 
@@ -216,3 +217,17 @@ def test_a_large_picture_is_reduced_and_its_center_is_shown_pixel_by_pixel(folde
         center = np.asarray(Image.open(io.BytesIO(page.picture(shown, "pixels")[2])), int)
         expected = np.asarray(large.crop((600, 350, 1400, 1150)), int)
         assert center.shape == expected.shape and np.abs(center - expected).mean() < 2
+
+
+def test_a_table_that_cannot_be_read_or_written_stops_the_page_and_frees_the_log(folder, monkeypatch):
+    photos.write(folder, "pairs.csv", "left,right", "a.png,b.png")
+    with pytest.raises(ValueError, match="pairs.csv:1"):
+        opened(folder)
+    assert not (folder / "answers.jsonl").exists()
+    photos.write(folder, "pairs.csv", "left,right,order", "a.png,b.png,1")
+    with monkeypatch.context() as patch:
+        patch.setattr(pairs_table, "update", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
+        with pytest.raises(OSError, match="read-only"):
+            opened(folder)
+    with contextlib.closing(opened(folder)) as session:
+        assert session.notes()[-1].endswith("kept 1 lines from elsewhere")
