@@ -17,6 +17,7 @@ FLOORS = (
     {"train", "export"},
     {"score"},
     {"threshold"},
+    {"label"},
     {"evaluate"},
 )
 PRODUCT = [
@@ -106,9 +107,11 @@ def test_nothing_imports_tensorflow_or_pytorch():
 LEFT_OUT = {
     "launch": ("jax", "numpy"),
     "blur_jax.score.__main__": ("jax", "numpy"),
+    "blur_jax.label.__main__": ("jax", "numpy"),
     "blur_jax.score.undo": ("jax",),
     "blur_jax": ("jax", "orbax", "tensorflow_datasets"),
     "blur_jax.metrics": ("jax", "scipy", "tensorflow_datasets"),
+    "blur_jax.label.server": ("jax", "flax", "orbax"),
     "experiments.summarize": ("jax",),
     "blur_jax.train.losses": ("flax", "orbax", "tensorflow_datasets", "matplotlib"),
     "blur_jax.score.scorer": ("matplotlib", "tensorflow_datasets", "grain"),

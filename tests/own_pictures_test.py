@@ -11,27 +11,11 @@ import pytest
 import blur_jax
 from blur_jax.runs.threshold import read_threshold
 from tests.helpers import forked, photos
+from tests.helpers.configs import SMALL_FOLDER
 from tests.helpers.paths import ROOT
 from tests.helpers.readme import blocks, section
 
-LINES = [line for line in blocks(section("Your own pictures"), "bash")[0].splitlines() if line.startswith("python ")]
-# The network and the training of the line are too large for a test; the lines themselves stay as they are.
-SMALL = [
-    "--config.steps=2",
-    "--config.checkpoint_every=2",
-    "--config.batch.labeled=4",
-    "--config.batch.unlabeled=4",
-    "--config.data.image_size=32",
-    "--config.model.blocks=2",
-    "--config.model.pretrained=False",
-    "--config.start_from=None",
-    "--config.probe.prior=0",
-    "--config.probe.side_min=8",
-    "--config.probe.side_max=16",
-    "--config.model.frozen_blocks=0",
-    "--config.optimizer.warmup_steps=1",
-    "--config.evaluation.resamples=20",
-]
+LINES = [line for line in blocks(section("Training"), "bash")[0].splitlines() if line.startswith("python ")]
 PICTURES = 24
 
 
@@ -42,7 +26,9 @@ def folder(tmp_path_factory):
     photos.make(folder / "PHOTOS", PICTURES)
     train, *others = map(shlex.split, LINES)
     arguments = [word.replace("=configs/", f"={ROOT}/configs/") for word in train[2:]]
-    launch = forked.Program(ROOT / train[1], *arguments, f"--config.data.dir={folder / 'data'}", *SMALL, cwd=folder)
+    launch = forked.Program(
+        ROOT / train[1], *arguments, f"--config.data.dir={folder / 'data'}", *SMALL_FOLDER, cwd=folder
+    )
     out, err = launch.communicate()
     assert launch.returncode == 0, out[-2000:] + err[-4000:]
     with pytest.MonkeyPatch.context() as patch:

@@ -27,3 +27,22 @@ def flattened(config, prefix=""):
         nested = hasattr(value, "items")
         flat |= flattened(value, f"{prefix}{name}.") if nested else {prefix + name: value}
     return flat
+
+
+# configs/folder.py is too large for a test: flags that shrink its network and its training.
+SMALL_FOLDER = [
+    "--config.steps=2",
+    "--config.checkpoint_every=2",
+    "--config.batch.labeled=4",
+    "--config.batch.unlabeled=4",
+    "--config.data.image_size=32",
+    "--config.model.blocks=2",
+    "--config.model.pretrained=False",
+    "--config.start_from=None",
+    "--config.probe.prior=0",
+    "--config.probe.side_min=8",
+    "--config.probe.side_max=16",
+    "--config.model.frozen_blocks=0",
+    "--config.optimizer.warmup_steps=1",
+    "--config.evaluation.resamples=20",
+]
