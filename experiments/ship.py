@@ -19,7 +19,7 @@ from blur_jax.data.csv_tables import read_table
 from blur_jax.data.picture_lists import BOXES_FILE
 from blur_jax.runs import checkpoints
 from blur_jax.runs.checkpoints import shipped
-from blur_jax.shipped import DEFAULT, FOLDER
+from blur_jax.shipped import DEFAULT, ENDING, FOLDER
 from experiments import command
 
 _CREDITS = ("name", "source", "licence")
@@ -29,7 +29,7 @@ def ship(run: str, portraits: str, output: str) -> None:
     """Writes the scorer and the table of its portraits, and prints their paths."""
     saved = checkpoints.find(run)
     _, params = checkpoints.load_network(saved)
-    scorer, table = Path(output, f"{DEFAULT}{shipped.ENDING}"), Path(output, f"{DEFAULT}.csv")
+    scorer, table = Path(output, f"{DEFAULT}{ENDING}"), Path(output, f"{DEFAULT}.csv")
     shipped.write(scorer, saved, params)
     with open(os.path.join(portraits, BOXES_FILE), "rb") as file:
         table_rows = read_table(file, BOXES_FILE, _CREDITS, BOX_COLUMNS)

@@ -24,6 +24,7 @@ from blur_jax.metrics.ranked_split import Evaluation
 from blur_jax.runs import checkpoints, distributed, provenance, run_dir
 from blur_jax.runs.threshold import read_threshold
 from blur_jax.score.scorer import Scorer
+from blur_jax.shipped import is_shipped
 
 METRICS_FILE = "metrics.json"
 SCORES_FILE = "scores.csv"
@@ -136,7 +137,7 @@ def results_folder(workdir: str, output: str | None = None) -> epath.Path:
 
     Raises ValueError if `workdir` is a scorer that comes with the package, and `output` is None.
     """
-    if output is None and checkpoints.is_shipped(workdir):
+    if output is None and is_shipped(workdir):
         raise ValueError(f"{workdir} comes with the package, so its results need a folder; pass --output")
     return run_dir.run_of(workdir) if output is None else run_dir.resolve(output)
 

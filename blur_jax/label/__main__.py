@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser("python -m blur_jax.label", description=_DESCRIPTION)
     parser.add_argument("photos", metavar="PHOTOS", help="the folder of pictures")
-    parser.add_argument("--checkpoint", metavar="RUN", help="choose pairs by this run, and check it on the answers")
+    command_line.add_checkpoint(parser)
     parser.add_argument("--workdir", metavar="RUN", help="where the page trains a run [runs/NAME, as PHOTOS is named]")
     parser.add_argument("--picker", choices=["learned", "random"], default="learned", help="how pairs are chosen")
     parser.add_argument(
@@ -70,7 +70,7 @@ def _label(arguments: argparse.Namespace) -> int:
         print(f"comparing {len(session.photos):,} pictures at {address}")
         print("to stop, press Ctrl-C; every answer is stored", flush=True)
         with contextlib.closing(background):
-            if (arguments.picker == "learned" and arguments.pairs is None) or arguments.checkpoint is not None:
+            if not arguments.blind:
                 session.learning = background.state
                 background.compute_features()
             if not arguments.no_browser:

@@ -185,7 +185,7 @@ $("line").oninput = () => { moved = true; lined(); };
 $("write").onclick = async () => {
   try {
     const { written } = await request("api/threshold/write", { keep_below: moved ? chosen() : null });
-    $("written").textContent = `Wrote ${written}; scoring and export will use it.`;
+    $("written").textContent = written;
   } catch (error) {
     $("written").textContent = error.message;
   }

@@ -11,6 +11,7 @@ from blur_jax.label.features import Table
 from blur_jax.label.learning import Learning
 from blur_jax.label.session import Session, now
 from blur_jax.metrics import ranked_split
+from blur_jax.shipped import is_shipped
 
 _STRIP = 24  # Pictures.
 _MISTAKES = 6
@@ -136,7 +137,7 @@ class Review:
         self._session.log.append(judgment)
 
     def write_threshold(self, keep_below: float | None) -> str:
-        """Writes the run's threshold: the one found by eye, or a given score; returns the file's path.
+        """Writes the run's threshold: the one found by eye, or a given score; returns a sentence that says so.
 
         Raises ValueError if there is no scorer, too little is known, or the score is not in [0, 1].
         """
@@ -151,6 +152,8 @@ class Review:
         value = found["keep_below"] if keep_below is None else keep_below
         if not isinstance(value, float | int) or isinstance(value, bool) or not 0 <= value <= 1:
             raise ValueError(f"keep_below must be a score from 0 to 1, not {value!r}")
+        if is_shipped(self._learning.checkpoint):  # No file of the package may change.
+            return f"To use this threshold, pass --keep-below={value:.4f} to blur_jax.score."
         how = (
             "set by hand in the labeling page"
             if by_hand
@@ -165,4 +168,5 @@ class Review:
             pictures=0 if by_hand else count,
             date=datetime.date.today().isoformat(),
         )
-        return str(threshold.write_threshold(self._learning.checkpoint, chosen))
+        path = threshold.write_threshold(self._learning.checkpoint, chosen)
+        return f"Wrote {path}; scoring and export will use it."

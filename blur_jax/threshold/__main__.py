@@ -39,9 +39,10 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--{rule} needs --examples=CSV, a list of good and bad pictures, not PHOTOS")
 
     from blur_jax.data.left_out import LeftOut
-    from blur_jax.runs import checkpoints, distributed, program_cache
+    from blur_jax.runs import distributed, program_cache
     from blur_jax.runs.threshold import write_threshold
     from blur_jax.score import inputs, scorer
+    from blur_jax.shipped import is_shipped
     from blur_jax.threshold import choose, rules
 
     rules.check_share(share)
@@ -61,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         chosen = choose.for_examples(loaded, examples, rule, share, **options)
     print("\n".join(chosen.lines + left_out.sentences()))
-    if checkpoints.is_shipped(loaded.path):  # No file of the package may change.
+    if is_shipped(loaded.path):  # No file of the package may change.
         print(f"to use this threshold, pass --keep-below={chosen.threshold.keep_below!r} to blur_jax.score")
     else:
         print(f"wrote {write_threshold(loaded.path, chosen.threshold)}; scoring and export will use it")

@@ -11,6 +11,7 @@ from blur_jax.label.features import Table
 from blur_jax.label.jobs import Job
 from blur_jax.label.learning import Learning, _last_step
 from blur_jax.runs.threshold import read_threshold
+from blur_jax.shipped import DEFAULT, FOLDER
 from tests.helpers import photos
 from tests.helpers.labeling import opened, served
 
@@ -125,6 +126,16 @@ def test_a_threshold_by_eye_is_written_with_how_it_was_chosen(page, session, lea
     page.json("/api/threshold/write", {"keep_below": 0.25})
     written = read_threshold(learning.checkpoint)
     assert (written.keep_below, written.pictures) == (0.25, 0) and "set by hand" in written.source
+
+
+def test_a_threshold_of_the_scorer_that_ships_is_said_and_not_stored(page, session, learning, table):
+    before = sorted(FOLDER.iterdir())
+    learning.checkpoint = DEFAULT
+    session.use(table)
+    judge(page, lambda picture: picture["score"] < 0.395, 12)
+    written = page.json("/api/threshold/write", {"keep_below": 0.25})["written"]
+    assert written == "To use this threshold, pass --keep-below=0.2500 to blur_jax.score."
+    assert sorted(FOLDER.iterdir()) == before
 
 
 def test_a_judgment_can_be_taken_back_and_survives_a_restart(folder, page, session, table):

@@ -10,7 +10,7 @@ from blur_jax.data.csv_tables import read_table
 from blur_jax.models import pretrained
 from blur_jax.runs import checkpoints
 from blur_jax.runs.checkpoints import shipped
-from blur_jax.shipped import DEFAULT, FOLDER
+from blur_jax.shipped import DEFAULT, ENDING, FOLDER
 from blur_jax.threshold import __main__ as threshold
 from blur_jax.train import loop, start
 from configs import folder, portraits, wider_blur
@@ -27,8 +27,8 @@ def scorer():
 
 @pytest.fixture
 def copy(tmp_path):
-    file = tmp_path / f"copy{shipped.ENDING}"
-    file.write_bytes((FOLDER / f"{DEFAULT}{shipped.ENDING}").read_bytes())
+    file = tmp_path / f"copy{ENDING}"
+    file.write_bytes((FOLDER / f"{DEFAULT}{ENDING}").read_bytes())
     return file
 
 

@@ -9,7 +9,6 @@ arrays and of itself; every reader checks them.
 # ruff: noqa: F401
 from blur_jax.runs.checkpoints.checkpoint import Checkpoint, load_network, parse_meta
 from blur_jax.runs.checkpoints.choice import ENOUGH_PAIRS, find
-from blur_jax.runs.checkpoints.shipped import is_shipped
 from blur_jax.runs.checkpoints.steps import (
     CheckpointError,
     fingerprint,

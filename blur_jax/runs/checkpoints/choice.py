@@ -9,6 +9,7 @@ from blur_jax.runs import run_dir
 from blur_jax.runs.checkpoints import shipped, steps
 from blur_jax.runs.checkpoints.checkpoint import Checkpoint, naming_others, parse_meta
 from blur_jax.runs.checkpoints.steps import CheckpointError
+from blur_jax.shipped import is_shipped
 
 ENOUGH_PAIRS = 50  # The minimum number of ordered validation pairs to choose a checkpoint by validation accuracy.
 
@@ -21,7 +22,7 @@ def find(path: str | os.PathLike) -> Checkpoint:
     If validation has fewer than `ENOUGH_PAIRS` pairs, the last validated checkpoint counts as the best.
     Raises CheckpointError if `path` contains no checkpoint, or a record is damaged.
     """
-    if shipped.is_shipped(path):
+    if is_shipped(path):
         return shipped.find(path)
     path = run_dir.resolve(path)
     if steps.is_step(path):

@@ -15,20 +15,9 @@ from blur_jax.data.untrusted import read_json, reason
 from blur_jax.models import pretrained
 from blur_jax.runs.checkpoints.checkpoint import Checkpoint, parse_meta
 from blur_jax.runs.checkpoints.steps import METRIC, CheckpointError, fingerprint
-from blur_jax.shipped import FOLDER
+from blur_jax.shipped import ENDING, FOLDER, names
 
-ENDING = ".npz"
 _HEAD, _META = "head", "meta"
-
-
-def names() -> list[str]:
-    """Returns the names of the scorers that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob(f"*{ENDING}"))
-
-
-def is_shipped(path: str | os.PathLike) -> bool:
-    """Returns whether `path` is the name or the file of a scorer that comes with the package."""
-    return os.fspath(path) in names() or Path(path).suffix == ENDING
 
 
 def find(path: str | os.PathLike) -> "HeadCheckpoint":
