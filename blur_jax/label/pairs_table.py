@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from blur_jax.data import files
 from blur_jax.data.csv_tables import check_length, read_table
-from blur_jax.data.untrusted import LineError, excerpt
+from blur_jax.data.left_out import LeftOut
+from blur_jax.data.untrusted import LineError, Place, excerpt
 from blur_jax.label.answers import Line, Lines, Pair
 
 PAIRS_FILE = "pairs.csv"
@@ -26,16 +27,20 @@ def read(path: str) -> list[Line]:
     """
     if not os.path.exists(path):
         return []
-    lines = []
+    lines, left_out = [], LeftOut()
     with open(path, "rb") as file:
-        for place, fields in read_table(file, path, _REQUIRED, _OPTIONAL, exact=True):
+        for place, fields in read_table(file, path, _REQUIRED, _OPTIONAL, left_out=left_out):
             check_length(place, fields)
+            if "" in fields:
+                left_out.columns[path] = ["(without a name)"]
             line = Line(*((fields.get(column) or "").strip() for column in Line._fields))
             if line.order not in _ORDERS:
                 raise LineError(
                     place, f"order must be 1, -1 or 0, found {excerpt(line.order)}; correct or delete the line"
                 )
             lines.append(line)
+    if unknown := left_out.columns.get(path):  # They would be lost when the file is written again.
+        raise LineError(Place(path, 1), f"the columns {excerpt(','.join(unknown))} are unknown; delete them")
     return lines
 
 

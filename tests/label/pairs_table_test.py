@@ -123,7 +123,8 @@ def test_bytes_that_are_not_utf_8_are_kept(root):
     ("lines", "error"),
     [
         (["left,right"], "columns left, right, order"),
-        (["left,right,order,sure", "a.png,b.png,1,1"], "no others"),
+        (["left,right,order,sure", "a.png,b.png,1,1"], ":1: the columns 'sure' are unknown; delete them"),
+        (["left,right,order,", "a.png,b.png,1,kept?"], r"without a name"),
         (["left,right,order", "a.png,b.png,2"], ":2: order must be 1, -1 or 0, found '2'"),
         (["left,right,order", "a.png,b.png"], ":2: the row has 2 fields"),
         (["left,right,order", 'a.png,"b.png,1'], "not valid CSV"),
