@@ -28,16 +28,14 @@ _WHOLE = re.compile(
 )
 
 
-def match(
-    header: Sequence[str], required: Sequence[str], optional: Sequence[str] = (), *, exact: bool = False
-) -> list[str]:
+def match(header: Sequence[str], required: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
     """Returns a header's columns, with known names spelled as in `required` and `optional`.
 
     Letter case and surrounding whitespace are ignored. Unnamed columns, which spreadsheets add, become "".
 
     Raises:
-        ValueError: a column is missing or duplicated, columns look like a box but are not read, or, if `exact`, there
-            are other columns. The message says how to fix the table.
+        ValueError: a column is missing or duplicated, or columns look like a box but are not read. The message says how
+            to fix the table.
     """
     texts, known = [text.strip() for text in header], {name.lower(): name for name in (*required, *optional)}
     present = set(texts)  # If both "Quality" and "quality" exist, they are different columns.
@@ -46,12 +44,11 @@ def match(
     named, shown = list(filter(None, columns)), excerpt(",".join(texts))
     if len(set(named)) < len(named):
         raise ValueError(f"the header has a duplicate column: {shown}; rename or delete it")
-    others = unread(named, required, optional)
-    if boxes := box_columns(others):
+    if boxes := box_columns(unread(named, required, optional)):
         raise ValueError(_box_remedy(boxes, reads_boxes=set(BOX_COLUMNS) <= {*required, *optional}))
-    if not set(required) <= set(named) or (exact and others):
-        wanted = f"the header must have the columns {', '.join(required)}{' and no others' * exact}"
-        raise ValueError(f"{wanted}; found {shown}{_hint(texts, required)}")
+    if not set(required) <= set(named):
+        hint = _hint(texts, required)
+        raise ValueError(f"the header must have the columns {', '.join(required)}; found {shown}{hint}")
     return columns
 
 

@@ -18,14 +18,13 @@ def read_table(
     required: Sequence[str],
     optional: Sequence[str] = (),
     *,
-    exact: bool = False,
     left_out: LeftOut | None = None,
 ) -> Iterator[tuple[Place, Fields]]:
     """Reads a CSV file with a header; yields (the line where the row ends, its fields) for each row.
 
     The file is UTF-8; invalid bytes are decoded like those in file names (surrogateescape). Error messages use `shown`
     as the file name. Columns may be in any order (see `columns.match`). Columns that are neither required nor optional
-    are counted in `left_out`; if `exact`, they are an error.
+    are counted in `left_out`.
 
     Raises:
         LineError: the file is not valid CSV, or its header is invalid.
@@ -35,7 +34,7 @@ def read_table(
     try:
         header = reader.fieldnames or ()
         try:
-            header = reader.fieldnames = columns.match(header, required, optional, exact=exact)
+            header = reader.fieldnames = columns.match(header, required, optional)
         except ValueError as error:
             raise LineError(Place(shown, 1), str(error)) from error
         if left_out is not None and (unread := columns.unread(header, required, optional)):
