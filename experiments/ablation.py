@@ -2,9 +2,8 @@
 
     python -m experiments.ablation --config.data.manual_dir=LISTS --far=CELEBA --judged=JUDGED --seeds=2
 
-Trains the config as it is and without each part, once for each seed, and the recipe whose teacher is fitted to labels
-alone (`experiments/configs/label_teacher.py`). *Near* faces are the test faces of the config's data set; *far* faces
-are those in CELEBA, a folder in the layout of docs/data.md that is never used for training. With `--half=even`, content
+Trains the config as it is and without each part, once for each seed. *Near* faces are the test faces of the config's
+data set; *far* faces are those in CELEBA, a folder in the layout of docs/data.md that is never used for training. With `--half=even`, content
 is measured on faces with an even number in their name, for choosing a recipe; with `--half=odd`, on the others, for
 reporting. To resume, run the command again.
 
@@ -27,11 +26,9 @@ from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import Interval, interval_text
 from blur_jax.runs import run_dir
 from experiments import baselines, command, evaluated_runs, grid, ranked, tables
-from experiments.configs import label_teacher
 from experiments.content import HALVES, faces_in_half
 
 WHOLE = "the recipe"
-_TEACHER = label_teacher.get_config()
 # {variant: {field: value}}
 VARIANTS: dict[str, dict[str, Any]] = {
     WHOLE: {},
@@ -39,14 +36,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no penalty on changes": {"probe.changes": 0.0},
     "no prior": {"probe.prior": 0.0},
     "the fitted head alone": {"steps": 0},
-    "teacher fitted to labels": {
-        **{f"{group}.{name}": _TEACHER[group][name] for group in ("probe", "degradation") for name in _TEACHER[group]},
-        "start_from": None,
-        "ranking.weight": _TEACHER.ranking.weight,
-        "consistency.warmup_steps": _TEACHER.consistency.warmup_steps,
-        "consistency.teach_degraded": False,
-        "consistency.share_degradation": True,
-    },
 }
 AXES = ("near", "far")
 
