@@ -248,7 +248,7 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 def map_examples(function: Callable, *arguments: Any) -> Any:
     """Like `jax.vmap`, but maps one example at a time on CPUs: each fits in a core's caches, which halves the time.
 
-    The device that the program is compiled for decides, which may not be this process's own (`pod.py`).
+    The device that the program is compiled for decides, which may not be one of this process (`pod.py`).
     """
     return lax.platform_dependent(
         *arguments,
