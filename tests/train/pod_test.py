@@ -5,11 +5,13 @@ The two tests that compile take 20 and 12 s of CPU; they need `pip install -e ".
 
 import importlib.util
 import json
+import types
+from unittest import mock
 
 import jax
 import pytest
 
-from blur_jax.runs.chips import parse
+from blur_jax.runs.chips import CHIPS, parse
 from blur_jax.train import pod, program, start
 from blur_jax.train.loop import make_batches
 from tests.helpers import forked
@@ -134,13 +136,35 @@ def test_the_compiler_says_what_a_step_needs(config, monkeypatch, message):
             raise jax.errors.JaxRuntimeError(text)
 
         monkeypatch.setattr(pod, "make_step", raising)
-        return pod.compile_step(config, jax.devices(), parse("v5e:2x2"))
+        return pod.compile_step(config, jax.devices(), CHIPS["v5e"])
 
     with pytest.raises(pod.TooLargeError) as refused:
         refuse(f"RESOURCE_EXHAUSTED: {message}")
     assert (refused.value.used, refused.value.limit) == (146.5 * 2**30, 15.75 * 2**30)
     with pytest.raises(jax.errors.JaxRuntimeError, match="1 of 2"):
         refuse("INTERNAL: 1 of 2")
+
+
+def test_a_gpu_does_not_give_a_step_all_of_its_memory(config, monkeypatch):
+    """JAX takes 75% of it, and this compiler does not object."""
+    memory = types.SimpleNamespace(
+        argument_size_in_bytes=2e9,
+        output_size_in_bytes=1.5e9,
+        alias_size_in_bytes=1e9,
+        temp_size_in_bytes=103e9,
+        generated_code_size_in_bytes=0,
+    )
+    step = mock.Mock()
+    step.lower().compile().memory_analysis.return_value = memory
+    step.lower().compile().cost_analysis.return_value = None
+    step.lower().compile().as_text.return_value = ""
+    monkeypatch.setattr(pod, "make_step", lambda *_: step)
+    cost = pod.compile_step(config, jax.devices(), CHIPS["h200"])
+    assert (cost.arguments, cost.temporaries, cost.flops, cost.cycles) == (2e9, 103.5e9, None, None)
+    memory.temp_size_in_bytes = 104e9
+    with pytest.raises(pod.TooLargeError) as refused:
+        pod.compile_step(config, jax.devices(), CHIPS["h200"])
+    assert (refused.value.used, refused.value.limit) == (106.5e9, 105.75e9)
 
 
 @pytest.fixture
