@@ -4,6 +4,7 @@
     python launch.py --config=FILE --config.steps=800 --workdir=RUN        another config, with one field changed
     python launch.py --mode=evaluate --workdir=RUN                         evaluates a run again, on its own data
     python launch.py --mode=dry_run --config=FILE                          measures the memory and step time of a run
+    python launch.py --mode=dry_run --topology=v5e:4x8                     estimates them for chips that are not here
 
 configs/default.py documents every field. To resume a stopped run, run the same command again. Exit status: 0 done, 1
 failed, 2 invalid command line, 75 try again (the run was saved after SIGTERM or Ctrl-C, or another of its processes
@@ -54,6 +55,12 @@ _MODE = flags.DEFINE_enum(
     " and an existing run there is only checked for the same config.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Results folder for --mode=evaluate; default: the run directory.")
+_TOPOLOGY = flags.DEFINE_string(
+    "topology",
+    None,
+    "With --mode=dry_run, compile the training step for these chips instead of running it: v5e:4x8, v5e:4x8:2 (two"
+    " slices), v5litepod-32, cuda:h200:8. This needs neither data nor accelerators.",
+)
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Run as one of several processes; JAX finds the others on Cloud TPU, Slurm and Open MPI."
 )
@@ -73,6 +80,12 @@ def run(mode: str, workdir: str | None, output: str | None) -> int:
     from tfds_builders.prepare import prepare_configured, required_parts
 
     config, flag = _CONFIG.value, flags.FLAGS["config"]
+    if _TOPOLOGY.value is not None:
+        from blur_jax.runs import chips
+        from blur_jax.train import pod
+
+        print(pod.report(config, chips.parse(_TOPOLOGY.value)))
+        return DONE
     program_cache.keep_programs()
     if _DISTRIBUTED.value:
         distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
@@ -163,6 +176,8 @@ def parse(argv: list[str]) -> list[str]:
         refuse(config_flag.flag_error(error))
     if len(rest) > 1:
         refuse(f"unknown argument {rest[1]!r}; set fields with --config.<field>=<value>")
+    if _TOPOLOGY.value is not None and (_MODE.value != "dry_run" or _WORKDIR.value or _DISTRIBUTED.value):
+        refuse("--topology is only for --mode=dry_run, without --workdir and --distributed")
     if not _WORKDIR.value and _MODE.value != "dry_run":
         refuse("--workdir is missing; pass --workdir=RUN, the run directory")
     _, processes, process = explicit = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.degradations --sizes=64,128
 
-Times the module's own convolution and alternatives that must produce the same image. Then times drawing and applying
-degradations from all families.
+Times the package's own two convolutions and alternatives that must produce the same image. Then times drawing and
+applying degradations from all families.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import flags
 from jax import lax
 
 from benchmarks import timing
-from blur_jax.data import degradations
+from blur_jax.data import convolution, degradations
 from blur_jax.train.step import map_examples
 
 PAIRS = 64
@@ -48,26 +47,13 @@ def grouped_convolution(draw: degradations.Degradation, light: jax.Array) -> jax
     return planes.reshape(-1, 3, size, size).transpose(0, 2, 3, 1)
 
 
+def _of_planes(convolve: Callable) -> Callable:
+    return lambda draw, light: convolve(light.transpose(0, 3, 1, 2), draw.psf).transpose(0, 2, 3, 1)
+
+
 def _padded(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
     border = (draw.psf.shape[0] // 2,) * 2
     return jnp.pad(light.transpose(0, 3, 1, 2), ((0, 0), (0, 0), border, border), mode="symmetric")
-
-
-def cosine_transform(draw: degradations.Degradation, light: jax.Array) -> jax.Array:
-    """Uses only dense products: a mirrored image is a sum of cosines, to which a PSF adds sines."""
-    size, half = light.shape[1], draw.psf.shape[0] // 2
-    frequency = np.pi * np.arange(size)[:, None] / size
-    angle = frequency * (np.arange(size) + 0.5)
-    forward = (np.cos(angle) * np.where(frequency, 2, 1) / size).astype(np.float32)
-    inverse = np.concatenate([np.cos(angle), np.sin(angle)]).astype(np.float32)
-    taps = frequency * np.arange(-half, half + 1)
-    taps = np.concatenate([np.cos(taps), np.sin(taps)]).astype(np.float32)
-    transfer = jnp.linalg.multi_dot((taps, draw.psf, taps.T), precision="highest")
-    planes = light.transpose(0, 3, 1, 2).reshape(-1, size, size)
-    spectrum = jnp.einsum("kh,phw,lw->pkl", forward, planes, forward, precision="highest")
-    spectrum = jnp.tile(spectrum, (1, 2, 2)) * transfer[None]
-    planes = jnp.einsum("kh,pkl,lw->phw", inverse, spectrum, inverse, precision="highest")
-    return planes.reshape(-1, 3, size, size).transpose(0, 2, 3, 1)
 
 
 def _mapped(function: Callable) -> Callable:
@@ -83,7 +69,7 @@ def run(image_size: int, *, repeats: int, cpu: bool = False) -> None:
     convolved = _mapped(partial(sample, families=CONVOLVED))(keys)
 
     # Float32 [n, S, S, 3] -> the same shape.
-    candidates = {"fft": degradations._convolve, "cosine_transform": cosine_transform}
+    candidates = {"fft": _of_planes(convolution.by_fft), "cosine_transform": _of_planes(convolution.by_products)}
     candidates |= {"shifted_products": shifted_products, "grouped_convolution": grouped_convolution}
     jitted = {name: _mapped(candidate) for name, candidate in candidates.items()}
     expected = jitted["fft"](convolved, images)

@@ -3,9 +3,9 @@
     python -m experiments.ablation --config.data.manual_dir=LISTS --far=CELEBA --judged=JUDGED --seeds=2
 
 Trains the config as it is and without each part, once for each seed. *Near* faces are the test faces of the config's
-data set; *far* faces are those in CELEBA, a folder in the layout of docs/data.md that is never used for training. With `--half=even`, content
-is measured on faces with an even number in their name, for choosing a recipe; with `--half=odd`, on the others, for
-reporting. To resume, run the command again.
+data set; *far* faces are those in CELEBA, a folder in the layout of docs/data.md that is never used for training. With
+`--half=even`, content is measured on faces with an even number in their name, for choosing a recipe; with
+`--half=odd`, on the others, for reporting. To resume, run the command again.
 
 Writes to the workdir: `ablation.md` (the tables), `ablation.json` (everything).
 """

@@ -130,6 +130,9 @@ PEER = ["--coordinator=a:1", "--processes=2", "--process=2"]
         (["--workdir=x", "--distributed", *PEER], 2, "--process=2 must be below"),
         (["--workdir=x", "--distributed"], 1, "pass --coordinator, --processes and --process"),
         (["--workdir=http://host/run"], 1, "http:// is not supported"),
+        (["--workdir=x", "--topology=v5e:2x2"], 2, "--topology is only for --mode=dry_run"),
+        (["--mode=dry_run", "--workdir=x", "--topology=v5e:2x2"], 2, "without --workdir"),
+        (["--mode=dry_run", "--topology=v5e:2"], 1, "a slice of v5e has 2 dimensions, as in v5e:4x8"),
     ],
 )
 def test_mistakes_on_the_command_line_get_one_clear_sentence(tmp_path, flags, status, message):

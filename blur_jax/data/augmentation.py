@@ -3,6 +3,7 @@
 Only the flip moves light from one pixel to another.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -12,8 +13,8 @@ from jax import lax
 from scipy.special import ndtri
 
 _DISPLAY_GAMMA = 2.2  # Approximates sRGB: a gain g in light is g ** (1 / 2.2) in encoded values.
-_LEVELS = ndtri((np.arange(256) + 0.5) / 256)  # Noise levels: quantiles of the normal distribution.
-_LEVELS = np.float32(_LEVELS / _LEVELS.std())
+_QUANTILES = ndtri((np.arange(256) + 0.5) / 256)  # Of the normal distribution.
+_LEVELS = np.float32(_QUANTILES / _QUANTILES.std())  # Noise levels.
 
 
 class Augmentation(NamedTuple):
@@ -85,4 +86,15 @@ def without_noise(augmentation: Augmentation) -> Augmentation:
 
 def _grain(words: jax.Array) -> jax.Array:
     """Converts one word per pixel to normal noise, float32 [S, S, 3], with mean 0 and standard deviation 1."""
-    return jnp.asarray(_LEVELS)[lax.bitcast_convert_type(words, jnp.uint8)[..., :3]]
+    indices = lax.bitcast_convert_type(words, jnp.uint8)[..., :3]
+    return lax.platform_dependent(indices, cpu=_look_up, default=_compute)
+
+
+def _look_up(indices: jax.Array) -> jax.Array:
+    return jnp.asarray(_LEVELS)[indices]
+
+
+def _compute(indices: jax.Array) -> jax.Array:
+    """Computes what `_look_up` returns. A TPU looks values up one by one; a CPU computes them much more slowly."""
+    quantiles = math.sqrt(2) * lax.erf_inv((2 * indices.astype(jnp.float32) + 1) / 256 - 1)
+    return quantiles / np.float32(_QUANTILES.std())

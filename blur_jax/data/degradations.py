@@ -1,22 +1,21 @@
 """Renders blur of a known strength: point spread functions, sensor noise, JPEG quantization.
 
 Every width is the root-mean-square radius sqrt(E[x^2 + y^2]) of the point spread function (PSF), in image widths.
-Images are face crops, so a width means the same thing at every resolution. Images are convolved in linear light by FFT
-(see benchmarks/degradations.py). Borders are mirrored, since a dark frame would reveal blur.
+Images are face crops, so a width means the same thing at every resolution. Images are convolved in linear light.
+Borders are mirrored, since a dark frame would reveal blur.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
-from scipy.fft import next_fast_len
 
-from blur_jax.data import psf
+from blur_jax.data import convolution, psf
 
 FAMILIES = ("defocus", "motion", "gaussian", "anisotropic", "downup")
 SEPARABLE = ("gaussian", "downup")  # Applied as two matrices; the others are applied as a point spread function.
@@ -43,7 +42,7 @@ class Degradation(NamedTuple):
     Attributes:
         rms: float32 [], r.m.s. radius of the total PSF, in image widths.
         is_separable: bool [], whether `rows` and `columns` blur the image; otherwise `psf` does.
-        psf: float32 [K, K], odd K, non-negative, centered, sums to one.
+        psf: float32 [K, K], odd K, non-negative, centered, sums to one; None if all families in use are separable.
         rows: float32 [S, S], the matrix that blurs along the height: Gaussian blur or down-and-up sampling.
         columns: float32 [S, S], the same along the width.
         noise: float32 [S, S, 3], sensor noise in linear light at white; None means no noise.
@@ -52,7 +51,7 @@ class Degradation(NamedTuple):
 
     rms: jax.Array
     is_separable: jax.Array
-    psf: jax.Array
+    psf: jax.Array | None
     rows: jax.Array
     columns: jax.Array
     noise: jax.Array | None = None
@@ -66,6 +65,7 @@ def from_rms(
     *,
     image_size: int,
     max_rms: float,
+    families: Sequence[str] = FAMILIES,
     noise: jax.Array | float | None = None,
     jpeg_quality: jax.Array | float | None = None,
 ) -> Degradation:
@@ -73,8 +73,8 @@ def from_rms(
 
     The r.m.s. radius of its discrete PSF is within 0.1% of `rms`, in image widths, clipped to `max_rms`. The PSF of
     down-and-up sampling varies from pixel to pixel; its mean over sampling phases has this radius. `family` is an index
-    into `FAMILIES`. `noise` is the standard deviation of the sensor noise at white, in linear light; `jpeg_quality` is
-    in [1, 100]. Only `image_size` and `max_rms` are static.
+    into `FAMILIES`, and one of `families`. `noise` is the standard deviation of the sensor noise at white, in linear
+    light; `jpeg_quality` is in [1, 100]. Only `image_size`, `max_rms` and `families` are static.
     """
     # Each jax.random call adds a third of a second to the compile time on a CPU.
     uniform_key, motion_key, noise_key = jax.random.split(key, 3)
@@ -82,19 +82,30 @@ def from_rms(
     rms = jnp.minimum(jnp.asarray(rms, jnp.float32), max_rms)
     size, identity = psf.support(max_rms * image_size), jnp.eye(image_size)
 
-    def multiplied() -> tuple[jax.Array, jax.Array, jax.Array]:
-        rows, columns = _operators(family, phases, rms, image_size, max_rms)
-        return jnp.zeros((size, size)).at[size // 2, size // 2].set(1.0), rows, columns
+    convolved = [name for name in families if name not in SEPARABLE]
 
-    def convolved() -> tuple[jax.Array, jax.Array, jax.Array]:
-        cloud = _cloud(family, motion_key, aspect, angle, psf.point_count(size))
+    def operators() -> list[jax.Array]:
+        return _operators(family, phases, rms, image_size, max_rms)
+
+    def separable() -> tuple[jax.Array, ...]:
+        return jnp.zeros((size, size)).at[size // 2, size // 2].set(1.0), *operators()
+
+    def inseparable() -> tuple[jax.Array, ...]:
+        cloud = _cloud(family, convolved, motion_key, aspect, angle, psf.point_count(size))
         return psf.rasterize(*cloud, rms * image_size, size), identity, identity
 
-    is_separable = jnp.isin(family, jnp.array([FAMILIES.index(name) for name in SEPARABLE]))
-    kernel, rows, columns = lax.cond(is_separable, multiplied, convolved)
+    is_separable = jnp.isin(family, _indices(SEPARABLE))
+    if convolved:
+        kernel, rows, columns = lax.cond(is_separable, separable, inseparable)
+    else:
+        kernel, (rows, columns) = None, operators()
     grain = None if noise is None else noise * jax.random.normal(noise_key, (image_size, image_size, 3))
     quality = None if jpeg_quality is None else jnp.asarray(jpeg_quality, jnp.float32)
     return Degradation(rms, is_separable, kernel, rows, columns, grain, quality)
+
+
+def _indices(families: Sequence[str]) -> jax.Array:
+    return jnp.array([FAMILIES.index(name) for name in families], jnp.int32)
 
 
 def _operators(
@@ -106,15 +117,17 @@ def _operators(
     return [jnp.where(is_gaussian, gaussian, psf.downup_operator(factor, phase, image_size)) for phase in phases]
 
 
-def _cloud(family: ArrayLike, key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int) -> psf.Cloud:
-    """Returns the point cloud of a non-separable family; `aspect` and `angle` are in [0, 1)."""
+def _cloud(
+    family: ArrayLike, families: Sequence[str], key: jax.Array, aspect: jax.Array, angle: jax.Array, count: int
+) -> psf.Cloud:
+    """Returns the point cloud of a family in `families`, which are not separable; `aspect` and `angle` in [0, 1)."""
     aspect = _ASPECTS[0] + (_ASPECTS[1] - _ASPECTS[0]) * aspect
     clouds = {
         "defocus": lambda: psf.disk_cloud(count),
         "motion": lambda: psf.motion_cloud(key, count),
         "anisotropic": lambda: psf.gaussian_cloud(count, aspect, math.pi * angle),
     }
-    return lax.switch(family, [clouds.get(name, clouds["defocus"]) for name in FAMILIES])
+    return lax.switch(jnp.argmax(_indices(families) == family), [clouds[name] for name in families])
 
 
 def sample(
@@ -146,13 +159,13 @@ def sample(
         )
     uniform_key, draw_key = jax.random.split(key)
     which, strength, grain, loss = jax.random.uniform(uniform_key, (4,))
-    indices = jnp.array([FAMILIES.index(name) for name in families], jnp.int32)
     return from_rms(
         draw_key,
-        indices[jnp.floor(which * len(families)).astype(jnp.int32)],
+        _indices(families)[jnp.floor(which * len(families)).astype(jnp.int32)],
         rms_min * (rms_max / rms_min) ** strength,
         image_size=image_size,
         max_rms=rms_max,
+        families=families,
         noise=noise_max * grain if noise_max > 0 else None,
         jpeg_quality=None if jpeg_min_quality is None else 100 - (100 - jpeg_min_quality) * loss,
     )
@@ -169,7 +182,11 @@ def apply(degradation: Degradation, images: jax.Array) -> jax.Array:
         raise ValueError(
             f"images have shape {images.shape}, but the degradation was drawn for shape [n, {size}, {size}, 3]"
         )
-    light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, srgb_to_linear(images))
+    light = srgb_to_linear(images)
+    if degradation.psf is None:
+        light = _multiply(degradation, light)
+    else:
+        light = lax.cond(degradation.is_separable, _multiply, _convolve, degradation, light)
     light = jnp.clip(light, 0.0, 1.0)
     if degradation.noise is not None:  # Shot noise: its variance is proportional to the light.
         light = jnp.clip(light + degradation.noise[None] * jnp.sqrt(light), 0.0, 1.0)
@@ -187,16 +204,8 @@ def _multiply(degradation: Degradation, light: jax.Array) -> jax.Array:
 
 
 def _convolve(degradation: Degradation, light: jax.Array) -> jax.Array:
-    size, half = light.shape[1], degradation.psf.shape[0] // 2
-    light = light.transpose(0, 3, 1, 2)
-    period = next_fast_len(size + 2 * half, real=True)
-    border = (half, period - size - half)
-    light = jnp.pad(light, ((0, 0), (0, 0), border, border), mode="symmetric")
-    transfer = jnp.fft.rfft2(degradation.psf, s=(period, period))
-    blurred = jnp.fft.irfft2(jnp.fft.rfft2(light) * transfer[None, None], s=(period, period))
-    # The border shifts the image by `half`, and so does the PSF, whose center is at `half`.
-    inner = slice(2 * half, 2 * half + size)
-    return blurred[:, :, inner, inner].transpose(0, 2, 3, 1)
+    kernel: Any = degradation.psf
+    return convolution.fastest(light.transpose(0, 3, 1, 2), kernel).transpose(0, 2, 3, 1)
 
 
 def srgb_to_linear(images: jax.Array) -> jax.Array:

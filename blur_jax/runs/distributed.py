@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -110,13 +110,15 @@ def is_lost(error: Exception) -> bool:
     return any(word in str(error).lower() for word in _LOST)
 
 
-def pmap(function: Callable, *, donate_state: bool = False) -> jax.stages.Wrapped:
+def pmap(
+    function: Callable, *, donate_state: bool = False, devices: Sequence[jax.Device] | None = None
+) -> jax.stages.Wrapped:
     """Compiles `function`, of replicated state and a replica's share of a batch, to run on all devices.
 
-    With `donate_state`, the results may reuse the state's memory.
+    With `donate_state`, the results may reuse the state's memory. `devices` may be those of `topology.open_topology`.
     """
     donated = (0,) if donate_state else ()
-    return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated)
+    return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=donated, devices=devices)
 
 
 def replicate(tree: Any) -> Any:
@@ -129,9 +131,8 @@ def shard(batch: Any) -> Any:
     return jax.tree.map(lambda x: x.reshape(replicas, x.shape[0] // replicas, *x.shape[1:]), batch)
 
 
-def check_batch_size(size: int, field: str) -> None:
+def check_batch_size(size: int, field: str, devices: int) -> None:
     """Raises ValueError if a global batch cannot be split evenly over all devices; `field` is the config field."""
-    devices = jax.device_count()
     if size <= 0 or size % devices:
         raise ValueError(
             f"config.{field}={size} must be a positive multiple of the {devices} devices ({jax.process_count()}"

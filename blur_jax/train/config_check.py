@@ -12,16 +12,18 @@ from blur_jax.runs.config import PROBE_TERMS, UNLABELED_LOSSES, check_ranges, us
 from blur_jax.train import optimizer, start
 
 
-def check_config(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
+def check_config(config: ml_collections.ConfigDict, workdir: str | None = None, devices: int | None = None) -> None:
     """Raises ValueError with the field name if the config cannot work; all processes must call it together.
 
-    Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`.
+    Once the run in `workdir` has saved a checkpoint, it no longer needs `config.start_from`. `devices` is the number of
+    devices to train on; None means all devices of this run.
     """
     check_ranges(config)
-    distributed.check_batch_size(config.batch.labeled, "batch.labeled")
+    devices = jax.device_count() if devices is None else devices
+    distributed.check_batch_size(config.batch.labeled, "batch.labeled", devices)
     if uses_unlabeled(config):
-        distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled")
-        _check_groups(config)
+        distributed.check_batch_size(config.batch.unlabeled, "batch.unlabeled", devices)
+        _check_groups(config, devices)
     elif config.ranking.weight == 0:
         names = ", ".join(f"config.consistency.{name}_weight" for name in UNLABELED_LOSSES)
         raise ValueError(f"config.ranking.weight, {names} are all 0, so the run would learn nothing; set one above 0")
@@ -70,9 +72,9 @@ def _check_probe(config: ml_collections.ConfigDict) -> None:
         )
 
 
-def _check_groups(config: ml_collections.ConfigDict) -> None:
+def _check_groups(config: ml_collections.ConfigDict, devices: int) -> None:
     group, weight = config.consistency.pairs_per_degradation, config.consistency.distillation_weight
-    share = config.batch.unlabeled // jax.device_count()
+    share = config.batch.unlabeled // devices
     if share % group:
         raise ValueError(
             f"config.consistency.pairs_per_degradation={group} must divide the {share} unlabeled pairs on each device"

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 import ml_collections
@@ -68,10 +68,14 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
 
 
 def make_step(
-    config: ml_collections.ConfigDict, model: Network, tx: optax.GradientTransformation
+    config: ml_collections.ConfigDict,
+    model: Network,
+    tx: optax.GradientTransformation,
+    devices: Sequence[jax.Device] | None = None,
 ) -> jax.stages.Wrapped:
     """Returns a function that updates all devices: (replicated state, donated; sharded batch) -> (state, metrics)."""
-    return distributed.pmap(functools.partial(train_step, model=model, tx=tx, config=config), donate_state=True)
+    step = functools.partial(train_step, model=model, tx=tx, config=config)
+    return distributed.pmap(step, donate_state=True, devices=devices)
 
 
 def make_batches(config: ml_collections.ConfigDict, pairs: start.Pairs, first_step: int) -> Iterator[batches.Batch]:

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -55,9 +56,12 @@ def build(config: ml_collections.ConfigDict) -> tuple[network.Network, optax.Gra
 
 def initial_params(config: ml_collections.ConfigDict, model: network.Network) -> network.Params:
     """Returns random initial parameters of a network, as float32 NumPy arrays."""
+    return jax.device_get(jax.jit(model.init)(*_init_arguments(config))["params"])
+
+
+def _init_arguments(config: ml_collections.ConfigDict) -> tuple[jax.Array, jax.Array]:
     size = config.data.image_size
-    key = train_step.stream_key(config.seed, 0, train_step.STREAM_INIT)
-    return jax.device_get(jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"])
+    return train_step.stream_key(config.seed, 0, train_step.STREAM_INIT), jnp.zeros((1, size, size, 3))
 
 
 def initial_state(
@@ -76,10 +80,21 @@ def initial_state(
     params = initial_params(config, model)
     if pairs is not None:
         params = _starting_params(config, model, params, pairs)
+    return jax.device_get(jax.jit(_creator(config, tx))(params))  # Compiles one program instead of one for each shape.
+
+
+def state_shapes(
+    config: ml_collections.ConfigDict, model: network.Network, tx: optax.GradientTransformation
+) -> train_state.TrainState:
+    """Returns the shapes of `initial_state`, without computing anything."""
+    params = jax.eval_shape(model.init, *_init_arguments(config))["params"]
+    return jax.eval_shape(_creator(config, tx), params)
+
+
+def _creator(config: ml_collections.ConfigDict, tx: optax.GradientTransformation) -> Callable:
     ema, teacher = config.ema_decay is not None, config.consistency.distillation_weight > 0
     frozen_blocks = config.model.frozen_blocks
-    create = functools.partial(train_state.create, tx=tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher)
-    return jax.device_get(jax.jit(create)(params))  # Compiles one program instead of one for each shape.
+    return functools.partial(train_state.create, tx=tx, frozen_blocks=frozen_blocks, ema=ema, teacher=teacher)
 
 
 def _starting_params(

@@ -246,7 +246,12 @@ def _degraded(pairs: jax.Array, key: jax.Array, options: ml_collections.ConfigDi
 
 
 def map_examples(function: Callable, *arguments: Any) -> Any:
-    """Like `jax.vmap`, but maps one example at a time on CPUs: each fits in a core's caches, which halves the time."""
-    if jax.default_backend() == "cpu":
-        return lax.map(lambda example: function(*example), arguments)
-    return jax.vmap(function)(*arguments)
+    """Like `jax.vmap`, but maps one example at a time on CPUs: each fits in a core's caches, which halves the time.
+
+    The device that the program is compiled for decides, which may not be one of this process (`pod.py`).
+    """
+    return lax.platform_dependent(
+        *arguments,
+        cpu=lambda *examples: lax.map(lambda example: function(*example), examples),
+        default=jax.vmap(function),
+    )

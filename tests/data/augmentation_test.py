@@ -6,7 +6,9 @@ import jax
 import numpy as np
 
 from blur_jax.data import augmentation
+from tests.helpers.platforms import as_accelerator, lowered
 
+PLATFORMS = ("cpu", "tpu", "cuda")
 OFF = {"flip": False, "exposure": 0.0, "contrast": 0.0, "color": 0.0, "noise": 0.0}
 ALL = {"flip": True, "exposure": 0.5, "contrast": 0.2, "color": 0.1, "noise": 0.05}
 
@@ -92,6 +94,18 @@ def test_noise_is_normal():
     expected = [-2.89, -2.05, -0.994, 0.0, 0.994, 2.05, 2.89]  # The normal distribution's, but for the outermost.
     np.testing.assert_allclose(np.quantile(fields, shares), expected, atol=0.03)
     assert 200 < len(np.unique(np.round(fields[0], 3))) <= 256
+
+
+def test_an_accelerator_computes_the_noise_that_a_cpu_looks_up(monkeypatch):
+    words = np.arange(256, dtype=np.uint32).reshape(16, 16) * np.uint32(0x010101)  # Each level in each channel.
+    draw = augmentation.Augmentation(False, np.ones(3), np.zeros(()), np.float32(0.05), words)
+    image = np.full((16, 16, 3), 0.5, np.float32)
+    looked_up = jax.jit(augmentation.add_noise)(draw, image)
+    assert len(np.unique(looked_up)) == 256
+    gathers = {name: "gather" in lowered(augmentation.add_noise, draw, image, platform=name) for name in PLATFORMS}
+    assert gathers == {"cpu": True, "tpu": False, "cuda": False}
+    as_accelerator(monkeypatch)
+    np.testing.assert_allclose(jax.jit(lambda *a: augmentation.add_noise(*a))(draw, image), looked_up, atol=2e-7)
 
 
 def test_output_stays_in_range():

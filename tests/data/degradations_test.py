@@ -17,7 +17,9 @@ MOTION = FAMILIES.index("motion")
 GAUSSIAN = FAMILIES.index("gaussian")
 DOWNUP = FAMILIES.index("downup")
 
-draw = jax.jit(functools.partial(degradations.from_rms, image_size=SIZE, max_rms=MAX_RMS))
+draw = jax.jit(
+    functools.partial(degradations.from_rms, image_size=SIZE, max_rms=MAX_RMS), static_argnames=("families",)
+)
 apply = jax.jit(degradations.apply)
 draw_batch = jax.jit(jax.vmap(draw, in_axes=(0, None, 0)))
 apply_batch = jax.jit(jax.vmap(degradations.apply, in_axes=(0, None)))
@@ -69,6 +71,19 @@ def test_sample_draws_families_and_quality_uniformly_and_strength_log_uniformly(
     resampled = jnp.abs(draws.rows - jnp.eye(16)[None]).max((1, 2)) > 1e-3
     np.testing.assert_array_equal(is_delta, resampled)
     assert 0.4 < resampled.mean() < 0.6
+
+
+@pytest.mark.parametrize("families", [("gaussian", "downup"), ("defocus", "motion"), ("downup", "motion")])
+def test_what_is_drawn_does_not_depend_on_the_families_that_are_not(families):
+    images = texture(1)
+    for family in (FAMILIES.index(name) for name in families):
+        of_all = draw(jax.random.key(5), family, 0.07)
+        of_some = draw(jax.random.key(5), family, 0.07, families=families)
+        assert (of_some.psf is None) == (families == ("gaussian", "downup"))
+        for name in ("psf", "rows", "columns"):
+            if getattr(of_some, name) is not None:
+                np.testing.assert_allclose(getattr(of_some, name), getattr(of_all, name), atol=1e-6)
+        np.testing.assert_allclose(apply(of_some, images), apply(of_all, images), atol=1e-6)
 
 
 def test_sample_draws_no_quality_only_where_jpeg_is_off():

@@ -17,6 +17,7 @@ from blur_jax.runs import distributed
 from blur_jax.train import optimizer, start
 from blur_jax.train import state as train_state
 from blur_jax.train import step as train_step
+from tests.helpers.platforms import as_accelerator, lowered
 
 MARGIN = 0.05
 
@@ -84,22 +85,33 @@ def test_both_images_of_an_unlabeled_pair_meet_one_degradation(plain, monkeypatc
     left, right = by_hand(batch.unlabeled / 255)[0].T
     assert metrics["quadruplet"] == pytest.approx(np.maximum(0, MARGIN - np.abs(left - right)).mean(), abs=1e-5)
     # And each call degrades the two images of one pair, [2, S, S, 3], by a single draw.
-    shapes = []
-    monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or images)
+    shapes = set()  # Each is traced for a CPU and for an accelerator.
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.add(images.shape) or images)
     update(plain)
+    assert shapes == {(2, 32, 32, 3)}
     plain.consistency.share_degradation = False  # Each image may meet one of its own.
     update(plain)
-    assert shapes == [(2, 32, 32, 3), (1, 32, 32, 3)]
+    assert shapes == {(2, 32, 32, 3), (1, 32, 32, 3)}
 
 
-def test_one_after_the_other_and_all_at_once_give_the_same_views(config, monkeypatch):
-    """The first is how a CPU does it, the second how everything else does."""
-    _, in_turn = views_of(config)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    _, at_once = views_of(config)
-    for one, other in zip(jax.tree.leaves(in_turn), jax.tree.leaves(at_once)):
+@pytest.mark.parametrize("families", [("motion", "gaussian", "downup"), ("downup",)])
+def test_a_cpu_and_an_accelerator_make_the_same_views(config, monkeypatch, families):
+    """They differ in how they map, convolve and make noise."""
+    config.degradation.families = families
+    _, of_cpu = views_of(config)
+    as_accelerator(monkeypatch)
+    _, of_accelerator = views_of(config)
+    for one, other in zip(jax.tree.leaves(of_cpu), jax.tree.leaves(of_accelerator)):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    assert np.abs(in_turn.degraded - in_turn.clean).max() > 0.1
+    assert np.abs(of_cpu.degraded - of_cpu.clean).max() > 0.1
+
+
+@pytest.mark.parametrize(("platform", "in_turn"), [("cpu", True), ("tpu", False), ("cuda", False)])
+def test_the_platform_of_the_program_decides_how_examples_are_mapped(platform, in_turn):
+    def double(images):
+        return train_step.map_examples(lambda image: 2 * image, images)
+
+    assert ("stablehlo.while" in lowered(double, np.ones((4, 8)), platform=platform)) == in_turn
 
 
 def test_the_exposure_of_unlabeled_pairs_changes_after_they_are_degraded(config, monkeypatch):
@@ -155,12 +167,12 @@ def test_distillation_by_hand(plain, monkeypatch, teach_degraded):
     plain.ranking.weight = plain.consistency.quadruplet_weight = 0.0
     plain.consistency.update(distillation_weight=3.0, pairs_per_degradation=2, temperature=0.5)
     plain.consistency.teach_degraded = teach_degraded
-    shapes = []
-    monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.append(images.shape) or abs(images - 0.5))
+    shapes = set()
+    monkeypatch.setattr(degradations, "apply", lambda draw, images: shapes.add(images.shape) or abs(images - 0.5))
     plain.augment.flip = True  # No matter to means; the teacher's pictures are not augmented.
     student, teacher = {"w": np.float32(2.0)}, {"w": np.float32(-5.0)}
     _, batch, metrics, after = update(plain, params=student, teacher_params=teacher)
-    assert shapes == [(4, 32, 32, 3)]
+    assert shapes == {(4, 32, 32, 3)}
     clean = (batch.unlabeled / 255).reshape(2 * 2, 4, -1).mean(2, dtype=np.float64)
     degraded = abs(batch.unlabeled / 255 - 0.5).reshape(2 * 2, 4, -1).mean(2, dtype=np.float64)
     taught, costs = degraded if teach_degraded else clean, []
