@@ -1,12 +1,12 @@
 """No labels: a linear head on ImageNet features, fitted to sharp portraits that are blurred by known amounts.
 
-The scorer that comes with the package is fitted with this config (docs/portraits.md). PORTRAITS is a folder of sharp
+The scorer that comes with the package is fitted with this config (docs/data.md). PORTRAITS is a folder of sharp
 portraits with boxes.csv.
 
 Command:  python launch.py --config=configs/portraits.py --config.data.manual_dir=PORTRAITS --workdir=runs/portraits
 Machine:  2 CPU cores, no accelerator
-Time:     ?
-Result:   ?
+Time:     2 minutes, most of it rendering
+Result:   agreement with judges 0.881 near, 0.846 far; AUC 0.857 near, 0.839 far (docs/results.md)
 """
 
 import ml_collections

@@ -14,7 +14,7 @@ pairs derived from the WIDER FACE blur attribute.
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
 Time:     3 minutes
-Result:   agreement with judges 0.860 near, 0.731 far; size-matched AUC 0.810 near, 0.782 far (docs/results.md)
+Result:   agreement with judges 0.853 near, 0.795 far; size-matched AUC 0.858 near, 0.818 far (docs/results.md)
 """
 
 import ml_collections

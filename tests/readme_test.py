@@ -68,7 +68,7 @@ def test_the_python_examples_run(shared_run, pictures, monkeypatch, capsys):
         exec(compile(example, "README.md", "exec"), names)
     assert names["scores"].shape == (1,)  # The face in party.jpg.
     assert np.issubdtype(names["scores"].dtype, np.float32)
-    own = blur_jax.load_scorer("runs/demo").score(["party.jpg"], boxes=[(120, 40, 96, 110)])
+    own = blur_jax.load_scorer().score(["party.jpg"], boxes=[(120, 40, 96, 110)])
     assert names["scores"] == own
     assert "sharpness" in capsys.readouterr().out
 

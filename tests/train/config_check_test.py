@@ -31,7 +31,7 @@ def test_configs_that_cannot_work_name_the_field(config, tmp_path, field, value,
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"content": 1.0}, "side_min < config.probe.side_max < config.data.image_size, found 20, 40 and 32"),
+        ({"content": 1.0, "side_min": 20, "side_max": 40}, "side_max < config.data.image_size, found 20, 40 and 32"),
         ({"content": 1.0, "side_min": 9, "side_max": 9}, "found 9, 9 and 32"),
         ({"prior": 1.0, "side_min": 8, "side_max": 16}, "config.probe.prior needs a head to follow"),
     ],
