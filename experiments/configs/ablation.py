@@ -1,4 +1,4 @@
-"""The recipe that experiments/ablation.py varies: configs/wider_blur.py.
+"""The recipe that experiments/ablation.py varies: configs/wider_blur.py on 30 November 2026.
 
 Command:  python -m experiments.ablation --config.data.manual_dir=LISTS --far=CELEBA --judged=JUDGED
 Machine:  2 CPU cores, no accelerator
@@ -6,4 +6,16 @@ Time:     40 minutes for 10 runs (--seeds=2)
 Result:   docs/results.md, "Ablation"
 """
 
-from configs.wider_blur import get_config as get_config
+import ml_collections
+
+from experiments.configs import label_teacher
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = label_teacher.get_config()
+    config.start_from = "portraits-1"
+    config.probe.update(strength=1e-4, content=3.0, changes=1.0, prior=100.0)
+    config.ranking.weight = 0.25
+    config.consistency.update(warmup_steps=0, teach_degraded=True, share_degradation=False)
+    config.degradation.update(rms_min=0.004, rms_max=0.044)
+    return config

@@ -171,7 +171,11 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("faces", {}, r"unknown data set 'faces'.*demo_face_blur, folder_face_blur, ssranking_face_blur"),
+        (
+            "faces",
+            {},
+            r"unknown data set 'faces'.*demo_face_blur, folder_face_blur, portrait_blur, ssranking_face_blur",
+        ),
         ("ssranking_face_blur", {}, "pass their folder"),
         ("demo_face_blur", {"manual_dir": "x"}, "omit manual_dir"),
         ("demo_face_blur", {"allow_missing": True}, "omit manual_dir and allow_missing"),

@@ -119,7 +119,7 @@ def test_a_malformed_box_costs_only_its_line(root, line, found):
     assert tables.boxes == {"b.png": Boxed(3, (1, 2, 30, 40))}
 
 
-@pytest.mark.parametrize("header", ["name,x,y,width", "name,x,y,width,height,who", ""])
+@pytest.mark.parametrize("header", ["name,x,y,width", "name,x,y,width,height,x1,y1", ""])
 def test_boxes_need_their_header(root, header):
     write(root, "boxes.csv", header, "a.png,1,2,30,40")
     tables = read(root)

@@ -22,13 +22,21 @@ def start(config, shared_run):
 
 def test_it_starts_from_the_parameters_that_the_other_scores_with(shared_run, start):
     model = network.from_config(start.model)
-    start.probe.strength = 1.0  # Skipped, as are pretrained weights: the start has a head.
     pairs = run_start.open_pairs(start)
     state = run_start.initial_state(start, model, optimizer.build(start.optimizer, 6), pairs)
     assert state.step == 0
     other = runs.last_state(*shared_run)
     assert not np.array_equal(other.params["head"]["kernel"], other.ema_params["head"]["kernel"])
     runs.assert_states_equal(state.params, other.ema_params)
+
+
+def test_a_probe_fits_a_new_head_to_the_features_that_it_starts_from(shared_run, start):
+    start.probe.strength = 1.0
+    model = network.from_config(start.model)
+    state = run_start.initial_state(start, model, optimizer.build(start.optimizer, 6), run_start.open_pairs(start))
+    other = runs.last_state(*shared_run)
+    runs.assert_states_equal(state.params["backbone"], other.ema_params["backbone"])
+    assert not np.allclose(state.params["head"]["kernel"], other.ema_params["head"]["kernel"])
 
 
 def test_a_run_goes_on_without_what_it_started_from(shared_run, start, tmp_path, monkeypatch):
