@@ -1,4 +1,4 @@
-"""The scorer that comes with the package. Rebuilding it takes 2 minutes of CPU, where its portraits are."""
+"""The scorer that comes with the package. Rebuilding it takes 5 minutes of CPU, where its portraits are."""
 
 import pickle
 
