@@ -9,6 +9,9 @@ from blur_jax.data.untrusted import excerpt
 _LONGEST = 60  # Only the start of a column name is checked, up to this length.
 _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")  # Byte order marks, as decoded by surrogateescape.
 BOX_COLUMNS = ("x", "y", "width", "height")
+PAIR_COLUMNS = (("left", "right", "order"), ("annotator", "time"))  # Required and optional columns of a pairs.csv.
+# {order in a pairs.csv: its meaning}; spreadsheets write 1 as 1.0.
+ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}
 FACE_SCORE = "face_score"  # Tables of found boxes have this column, which is not read.
 # Other programs' names for the "name" column, in lower case and without punctuation.
 _ALIASES = (

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from blur_jax.data import files
+from blur_jax.data.columns import ORDERS, PAIR_COLUMNS
 from blur_jax.data.csv_tables import check_length, read_table
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.untrusted import LineError, Place, excerpt
 from blur_jax.label.answers import Line, Lines, Pair
 
 PAIRS_FILE = "pairs.csv"
-_REQUIRED, _OPTIONAL = ("left", "right", "order"), ("annotator", "time")
-_ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # As in tfds_builders/folder_face_blur.
 
 Find = Callable[[str], str | None]  # Returns a picture's name as spelled on disk, or None.
 
@@ -29,12 +28,12 @@ def read(path: str) -> list[Line]:
         return []
     lines, left_out = [], LeftOut()
     with open(path, "rb") as file:
-        for place, fields in read_table(file, path, _REQUIRED, _OPTIONAL, left_out=left_out):
+        for place, fields in read_table(file, path, *PAIR_COLUMNS, left_out=left_out):
             check_length(place, fields)
             if "" in fields:
                 left_out.columns[path] = ["(without a name)"]
             line = Line(*((fields.get(column) or "").strip() for column in Line._fields))
-            if line.order not in _ORDERS:
+            if line.order not in ORDERS:
                 raise LineError(
                     place, f"order must be 1, -1 or 0, found {excerpt(line.order)}; correct or delete the line"
                 )
@@ -46,7 +45,7 @@ def read(path: str) -> list[Line]:
 
 def order_of(line: Line) -> int:
     """Returns the order of a line that `read` accepts."""
-    return _ORDERS[line.order]
+    return ORDERS[line.order]
 
 
 def foreign(lines: Iterable[Line], given: Lines) -> list[Line]:

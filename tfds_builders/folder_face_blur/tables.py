@@ -23,11 +23,10 @@ from tfds_builders.problems import LONGEST_LINE, Problem
 
 PAIRS, BOXES, RANKED, ATTRIBUTES = TABLES
 COLUMNS = {  # {file: (required, optional)}; `attributes.csv` may have any others.
-    PAIRS: (("left", "right", "order"), ("annotator", "time")),
+    PAIRS: columns.PAIR_COLUMNS,
     RANKED: (("name", "rank"), ()),
     ATTRIBUTES: (("name",), ()),
 }
-_ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}  # Spreadsheets write 1 as 1.0.
 
 
 class Vote(NamedTuple):
@@ -153,13 +152,13 @@ def _known(tables: Tables, layout: Layout, file: str, line: int, name: str) -> s
 def _read_votes(tables: Tables, layout: Layout) -> Iterator[Vote]:
     for line, row in _rows(tables, layout, PAIRS):
         left, right = (_known(tables, layout, PAIRS, line, row[side]) for side in ("left", "right"))
-        if row["order"] not in _ORDERS:
+        if row["order"] not in columns.ORDERS:
             text = f"order {row['order']!r} is not +1 (right is blurrier), -1 (left is blurrier) or 0 (tie)"
             tables.problems.append(Problem("malformed line", PAIRS, line, text))
         elif left is not None and left == right:
             tables.problems.append(Problem("pair with itself", PAIRS, line, repr(left)))
         elif left is not None and right is not None:
-            yield Vote(line, left, right, _ORDERS[row["order"]], row.get("annotator", ""))
+            yield Vote(line, left, right, columns.ORDERS[row["order"]], row.get("annotator", ""))
 
 
 def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
