@@ -37,6 +37,15 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
+def sync_folder(folder: str) -> None:
+    """Waits until new names in a folder are on disk; raises OSError where the file system cannot."""
+    descriptor = os.open(folder or os.curdir, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def check_output(flag: str, path: str, endings: Sequence[str], inputs: Sequence[str]) -> None:
     """Raises ValueError if an output file could not be written, before hours are spent on scoring.
 

@@ -78,11 +78,7 @@ def discard(path: str) -> None:
 def sync_folder(folder: str) -> None:
     """Makes new names in a folder survive a power failure, where the file system can."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder or os.curdir, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        files.sync_folder(folder)
 
 
 def _rename(source: str, target: str) -> None:

@@ -44,7 +44,7 @@ class Log:
         except BaseException:
             self._file.close()
             raise
-        _sync_folder(os.path.dirname(path))
+        files.sync_folder(os.path.dirname(path))
 
     def append(self, entry: Entry) -> bool:
         """Appends an entry unless the log has it already; returns whether it was appended.
@@ -108,12 +108,3 @@ class Log:
 
 def _encoded(entry: Entry) -> bytes:
     return json.dumps(answers.to_json(entry)).encode() + b"\n"  # ASCII: a name's line separators are escaped.
-
-
-def _sync_folder(folder: str) -> None:
-    """Writes the folder's entry for a new log to disk."""
-    descriptor = os.open(folder or os.curdir, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
