@@ -69,6 +69,7 @@ def logistic_ranking(
     standard = (features - mean) / deviation
     differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
     terms = [] if unlabeled is None else _squared_terms(unlabeled, mean, deviation)
+    terms = [term for term in terms if term[0]]  # Each costs two products with its rows in every iteration.
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = differences @ weights
