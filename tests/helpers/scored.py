@@ -13,6 +13,7 @@ from blur_jax.metrics import calibration
 from blur_jax.models import network
 from blur_jax.runs import checkpoints
 from blur_jax.score import __main__ as score
+from blur_jax.score import journal
 from blur_jax.train import optimizer, start
 from configs import default
 
@@ -48,6 +49,24 @@ def make_photos(folder):
         pixels = np.random.default_rng(index).integers(0, 10 * index + 20, (40, 48, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{index:02}.png")
     return folder
+
+
+def interrupt_at(patch, stage):
+    """Interrupts the command as Ctrl-C does: at the third batch of "scoring", or where `session` calls `stage`."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    if stage != "scoring":
+        patch.setattr(f"blur_jax.score.session.{stage}", interrupt)
+        return
+    calls, append = [], journal.Journal.append
+
+    def third(self, rows):
+        calls.append(1)
+        interrupt() if len(calls) == 3 else append(self, rows)
+
+    patch.setattr(journal.Journal, "append", third)
 
 
 def command(run, *arguments, output="scores.csv"):

@@ -14,7 +14,7 @@ from blur_jax.data.face_boxes import Face
 from blur_jax.score import journal, session
 from tests.helpers import bad_pictures, forked
 from tests.helpers.portrait import collage, needs_detector, portrait
-from tests.helpers.scored import command, open_text, read
+from tests.helpers.scored import command, interrupt_at, open_text, read
 
 FACES = ["--faces", "--batch-size=4"]
 
@@ -138,20 +138,8 @@ def test_interrupted_anywhere_the_same_command_gives_the_same(run, faces, monkey
     for name in undisturbed:
         os.unlink(name)
 
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        if stage == "scoring":
-            calls, append = [], journal.Journal.append
-
-            def third(self, rows):
-                calls.append(1)
-                interrupt() if len(calls) == 3 else append(self, rows)
-
-            patch.setattr(journal.Journal, "append", third)
-        else:
-            patch.setattr(f"blur_jax.score.session.{stage}", interrupt)
+        interrupt_at(patch, stage)
         assert command(run, *ALL) == 130
     searched, find = [], face_boxes.find
     monkeypatch.setattr(face_boxes, "find", lambda picture: searched.append(1) or find(picture))

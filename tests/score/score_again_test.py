@@ -8,7 +8,7 @@ from PIL import Image
 
 from blur_jax.score import inputs, journal, scorer, session
 from tests.helpers import forked
-from tests.helpers.scored import command, open_text
+from tests.helpers.scored import command, interrupt_at, open_text
 
 
 def test_a_complete_table_is_not_scored_again_and_keeps_its_status(run, photos, capsys, monkeypatch):
@@ -60,20 +60,8 @@ def test_interrupted_anywhere_the_same_command_gives_the_same(run, photos, capsy
     for name in undisturbed:
         os.unlink(name)
 
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        if stage == "scoring":
-            calls, append = [], journal.Journal.append
-
-            def third(self, rows):
-                calls.append(1)
-                interrupt() if len(calls) == 3 else append(self, rows)
-
-            patch.setattr(journal.Journal, "append", third)
-        else:
-            patch.setattr(f"blur_jax.score.session.{stage}", interrupt)
+        interrupt_at(patch, stage)
         assert command(run, *arguments) == 130
     assert "rerun the same command to continue" in capsys.readouterr().err
     assert os.path.exists(".scores.csv.partial")
