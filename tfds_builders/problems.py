@@ -3,6 +3,7 @@
 import collections
 import os
 import re
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -96,6 +97,11 @@ def listing(problems: Sequence[Problem]) -> str:
         text += [f"  {problem}" for problem in problems if problem.kind == kind][:shown]
         text += [f"  ... and {count - shown} more"] * (count > shown)
     return "\n".join(text)
+
+
+def print_warnings(root: str | os.PathLike, warnings: Sequence[Problem]) -> None:
+    if warnings:
+        print(f"{root}: {len(warnings)} warning(s)\n{listing(warnings)}\n", file=sys.stderr)
 
 
 class ReleaseError(ValueError):

@@ -26,11 +26,8 @@ from blur_jax.runs import command_line
 
 MOST_PICTURES = 4000  # Pictures that pairs are drawn from; more would hardly teach more, but take memory and time.
 _BATCH = 64
-_IMAGENET: dict[str, Any] = {
-    "backbone": "efficientnet_lite0",
-    "blocks": 11,
-    "pool_center": True,
-}  # As in configs/folder.py.
+# As in configs/folder.py.
+_IMAGENET: dict[str, Any] = {"backbone": "efficientnet_lite0", "blocks": 11, "pool_center": True}
 
 
 class Table(NamedTuple):

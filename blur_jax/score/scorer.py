@@ -24,6 +24,7 @@ from blur_jax.runs.threshold import Threshold, read_threshold
 from blur_jax.score import flags, pipeline
 from blur_jax.score import tiles as full_size
 from blur_jax.score.pipeline import Pair, Prepared, Scored
+from blur_jax.score.results import DISCARD, KEEP
 from blur_jax.shipped import DEFAULT
 
 _BACKENDS = ("xla", "onnx")
@@ -224,7 +225,7 @@ class Scorer:
         if keep_below is None and self.threshold is not None:
             keep_below = self.threshold.keep_below
         if keep_below is not None:
-            columns["keep"] = np.where(np.isnan(blur), "", np.where(blur < keep_below, "keep", "discard"))
+            columns["keep"] = np.where(np.isnan(blur), "", np.where(blur < keep_below, KEEP, DISCARD))
         return columns
 
 

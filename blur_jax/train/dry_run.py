@@ -16,6 +16,7 @@ from blur_jax.data.batches import Batch
 from blur_jax.models import network
 from blur_jax.runs import distributed, run_dir
 from blur_jax.train.loop import make_batches, make_step
+from blur_jax.train.program import mib
 from blur_jax.train.run import Run, images_per_step, open_run
 from blur_jax.train.state import TrainState, check_finite
 
@@ -91,16 +92,16 @@ def cost_lines(cost: StepCost, *, images: int, first_step: int, steps: int) -> d
     arguments, outputs = memory.argument_size_in_bytes, memory.output_size_in_bytes
     in_place, temporaries = memory.alias_size_in_bytes, memory.temp_size_in_bytes
     seconds = float(np.median(cost.step_seconds))
-    limit = "the device does not report its memory" if cost.limit_bytes is None else f"of {_mib(cost.limit_bytes)}"
+    limit = "the device does not report its memory" if cost.limit_bytes is None else f"of {mib(cost.limit_bytes)}"
     flops = "not counted by the compiler"
     if cost.flops is not None:
         rate = cost.flops / seconds / 1e9
         flops = f"{cost.flops / 1e9:.3g} GFLOP per step on each device, {rate:.3g} GFLOP/s"
     least, most, left = min(cost.step_seconds), max(cost.step_seconds), max(0, steps - first_step)
     return {
-        "memory": f"{_mib(arguments + outputs - in_place + temporaries)} on each device ({limit}): arguments"
-        f" {_mib(arguments)}, outputs {_mib(outputs)} ({_mib(in_place)} in place), temporaries"
-        f" {_mib(temporaries)}",
+        "memory": f"{mib(arguments + outputs - in_place + temporaries)} on each device ({limit}): arguments"
+        f" {mib(arguments)}, outputs {mib(outputs)} ({mib(in_place)} in place), temporaries"
+        f" {mib(temporaries)}",
         "compiling": f"{cost.compile_seconds:.1f} s",
         "operations": flops,
         "step": f"{1000 * seconds:.4g} ms, median of {len(cost.step_seconds)} steps ({1000 * least:.4g} to"
@@ -123,10 +124,6 @@ def _run_lines(run: Run, state: TrainState) -> dict[str, str]:
         f" {unlabeled // devices} on each device",
         "parameters": f"{trained:,} trained, {frozen:,} frozen",
     }
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"
 
 
 def _duration(seconds: float) -> str:

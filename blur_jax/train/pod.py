@@ -20,6 +20,7 @@ from blur_jax.runs.topology import open_topology
 from blur_jax.train import program, start
 from blur_jax.train.config_check import check_config
 from blur_jax.train.loop import make_step
+from blur_jax.train.program import mib
 from blur_jax.train.run import images_per_step
 
 _USABLE = 0.75  # Of a GPU's memory, by default in JAX; the TPU's compiler knows what it may use.
@@ -127,8 +128,8 @@ def cost_lines(config: ml_collections.ConfigDict, topology: Topology, cost: Cost
     lines = {
         "chips": f"{chips} x {topology.chip} ({topology})",
         "batch": f"{config.batch.labeled // chips} labeled and {unlabeled // chips} unlabeled pairs on each chip",
-        "memory": f"{_mib(cost.total)} of {chip.memory / 1e9:.0f} GB on each chip: arguments {_mib(cost.arguments)},"
-        f" temporaries {_mib(cost.temporaries)}, program {_mib(cost.code)}; it fits",
+        "memory": f"{mib(cost.total)} of {chip.memory / 1e9:.0f} GB on each chip: arguments {mib(cost.arguments)},"
+        f" temporaries {mib(cost.temporaries)}, program {mib(cost.code)}; it fits",
         "all-reduce": f"{cost.all_reduced:,} bytes per step",
         "compiling": f"{cost.compile_seconds:.0f} s",
     }
@@ -187,10 +188,6 @@ def _too_large(message: str) -> TooLargeError | None:
     sizes = re.findall(r"\b([\d.]+)([KMGT]?)\b", message.partition("Ran out of memory")[2])
     numbers = [float(number) * _UNITS[unit] for number, unit in sizes[:2]]  # Used and available, in either wording.
     return TooLargeError(*numbers) if len(numbers) == 2 else None
-
-
-def _mib(size: float) -> str:
-    return f"{size / 2**20:,.1f} MiB"
 
 
 def _gib(size: float) -> str:

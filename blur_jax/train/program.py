@@ -6,6 +6,11 @@ import re
 _BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8}
 
 
+def mib(size: float) -> str:
+    """Returns a number of bytes as text, in MiB."""
+    return f"{size / 2**20:,.1f} MiB"
+
+
 def all_reduce_bytes(text: str) -> int:
     """Returns the bytes that the program's all-reduces sum across the devices, without the padding of layouts."""
     results = re.findall(r"= (\S.*?) all-reduce(?:-start)?\(", text)

@@ -13,7 +13,7 @@ from tfds_builders.folder_face_blur.findings import Findings, examine
 from tfds_builders.folder_face_blur.sources import Look, Sources
 from tfds_builders.folder_face_blur.tables import PAIRS, RANKED
 from tfds_builders.pictures import Failure
-from tfds_builders.problems import Problem, ReleaseError, listing
+from tfds_builders.problems import Problem, ReleaseError, print_warnings
 
 # {part: (file or folder to add if the part is missing, what to put in it)}.
 _NEEDED = {
@@ -101,9 +101,7 @@ class FolderFaceBlur(schema.BlurDataset):
         if not any(self.has(kind) for kind in ("labeled", "ranked")):
             lacking = lacking or ["labeled"]
         missing = [Problem("missing list", _NEEDED[kind][0], 0, _NEEDED[kind][1]) for kind in lacking]
-        if self.findings.warnings:
-            count = len(self.findings.warnings)
-            print(f"{self.manual_dir}: {count} warning(s)\n{listing(self.findings.warnings)}\n", file=sys.stderr)
+        print_warnings(self.manual_dir, self.findings.warnings)
         if agreement := self.sources.combined.agreement:
             alpha = agreement["alpha"]
             alpha = "is undefined, since all votes are ties" if alpha is None else f"is {alpha:.2f}"

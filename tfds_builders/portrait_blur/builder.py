@@ -5,7 +5,6 @@ with. Portraits are split by picture, so no portrait is in two splits.
 """
 
 import os
-import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from tfds_builders.folder_face_blur.sources import Sources
 from tfds_builders.pictures import Failure, encode_png
 from tfds_builders.portrait_blur import rendering
 from tfds_builders.portrait_blur.rendering import View
-from tfds_builders.problems import Problem, ReleaseError, listing
+from tfds_builders.problems import Problem, ReleaseError, print_warnings
 
 # Pairs differ visibly: see demo_face_blur.
 MIN_RATIO = 1.25
@@ -87,10 +86,7 @@ class PortraitBlur(schema.BlurDataset):
         if not problems and min(map(len, splits.values())) < 2:
             few = f"{sum(map(len, splits.values()))} portraits; at least 30 are needed"
             problems.append(Problem("empty split", "boxes.csv", 0, few))
-        if tables.warnings:
-            print(
-                f"{self.manual_dir}: {len(tables.warnings)} warning(s)\n{listing(tables.warnings)}\n", file=sys.stderr
-            )
+        print_warnings(self.manual_dir, tables.warnings)
         if problems:
             raise ReleaseError(self.manual_dir, problems)
 
@@ -129,12 +125,12 @@ class PortraitBlur(schema.BlurDataset):
         return splits | {"train": names}
 
     def _render(self, views: Sequence[View]) -> Iterator[np.ndarray]:
-        with tqdm(total=len(views), desc="rendering portraits", unit="view", leave=False, disable=None) as bar:
+        bar = tqdm(total=len(views), desc="rendering portraits", unit="view", leave=False, disable=None)
+        with bar, ThreadPoolExecutor() as pool:
             for start in range(0, len(views), _CHUNK):
                 chunk = views[start : start + _CHUNK]
                 padded = [*chunk, *[chunk[0]] * (_CHUNK - len(chunk))]  # One shape compiles once.
-                with ThreadPoolExecutor() as pool:
-                    faces = np.stack(list(pool.map(self._crop, padded)))
+                faces = np.stack(list(pool.map(self._crop, padded)))
                 yield from rendering.render(faces, padded)[: len(chunk)]
                 bar.update(len(chunk))
 

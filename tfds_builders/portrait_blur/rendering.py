@@ -24,13 +24,8 @@ SIDES = (28, 128)  # Pixels along a face: from barely recognizable to as many as
 # A pixel grid blurs, too: resizing to L pixels and back has an r.m.s. radius of about 1.2 / L face widths.
 PIXEL = 1.2
 
-_LIGHT: dict[str, Any] = {
-    "flip": True,
-    "exposure": 0.8,
-    "contrast": 0.35,
-    "color": 0.0,
-    "noise": 0.0,
-}  # See `augmentation.sample`.
+# See `augmentation.sample`.
+_LIGHT: dict[str, Any] = {"flip": True, "exposure": 0.8, "contrast": 0.35, "color": 0.0, "noise": 0.0}
 _TILT = 8.0  # Standard deviation, in degrees.
 _SHIFT, _SCALE = 0.06, (0.9, 1.25)  # Of the box, in box sides.
 _NOISE = 4.0  # Largest standard deviation, in gray levels.
@@ -118,9 +113,7 @@ def _develop(face: np.ndarray, view: View) -> np.ndarray:
     reduced = Image.fromarray(face).resize((view.side, view.side), Image.Resampling.BICUBIC)
     levels = np.asarray(reduced, np.float32)
     grain = view.noise * np.random.default_rng((view.key, 1)).normal(size=levels.shape)
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(levels + grain), 0, 255).astype(np.uint8)).save(
-        buffer, "JPEG", quality=view.quality
-    )
+    noisy, buffer = np.clip(np.rint(levels + grain), 0, 255).astype(np.uint8), io.BytesIO()
+    Image.fromarray(noisy).save(buffer, "JPEG", quality=view.quality)
     stored = Image.open(buffer).convert("RGB")
     return np.asarray(stored.resize(face.shape[:2], Image.Resampling.BICUBIC))

@@ -17,10 +17,9 @@ ENOUGH_PAIRS = 50  # The minimum number of ordered validation pairs to choose a 
 def find(path: str | os.PathLike) -> Checkpoint:
     """Finds the checkpoint to score with: `path` itself, or the run directory's best checkpoint by validation.
 
-    `path` may also be the name of a scorer that comes with the package.
-
-    If validation has fewer than `ENOUGH_PAIRS` pairs, the last validated checkpoint counts as the best.
-    Raises CheckpointError if `path` contains no checkpoint, or a record is damaged.
+    `path` may also be the name of a scorer that comes with the package. If validation has fewer than `ENOUGH_PAIRS`
+    pairs, the last validated checkpoint counts as the best. Raises CheckpointError if `path` contains no checkpoint, or
+    a record is damaged.
     """
     if is_shipped(path):
         return shipped.find(path)
