@@ -10,6 +10,7 @@ seconds; delete the file after changing a baseline. A run is a run directory tha
 
 With `--far`, scorers are also compared on a folder of pictures with a `ranked.csv` (docs/data.md); `--far_run` is the
 output of the run's evaluation on that folder. With `--judged`, the first tables show the agreement with judged pairs.
+`--mean=NAME=A+B` adds the mean of other scorers, each mapped to normal scores over the faces of an axis.
 
 Each baseline's settings (resolution, regularization) are chosen on the labeled `train` pairs (see
 `baseline_rankers.cross_validated`), never on test faces.
@@ -36,7 +37,16 @@ from blur_jax.evaluate.evaluation import SCORES_FILE, csv_text
 from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
-from experiments import baseline_features, baseline_rankers, command, evaluated_runs, judged_tables, ranked, tables
+from experiments import (
+    baseline_features,
+    baseline_rankers,
+    command,
+    evaluated_runs,
+    judged_tables,
+    mean_scores,
+    ranked,
+    tables,
+)
 from tfds_builders.ssranking_face_blur.builder import photograph
 
 RESULTS_FILE = "baselines.json"
@@ -228,6 +238,7 @@ def run(
     far_run: Sequence[str] = (),
     judged: str | None = None,
     group: Sequence[str] = (),
+    mean: Sequence[str] = (),
 ) -> None:
     runs = parse_runs(run, far_run, far)
     if group and judged is None:
@@ -254,6 +265,8 @@ def run(
         }
         settings.append([name, setting, f"{baseline['accuracy'][setting]:.3f}"])
     scores[SIZE_ALONE] = {test: -ranked.sizes(split) for test, split in tests.items()}
+    for name, parts in mean_scores.parse(mean, scores).items():
+        scores[name] = mean_scores.mean([scores[part] for part in parts], axes)
     if pairs is not None:
         by_name = {scorer: evaluated_runs.by_name(values, tests) for scorer, values in scores.items()}
         results["judged"] = judged_agreement.measure(pairs, by_name, groups, first=first, resamples=resamples)
@@ -274,5 +287,6 @@ if __name__ == "__main__":
     flags.DEFINE_multi_string("far_run", [], "The output of a run's evaluation on --far as NAME=PATH; repeatable.")
     flags.DEFINE_string("judged", None, "A CSV table of judged pairs.")
     flags.DEFINE_multi_string("group", [], "Judged splits to measure together, as GROUP=SPLIT,SPLIT; repeatable.")
+    flags.DEFINE_multi_string("mean", [], "The mean of other scorers as NAME=SCORER+SCORER; repeatable.")
     command.define_workdir("runs/baselines")
     command.main(run)

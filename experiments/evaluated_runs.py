@@ -11,11 +11,11 @@ from blur_jax.data.names import normalize
 from blur_jax.evaluate.evaluation import SCORES_FILE
 
 
-def parse(texts: Sequence[str], flag: str = "--run") -> dict[str, str]:
-    """Parses NAME=PATH strings; raises ValueError for invalid strings and duplicate names."""
+def parse(texts: Sequence[str], flag: str = "--run", form: str = "PATH") -> dict[str, str]:
+    """Parses NAME=PATH strings, or another form; raises ValueError for invalid strings and duplicate names."""
     pairs = [text.partition("=")[::2] for text in texts]
     if not all(name and path for name, path in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError(f"{flag} must be NAME=PATH with a unique name")
+        raise ValueError(f"{flag} must be NAME={form} with a unique name")
     return dict(pairs)
 
 

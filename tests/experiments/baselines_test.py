@@ -117,6 +117,7 @@ def test_judges_come_first_and_far_faces_are_measured_too(compared, far, tmp_pat
     rows = [("test", name, rank, score) for name, (rank, score) in blur.items()]
     far_run = write_scores(tmp_path / "far_run", rows)
     options = {"far": str(far), "judged": str(judged), "group": ["near=test1,test2,test3", "far=celeba"]}
+    options["mean"] = ["mean=ours+Tenengrad"]
     runs = [[f"ours={folder / 'right'}"], str(tmp_path / "out")]
     with mock.patch.multiple(baselines, LEAVES=(3,), OFIQ_STRENGTHS=(1.0,), IMAGENET_STRENGTHS=(1e-4,)):
         baselines.run(config, *runs, far_run=[f"ours={far_run}"], **options)
@@ -130,6 +131,7 @@ def test_judges_come_first_and_far_faces_are_measured_too(compared, far, tmp_pat
     laplacian = celeba["scorers"]["variance of the Laplacian"]
     assert celeba["scorers"]["ours"]["consensus"]["value"] == 0 and laplacian["consensus"]["value"] == 1
     assert laplacian["first_minus_this"]["value"] == -1
+    assert consensus["mean"] == consensus["Tenengrad"] == 1 and "mean" in results["metrics"]["far"]
     # Of the four pairs of a clear and a blurred face, only (1, 3) and (0, 3) are in order.
     assert results["metrics"]["far"]["ours"]["test"]["auc"]["value"] == pytest.approx(2 / 4)
     titles = [line.strip("*") for line in capsys.readouterr().out.splitlines() if line.startswith("**")]
