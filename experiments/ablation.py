@@ -33,7 +33,6 @@ WHOLE = "the recipe"
 VARIANTS: dict[str, dict[str, Any]] = {
     WHOLE: {},
     "no penalty on content": {"probe.content": 0.0},
-    "no penalty on changes": {"probe.changes": 0.0},
     "no prior": {"probe.prior": 0.0},
     "the fitted head alone": {"steps": 0},
 }

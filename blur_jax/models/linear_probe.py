@@ -4,14 +4,15 @@ Fine-tuning from a random head distorts pretrained features, which hurts most on
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
 
 Labels alone teach content, too: who is shown correlates with blur in every collection. Unlabeled faces at known
-resolutions add what labels lack: what varies at equal blur, what varies for one face under changes that do not affect
-blur, and how an earlier head orders them.
+resolutions add what labels lack: what varies at equal blur, and how an earlier head orders them.
 """
 
 import dataclasses
 
 import numpy as np
+from scipy import linalg
 from scipy.optimize import minimize
+from scipy.special import expit
 
 _DEGREE = 3  # Of the polynomial in the log resolution that describes how a feature follows blur.
 _PRIOR_SPREAD = 5.0  # Standard deviation of the prior's scores in logits: how sure it is of an order.
@@ -23,20 +24,16 @@ class Unlabeled:
 
     Attributes:
         views: float [n, F], features of the views; the first m are faces at resolutions that hide their own blur.
-        changed: float [n, F], the same after changes that do not affect blur.
         sides: [m], the side in pixels that each of these faces was reduced to.
         prior: float [n], an earlier head's scores of the views, on any scale; larger is blurrier.
         content: weight of the variance of the score at equal blur.
-        changes: weight of the mean squared difference between the scores of a view before and after its changes.
         follow: weight of the mean squared difference between the score and the standardized prior, in logits.
     """
 
     views: np.ndarray
-    changed: np.ndarray
     sides: np.ndarray
     prior: np.ndarray
     content: float
-    changes: float
     follow: float
 
 
@@ -67,22 +64,26 @@ def logistic_ranking(
     features = np.asarray(features, np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = (features - mean) / deviation
-    differences = (standard[pairs[:, 1]] - standard[pairs[:, 0]]) * order[:, None]
-    terms = [] if unlabeled is None else _squared_terms(unlabeled, mean, deviation)
-    terms = [term for term in terms if term[0]]  # Each costs two products with its rows in every iteration.
+    curvature, pull = np.eye(features.shape[1]), np.zeros(features.shape[1])
+    for weight, rows, targets in [] if unlabeled is None else _squared_terms(unlabeled, mean, deviation):
+        curvature += weight * (rows.T @ rows)
+        pull += weight * (targets @ rows)
+    # In these coordinates, all terms but the labels' are a sphere, so that few iterations reach the minimum.
+    root = linalg.cholesky(curvature, lower=True)
+    whitened = linalg.solve_triangular(root, standard.T, lower=True).T
+    center = linalg.solve_triangular(root, pull, lower=True)
+    sharper, blurrier = np.where(order[:, None] > 0, pairs, pairs[:, ::-1]).T
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = differences @ weights
-        slope = -1.0 / (1.0 + np.exp(np.clip(logits, -50, 50)))
-        value = 0.5 * weights @ weights + strength * np.logaddexp(0.0, -logits).sum()
-        slope = weights + strength * (slope @ differences)
-        for weight, rows, targets in terms:
-            errors = rows @ weights - targets
-            value += 0.5 * weight * errors @ errors
-            slope += weight * (errors @ rows)
-        return value, slope
+        scores, offset = whitened @ weights, weights - center
+        margins = scores[blurrier] - scores[sharper]
+        value = 0.5 * offset @ offset + strength * np.logaddexp(0.0, -margins).sum()
+        slope = -strength * expit(-margins)
+        of_faces = np.bincount(blurrier, slope, len(scores)) - np.bincount(sharper, slope, len(scores))
+        return value, offset + of_faces @ whitened
 
-    weights = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    found = minimize(loss, center, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 0.0, "gtol": 1e-9})
+    weights = linalg.solve_triangular(root, found.x, lower=True, trans="T")
     kernel = weights / (standard @ weights).std() / deviation
     return kernel.astype(np.float32), np.float32(-mean @ kernel)
 
@@ -96,13 +97,12 @@ def at_equal_blur(features: np.ndarray, sides: np.ndarray) -> np.ndarray:
 
 def _squared_terms(
     unlabeled: Unlabeled, mean: np.ndarray, deviation: np.ndarray
-) -> list[tuple[float, np.ndarray, np.ndarray | float]]:
-    """Returns the terms of unlabeled faces as least squares: [(weight, rows [n, F], targets [n])]."""
-    views, changed = ((part - mean) / deviation for part in (unlabeled.views, unlabeled.changed))
+) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Returns the terms of unlabeled faces as weighted least squares: [(weight, rows [n, F], targets [n])]."""
+    views = (unlabeled.views - mean) / deviation
     blurred, prior = views[: len(unlabeled.sides)], unlabeled.prior
     target = _PRIOR_SPREAD * (prior - prior.mean()) / (prior.std() + 1e-6)
     return [
-        (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.sides), 0.0),
-        (unlabeled.changes / len(views), changed - views, 0.0),
+        (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.sides), np.zeros(len(blurred))),
         (unlabeled.follow / len(views), views - views.mean(axis=0), target),
     ]

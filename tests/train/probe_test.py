@@ -3,51 +3,36 @@
 import numpy as np
 import pytest
 
-from blur_jax.data import augmentation, preprocessing
+from blur_jax.data import preprocessing
 from blur_jax.train import probe, start
 
 
 @pytest.fixture
 def probed(config):
-    config.probe.update(strength=1.0, content=0.1, changes=0.1, faces=12, side_min=8, side_max=16)
+    config.probe.update(strength=1.0, content=0.1, faces=12, side_min=8, side_max=16)
     return config
 
 
-def test_faces_are_reduced_to_known_sides_and_changed(probed):
+def test_faces_are_reduced_to_known_sides(probed):
     pairs = start.open_pairs(probed)
-    images = probe.read(probed, pairs.labeled, pairs.unlabeled)
-    faces = images.unlabeled
+    faces = probe.read(probed, pairs.labeled, pairs.unlabeled).unlabeled
     assert len(faces) == 12
-    reduced, sides, changed = probe.render(faces, probed)
-    assert (reduced.shape, sides.shape, changed.shape) == ((24, 32, 32, 3), (24,), (36, 32, 32, 3))
-    assert reduced.dtype == changed.dtype == np.uint8
+    reduced, sides = probe.reduce(faces, probed)
+    assert (reduced.shape, reduced.dtype, sides.shape) == ((24, 32, 32, 3), np.uint8, (24,))
     assert (sides.min() >= 8, sides.max() <= 16, len(set(sides.tolist())) > 4) == (True, True, True)
-    again = probe.render(faces, probed)
-    for part, same in zip((reduced, sides, changed), again):
+    for part, same in zip((reduced, sides), probe.reduce(faces, probed)):
         np.testing.assert_array_equal(part, same)
     for index in range(24):
         expected = preprocessing.at_resolution(faces[index % 12], int(sides[index]))
         np.testing.assert_array_equal(reduced[index], expected)
-    # What follows the reduced faces are the faces themselves, and changes are not blur.
-    np.testing.assert_array_less(0, abs(changed[24:].astype(int) - faces).mean((1, 2, 3)))
-    assert (abs(changed[:24].mean((1, 2, 3)) - reduced.mean((1, 2, 3))) > 1).any()
 
 
-def test_a_long_list_is_augmented_in_chunks(probed, monkeypatch):
-    """Whatever the size of the chunks, every face comes back in its place."""
-    monkeypatch.setattr(probe, "_CHUNK", 5)
-    monkeypatch.setattr(augmentation, "apply", lambda draw, image: image)
-    faces = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    reduced, _, changed = probe.render(faces, probed)
-    np.testing.assert_array_equal(changed, np.concatenate([reduced, faces]))
-
-
-@pytest.mark.parametrize("term", ["content", "changes", "prior"])
+@pytest.mark.parametrize("term", ["content", "prior"])
 def test_each_term_changes_the_head(probed, term):
     pairs = start.open_pairs(probed)
     model, _ = start.build(probed)
     params = start.initial_params(probed, model)
-    probed.probe.update(content=0.0, changes=0.0, prior=0.0)
+    probed.probe.update(content=0.0, prior=0.0)
     assert probe.read(probed, pairs.labeled, pairs.unlabeled).unlabeled is None
     plain = probe.fit(probed, model, params, probe.read(probed, pairs.labeled, pairs.unlabeled))
     probed.probe[term] = 1.0
@@ -62,7 +47,7 @@ def test_the_prior_is_the_head_in_the_parameters(probed):
     pairs = start.open_pairs(probed)
     model, _ = start.build(probed)
     params = start.initial_params(probed, model)
-    probed.probe.update(strength=1e-9, content=0.0, changes=0.0, prior=1e4)
+    probed.probe.update(strength=1e-9, content=0.0, prior=1e4)
     images = probe.read(probed, pairs.labeled, pairs.unlabeled)
     head, opposite = (
         probe.fit(
