@@ -1,6 +1,6 @@
 """Checks the calibration of scores: probabilities, thresholds and percentiles on held-out faces.
 
-    python -m experiments.calibration --run=seed0=runs/seed0 --run=seed1=runs/seed1 --pictures=PHOTOS
+    python -m experiments.calibration --run=seed0=runs/seed0 --run=seed1=runs/seed1 --far=PHOTOS
 
 Writes `calibration.md` and `reliability.webp` to the workdir.
 
@@ -14,6 +14,8 @@ often, in 1,000 random splits, the share discarded in the other half is within t
 kind. Because the other half is also a sample, a correct interval gives 83%, not 95%.
 
 Percentiles are compared on the same faces between two runs with the same reference set.
+
+With `--far`, all of this is also measured on a different kind of pictures: a folder with a `ranked.csv` (docs/data.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,6 @@ from blur_jax.metrics import bootstrap, calibration
 from blur_jax.metrics.calibration import Calibration
 from blur_jax.metrics.interval import interval_text
 from blur_jax.runs import run_dir
-from blur_jax.score.inputs import Inputs
 from blur_jax.score.scorer import Scorer, load_scorer
 from blur_jax.threshold import rules
 from experiments import command, evaluated_runs, ranked, tables
@@ -113,6 +114,13 @@ def score(path: str, data_dir: str | None) -> Scored:
     return Scored(scorer, fitted, fitted.scale, splits, scores)
 
 
+def score_far(run: Scored, far: str) -> Scored:
+    """Scores the ranked faces in the folder `far` with a run."""
+    splits = {"far": data.open_split(ranked.far_data(run.scorer.config.data, far), "ranked", "test")}
+    scores = {name: run.scorer.score_images(split.images(range(len(split)))) for name, split in splits.items()}
+    return run._replace(splits=splits, scores=scores)
+
+
 def reliability_rows(name: str, run: Scored, resamples: int) -> tuple[list[list[str]], list[Bin]]:
     """Returns a run's rows in the probability table, and the bins for all of its splits combined."""
     parts, start = {}, 0
@@ -145,15 +153,15 @@ def half_discards(scores: np.ndarray) -> list[tuple[rules.Share, float]]:
     return shares
 
 
-def threshold_row(name: str, run: Scored, pictures: np.ndarray | None) -> list[str]:
+def threshold_row(name: str, run: Scored, elsewhere: Scored | None) -> list[str]:
     scores = np.concatenate(list(run.scores.values()))
     shares = half_discards(scores)
     stated, other = shares[0]
     within = np.mean([share.low <= share_of_other <= share.high for share, share_of_other in shares])
-    elsewhere = "" if pictures is None else f"{np.mean(pictures >= rules.for_discard(scores, RATE)):.1%}"
+    far = "" if elsewhere is None else f"{np.mean(elsewhere.scores['far'] >= rules.for_discard(scores, RATE)):.1%}"
     mean = np.mean([share_of_other for _, share_of_other in shares])
     interval = f"{stated.low:.1%} to {stated.high:.1%}"
-    return [name, f"{stated.total:,}", interval, f"{other:.1%}", f"{mean:.1%}", f"{within:.1%}", elsewhere]
+    return [name, f"{stated.total:,}", interval, f"{other:.1%}", f"{mean:.1%}", f"{within:.1%}", far]
 
 
 def retraining_row(label: str, calibrations: Sequence[Calibration], blur: Sequence[np.ndarray]) -> list[str]:
@@ -165,16 +173,7 @@ def retraining_row(label: str, calibrations: Sequence[Calibration], blur: Sequen
     return row
 
 
-def score_pictures(scorer: Scorer, path: str) -> np.ndarray:
-    """Scores the pictures in a folder; raises ValueError if any cannot be scored."""
-    results = [result for _, result in scorer.score_each(Inputs([path]))]
-    errors = [result.error for result in results if result.error]
-    if errors:
-        raise ValueError(f"{path}: {len(errors)} pictures cannot be scored; the first error is: {errors[0]}")
-    return np.array([result.blur for result in results], np.float32)
-
-
-def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) -> str:
+def _retraining(runs: Mapping[str, Scored], elsewhere: Mapping[str, Scored]) -> str:
     rows, firsts = [], {}
     for name, scored in runs.items():
         first = firsts.setdefault(scored.calibration.reference, name)
@@ -183,25 +182,27 @@ def _retraining(runs: Mapping[str, Scored], pictures: Mapping[str, np.ndarray]) 
         calibrations = [runs[first].calibration, scored.calibration]
         blur = [np.concatenate(list(run.scores.values())) for run in (runs[first], scored)]
         rows.append(retraining_row(f"{first}, {name}: test faces", calibrations, blur))
-        if pictures:
-            blur = [pictures[first], pictures[name]]
-            rows.append(retraining_row(f"{first}, {name}: pictures", calibrations, blur))
+        if elsewhere:
+            blur = [elsewhere[run].scores["far"] for run in (first, name)]
+            rows.append(retraining_row(f"{first}, {name}: far faces", calibrations, blur))
     columns = ("runs", "faces", "spearman", "100 * blur: distance", "shift", "percentile: distance", "shift")
     return tables.markdown(columns, rows)
 
 
-def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: int, workdir: str) -> None:
+def run(run: list[str], data_dir: str | None, far: str | None, resamples: int, workdir: str) -> None:
     runs = {name: score(path, data_dir) for name, path in evaluated_runs.parse(run).items()}
-    elsewhere = {name: score_pictures(scored.scorer, pictures) for name, scored in runs.items()} if pictures else {}
+    elsewhere = {name: score_far(scored, far) for name, scored in runs.items()} if far else {}
     rows, bins = [], {}
     for name, scored in runs.items():
         run_rows, bins[name] = reliability_rows(name, scored, resamples)
         rows += run_rows
+        if far:
+            rows += reliability_rows(name, elsewhere[name], resamples)[0]
     columns = ("run", "test faces", "pairs", "share in order", "mean confidence", "ECE", "scale")
     published = {"Probability that a face is blurrier, on held-out faces": tables.markdown(columns, rows)}
     columns = ("run", "faces per half", "stated interval", "other half", "mean of 1,000 other halves", "within")
     rows = [threshold_row(name, scored, elsewhere.get(name)) for name, scored in runs.items()]
-    published["Threshold to discard 10%"] = tables.markdown([*columns, "discarded in --pictures"], rows)
+    published["Threshold to discard 10%"] = tables.markdown([*columns, "discarded far"], rows)
     published["Two runs on the same faces: mean distance and shift of the second"] = _retraining(runs, elsewhere)
     tables.publish(workdir, "calibration", published)
     folder = run_dir.resolve(workdir)
@@ -211,7 +212,7 @@ def run(run: list[str], data_dir: str | None, pictures: str | None, resamples: i
 if __name__ == "__main__":
     flags.DEFINE_multi_string("run", None, "A trained run as NAME=PATH; repeatable.", required=True)
     flags.DEFINE_string("data_dir", None, "Folder with the runs' prepared data; default: as recorded in the runs.")
-    flags.DEFINE_string("pictures", None, "A folder with a different kind of pictures.")
+    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.")
     flags.DEFINE_integer("resamples", 1000, "Number of bootstrap resamples.", lower_bound=1)
     command.define_workdir("runs/calibration")
     command.main(run)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from blur_jax.metrics.calibration import Calibration
+from blur_jax.score.scorer import load_scorer
 from experiments import calibration as experiment
 from tests.helpers.faces import ranked_split
 
@@ -45,3 +46,20 @@ def test_percentiles_take_out_a_stretch_by_hand():
     # Mean of 10, 20, 30 and 40 lower, but of the same percentiles.
     found = experiment.retraining_row("both", both, [scores, scores / 2])
     assert found == ["both", "4", "1.000", "25.0", "-25.0", "0.0", "+0.0"]
+
+
+def test_far_faces_are_measured_beside_the_run_s_own(shared_run, far, tmp_path, monkeypatch, capsys):
+    _, folder = shared_run
+    scorer = load_scorer(str(folder))
+    scorer.calibration = Calibration("x", tuple(np.linspace(0, 1, 101).tolist()), scale=1.0)
+    monkeypatch.setattr(experiment, "load_scorer", lambda _: scorer)
+    monkeypatch.setattr(experiment, "RATE", 0.2)  # The demo has too few test faces for 0.1.
+    scored = experiment.score(str(folder), None)
+    elsewhere = experiment.score_far(scored, str(far))
+    assert {name: len(scores) for name, scores in elsewhere.scores.items()} == {"far": 4}
+    images = elsewhere.splits["far"].images(range(4))
+    np.testing.assert_array_equal(elsewhere.scores["far"], scored.scorer.score_images(images))
+    experiment.run([f"demo={folder}"], None, str(far), 5, str(tmp_path))
+    rows = [line.split(" | ")[:3] for line in capsys.readouterr().out.splitlines() if line.startswith("| demo")]
+    assert [row[1] for row in rows[:2]] == ["test", "far"]
+    assert rows[1][2] == "4"  # Pairs of a clear and a blurred face.

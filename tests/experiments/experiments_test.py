@@ -45,7 +45,7 @@ def call(name, *arguments):
         ("baselines", ["--config.data.dir=nowhere", "--run=x"], "--run must be NAME=PATH"),
         ("leave_event_out", ["--config.data.name=demo_face_blur", "--config.data.manual_dir=x"], "manual_dir"),
         ("robustness", ["--run=nowhere", "--splits=a,b", "--baseline=Tenengrad"], "nowhere"),
-        ("calibration", ["--run=x=nowhere", "--data_dir=nowhere", "--pictures=x", "--resamples=3"], "nowhere"),
+        ("calibration", ["--run=x=nowhere", "--data_dir=nowhere", "--far=x", "--resamples=3"], "nowhere"),
         ("readme_picture", ["--run=nowhere"], "nowhere"),
         ("leave_event_out", ["--config.data.nothing=1"], r"nothing.* \(fields and types: configs/default.py\)"),
     ],
