@@ -32,7 +32,7 @@ def warn_of_short_run(config: ml_collections.ConfigDict) -> None:
         fields.append("consistency.warmup_steps")
     given = {field: config[field.partition(".")[0]].warmup_steps for field in fields}
     shortened = [f"config.{field}={value}" for field, value in given.items() if fitted_warmup(value, steps) != value]
-    if shortened:
+    if steps and shortened:
         distributed.say(
             f"the warm-up ({', '.join(shortened)}) does not fit in a run of {steps} steps; it is shortened to"
             f" {steps // 2} steps"

@@ -41,6 +41,7 @@ def test_the_schedule_of_a_run_shorter_than_its_warm_up_by_hand(options):
         (100, 1.0, "config.consistency.warmup_steps=100"),
         (20, 1.0, "config.optimizer.warmup_steps=20, config.consistency.warmup_steps=100"),
         (21, 0.0, ""),
+        (0, 1.0, ""),
     ],
 )
 def test_a_shortened_warm_up_is_said_in_one_line(capsys, steps, quadruplet_weight, shortened):
