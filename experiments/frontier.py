@@ -16,6 +16,7 @@ import itertools
 import json
 import math
 import os
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,9 +39,9 @@ from blur_jax.train import probe, start
 from experiments import baselines, command, evaluated_runs, ranked, tables
 from experiments.content import HALVES, faces_in_half
 
-PRIORS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-CONTENTS = (0.0, 3.0, 30.0)
-STRENGTHS = (1e-4, 1e-3)
+PRIORS = (0.0, 1.0, 10.0, 100.0)
+CONTENTS = (0.0, 0.3, 3.0)
+STRENGTHS = (1e-5, 1e-4, 1e-3)
 AXES = ("near", "far")
 
 Splits = Mapping[str, splits.Split]
@@ -74,7 +75,7 @@ def fit_heads(
     """Returns the kernel of each point's head, float32 [F]."""
     labeled, unlabeled = probe.features(config, model, params, images)
     if unlabeled is None:
-        raise ValueError("the config weighs no unlabeled faces; set config.probe.prior or config.probe.changes")
+        raise ValueError("the config weighs no unlabeled faces; set config.probe.prior or config.probe.content")
     kernels = {}
     for point in tqdm(points(config)[:-1], desc="fitting", unit="head", disable=None, leave=False):
         weights = dataclasses.replace(unlabeled, follow=point.prior, content=point.content)
@@ -191,7 +192,7 @@ def run(config: ConfigDict, workdir: str, far: str, judged: str, half: str | Non
         measured[head]["content"] = found
     run_dir.write_atomically(os.path.join(workdir, "frontier.json"), json.dumps(measured, indent=1) + "\n")
     figure = draw(measured, points(config), config.start_from)
-    run_dir.write_atomically(os.path.join(workdir, "frontier.webp"), style.to_webp(figure))
+    pathlib.Path(workdir, "frontier.webp").write_bytes(style.to_webp(figure))
     tables.publish(workdir, "frontier", {"Heads": table(measured, config.start_from)})
 
 
