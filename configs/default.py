@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0  # Fixes initialization, data order and every random draw.
     config.steps = 600  # Updates in the run; with 0, it keeps the initial network, such as a fitted head.
-    config.start_from = placeholder(str)  # Start from this run, its checkpoints/<step>, or the scorer "portraits-1".
+    config.start_from = placeholder(str)  # Start from this run, its checkpoints/<step>, or the scorer "portraits-2".
     data = config.data = ml_collections.ConfigDict()
     data.name = "demo_face_blur"  # A data set in tfds_builders/.
     data.dir = placeholder(str)  # Prepared data; if unset, $BLUR_JAX_DATA or ~/.cache/blur_jax.

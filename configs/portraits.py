@@ -23,6 +23,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.blocks = 11
     config.model.pool_center = True
     config.model.pretrained = True
-    config.probe.update(strength=1.2e-4, content=1.0)
+    config.probe.update(strength=3e-5, content=0.6)
     config.consistency.quadruplet_weight = 0.0
     return config

@@ -4,7 +4,7 @@
     python -m experiments.ship --run=runs/portraits --portraits=PORTRAITS
 
 PORTRAITS is a folder of sharp portraits whose boxes.csv also has the columns `source` and `licence`. Writes
-blur_jax/shipped/portraits-1.npz and portraits-1.csv; docs/data.md and the model card describe them.
+blur_jax/shipped/portraits-2.npz and portraits-2.csv; docs/data.md and the model card describe them.
 """
 
 import csv

@@ -22,7 +22,7 @@ def test_the_wheel_holds_every_module_a_new_builder_and_nothing_else(tmp_path):
     files = set(zipfile.ZipFile(wheel).namelist())
     modules = [path for room in ("blur_jax", "tfds_builders") for path in (copy / room).rglob("*.py")]
     assert {path.relative_to(copy).as_posix() for path in modules} <= files
-    assert {f"blur_jax/shipped/portraits-1.{ending}" for ending in ("npz", "md", "csv")} <= files
+    assert {f"blur_jax/shipped/portraits-2.{ending}" for ending in ("npz", "md", "csv")} <= files
     assert {f"blur_jax/label/{name}" for name in ("page.html", "page.css", "page.js", "review.js")} <= files
     tops = {name.split("/")[0] for name in files}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"blur_jax", "tfds_builders"}

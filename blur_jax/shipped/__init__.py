@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-DEFAULT = "portraits-1"  # The scorer that commands use without --checkpoint.
+DEFAULT = "portraits-2"  # The scorer that commands use without --checkpoint.
 ENDING = ".npz"
 
 
