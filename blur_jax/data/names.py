@@ -16,6 +16,11 @@ def normalize(name: str) -> str:
     return posixpath.normpath(unicodedata.normalize("NFC", name.strip().replace("\\", "/")))
 
 
+def is_utf_8(name: str) -> bool:
+    """Returns whether a file name has no bytes that are not UTF-8, which Python decodes as lone surrogates."""
+    return name == name.encode(errors="ignore").decode()
+
+
 class Known:
     """A set of existing names, which a table may spell differently."""
 

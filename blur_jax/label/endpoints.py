@@ -58,9 +58,8 @@ def row(pictures: Photos, id: Any) -> int:
 
 def check_version(photo: Photo, version: Any) -> None:
     """Raises Gone unless the picture's file is the one that was shown."""
-    try:
-        current = photos.version(photo)
-    except OSError as error:
-        raise Gone(f"{photo.name} was deleted") from error
+    current = photos.version(photo)
+    if not current:
+        raise Gone(f"{photo.name} was deleted")
     if version != current:
         raise Gone(f"{photo.name} was replaced while it was shown")

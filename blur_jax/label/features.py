@@ -88,10 +88,8 @@ def _run(arguments: argparse.Namespace) -> int:
         threading.Thread(target=_end_with, args=(arguments.parent,), daemon=True).start()
     wanted, path = pool(Photos(arguments.photos)), cache_path(arguments.photos, arguments.checkpoint)
     extract, protocol, fingerprint, step = open_network(arguments.checkpoint)
-    table, versions = _stored(path, fingerprint), []
+    table, versions = _stored(path, fingerprint), [f"{photo.name}\0{version(photo)}" for photo in wanted]
     rows: dict[str, tuple[np.ndarray, float, float]] = {}
-    for photo in wanted:
-        versions.append(f"{photo.name}\0{_version_or_missing(photo)}")
     for start in range(0, len(wanted), _BATCH):
         part = range(start, min(start + _BATCH, len(wanted)))
         missing = [index for index in part if versions[index] not in table]
@@ -109,13 +107,6 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
-
-
-def _version_or_missing(photo: Photo) -> str:
-    try:
-        return version(photo)
-    except OSError:
-        return "missing"
 
 
 def _stored(path: str, fingerprint: str) -> dict[str, tuple[np.ndarray, float, float]]:

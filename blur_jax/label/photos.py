@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-from collections import Counter
 from typing import NamedTuple
 
-from blur_jax.data import names, picture_files, picture_lists
+from blur_jax.data import contents, names, picture_folder, picture_lists
 from blur_jax.data.csv_tables import read_table
-from blur_jax.data.picture_files import IMAGES, UNLABELED, Kind
+from blur_jax.data.picture_files import IMAGES, UNLABELED
+from blur_jax.data.picture_folder import PictureFolder
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import LineError, Place, excerpt
 
@@ -28,23 +28,21 @@ class Photo(NamedTuple):
 
 
 def version(photo: Photo) -> str:
-    """Identifies the content of a picture's file and its box; raises OSError if the file does not exist."""
-    status = os.stat(photo.path)
-    text = f"{status.st_mtime_ns} {status.st_size} {status.st_ino} {photo.box}"
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    """Identifies a picture's file and its box; returns "" if the file does not exist."""
+    record = contents.record(photo.path)
+    return "" if record is None else hashlib.blake2b(f"{record} {photo.box}".encode(), digest_size=8).hexdigest()
 
 
 def to_json(photo: Photo) -> dict[str, str]:
-    """Returns what the page needs to show a picture; the version of a picture that was deleted is ""."""
-    try:
-        current = version(photo)
-    except OSError:
-        current = ""
-    return {"id": photo.id, "version": current, "name": photo.name}
+    """Returns what the page needs to show a picture."""
+    return {"id": photo.id, "version": version(photo), "name": photo.name}
 
 
 class Photos:
-    """The n pictures of a folder, sorted by name; `left_out` is {reason: number of pictures}."""
+    """The n pictures of a folder, sorted by name.
+
+    `left_out` is {reason: number of pictures}; `find` is `PictureFolder.find`.
+    """
 
     def __init__(self, folder: str, *, with_tests: bool = False) -> None:
         """Finds the pictures, without reading them; those in `ranked.csv` only `with_tests`.
@@ -52,15 +50,19 @@ class Photos:
         Raises:
             ValueError: there are fewer than two usable pictures, or `boxes.csv` or `ranked.csv` is damaged.
         """
-        if not os.path.isdir(folder):
-            raise ValueError(f"{folder} is not a folder; pass a folder of pictures{names.hint(folder)}")
-        self.folder, self.left_out = folder, Counter()
-        paths = dict(sorted(_walk(folder, self.left_out)))
-        self._known = names.Known(paths)
+        picture_folder.check(folder)
+        self.folder, pictures = folder, PictureFolder(folder)
+        self.find = pictures.find
+        paths = {name: path for name, path in pictures.paths.items() if _is_writable(name)}
         boxes, ranked = self._boxes(), set() if with_tests else self._ranked()
-        if boxes is not None:
-            self.left_out["without a box in boxes.csv"] = sum(name not in boxes for name in paths)
-        self.left_out["test pictures in ranked.csv"] = len(ranked)
+        counts = {
+            f"neither in {IMAGES}/ nor in {UNLABELED}/": pictures.outside,
+            "names that a line of pairs.csv cannot hold; rename them": len(pictures.paths) - len(paths),
+            f"in both {IMAGES}/ and {UNLABELED}/; rename or delete one": len(pictures.repeated),
+            "without a box in boxes.csv": 0 if boxes is None else sum(name not in boxes for name in paths),
+            "test pictures in ranked.csv": len(ranked),
+        }
+        self.left_out = {why: count for why, count in counts.items() if count}
         usable = [name for name in paths if name not in ranked and (boxes is None or name in boxes)]
         self.photos = [Photo(name, paths[name], boxes[name] if boxes else None) for name in usable]
         self.row = {name: row for row, name in enumerate(usable)}
@@ -73,17 +75,9 @@ class Photos:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def find(self, name: str) -> str | None:
-        """Returns a picture's name as spelled on disk, or None if the folder has no such picture."""
-        known = self._known.find(name)
-        if known is None:
-            name = names.normalize(name).removeprefix(f"{names.normalize(os.path.abspath(self.folder))}/")
-            known = self._known.find(name.removeprefix(f"{IMAGES}/").removeprefix(f"{UNLABELED}/"))
-        return known
-
     def sentences(self) -> list[str]:
         """Returns one sentence for each reason that pictures are left out."""
-        return [f"left out {count:,} pictures: {why}" for why, count in self.left_out.items() if count]
+        return [f"left out {count:,} pictures: {why}" for why, count in self.left_out.items()]
 
     def _boxes(self) -> dict[str, Box] | None:
         path = os.path.join(self.folder, picture_lists.BOXES_FILE)
@@ -116,28 +110,6 @@ def _name(place: Place, text: str | None) -> str:
     return text
 
 
-def _walk(folder: str, left_out: Counter) -> list[tuple[str, str]]:
-    """Returns (name, path) of each picture, named as in tables; a name in both folders counts once."""
-    has_images = os.path.isdir(os.path.join(folder, IMAGES))
-    tops = [os.path.join(folder, top, "") for top in (IMAGES, UNLABELED)] if has_images else [os.path.join(folder, "")]
-    found: dict[str, str] = {}
-    for path, kind in picture_files.walk(os.path.join(folder, "")):
-        if kind is not Kind.PICTURE or os.path.isdir(path):
-            continue
-        top = next((top for top in tops if path.startswith(top)), None)
-        name = None if top is None else path[len(top) :].replace(os.sep, "/")
-        if name is None:
-            left_out[f"neither in {IMAGES}/ nor in {UNLABELED}/"] += 1
-        elif not _is_writable(name):
-            left_out["names that a line of pairs.csv cannot hold; rename them"] += 1
-        elif name in found:
-            left_out[f"in both {IMAGES}/ and {UNLABELED}/; rename or delete one"] += 1
-        else:
-            found[name] = path
-    return list(found.items())
-
-
 def _is_writable(name: str) -> bool:
     """Returns whether a name survives a round trip through `pairs.csv`, whose fields are stripped."""
-    utf_8 = name == name.encode(errors="ignore").decode()
-    return utf_8 and name == name.strip() and "\0" not in name and len(name.splitlines()) == 1
+    return names.is_utf_8(name) and name == name.strip() and "\0" not in name and len(name.splitlines()) == 1

@@ -59,6 +59,12 @@ def test_names_that_a_table_cannot_hold_are_left_out(tmp_path):
     assert Photos(str(tmp_path)).left_out["names that a line of pairs.csv cannot hold; rename them"] == 4
 
 
+def test_what_is_no_picture_is_not_offered(tmp_path):
+    saved(tmp_path, "a.png", "b.png", "c.png/d.png")
+    (tmp_path / "gone.png").symlink_to("no.png")
+    assert names_of(tmp_path) == ["a.png", "b.png"]
+
+
 def test_a_table_may_spell_a_name_in_the_other_unicode_form(tmp_path):
     saved(tmp_path, "é.png", "b.png")
     assert Photos(str(tmp_path)).find(unicodedata.normalize("NFD", "é.png")) == "é.png"

@@ -78,6 +78,18 @@ def test_a_name_that_no_file_can_have_is_an_unknown_picture(root, name):
     assert read_layout(root).why_not(name)[0] == "unknown picture"
 
 
+def test_a_folder_with_a_picture_extension_is_left_out_and_told(root):
+    save(root, "a.png", 0)
+    save(root, "b.png/c.png", 0)
+    layout = read_layout(root)
+    assert list(layout.paths) == ["a.png"] and left_out(layout) == [("left out", "b.png")]
+
+
+def test_names_of_folders_count_only_where_names_are_relative_to_them(root):
+    save(root, "images.png", 0)
+    assert read_layout(root).find("images/images.png") is None
+
+
 def test_a_name_that_is_no_text_is_left_out(root):
     save(root, "a.png", 0)
     os.rename(root / "a.png", os.fsencode(root) + b"/\xff.png")
