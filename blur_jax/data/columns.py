@@ -13,6 +13,7 @@ PAIR_COLUMNS = (("left", "right", "order"), ("annotator", "time"))  # Required a
 # {order in a pairs.csv: its meaning}; spreadsheets write 1 as 1.0.
 ORDERS = {"+1": 1, "1": 1, "-1": -1, "0": 0, "1.0": 1, "-1.0": -1, "0.0": 0}
 FACE_SCORE = "face_score"  # Tables of found boxes have this column, which is not read.
+FOUND_BOX_COLUMNS = ("name", *BOX_COLUMNS, FACE_SCORE)
 # Other programs' names for the "name" column, in lower case and without punctuation.
 _ALIASES = (
     "file", "files", "filename", "filepath", "fname", "path", "image", "images", "imagename", "imagepath", "imagefile",

@@ -1,8 +1,8 @@
-"""Reads untrusted CSV tables, row by row."""
+"""Reads untrusted CSV tables, and writes tables, row by row."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from blur_jax.data import columns
@@ -46,6 +46,21 @@ def read_table(
         raise LineError(Place(shown, line), f"not valid CSV ({error}); fix or delete the line") from error
     finally:
         text.detach()  # The caller closes the file.
+
+
+def write_table(file: IO[bytes], columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV file with a header; `rows` are {column: value}, with a name.
+
+    Bytes in names that are not UTF-8 stay the same.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(columns)
+    for row in rows:
+        # Before Python 3.13, `csv.writer` does not quote carriage returns.
+        (quoted if "\r" in row["name"] else plain).writerow([row[column] for column in columns])
+    text.detach()
 
 
 def check_length(place: Place, fields: Fields) -> None:

@@ -8,12 +8,12 @@ import os
 from collections.abc import Iterable
 
 from blur_jax.data import files
-from blur_jax.data.columns import BOX_COLUMNS, FACE_SCORE
+from blur_jax.data.columns import BOX_COLUMNS, FACE_SCORE, FOUND_BOX_COLUMNS
+from blur_jax.data.csv_tables import write_table
 from blur_jax.data.picture_lists import BOXES_FILE
 from blur_jax.score import tables
 from blur_jax.score.journal import Row, path_of
 
-_COLUMNS = ("name", *BOX_COLUMNS, FACE_SCORE)
 _KEEP = "already exists and may have been corrected; rename it, or use a different --boxes"
 
 
@@ -48,7 +48,7 @@ def write(path: str, rows: Iterable[Row]) -> None:
     )
     with files.replacing(path) as temporary:
         with open(temporary, "wb") as file:
-            tables.write_csv(file, _COLUMNS, records)
+            write_table(file, FOUND_BOX_COLUMNS, records)
         if os.path.exists(path) and not filecmp.cmp(temporary, path, shallow=False):
             raise ValueError(f"{path} {_KEEP}")
 

@@ -1,7 +1,5 @@
 """Writes score tables as CSV, JSON lines or Parquet, row by row, and describes their columns."""
 
-import csv
-import io
 import itertools
 import json
 import os
@@ -10,7 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from blur_jax.data import files
+from blur_jax.data import csv_tables, files
 from blur_jax.data.columns import BOX_COLUMNS, FACE_SCORE
 from blur_jax.data.face_boxes import NO_FACE
 from blur_jax.score.groups import Groups
@@ -133,21 +131,13 @@ def write(path: str, columns: Sequence[str], rows: Iterable[Record], metadata: M
     backslash escapes in Parquet.
     """
     ending = os.path.splitext(path)[1].lower()
-    writer = {".csv": write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
+    writer = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[ending]
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         writer(file, columns, rows, metadata)
 
 
-def write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], _: Mapping | None = None) -> None:
-    """Writes records that have a name; bytes in names that are not UTF-8 stay the same."""
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-    plain = csv.writer(text, lineterminator="\n")
-    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(columns)
-    for record in rows:
-        # Before Python 3.13, `csv.writer` does not quote carriage returns.
-        (quoted if "\r" in record["name"] else plain).writerow([record[column] for column in columns])
-    text.detach()
+def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], _: Mapping) -> None:
+    csv_tables.write_table(file, columns, rows)
 
 
 def _write_jsonl(file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], _: Mapping) -> None:
