@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import ml_collections
 import tensorflow_datasets as tfds
 
-from blur_jax.data import splits, user_cache
+from blur_jax.data import largest_faces, splits, user_cache
+from blur_jax.data.picture_lists import BOXES_FILE
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.runs import command_line
 from blur_jax.runs.config import reads_unlabeled
@@ -124,16 +125,7 @@ def open_faces(
     data_dir = os.path.abspath(user_cache.expand(data_dir or user_cache.default_dir()))
     builder_class, options = _builder_class(name), {}
     if builder_class.NEEDS_MANUAL_DIR:
-        if not manual_dir:
-            raise ValueError(
-                f"{name} is built from your own files; pass their folder with --manual_dir or --config.data.manual_dir"
-            )
-        manual_dir = os.path.abspath(user_cache.expand(manual_dir))
-        if not os.path.isdir(manual_dir):
-            raise FileNotFoundError(
-                f"the folder {manual_dir} does not exist; correct --manual_dir or --config.data.manual_dir"
-            )
-        options = {"manual_dir": manual_dir, "allow_missing": allow_missing}
+        options = {"manual_dir": _manual_folder(name, manual_dir), "allow_missing": allow_missing}
     elif manual_dir or allow_missing:
         raise ValueError(f"{name} comes with its own pictures; omit manual_dir and allow_missing")
     return builder_class(config="faces", data_dir=data_dir, preprocessing=preprocessing, **options)
@@ -144,6 +136,27 @@ def check(name: str, **options: Any) -> None:
     faces = open_faces(name, **options)
     faces.check()
     faces.face_examples()  # This reads the user's pictures before it returns.
+
+
+def find_faces(name: str, manual_dir: str | None) -> list[str]:
+    """Writes the `boxes.csv` of a data set's `manual_dir`; see `largest_faces.write_boxes`.
+
+    Raises ValueError, too, if the data set does not read such a file.
+    """
+    if not _builder_class(name).READS_BOXES:
+        raise ValueError(f"--faces: {name} does not read {BOXES_FILE}; omit --faces")
+    return largest_faces.write_boxes(_manual_folder(name, manual_dir))
+
+
+def _manual_folder(name: str, manual_dir: str | None) -> str:
+    if not manual_dir:
+        raise ValueError(
+            f"{name} is built from your own files; pass their folder with --manual_dir or --config.data.manual_dir"
+        )
+    folder = os.path.abspath(user_cache.expand(manual_dir))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"the folder {folder} does not exist; correct --manual_dir or --config.data.manual_dir")
+    return folder
 
 
 @contextlib.contextmanager
@@ -170,6 +183,7 @@ def main() -> None:
     flags.DEFINE_enum("dataset", "demo_face_blur", sorted(BUILDERS), "The data set to prepare.")
     flags.DEFINE_string("data_dir", None, "Folder for prepared data; default: $BLUR_JAX_DATA or ~/.cache/blur_jax.")
     flags.DEFINE_string("manual_dir", None, "Folder with your pictures and lists, except for demo_face_blur.")
+    flags.DEFINE_boolean("faces", False, "Unless MANUAL_DIR has a boxes.csv, write it: each picture's largest face.")
     flags.DEFINE_boolean("check", False, "Report problems with the lists and pictures, and write nothing.")
     flags.DEFINE_boolean("allow_missing", False, "Skip lines whose pictures are missing or unusable.")
     flags.DEFINE_integer("image_size", None, "Side of the stored images in pixels; default: depends on the data set.")
@@ -190,6 +204,10 @@ def main() -> None:
                 "manual_dir": values.manual_dir,
                 "allow_missing": values.allow_missing,
             }
+            if values.faces and values.check:
+                raise ValueError("--check writes nothing, but --faces writes a boxes.csv; omit one of the two")
+            if values.faces:
+                print("\n".join(find_faces(values.dataset, values.manual_dir)), file=sys.stderr)
             if values.check:
                 check(values.dataset, **options)
                 print(f"{values.manual_dir or values.dataset}: no problems found")
@@ -199,6 +217,8 @@ def main() -> None:
             if logging.get_verbosity() > logging.INFO or isinstance(error, command_line.BUGS):
                 raise
             sys.exit(f"prepare: {command_line.sentence(error)}")
+        except KeyboardInterrupt:
+            sys.exit(command_line.interrupted("prepare"))
         print("\n".join(prepared.folders))
 
     app.run(run)

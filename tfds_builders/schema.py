@@ -87,6 +87,7 @@ class BlurDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     DESCRIPTION = ""
     CITATION = ""
     NEEDS_MANUAL_DIR = False  # Whether the user supplies the pictures and lists.
+    READS_BOXES = False  # Whether the lists may include a `boxes.csv`, with one face in each picture.
     _shared: Mapping[str, Any] = {}  # Arguments shared by all parts of a data set.
 
     def __init__(self, *, config: str, preprocessing: Preprocessing | None = None, **kwargs: Any) -> None:

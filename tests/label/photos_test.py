@@ -76,7 +76,7 @@ def test_a_table_may_spell_a_name_in_the_other_unicode_form(tmp_path):
         ({}, "no two pictures"),
         (
             {"boxes.csv": ["name,x,y,width,height", "a.png,1,2,3,4", "./a.png,1,2,3,4"]},
-            "boxes.csv:3: .*already has a box",
+            "boxes.csv:3: .*already has a box; .*with --faces",
         ),
         ({"boxes.csv": ["name,x,y,width,height", "a.png,1,2,3,x"]}, "boxes.csv:2: the box"),
         ({"ranked.csv": ["name", "a.png"]}, "columns name, rank"),

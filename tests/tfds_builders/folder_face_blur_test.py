@@ -4,11 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from blur_jax.data import splits
 from blur_jax.data.preprocessing import crop_and_resize
 from configs import folder
-from tests.helpers import forked, photos
+from tests.helpers import forked, photos, stub_detector
 from tests.helpers.photos import SMALL, configured, files, picture, prepare, save, write
 from tfds_builders import prepare as command
 from tfds_builders.problems import ReleaseError
@@ -218,3 +219,50 @@ def test_check_reports_what_is_wrong_and_writes_nothing(root, capsys):
     status, _, err = forked.run("-m", "tfds_builders.prepare", *arguments)
     assert status == 1 and "pairs.csv:7: 'p2.png'" in err and "Traceback" not in err
     assert not (root.parent / "tfds").exists()
+
+
+WITH_STUB = """
+import runpy
+from tests.helpers import stub_detector
+stub_detector.install()
+runpy.run_module("tfds_builders.prepare", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_the_command_finds_the_faces_that_it_then_stores(tmp_path):
+    root = photos.make(tmp_path / "photos", 12)
+    Image.new("RGB", (60, 48)).save(root / "p5.png")  # No face.
+    with_face = [path.name for path in sorted(root.glob("*.png")) if stub_detector.count(path)]
+    assert 4 <= len(with_face) < 12
+    pairs = [f"{left},{right},1" for left, right in zip(with_face, with_face[1:])]
+    write(root, "pairs.csv", "left,right,order", *pairs)
+    arguments = ["--dataset=folder_face_blur", f"--manual_dir={root}", f"--data_dir={tmp_path / 'tfds'}"]
+    process = forked.script(tmp_path, WITH_STUB, *arguments, "--image_size=16", "--faces")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert f"{root}/boxes.csv: found a face in {len(with_face)} of 12 pictures" in err
+    assert len(out.splitlines()) == 3
+    faces = opened(root).faces
+    assert list(faces.names) == with_face and set(faces.sizes) == {30}
+    expected = crop_and_resize(picture(int(with_face[0][1:-4])), (0, 0, 30, 30), SMALL)
+    np.testing.assert_array_equal(faces.images[0], expected)
+
+
+def test_faces_that_a_person_corrected_are_used_as_they_are(root, capsys):
+    write(root, "boxes.csv", "name,x,y,width,height", *(f"p{i}.png,1,1,20,20" for i in range(6)))
+    assert "is used as it is" in command.find_faces("folder_face_blur", str(root))[0]
+    prepare(root)
+    assert set(opened(root).faces.sizes) == {20}
+
+
+def test_faces_are_refused_where_nothing_would_use_them(root):
+    with pytest.raises(ValueError, match="demo_face_blur does not read boxes.csv; omit --faces"):
+        command.find_faces("demo_face_blur", None)
+    with pytest.raises(ValueError, match="pass their folder with --manual_dir"):
+        command.find_faces("folder_face_blur", None)
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        command.find_faces("portrait_blur", "nowhere")
+    arguments = ["--dataset=folder_face_blur", f"--manual_dir={root}", "--faces", "--check"]
+    status, _, err = forked.run("-m", "tfds_builders.prepare", *arguments)
+    assert status == 1 and "--check writes nothing, but --faces writes a boxes.csv" in err
+    assert not (root / "boxes.csv").exists()

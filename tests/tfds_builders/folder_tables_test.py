@@ -119,6 +119,16 @@ def test_a_malformed_box_costs_only_its_line(root, line, found):
     assert tables.boxes == {"b.png": Boxed(3, (1, 2, 30, 40))}
 
 
+def test_several_faces_in_a_picture_name_the_remedy(root):
+    """As in a table that --boxes of the scoring command writes."""
+    write(root, "boxes.csv", "name,x,y,width,height,face_score", "a.png,1,2,30,30,0.9", "a.png,5,5,20,20,0.8")
+    tables = read(root)
+    ((kind, file, line, text),) = tables.problems
+    assert (kind, file, line) == ("repeated line", "boxes.csv", 3) and "already has a box on line 2" in text
+    assert "with --faces, which takes the largest face" in text
+    assert tables.boxes == {"a.png": Boxed(2, (1, 2, 30, 30))}
+
+
 @pytest.mark.parametrize("header", ["name,x,y,width", "name,x,y,width,height,x1,y1", ""])
 def test_boxes_need_their_header(root, header):
     write(root, "boxes.csv", header, "a.png,1,2,30,40")

@@ -31,7 +31,7 @@ class FolderFaceBlur(schema.BlurDataset):
     """
 
     VERSION = "1.0.0"
-    NEEDS_MANUAL_DIR = True
+    NEEDS_MANUAL_DIR = READS_BOXES = True
     DEFAULT = Preprocessing(image_size=128)
     DESCRIPTION = "A folder of pictures, and pairs of them that people ordered by blur."
 

@@ -169,7 +169,7 @@ def _read_boxes(tables: Tables, layout: Layout) -> dict[str, Boxed]:
                 row = picture_lists.parse_boxed_row(place, fields)
                 name = _known(tables, layout, BOXES, place.line, row.name)
                 if name in boxes:
-                    text = f"{name!r} already has a box on line {boxes[name].line}"
+                    text = f"{name!r} already has a box on line {boxes[name].line}; {picture_lists.ONE_BOX}"
                     tables.problems.append(Problem("repeated line", BOXES, place.line, text))
                 elif name is not None and row.box is not None:
                     boxes[name] = Boxed(place.line, row.box)

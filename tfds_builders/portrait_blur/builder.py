@@ -40,7 +40,7 @@ class PortraitBlur(schema.BlurDataset):
     """
 
     VERSION = "1.0.0"
-    NEEDS_MANUAL_DIR = True
+    NEEDS_MANUAL_DIR = READS_BOXES = True
     DEFAULT = Preprocessing(image_size=128)
     DESCRIPTION = "Sharp portraits, blurred and reduced by known amounts; the rank is the width of the blur."
 
