@@ -5,7 +5,8 @@ import unicodedata
 
 import pytest
 
-from blur_jax.label.photos import Photos
+from blur_jax.label.endpoints import Gone, check_version
+from blur_jax.label.photos import Photos, version
 from tests.helpers import photos
 from tfds_builders.folder_face_blur.layout import read_layout
 
@@ -63,6 +64,20 @@ def test_what_is_no_picture_is_not_offered(tmp_path):
     saved(tmp_path, "a.png", "b.png", "c.png/d.png")
     (tmp_path / "gone.png").symlink_to("no.png")
     assert names_of(tmp_path) == ["a.png", "b.png"]
+
+
+def test_a_version_is_of_one_file_and_one_box(tmp_path):
+    photo = Photos(str(saved(tmp_path, "a.png", "b.png"))).photos[0]
+    first = version(photo)
+    check_version(photo, first)
+    assert version(photo._replace(box=(0, 0, 20, 20))) != first
+    os.replace(tmp_path / "b.png", tmp_path / "a.png")
+    with pytest.raises(Gone, match="a.png was replaced"):
+        check_version(photo, first)
+    os.unlink(tmp_path / "a.png")
+    assert version(photo) == ""
+    with pytest.raises(Gone, match="a.png was deleted"):
+        check_version(photo, "")
 
 
 def test_a_table_may_spell_a_name_in_the_other_unicode_form(tmp_path):
