@@ -15,7 +15,7 @@ from tests.helpers.configs import SMALL_FOLDER
 from tests.helpers.paths import ROOT
 from tests.helpers.readme import blocks, section
 
-LINES = [line for line in blocks(section("Training"), "bash")[0].splitlines() if line.startswith("python ")]
+LINES = [line for line in blocks(section("Your own labels"), "bash")[0].splitlines() if line.startswith("python ")]
 PICTURES = 24
 
 
@@ -24,7 +24,8 @@ def folder(tmp_path_factory):
     """Where the lines have run: the first in a process of its own, as a run needs, and the others in this one."""
     folder = tmp_path_factory.mktemp("own")
     photos.make(folder / "PHOTOS", PICTURES)
-    train, *others = map(shlex.split, LINES)
+    page, train, *others = map(shlex.split, LINES)
+    assert page[2] == "blur_jax.label"  # It serves until it is stopped; tests/label tests it.
     arguments = [word.replace("=configs/", f"={ROOT}/configs/") for word in train[2:]]
     launch = forked.Program(
         ROOT / train[1], *arguments, f"--config.data.dir={folder / 'data'}", *SMALL_FOLDER, cwd=folder

@@ -13,8 +13,9 @@ from experiments.configs import label_teacher
 
 def get_config() -> ml_collections.ConfigDict:
     config = label_teacher.get_config()
-    config.start_from = "portraits-1"
-    config.probe.update(strength=1e-4, content=3.0, changes=1.0, prior=100.0)
+    config.steps = 0
+    config.start_from = "portraits-2"
+    config.probe.update(strength=1e-5, prior=10.0)
     config.ranking.weight = 0.25
     config.consistency.update(warmup_steps=0, teach_degraded=True, share_degradation=False)
     config.degradation.update(rms_min=0.004, rms_max=0.044)
