@@ -64,6 +64,7 @@ def _set_probe(config: ml_collections.ConfigDict) -> None:
     probe = config.probe = ml_collections.ConfigDict()
     probe.strength = placeholder(float)  # Fit the initial head to labeled pairs; larger fits closer.
     probe.content = 0.0  # Penalty on differences between the scores of different faces at equal blur.
+    probe.changes = 0.0  # Penalty on differences between the scores of a face before and after an augmentation.
     probe.prior = 0.0  # Weight of following the scores of the head in `start_from` on unlabeled faces.
     probe.faces = 1500  # Unlabeled faces to use.
     probe.side_min = 20  # Smallest side, in pixels, that unlabeled faces are reduced to.

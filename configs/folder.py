@@ -18,5 +18,5 @@ from configs import wider_blur
 def get_config() -> ml_collections.ConfigDict:
     config = wider_blur.get_config()
     config.data.name = "folder_face_blur"
-    config.probe.strength *= 100.0
+    config.probe.strength = 1e-3
     return config

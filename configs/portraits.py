@@ -23,6 +23,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.blocks = 11
     config.model.pool_center = True
     config.model.pretrained = True
-    config.probe.update(strength=3e-5, content=0.6)
+    config.probe.update(strength=2e-6, content=0.6, changes=0.002)
     config.consistency.quadruplet_weight = 0.0
     return config

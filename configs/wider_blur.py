@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.pool_center = True
     config.model.pretrained = True
     config.start_from = "portraits-2"
-    config.probe.update(strength=1e-5, prior=10.0)
+    config.probe.update(strength=3e-6, prior=10.0)
 
     # What follows applies to --config.steps=200.
     config.batch.labeled = config.batch.unlabeled = 16

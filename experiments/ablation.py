@@ -12,6 +12,7 @@ Writes to the workdir: `ablation.md` (the tables), `ablation.json` (everything).
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -34,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     WHOLE: {},
     "no prior": {"probe.prior": 0.0},
     "a penalty on content": {"probe.content": 0.3},
-    "labels count 100 times as much": {"probe.strength": 1e-3},
+    "labels weighed as in configs/folder.py": {"probe.strength": 1e-3},
     "200 steps of training": {"steps": 200, "checkpoint_every": 200},
 }
 AXES = ("near", "far")
@@ -100,7 +101,7 @@ def run(config: ConfigDict, workdir: str, far: str, judged: str, half: str | Non
     axes = {"near": config.data, "far": ranked.far_data(config.data, far)}
     fields = axes["far"].to_dict()
     configs = configs_of(config, seeds)
-    names = {name: name.replace(", ", "_").replace(" ", "_") for name in configs}
+    names = {name: re.sub(r"\W+", "_", name) for name in configs}
     runs = {names[name]: grid.Run(configs[name], partial(read, far=fields, half=half)) for name in configs}
     rows = dict(zip(names, grid.rows(runs, workdir=workdir, workers=workers).values()))
     tests = {axis: ranked.open_splits(data) for axis, data in axes.items()}

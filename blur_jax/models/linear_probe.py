@@ -4,7 +4,8 @@ Fine-tuning from a random head distorts pretrained features, which hurts most on
 fitted head preserves them (Kumar et al., ICLR 2022, arXiv 2202.10054).
 
 Labels alone teach content, too: who is shown correlates with blur in every collection. Unlabeled faces at known
-resolutions add what labels lack: what varies at equal blur, and how an earlier head orders them.
+resolutions add what labels lack: what varies at equal blur, what varies for one face under changes that do not affect
+blur, and how an earlier head orders them.
 """
 
 import dataclasses
@@ -24,16 +25,20 @@ class Unlabeled:
 
     Attributes:
         views: float [n, F], features of the views; the first m are faces at resolutions that hide their own blur.
+        changed: float [n, F], the same after changes that do not affect blur; unused if `changes` is 0.
         sides: [m], the side in pixels that each of these faces was reduced to.
         prior: float [n], an earlier head's scores of the views, on any scale; larger is blurrier.
         content: weight of the variance of the score at equal blur.
+        changes: weight of the mean squared difference between the scores of a view before and after its changes.
         follow: weight of the mean squared difference between the score and the standardized prior, in logits.
     """
 
     views: np.ndarray
+    changed: np.ndarray
     sides: np.ndarray
     prior: np.ndarray
     content: float
+    changes: float
     follow: float
 
 
@@ -66,8 +71,9 @@ def logistic_ranking(
     standard = (features - mean) / deviation
     curvature, pull = np.eye(features.shape[1]), np.zeros(features.shape[1])
     for weight, rows, targets in [] if unlabeled is None else _squared_terms(unlabeled, mean, deviation):
-        curvature += weight * (rows.T @ rows)
-        pull += weight * (targets @ rows)
+        if weight:  # Each term costs a product of large matrices.
+            curvature += weight * (rows.T @ rows)
+            pull += weight * (targets @ rows)
     # In these coordinates, all terms but the labels' are a sphere, so that few iterations reach the minimum.
     root = linalg.cholesky(curvature, lower=True)
     whitened = linalg.solve_triangular(root, standard.T, lower=True).T
@@ -99,10 +105,11 @@ def _squared_terms(
     unlabeled: Unlabeled, mean: np.ndarray, deviation: np.ndarray
 ) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Returns the terms of unlabeled faces as weighted least squares: [(weight, rows [n, F], targets [n])]."""
-    views = (unlabeled.views - mean) / deviation
+    views, changed = ((part - mean) / deviation for part in (unlabeled.views, unlabeled.changed))
     blurred, prior = views[: len(unlabeled.sides)], unlabeled.prior
     target = _PRIOR_SPREAD * (prior - prior.mean()) / (prior.std() + 1e-6)
     return [
         (unlabeled.content / len(blurred), at_equal_blur(blurred, unlabeled.sides), np.zeros(len(blurred))),
+        (unlabeled.changes / len(views), changed - views, np.zeros(len(views))),
         (unlabeled.follow / len(views), views - views.mean(axis=0), target),
     ]

@@ -19,7 +19,7 @@ from blur_jax.data.preprocessing import CONTEXTS, IMAGE_SIZES
 UNLABELED_LOSSES = ("quadruplet", "pairwise", "distillation")
 
 # The terms of the linear probe that use unlabeled faces; config.probe.<name> is each term's weight.
-PROBE_TERMS = ("content", "prior")
+PROBE_TERMS = ("content", "changes", "prior")
 
 _MOST_STEPS = 10**8
 

@@ -1,20 +1,25 @@
 """Fits the initial head to labeled pairs and, if the config weighs them, to unlabeled faces at known resolutions.
 
-Every unlabeled face is read as it is and at two low resolutions. All processes compute the same features and use the
-head of process 0.
+Every unlabeled face is read as it is and at two low resolutions, and, if the config penalizes changes, once more after
+an augmentation. All processes compute the same features and use the head of process 0.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from blur_jax.data import preprocessing, splits
+from blur_jax.data import augmentation, preprocessing, splits
 from blur_jax.models import linear_probe, network
 from blur_jax.runs import distributed, inference
 from blur_jax.runs.config import probe_uses_unlabeled
+from blur_jax.train import step as train_step
 
 _REDUCED = 2  # Reduced versions of each unlabeled face.
+_CHUNK = 256  # Images that are augmented at a time.
 
 
 class Images(NamedTuple):
@@ -64,12 +69,17 @@ def features(
     if images.unlabeled is None:
         return labeled, None
     reduced, sides = reduce(images.unlabeled, config)
-    views = read(np.concatenate([reduced, images.unlabeled]), "linear probe, unlabeled faces")
+    pictures = np.concatenate([reduced, images.unlabeled])
+    views = changed = read(pictures, "linear probe, unlabeled faces")
+    if config.probe.changes:
+        changed = read(augment(pictures, config), "linear probe, changed faces")
     return labeled, linear_probe.Unlabeled(
         views=views,
+        changed=changed,
         sides=sides,
         prior=views @ np.asarray(params["head"]["kernel"])[:, 0],
         content=config.probe.content,
+        changes=config.probe.changes,
         follow=config.probe.prior,
     )
 
@@ -94,3 +104,21 @@ def reduce(images: np.ndarray, config: ml_collections.ConfigDict) -> tuple[np.nd
     sides = np.rint(np.exp(rng.uniform(*limits, _REDUCED * len(images)))).astype(int)
     reduced = np.stack([preprocessing.at_resolution(*each) for each in zip([*images] * _REDUCED, sides.tolist())])
     return reduced, sides
+
+
+def augment(images: np.ndarray, config: ml_collections.ConfigDict) -> np.ndarray:
+    """Augments each of uint8 [n, S, S, 3] with its own draw, deterministically."""
+
+    def change(key: jax.Array, image: jax.Array) -> jax.Array:
+        draw = augmentation.sample(key, image_size=config.data.image_size, **config.augment)
+        return augmentation.apply(draw, image)
+
+    run, results = jax.jit(partial(train_step.map_examples, change)), []
+    key = train_step.stream_key(config.seed, 0, train_step.STREAM_PROBE)
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        keys = jax.random.split(jax.random.fold_in(key, start), _CHUNK)
+        padding = np.zeros((_CHUNK - len(chunk), *chunk.shape[1:]), np.uint8)
+        changed = run(keys, inference.to_float(jnp.asarray(np.concatenate([chunk, padding]))))
+        results.append(np.rint(255 * np.asarray(changed)).astype(np.uint8)[: len(chunk)])
+    return np.concatenate(results)

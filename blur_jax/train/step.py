@@ -26,7 +26,7 @@ from blur_jax.train import losses, optimizer
 from blur_jax.train.state import TrainState
 
 # Named random streams: every draw in a step comes from fold_in(fold_in(key(seed), step), stream).
-STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION = range(4)
+STREAM_INIT, STREAM_LABELED, STREAM_UNLABELED, STREAM_DEGRADATION, STREAM_PROBE = range(5)
 
 
 class Views(NamedTuple):

@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = label_teacher.get_config()
     config.steps = 0
     config.start_from = "portraits-2"
-    config.probe.update(strength=1e-5, prior=10.0)
+    config.probe.update(strength=3e-6, prior=10.0)
     config.ranking.weight = 0.25
     config.consistency.update(warmup_steps=0, teach_degraded=True, share_degradation=False)
     config.degradation.update(rms_min=0.004, rms_max=0.044)

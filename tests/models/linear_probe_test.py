@@ -50,8 +50,9 @@ def test_a_fitted_head_orders_its_pairs():
 def unlabeled(**changes):
     """Eight blurred faces, then four other views, with two features, which do not vary; no term has a weight."""
     sides = np.array([24, 20, 36, 32, 28, 40, 22, 26])
-    parts = {"views": np.zeros((12, 2)), "sides": sides, "prior": np.zeros(12), "content": 0.0, "follow": 0.0}
-    return linear_probe.Unlabeled(**parts | changes)
+    parts = {"views": np.zeros((12, 2)), "sides": sides, "prior": np.zeros(12)} | changes
+    weights = dict.fromkeys(("content", "changes", "follow"), 0.0)
+    return linear_probe.Unlabeled(**{"changed": parts["views"]} | weights | parts)
 
 
 def weights_with(evidence):
@@ -79,22 +80,32 @@ def test_a_feature_that_varies_at_equal_blur_loses_weight():
     np.testing.assert_allclose(weights_with(unlabeled(views=following, content=1.0)), [0.5, 0.5], atol=1e-4)
 
 
+def test_a_feature_that_changes_with_augmentation_loses_weight():
+    changed = np.zeros((12, 2))
+    changed[9, 1], changed[3, 1] = 2.0, -2.0  # One view and one blurred face.
+    kept, lost = weights_with(unlabeled(changed=changed, changes=1.0))
+    assert kept > 0.7 > 0.3 > lost > 0
+
+
 def test_the_fit_ends_at_the_minimum_whatever_the_weights():
     """At the minimum, moving the weights of the standardized features in any direction costs more."""
     rng = np.random.default_rng(0)
     features, views = rng.normal(size=(30, 8)), rng.normal(size=(12, 8))
     features = (features - features.mean(axis=0)) / features.std(axis=0)
     pairs, order = rng.integers(30, size=(40, 2)), rng.choice([-1, 1], 40)
-    evidence = unlabeled(views=views, prior=rng.normal(size=12), content=30.0, follow=100.0)
+    weights = {"content": 30.0, "changes": 10.0, "follow": 100.0}
+    evidence = unlabeled(views=views, changed=views + rng.normal(size=(12, 8)), prior=rng.normal(size=12), **weights)
     kernel, _ = linear_probe.logistic_ranking(features, pairs, order, strength=2.0, unlabeled=evidence)
     target = 5 * (evidence.prior - evidence.prior.mean()) / evidence.prior.std()
 
     def loss(weights):
         margins = order * ((features[pairs[:, 1]] - features[pairs[:, 0]]) @ weights)
         content = linear_probe.at_equal_blur(views[:8], evidence.sides) @ weights
+        changes = (evidence.changed - views) @ weights
         errors = (views - views.mean(axis=0)) @ weights - target
         labels = 2.0 * np.log1p(np.exp(-margins)).sum()
-        return 0.5 * (weights @ weights + 30 * np.mean(content**2) + 100 * np.mean(errors**2)) + labels
+        squares = 30 * np.mean(content**2) + 10 * np.mean(changes**2) + 100 * np.mean(errors**2)
+        return 0.5 * (weights @ weights + squares) + labels
 
     scale = minimize(lambda scale: loss(scale * kernel), 1.0, tol=1e-14).x  # The kernel is scaled to unit spread.
     slopes = [loss(scale * kernel + step) - loss(scale * kernel - step) for step in 1e-4 * np.eye(8)]

@@ -162,7 +162,7 @@ def test_required_parts_are_those_that_a_run_uses():
     assert command.required_parts(config, "train") == ("labeled", "unlabeled")
     config.consistency.quadruplet_weight = config.consistency.distillation_weight = 0.0
     assert command.required_parts(config, "train") == ("labeled", "unlabeled")  # For the linear probe.
-    config.probe.update(content=0.0, prior=0.0)
+    config.probe.update(content=0.0, changes=0.0, prior=0.0)
     assert command.required_parts(config, "train") == ("labeled",)
     assert command.required_parts(config, "evaluate") == ()
 
