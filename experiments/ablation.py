@@ -34,7 +34,6 @@ WHOLE = "the recipe"
 VARIANTS: dict[str, dict[str, Any]] = {
     WHOLE: {},
     "no prior": {"probe.prior": 0.0},
-    "a penalty on content": {"probe.content": 0.3},
     "labels weighed as in configs/folder.py": {"probe.strength": 1e-3},
     "200 steps of training": {"steps": 200, "checkpoint_every": 200},
 }

@@ -40,7 +40,7 @@ from experiments import baselines, command, evaluated_runs, ranked, tables
 from experiments.content import HALVES, faces_in_half
 
 PRIORS = (0.0, 1.0, 10.0, 100.0)
-CONTENTS = (0.0, 0.3, 3.0)
+CONTENTS = (0.0, 0.3)
 STRENGTHS = (1e-5, 1e-4, 1e-3)
 AXES = ("near", "far")
 

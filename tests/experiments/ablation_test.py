@@ -50,12 +50,12 @@ def test_runs_are_trained_and_compared(small, far, tmp_path, capsys):
         "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
         "celeba,0.png,2.png,1,1,1,1\n"
     )
-    variants = {name: ablation.VARIANTS[name] for name in (ablation.WHOLE, "a penalty on content")}
+    variants = {name: ablation.VARIANTS[name] for name in (ablation.WHOLE, "no prior")}
     with mock.patch.object(ablation, "VARIANTS", variants):
         ablation.run(small, str(tmp_path / "out"), str(far), str(judged), None, 1, 1)
     results = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert {axis: part["splits"] for axis, part in results["judged"].items()} == {"near": ["test1"], "far": ["celeba"]}
-    names = ["the recipe, seed 0", "a penalty on content, seed 0"]
+    names = ["the recipe, seed 0", "no prior, seed 0"]
     assert list(results["content"]) == names
     assert [found["faces"] for found in results["content"].values()] == [4, 4]
     both = [results["metrics"]["far"][name]["test"]["auc"]["value"] for name in names]
@@ -64,6 +64,6 @@ def test_runs_are_trained_and_compared(small, far, tmp_path, capsys):
     assert difference == pytest.approx(both[0] - both[1])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0] for line in lines] == [
-        *("| run", "| ---", "| the recipe, seed 0", "| a penalty on content, seed 0"),
-        *("| run", "| ---", "| a penalty on content, seed 0"),
+        *("| run", "| ---", "| the recipe, seed 0", "| no prior, seed 0"),
+        *("| run", "| ---", "| no prior, seed 0"),
     ]
