@@ -41,13 +41,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(folder):
-    with open(folder / "scores.csv", newline="") as file:
+    with open(folder / "run_scores.csv", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_there_is_a_report_and_a_sheet(folder):
     assert "validation pairs" in (folder / "RUN" / "report.html").read_text(encoding="utf-8").lower()
-    assert (folder / "sheet.html").read_text(encoding="utf-8").count("data:image/") == PICTURES
+    assert (folder / "run_sheet.html").read_text(encoding="utf-8").count("data:image/") == PICTURES
 
 
 def test_the_threshold_discards_what_was_asked_for(folder, rows):

@@ -73,6 +73,12 @@ def test_the_python_examples_run(shared_run, pictures, monkeypatch, capsys):
     assert "sharpness" in capsys.readouterr().out
 
 
+def test_no_command_writes_what_another_has_written():
+    lines = "\n".join(blocks(README, "bash"))
+    written = re.findall(r"--(?:output|sheet|boxes|copy-to)=(\S+)", lines)
+    assert len(written) == len(set(written)) > 6
+
+
 def test_ci_runs_the_tests_as_the_quick_start_does():
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert lines[-1] == blocks(section("Quick start"), "bash")[1].strip()

@@ -75,7 +75,8 @@ class Writer:
             self._tensorboard.add_scalar(name, value, step)
         shown = {name: values[name] for name in _SHOWN if name in values}
         if self._bar is None or self._bar.disable:  # A progress bar cannot redraw itself in logs and pipes.
-            print(f"step {step}/{self._steps}{pace}  {_text(shown)}", file=sys.stderr, flush=True)
+            progress = f"step {step}/{self._steps}{pace}" if self._steps else "fitted the head"
+            print(f"{progress}  {_text(shown)}", file=sys.stderr, flush=True)
         else:
             self._shown |= shown
             self._bar.set_postfix_str(_text(self._shown), refresh=False)

@@ -157,6 +157,12 @@ def test_edge_cases_render_without_warnings(tmp_path, evaluation):
     assert write(tmp_path / "report.html", [evaluation]).endswith("</html>\n")
 
 
+def test_a_run_without_steps_says_so(tmp_path):
+    text = write(tmp_path / "report.html", [], history=[{"step": 0, "validation_accuracy": 0.9}])
+    assert "took no training steps" in text and "Each loss term" not in text
+    assert "took no training steps" not in write(tmp_path / "report.html", [], history=HISTORY)
+
+
 @pytest.mark.parametrize(
     "history", [[], [{"step": 1, "ranking": float("nan")}], [{"step": 1, "validation_accuracy": 0.5}]]
 )

@@ -19,6 +19,7 @@ _TRAINING = (
     " moving averages. Validation accuracy is the share of held-out labeled pairs that the model orders as labeled"
     " (0.5 = chance)."
 )
+_FITTED = "<p>This run took no training steps: its head was fitted to features of the network.</p>"
 _STYLE = """
 .verdict { border-left: 4px solid #2563a8; padding: 2px 0 2px 16px; margin: 18px 0; }
 .verdict p { color: #22262b; margin: 4px 0; }
@@ -65,7 +66,9 @@ def write_report(
     """
     headline = (data or {}).get("headline_splits", ())
     keep_below = None if threshold is None else threshold.keep_below
-    contents = [("Training", sections.figure(figures.training_curves(history), _TRAINING) + sections.starts(starts))]
+    fitted = bool(history) and not any(row["step"] for row in history)
+    training = _FITTED if fitted else sections.figure(figures.training_curves(history), _TRAINING)
+    contents = [("Training", training + sections.starts(starts))]
     for evaluation in evaluations:
         content = tables.thresholds(evaluation, calibration, keep_below) + sections.split(evaluation)
         contents.append((f"Split: {escape(evaluation.split)}", content))

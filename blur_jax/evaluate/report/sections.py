@@ -74,8 +74,8 @@ def validation(pairs: LabeledPairs, *, show_faces: bool) -> str:
         table(("Pairwise accuracy", "Pairs with an order", "Ties", "Faces"), [accuracy]),
         "<p>Pairwise accuracy is the share of labeled pairs that the scores put in the labeled order; 0.5 is chance."
         " Brackets contain a 95% interval, which accounts for pairs that share a face. These pairs were not used for"
-        " training, but they were used to choose the checkpoint and fit the calibration, so results on new pictures may"
-        " be slightly worse.</p>",
+        " training, but, if there are enough of them, to choose the checkpoint and fit the calibration, so results on"
+        " new pictures may be slightly worse.</p>",
     ]
     if metrics["pairs"] < ENOUGH_PAIRS:
         parts.append(
