@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-ENOUGH = 15  # Answers.
+LEAST = 8  # Answers; with fewer, the threshold says more about the prior than about the person.
+ENOUGH = 0.1  # The share of the pictures inside the interval, below which more answers are not worth their time.
 _LAPSE = 0.04
 _SLOPES = np.array([0.01, 0.03, 0.08, 0.2])
 _GRID = np.linspace(0, 1, 201)
@@ -25,12 +26,14 @@ class Fit(NamedTuple):
         low: lower bound of its 95% interval.
         high: upper bound.
         share: the share of the pictures that it keeps, in [0, 1].
+        unsure: the share of the pictures inside the interval, in [0, 1].
     """
 
     keep_below: float
     low: float
     high: float
     share: float
+    unsure: float
 
 
 def places(scores: np.ndarray) -> np.ndarray:
@@ -53,7 +56,8 @@ def fit(scores: np.ndarray, asked: np.ndarray, keep: np.ndarray) -> Fit:
     cumulative = np.cumsum(weights)
     low, middle, high = (_GRID[min(np.searchsorted(cumulative, q), len(_GRID) - 1)] for q in (0.025, 0.5, 0.975))
     keep_below, lower, upper = (_score_at(scores, place) for place in (middle, low, high))
-    return Fit(keep_below, lower, upper, float(np.mean(scores < keep_below)))
+    unsure = np.mean((scores >= lower) & (scores < upper))
+    return Fit(keep_below, lower, upper, float(np.mean(scores < keep_below)), float(unsure))
 
 
 def next_picture(scores: np.ndarray, asked: np.ndarray, keep: np.ndarray) -> int | None:

@@ -40,6 +40,8 @@ class Table(NamedTuple):
         sizes: float32 [n], shorter side of the face in pixels; NaN if the picture cannot be read.
         fingerprint: identifies the parameters of the run; "" without a run.
         step: the number of updates that produced them; 0 without a run.
+        run: the run, as it was named; "" without one.
+        trained_on: the real path of the folder whose labels the run was trained on; "" if it is unknown.
     """
 
     names: list[str]
@@ -48,6 +50,8 @@ class Table(NamedTuple):
     sizes: np.ndarray
     fingerprint: str
     step: int = 0
+    run: str = ""
+    trained_on: str = ""
 
 
 def pool(photos: Photos) -> list[Photo]:
@@ -66,8 +70,9 @@ def read(path: str) -> Table | None:
     """Reads a stored table; returns None if there is none or it is damaged, so that it is computed again."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            names, fingerprint = [str(name) for name in stored["names"]], str(stored["fingerprint"])
-            table = Table(names, stored["features"], stored["blur"], stored["sizes"], fingerprint, int(stored["step"]))
+            texts = {name: str(stored[name]) for name in ("fingerprint", "run", "trained_on")}
+            arrays = {name: stored[name] for name in ("features", "blur", "sizes")}
+            table = Table([str(name) for name in stored["names"]], step=int(stored["step"]), **arrays, **texts)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     counts = {len(part) for part in (table.names, table.features, table.blur, table.sizes)}
@@ -87,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.parent is not None:
         threading.Thread(target=_end_with, args=(arguments.parent,), daemon=True).start()
     wanted, path = pool(Photos(arguments.photos)), cache_path(arguments.photos, arguments.checkpoint)
-    extract, protocol, fingerprint, step = open_network(arguments.checkpoint)
+    extract, protocol, fingerprint, step, trained_on = open_network(arguments.checkpoint)
     table, versions = _stored(path, fingerprint), [f"{photo.name}\0{version(photo)}" for photo in wanted]
     rows: dict[str, tuple[np.ndarray, float, float]] = {}
     for start in range(0, len(wanted), _BATCH):
@@ -98,7 +103,10 @@ def _run(arguments: argparse.Namespace) -> int:
             zip((versions[index] for index in missing), _extract([wanted[i] for i in missing], extract, protocol))
         )
         print(f"{part.stop} {len(wanted)}", flush=True)
-    _write(path, wanted, [rows[key] for key in versions], versions, fingerprint, step)
+    known, names = zip(*(rows[key] for key in versions)), [photo.name for photo in wanted]
+    columns = {name: np.array(values, np.float32) for name, values in zip(("features", "blur", "sizes"), known)}
+    run = arguments.checkpoint or ""
+    _write(path, Table(names, fingerprint=fingerprint, step=step, run=run, trained_on=trained_on, **columns), versions)
     return 0
 
 
@@ -126,6 +134,7 @@ class Opened(NamedTuple):
     preprocessing: Preprocessing
     fingerprint: str
     step: int
+    trained_on: str  # As in `Table`.
 
 
 def open_network(checkpoint: str | None) -> Opened:
@@ -141,12 +150,14 @@ def open_network(checkpoint: str | None) -> Opened:
     distributed.open_devices()
     if checkpoint is None:
         model, protocol, fingerprint, step = network.build(**_IMAGENET), Preprocessing(image_size=128), "", 0
+        labels = None
         params = model.init(jax.random.key(0), jnp.zeros((1, 128, 128, 3)))["params"]
         params = pretrained.load("efficientnet_lite0", params)
     else:
         saved = checkpoints.find(checkpoint)
         (model, params), protocol = checkpoints.load_network(saved), saved.preprocessing
         fingerprint, step = checkpoints.fingerprint(params), saved.step
+        labels = saved.config.data.manual_dir
 
     def both(params: network.Params, images: jax.Array) -> jax.Array:
         features = model.apply({"params": params}, images, method="features")
@@ -154,7 +165,8 @@ def open_network(checkpoint: str | None) -> Opened:
         return jnp.concatenate([features, blur[:, None]], axis=1)  # ty: ignore[invalid-argument-type]
 
     run, placed = inference.make_map(both), distributed.replicate(params)
-    return Opened(lambda images: run(placed, images), protocol, fingerprint, step)
+    trained_on = os.path.realpath(user_cache.expand(labels)) if labels else ""
+    return Opened(lambda images: run(placed, images), protocol, fingerprint, step, trained_on)
 
 
 def _extract(
@@ -182,22 +194,10 @@ def _prepare(photo: Photo, protocol: Preprocessing) -> tuple[np.ndarray, float] 
         return None
 
 
-def _write(
-    path: str, photos: Sequence[Photo], rows: Sequence, versions: Sequence[str], fingerprint: str, step: int
-) -> None:
-    features, blur, sizes = zip(*rows)
+def _write(path: str, table: Table, versions: Sequence[str]) -> None:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            names=np.array([photo.name for photo in photos]),
-            features=np.stack(features).astype(np.float32),
-            blur=np.array(blur, np.float32),
-            sizes=np.array(sizes, np.float32),
-            versions=np.array(versions),
-            fingerprint=np.array(fingerprint),
-            step=np.array(step),
-        )
+        np.savez(file, versions=np.array(versions), **table._asdict())
 
 
 if __name__ == "__main__":

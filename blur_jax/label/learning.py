@@ -1,36 +1,41 @@
 """What runs in the background while the page is open: features of the pictures, and training."""
 
+import itertools
 import json
 import os
 import shlex
 import sys
 from typing import Any
 
+from blur_jax.data import user_cache
 from blur_jax.label import features
 from blur_jax.label.jobs import Job
 from blur_jax.label.session import Session
 
 LAUNCHER, CONFIG = "launch.py", "configs/folder.py"
-_HISTORY, _REPORT = "metrics.jsonl", "report.html"  # In a run directory.
+_CHECKPOINTS, _HISTORY, _REPORT = "checkpoints", "metrics.jsonl", "report.html"  # In a run directory.
 
 
 class Learning:
     """The background work of one page.
 
     Attributes:
-        checkpoint: the run whose features and scores are used; None for ImageNet features.
-        workdir: the run directory that training writes.
+        checkpoint: the run whose features and scores are used or being computed; None for ImageNet features.
+        workdir: the run directory that training writes, or will write.
     """
 
     def __init__(self, session: Session, checkpoint: str | None, workdir: str) -> None:
-        """Starts nothing yet."""
-        self.checkpoint, self.workdir = checkpoint, workdir
+        """Starts nothing yet. `workdir` is the first run directory; if it holds a run, see `_unused`."""
+        self._first = user_cache.expand(workdir).rstrip("/")
+        self.checkpoint, self.workdir = checkpoint, _unused(self._first)
         self._session = session
         self._features: Job | None = None
         self._training: Job | None = None
 
     def compute_features(self) -> None:
         """Computes the features in the background, unless they are in the cache, and starts the ranker on them."""
+        if self._features is not None:
+            self._features.stop()  # It must not replace the table of a newer run.
         folder, checkpoint = self._session.photos.folder, self.checkpoint
         command = [sys.executable, "-m", "blur_jax.label.features", folder, f"--parent={os.getpid()}"]
         command += [] if checkpoint is None else [f"--checkpoint={checkpoint}"]
@@ -65,6 +70,7 @@ class Learning:
         if not self.can_train:
             raise ValueError(f"{LAUNCHER} is not in this folder; start the page in the project folder")
         self._session.update_table()
+        self.workdir = _unused(self._first)
         self._training = Job([sys.executable, *self.command()], on_success=self._trained)
 
     def _trained(self) -> None:
@@ -77,8 +83,7 @@ class Learning:
 
     def training(self) -> dict[str, Any]:
         """Returns what the page shows about training, as JSON values."""
-        job = self._training
-        state = "none" if job is None else "running" if job.status is None else "failed" if job.status else "done"
+        job, state = self._training, self._training_state()
         return {
             "state": state,
             "command": shlex.join(["python", *self.command()]),
@@ -88,9 +93,18 @@ class Learning:
             "report": self.report is not None,
         }
 
+    def _training_state(self) -> str:
+        """Returns none, running, failed, reading (trained; the table is still the former one), unread or done."""
+        if self._training is None:
+            return "none"
+        for job, running, failed in ((self._training, "running", "failed"), (self._features, "reading", "unread")):
+            if job is not None and job.status != 0:
+                return running if job.status is None else failed
+        return "done"
+
     @property
     def report(self) -> str | None:
-        """The path of the report of the run in use, or None."""
+        """The path of the report of `checkpoint`, or None."""
         path = None if self.checkpoint is None else os.path.join(self.checkpoint, _REPORT)
         return path if path and os.path.isfile(path) else None
 
@@ -98,6 +112,15 @@ class Learning:
         for job in (self._features, self._training):
             if job is not None:
                 job.stop()
+
+
+def _unused(workdir: str) -> str:
+    """Returns `workdir`, or the first of workdir-2, workdir-3, ... that holds no run.
+
+    A run cannot continue on other labels, so every training has a run directory of its own.
+    """
+    names = itertools.chain([workdir], (f"{workdir}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if not os.path.isdir(os.path.join(name, _CHECKPOINTS)))
 
 
 def _last_step(history: str) -> int | None:

@@ -165,7 +165,7 @@ function update(found) {
   status = found;
   const [same, repeated] = found.repeated;
   const rows = {
-    "Answers": found.total ? `${found.answers} of ${found.total}` : found.answers,
+    "answers": found.total ? `${found.answers} of ${found.total}` : found.answers,
     "can't tell": found.ties || null,
     "skipped": found.skipped || null,
     "per answer": found.seconds === null ? null : `${found.seconds} s`,

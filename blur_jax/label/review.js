@@ -3,13 +3,17 @@
 import { address, newId, person, request } from "./page.js";
 
 const POLL = 2000; // Milliseconds.
+const REST = 150; // Milliseconds without a move, after which the pictures around the line are asked for.
+const WIDE = 0.3; // An interval that says too little.
 const TABS = ["compare", "scorer", "threshold"];
 const $ = (id) => document.getElementById(id);
 const percent = (share) => `${Math.round(100 * share)}%`;
 
 let state = null; // What the server knows about the threshold.
+let polling = 0; // The timer of POLL.
 let shownAt = null; // When the picture to judge became visible; null before.
 let moved = false; // Whether the line is where the person has put it.
+let resting = 0; // The timer of REST.
 
 function element(kind, text, ...children) {
   const made = document.createElement(kind);
@@ -47,12 +51,21 @@ async function overview() {
   $("agreement").textContent = scorer ? agreement(scorer) : "No scorer is loaded yet. Pairs teach the page an order of its own, shown below.";
   $("hint").textContent = found.hint;
   $("use").hidden = !scorer;
-  $("use").onclick = () => { $("command").textContent = scorer.use; };
+  $("use").onclick = () => {
+    $("command").textContent = scorer.use;
+    $("use-note").textContent = `This command scores the pictures and writes ${scorer.output}. Next, choose in the tab Threshold which to keep.`;
+  };
   $("train").disabled = training.state === "running" || !training.possible;
   $("report").hidden = !training.report;
-  if (training.state !== "none" || !scorer) $("command").textContent = training.command;
+  if (training.state !== "none" || !scorer) {
+    $("command").textContent = training.command;
+    $("use-note").textContent = "";
+  }
   const step = training.step === null ? "" : `step ${training.step}\n`;
-  const words = { running: "training", failed: "training failed", done: "trained; the scores of all pictures follow" };
+  const words = {
+    running: "training", failed: "training failed", reading: "trained; reading the pictures with the new scorer",
+    unread: "trained, but reading the pictures with the new scorer failed", done: "trained",
+  };
   $("output").hidden = training.state === "none";
   $("output").textContent = training.state === "none" ? "" : `${words[training.state]}\n${step}${training.output}`;
   $("curve-part").hidden = found.curve.length < 2;
@@ -63,12 +76,16 @@ async function overview() {
   $("ordered-by").textContent = found.ordered_by;
   $("strip").replaceChildren(...strip(found.strip));
   document.body.dataset.training = training.state;
-  if (!$("scorer").hidden && training.state === "running") setTimeout(overview, POLL);
+  clearTimeout(polling);
+  if (!$("scorer").hidden && ["running", "reading"].includes(training.state)) polling = setTimeout(overview, POLL);
 }
 
-function agreement({ run, right, total, low, high }) {
+function agreement({ run, answers, trained, right, total, low, high }) {
   if (!total) return `${run} has not been checked yet: compare some pairs first.`;
-  return `After ${total} answers about random pairs, ${run} is right on ${right} (95% interval ${percent(low)} to ${percent(high)}).`;
+  const count = `Of ${answers} answers, ${total} count: those about random pairs, without ties. ${run} is right on ${right} of them`;
+  if (trained) return `${count}, but it was trained on these answers, so this is no test.`;
+  const more = high - low > WIDE ? " This interval is wide: compare more pairs." : "";
+  return `${count} (95% interval ${percent(low)} to ${percent(high)}).${more}`;
 }
 
 function mistake({ pair, order }) {
@@ -106,19 +123,25 @@ async function threshold() {
 }
 
 function show(found) {
+  if (state?.fingerprint !== found.fingerprint) moved = false; // Scores of another scorer mean something else.
   state = found;
   $("threshold-part").hidden = !found.ready;
   if (!found.ready) {
     $("threshold-note").textContent = "A threshold needs a scorer: train one in the tab Scorer, or start with --checkpoint=RUN.";
     return;
   }
-  const enough = found.answers >= found.enough ? "That is enough." : `About ${found.enough} answers are enough.`;
-  $("threshold-note").textContent = `Threshold ${found.keep_below.toFixed(3)} (95% interval ${found.low.toFixed(3)} to `
-    + `${found.high.toFixed(3)}): keeps ${percent(found.share)}. ${found.answers} answers. ${enough}`;
   $("unjudge").disabled = !found.last;
   if (!moved) $("line").value = Math.round(100 * found.share);
   lined();
   judge(found.next);
+  if (moved) around();
+}
+
+function enough({ answers, least, enough, unsure, next }) {
+  if (answers >= least && unsure < enough) return "That is enough.";
+  if (!next) return "All pictures are judged.";
+  if (answers < least) return `Judge at least ${least} pictures, or move the line.`;
+  return `The interval contains ${percent(unsure)} of the pictures; below ${percent(enough)} is enough.`;
 }
 
 async function judge(picture) {
@@ -141,16 +164,41 @@ async function judge(picture) {
 
 const chosen = () => (moved ? state.quantiles[Number($("line").value)] : state.keep_below);
 
+// Draws the line, and what is known about it.
 function lined() {
-  const share = moved ? Number($("line").value) / 100 : state.share;
+  const known = moved ? state.moved?.at === chosen() && state.moved : state;
+  const share = known ? known.share : Number($("line").value) / 100;
+  const value = chosen().toFixed(3);
+  const how = moved ? "moved by hand" : `95% interval ${state.low.toFixed(3)} to ${state.high.toFixed(3)}`;
+  $("threshold-note").textContent = `Threshold for ${state.run}: ${value} (${how}); keeps ${percent(share)}. `
+    + `${state.answers} answers. ${enough(state)}`;
   $("kept").textContent = percent(share);
+  $("write").disabled = !moved && state.answers < state.least;
   for (const [id, pictures] of [["near", state.near], ["all", state.strip]]) {
     const figures = strip(pictures);
     const first = pictures.findIndex((picture) => picture.score >= chosen());
-    const line = Object.assign(element("div", `Threshold ${chosen().toFixed(3)}: kept above, discarded below`), { className: "line" });
+    const line = Object.assign(element("div", `Threshold ${value}: pictures above this line are kept`), { className: "line" });
     figures.splice(first < 0 ? figures.length : first, 0, line);
     $(id).replaceChildren(...figures);
   }
+}
+
+// Asks for the pictures around the line where it is now.
+async function around() {
+  const at = chosen();
+  try {
+    const { share, near } = await request("api/threshold/line", { keep_below: at, fingerprint: state.fingerprint });
+    if (!moved || at !== chosen()) return;
+    Object.assign(state, { near, moved: { at, share } });
+    lined();
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function failed(error) {
+  if (error.kind === "answered") threshold(); // There is another scorer.
+  $("written").textContent = error.kind ? error.message : "The program does not answer; try again.";
 }
 
 async function post(path, body) {
@@ -181,13 +229,19 @@ document.addEventListener("keydown", (event) => {
 $("keep").onclick = () => verdict(true);
 $("discard").onclick = () => verdict(false);
 $("unjudge").onclick = unjudge;
-$("line").oninput = () => { moved = true; lined(); };
+$("line").oninput = () => {
+  moved = true;
+  lined();
+  clearTimeout(resting);
+  resting = setTimeout(around, REST);
+};
 $("write").onclick = async () => {
   try {
-    const { written } = await request("api/threshold/write", { keep_below: moved ? chosen() : null });
+    const { fingerprint } = state;
+    const { written } = await request("api/threshold/write", { keep_below: moved ? chosen() : null, fingerprint });
     $("written").textContent = written;
   } catch (error) {
-    $("written").textContent = error.message;
+    failed(error);
   }
 };
 $("train").onclick = async () => {

@@ -1,15 +1,18 @@
 """What the page shows besides pairs: the scorer on the answers, the order so far, and the threshold by eye."""
 
 import datetime
+import os
+import shlex
 from typing import Any
 
 import numpy as np
 
+from blur_jax.data.untrusted import excerpt
 from blur_jax.label import answers, by_eye, check, photos
 from blur_jax.label.answers import Judgment, Undo
 from blur_jax.label.features import Table
 from blur_jax.label.learning import Learning
-from blur_jax.label.session import Session, now
+from blur_jax.label.session import Answered, Conflict, Session, now
 from blur_jax.metrics import ranked_split
 from blur_jax.shipped import is_shipped
 
@@ -27,7 +30,7 @@ class Review:
     def overview(self) -> dict[str, Any]:
         """Returns what the tab "Scorer" shows, as JSON values."""
         known = self._session.answered(only_random=True)
-        ranker, table = self._session.ranker, self._session.table
+        ranker = self._session.ranker
         learned = ranker is not None and ranker.step > 0
         predicted = [(value, order) for value, order in zip(known.predicted, known.order) if value is not None]
         found: dict[str, Any] = {
@@ -36,7 +39,7 @@ class Review:
             "ordered_by": "",
             "curve": check.curve([value for value, _ in predicted], [order for _, order in predicted]),
             "hint": "",
-            "training": self._learning.training(),
+            "training": self._learning.training(),  # Before the table: once it is done, the table is the new one.
         }
         if ranker is not None and learned:
             everything = self._session.answered()
@@ -50,19 +53,26 @@ class Review:
                 "ordered_by": "your answers",
                 "strip": self._strip(ranker.scores),
             }
+        table = self._session.table
         if table is not None and table.fingerprint:
-            found |= {"ordered_by": self._learning.checkpoint, "strip": self._strip(self._blur(table))}
-            found["scorer"] = self._scorer(self._blur(table), known)
+            found |= {"ordered_by": table.run, "strip": self._strip(self._blur(table))}
+            found["scorer"] = self._scorer(table, known)
         return found
 
-    def _scorer(self, blur: np.ndarray, known: Any) -> dict[str, Any]:
+    def _scorer(self, table: Table, known: Answered) -> dict[str, Any]:
+        blur, folder = self._blur(table), self._session.photos.folder
         scored = ~np.isnan(blur[known.pairs]).any(axis=1)
         pairs, order = known.pairs[scored], known.order[scored]
         worst = check.disagreements(blur, pairs, order, _MISTAKES)
+        output = f"{os.path.basename(os.path.abspath(folder))}_scores.csv"
         return check.to_json(check.agreement(blur, pairs, order)) | {
-            "run": self._learning.checkpoint,
-            "use": f"python -m blur_jax.score --checkpoint={self._learning.checkpoint}"
-            f" {self._session.photos.folder} --output=scores.csv",
+            "run": table.run,
+            "answers": len(self._session.answered().order),
+            "trained": table.trained_on == os.path.realpath(folder),
+            "use": shlex.join(
+                ["python", "-m", "blur_jax.score", f"--checkpoint={table.run}", folder, f"--output={output}"]
+            ),
+            "output": output,
             "disagreements": [
                 {
                     "pair": [self._shown(row, blur) for row in pairs[index].tolist()],
@@ -95,25 +105,57 @@ class Review:
             return {"ready": False}
         blur = self._blur(table)
         rows = np.flatnonzero(~np.isnan(blur))
-        scores, place = blur[rows], {row: index for index, row in enumerate(rows.tolist())}
+        fit, asked, keep = self._fit(blur)
+        following = by_eye.next_picture(blur[rows], asked, keep)
+        return (
+            fit._asdict()
+            | self._line(blur, fit.keep_below)
+            | {
+                "ready": True,
+                "answers": len(asked),
+                "least": by_eye.LEAST,
+                "enough": by_eye.ENOUGH,
+                "last": self._last_judgment(),
+                "next": None if following is None else self._shown(int(rows[following]), blur),
+                "strip": self._strip(blur),
+                "quantiles": np.quantile(blur[rows], np.linspace(0, 1, 101)).round(6).tolist(),
+                "run": table.run,
+                "fingerprint": table.fingerprint,
+            }
+        )
+
+    def line(self, keep_below: Any, fingerprint: Any) -> dict[str, Any]:
+        """Returns what the tab "Threshold" shows about a line that was moved, as JSON values.
+
+        Raises ValueError if the score is not in [0, 1], and Conflict if the scorer with this fingerprint is not in use.
+        """
+        return self._line(self._blur(self._table(fingerprint)), _score(keep_below))
+
+    def _table(self, fingerprint: Any) -> Table:
+        """Returns the table in use; raises Conflict if the page shows the scores of another scorer."""
+        table = self._session.table
+        if table is None or not table.fingerprint:
+            raise ValueError("there is no scorer yet; train one, or pass --checkpoint")
+        if table.fingerprint != fingerprint:
+            raise Conflict(f"the scorer is now {table.run}; look at its threshold first")
+        return table
+
+    def _fit(self, blur: np.ndarray) -> tuple[by_eye.Fit, np.ndarray, np.ndarray]:
+        """Returns the threshold by eye, and its basis: rows [m] of the scored pictures, and bool answers [m]."""
+        rows = np.flatnonzero(~np.isnan(blur))
+        place = {row: index for index, row in enumerate(rows.tolist())}
         given = [(place[row], keep) for row, keep in self.judged() if row in place]
-        asked, keep = (np.array([item[part] for item in given]) for part in (0, 1))
-        asked, keep = asked.astype(int), keep.astype(bool)
-        fit = by_eye.fit(scores, asked, keep)
-        following = by_eye.next_picture(scores, asked, keep)
-        near = rows[np.argsort(np.abs(scores - fit.keep_below), kind="stable")[:_NEAR]]
+        asked = np.array([index for index, _ in given], int)
+        keep = np.array([keep for _, keep in given], bool)
+        return by_eye.fit(blur[rows], asked, keep), asked, keep
+
+    def _line(self, blur: np.ndarray, keep_below: float) -> dict[str, Any]:
+        """Returns the share of the pictures below a score, and the pictures around it, from sharp to blurred."""
+        rows = np.flatnonzero(~np.isnan(blur))
+        near = rows[np.argsort(np.abs(blur[rows] - keep_below), kind="stable")[:_NEAR]]
         near = near[np.argsort(blur[near], kind="stable")]
-        return fit._asdict() | {
-            "ready": True,
-            "answers": len(given),
-            "enough": by_eye.ENOUGH,
-            "last": self._last_judgment(),
-            "next": None if following is None else self._shown(int(rows[following]), blur),
-            "near": [self._shown(row, blur) for row in near.tolist()],
-            "strip": self._strip(blur),
-            "quantiles": np.quantile(scores, np.linspace(0, 1, 101)).round(6).tolist(),
-            "run": self._learning.checkpoint,
-        }
+        share = float(np.mean(blur[rows] < keep_below))
+        return {"share": share, "near": [self._shown(row, blur) for row in near.tolist()]}
 
     def judged(self) -> list[tuple[int, bool]]:
         """Returns (row, whether it is good enough) of the last judgment of each picture that exists."""
@@ -136,37 +178,41 @@ class Review:
         answers.check(judgment)
         self._session.log.append(judgment)
 
-    def write_threshold(self, keep_below: float | None) -> str:
+    def write_threshold(self, keep_below: Any, fingerprint: Any) -> str:
         """Writes the run's threshold: the one found by eye, or a given score; returns a sentence that says so.
 
-        Raises ValueError if there is no scorer, too little is known, or the score is not in [0, 1].
+        Raises ValueError if there is no scorer, too little is known, or the score is not in [0, 1], and Conflict if the
+        scorer with this fingerprint is not in use.
         """
         from blur_jax.runs import threshold  # Imports JAX.
 
-        table, found = self._session.table, self.threshold()
-        if table is None or not found["ready"] or self._learning.checkpoint is None:
-            raise ValueError("there is no scorer yet; train one, or pass --checkpoint")
-        count, by_hand = found["answers"], keep_below is not None
-        if keep_below is None and not count:
-            raise ValueError("no picture was judged; answer a few questions, or move the line")
-        value = found["keep_below"] if keep_below is None else keep_below
-        if not isinstance(value, float | int) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise ValueError(f"keep_below must be a score from 0 to 1, not {value!r}")
-        if is_shipped(self._learning.checkpoint):  # No file of the package may change.
+        table, by_hand = self._table(fingerprint), keep_below is not None
+        fit, asked, _ = self._fit(self._blur(table))
+        count = len(asked)
+        if not by_hand and count < by_eye.LEAST:
+            raise ValueError(f"judge {by_eye.LEAST} pictures or more, not {count}, or move the line")
+        value = fit.keep_below if keep_below is None else _score(keep_below)
+        if is_shipped(table.run):  # No file of the package may change.
             return f"To use this threshold, pass --keep-below={value:.4f} to blur_jax.score."
         how = (
             "set by hand in the labeling page"
             if by_hand
-            else f"chosen by eye from {count} pictures judged good enough or not; 95% interval {found['low']:.4f} to"
-            f" {found['high']:.4f}"
+            else f"chosen by eye from {count} pictures judged good enough or not; 95% interval {fit.low:.4f} to"
+            f" {fit.high:.4f}"
         )
         chosen = threshold.Threshold(
-            float(value),
+            value,
             f"{how}, for pictures like {self._session.photos.folder}",
             table.fingerprint,
             table.step,
             pictures=0 if by_hand else count,
             date=datetime.date.today().isoformat(),
         )
-        path = threshold.write_threshold(self._learning.checkpoint, chosen)
+        path = threshold.write_threshold(table.run, chosen)
         return f"Wrote {path}; scoring and export will use it."
+
+
+def _score(value: Any) -> float:
+    if not isinstance(value, float | int) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError(f"keep_below must be a score from 0 to 1, not {excerpt(value)}")
+    return float(value)

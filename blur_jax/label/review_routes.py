@@ -49,13 +49,18 @@ def routes(session: Session, learning: Learning) -> list[Route]:
         return JSONResponse(review.threshold())
 
     def write(fields: dict[str, Any]) -> Response:
-        return JSONResponse({"written": review.write_threshold(fields.get("keep_below"))})
+        written = review.write_threshold(fields.get("keep_below"), fields.get("fingerprint"))
+        return JSONResponse({"written": written})
+
+    def line(fields: dict[str, Any]) -> Response:
+        return JSONResponse(review.line(fields.get("keep_below"), fields.get("fingerprint")))
 
     return [
         Route("/report", endpoint(report)),
         Route("/api/overview", endpoint(overview)),
         Route("/api/train", endpoint(train), methods=["POST"]),
         Route("/api/threshold", endpoint(threshold)),
+        Route("/api/threshold/line", endpoint(line), methods=["POST"]),
         Route("/api/judge", endpoint(judge), methods=["POST"]),
         Route("/api/judge/undo", endpoint(undo), methods=["POST"]),
         Route("/api/threshold/write", endpoint(write), methods=["POST"]),

@@ -38,6 +38,7 @@ def create(
     routes = [
         Route("/", _file("page.html")),
         *(Route(f"/{name}", _file(name)) for name in ("page.css", "page.js", "review.js")),
+        Route("/favicon.ico", lambda request: Response(status_code=204)),  # Browsers ask for it.
         *(
             Route(path, endpoint(functools.partial(function, session)), methods=[method])
             for path, (function, method) in compare.items()
