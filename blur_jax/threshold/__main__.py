@@ -10,8 +10,12 @@ that comes with the package, the command prints the option to pass to them. See 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from blur_jax.runs import command_line
+
+if TYPE_CHECKING:
+    from blur_jax.runs.threshold import Threshold
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +44,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from blur_jax.data.left_out import LeftOut
     from blur_jax.runs import distributed, program_cache
-    from blur_jax.runs.threshold import write_threshold
     from blur_jax.score import inputs, scorer
     from blur_jax.shipped import is_shipped
     from blur_jax.threshold import choose, rules
@@ -65,8 +68,22 @@ def _run(arguments: argparse.Namespace) -> int:
     if is_shipped(loaded.path):  # No file of the package may change.
         print(f"to use this threshold, pass --keep-below={chosen.threshold.keep_below!r} to blur_jax.score")
     else:
-        print(f"wrote {write_threshold(loaded.path, chosen.threshold)}; scoring and export will use it")
+        _write(loaded.path, chosen.threshold)
     return 0
+
+
+def _write(run: str, chosen: "Threshold") -> None:
+    """Writes a run's threshold; says so, and what it replaces."""
+    from blur_jax.runs import threshold
+
+    try:
+        former = threshold.read_threshold(run)
+        replaced = former and f"the threshold {former.keep_below:.4f}, {' '.join(former.source.split())}"
+    except ValueError:
+        replaced = "a threshold that cannot be read"
+    print(f"wrote {threshold.write_threshold(run, chosen)}; scoring and export will use it")
+    if replaced:
+        print(f"this replaces {replaced}")
 
 
 if __name__ == "__main__":

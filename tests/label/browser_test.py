@@ -65,7 +65,7 @@ def browser():
     browser = Browser()
     try:
         yield browser
-        errors = [entry for entry in browser.driver.get_log("browser") if "favicon" not in entry["message"]]
+        errors = browser.driver.get_log("browser")
         # A killed server refuses connections; nothing else may go wrong, and nothing may violate the policy.
         assert not [entry for entry in errors if "ERR_CONNECTION" not in entry["message"]]
     finally:
@@ -99,6 +99,7 @@ def test_thirty_pairs_by_keyboard_two_undone_a_reload_and_a_kill(browser, folder
         for number in range(30):
             browser.ready()
             browser.press((LEFT, RIGHT, DOWN)[number % 3])
+        browser.wait("document.querySelector('#progress dd').textContent === '30'")  # All are acknowledged.
         for left in (29, 28):
             browser.wait("!document.getElementById('undo').disabled")
             browser.press("z")
@@ -107,6 +108,8 @@ def test_thirty_pairs_by_keyboard_two_undone_a_reload_and_a_kill(browser, folder
         browser.ready()
         browser.press(" ")
         browser.wait("document.querySelector('.pixels')")
+        color = "getComputedStyle(document.getElementById('{}')).color"
+        assert browser.run(color.format("zoom")) != browser.run(color.format("help"))
         browser.press("?")
         browser.wait("document.getElementById('help-text').open")
         browser.press(LEFT)  # Not an answer while the help is open.
@@ -134,11 +137,12 @@ def test_thirty_pairs_by_keyboard_two_undone_a_reload_and_a_kill(browser, folder
 def test_training_and_the_threshold_from_the_page(browser, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    command, run = Learning.command, tmp_path / "RUN"
+    command, run = Learning.command, tmp_path / "RUN-2"
+    (tmp_path / "RUN" / "checkpoints").mkdir(parents=True)  # As of a run on fewer answers.
     small = [f"--config.data.dir={tmp_path / 'data'}", *SMALL_FOLDER]
     monkeypatch.setattr(Learning, "command", lambda self: [*command(self), *small])
     with contextlib.closing(opened(folder, random_share=1.0)) as session:
-        learning = Learning(session, None, str(run))
+        learning = Learning(session, None, str(tmp_path / "RUN"))
         with contextlib.closing(learning), served(session, learning) as page:
             for number in range(24):
                 page.answer(page.questions()[0], (-1, 1)[number % 2])
@@ -151,12 +155,20 @@ def test_training_and_the_threshold_from_the_page(browser, folder, tmp_path, mon
             browser.wait("document.body.dataset.training === 'done'", seconds=600)
             assert b"validation" in page.request("/report")[2].lower()
             browser.wait("!document.getElementById('report').hidden")
-            while session.table is None:
-                time.sleep(0.1)
-            browser.click("tab-compare")
-            browser.click("tab-scorer")
-            browser.wait("document.getElementById('agreement').innerText.includes('answers about random pairs')")
+            text = browser.text("#agreement")  # Without a reload.
+            assert "Of 24 answers, 24 count" in text and f"{run} is right on" in text and "was trained on these" in text
+            browser.click("use")
+            assert "--output=PHOTOS_scores.csv" in browser.text("#command")
+            assert "writes PHOTOS_scores.csv" in browser.text("#use-note")
             browser.click("tab-threshold")
+            browser.wait(f"document.getElementById('threshold-note').innerText.includes('Threshold for {run}: ')")
+            assert browser.run("document.getElementById('write').disabled")
+            around = "document.querySelector('#near figure:last-child img').title"
+            before = browser.run(around)
+            browser.run("Object.assign(document.getElementById('line'), {value: 10}).dispatchEvent(new Event('input'))")
+            browser.wait("document.getElementById('threshold-note').innerText.includes('moved by hand')")
+            browser.wait(f"{around} !== {before!r}")
+            assert not browser.run("document.getElementById('write').disabled")
             for number in range(15):
                 browser.wait(f"document.getElementById('threshold-note').innerText.includes(' {number} answers.')")
                 browser.wait("!document.getElementById('keep').disabled && document.body.dataset.judging")
@@ -165,7 +177,7 @@ def test_training_and_the_threshold_from_the_page(browser, folder, tmp_path, mon
                 shown = browser.run("document.body.dataset.judging")
                 score_of = blur[session.table.names.index(session.photos.photos[session.photos.row_of_id[shown]].name)]
                 browser.press("y" if score_of < sorted(blur)[PICTURES // 2] else "n")
-            browser.wait("document.getElementById('threshold-note').innerText.includes('That is enough.')")
+            browser.wait("document.getElementById('threshold-note').innerText.includes(' 15 answers. The interval')")
             browser.click("write")
             browser.wait("document.getElementById('written').innerText.includes('threshold.json')", seconds=60)
     threshold = read_threshold(run)

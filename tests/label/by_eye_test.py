@@ -19,12 +19,13 @@ def asked_and_kept(threshold, count, scores=SCORES, spread=0.0, seed=0):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.9])
-def test_fifteen_answers_find_the_threshold(share):
+def test_about_thirteen_answers_of_a_consistent_person_are_enough(share):
     threshold = np.quantile(SCORES, share)
-    found = by_eye.fit(SCORES, *asked_and_kept(threshold, by_eye.ENOUGH))
+    found, before = (by_eye.fit(SCORES, *asked_and_kept(threshold, count)) for count in (14, by_eye.LEAST))
+    assert found.unsure < by_eye.ENOUGH < before.unsure
     assert found.share == pytest.approx(share, abs=0.03)
     assert found.low <= threshold <= found.high and found.low < found.keep_below < found.high
-    assert np.mean((found.low <= SCORES) & (found.high > SCORES)) < 0.15
+    assert found.unsure == np.mean((found.low <= SCORES) & (found.high > SCORES))
 
 
 def test_intervals_of_people_who_waver_cover_their_threshold():
@@ -35,6 +36,7 @@ def test_intervals_of_people_who_waver_cover_their_threshold():
     assert np.mean([fit.low <= threshold <= fit.high for fit in found]) >= 0.85
     sure = by_eye.fit(SCORES, *asked_and_kept(threshold, 15))
     assert np.mean([fit.high - fit.low for fit in found]) > sure.high - sure.low
+    assert np.mean([fit.unsure for fit in found]) > by_eye.ENOUGH > sure.unsure
 
 
 def test_no_picture_is_asked_twice():

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import blur_jax
+from blur_jax.runs.threshold import Threshold, read_threshold, write_threshold
 from blur_jax.threshold import __main__ as threshold
 from tests.helpers import scored
 
@@ -48,6 +49,20 @@ def test_a_threshold_for_a_discard_rate(run, photos, capsys):
     assert np.sum(blur >= scorer.threshold.keep_below) == 3
     assert scorer.columns(blur)["keep"].tolist().count("discard") == 3
     assert (scorer.threshold.step, scorer.threshold.checkpoint) == (scorer.step, scorer.fingerprint)
+    assert "replaces" not in out
+
+
+def test_a_threshold_that_is_replaced_is_named(run, photos, capsys):
+    eye = Threshold(0.74101, "chosen by eye from 15 pictures,\nfor pictures like PHOTOS", "0123456789abcdef")
+    write_threshold(run, eye)
+    command = [f"--checkpoint={run}", "--discard=0.1", str(photos)]
+    assert threshold.main(command) == 0
+    expected = "this replaces the threshold 0.7410, chosen by eye from 15 pictures, for pictures like PHOTOS"
+    assert capsys.readouterr().out.splitlines()[-1] == expected
+    (run / "threshold.json").write_text("{")
+    assert threshold.main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "this replaces a threshold that cannot be read"
+    assert read_threshold(run).rule == "discard"
 
 
 def test_a_threshold_from_examples(run, photos, tmp_path, capsys):
