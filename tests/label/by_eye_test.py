@@ -19,7 +19,7 @@ def asked_and_kept(threshold, count, scores=SCORES, spread=0.0, seed=0):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.9])
-def test_about_thirteen_answers_of_a_consistent_person_are_enough(share):
+def test_fourteen_answers_of_a_consistent_person_are_enough(share):
     threshold = np.quantile(SCORES, share)
     found, before = (by_eye.fit(SCORES, *asked_and_kept(threshold, count)) for count in (14, by_eye.LEAST))
     assert found.unsure < by_eye.ENOUGH < before.unsure
