@@ -148,6 +148,9 @@ def run(path: pathlib.Path, networks: Sequence[str], names: Sequence[str]) -> di
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument {argv[1]!r}; see --help")
+    for flag, known in {"networks": NETWORKS, "topologies": TOPOLOGIES}.items():
+        if unknown := [name for name in flags.FLAGS[flag].value if name not in known]:
+            raise app.UsageError(f"--{flag}: {unknown[0]} is unknown; choose from: {', '.join(known)}")
     results = run(pathlib.Path(flags.FLAGS.results), flags.FLAGS.networks, flags.FLAGS.topologies)
     rows = [row(network, name, results[network][name]) for network, name in _measured(results)]
     print(tables.markdown(HEADER, rows))
