@@ -49,7 +49,9 @@ Result = dict[str, Any]
 def build_config(network: str, count: int) -> ml_collections.ConfigDict:
     backbone, size, pairs = NETWORKS[network]
     config = wider_blur.get_config() if backbone is None else default.get_config()
-    if backbone is not None:
+    if backbone is None:
+        config.steps = 200  # By default, the config trains for none.
+    else:
         config.model.backbone = backbone
     config.data.image_size = size
     config.batch.labeled = config.batch.unlabeled = pairs * count
