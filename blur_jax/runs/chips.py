@@ -26,7 +26,8 @@ class Chip:
 
 CHIPS = {
     # https://docs.cloud.google.com/tpu/docs/v4; also v5e, v5p and v6e. Clocks: the peak divided by the operations of
-    # all matrix units per cycle; for v6e, https://en.wikipedia.org/wiki/Tensor_Processing_Unit.
+    # all matrix units per cycle. That of v6e is an assumption: Google does not publish it, and its two units of 256 x
+    # 256 reach the peak at 1.75 GHz only if they take two rows per cycle. Its compiler assumes more than one as well.
     "v4": Chip("tpu", 32 * _GB, 275 * _TERA, 1228 * _GB, 300 * _GB, 1.05e9, dimensions=3, cores=2),
     "v5e": Chip("tpu", 16 * _GB, 197 * _TERA, 819 * _GB, 200 * _GB, 1.5e9),
     "v5p": Chip("tpu", 95 * _GB, 459 * _TERA, 2765 * _GB, 600 * _GB, 1.75e9, dimensions=3, cores=2),

@@ -46,6 +46,17 @@ class Cost(NamedTuple):
         return self.arguments + self.temporaries + self.code
 
 
+class Estimate(NamedTuple):
+    """How fast a step would be on one chip, by the compiler's counts and estimate."""
+
+    flops: float
+    accessed: float  # Bytes, as in `Cost`.
+    seconds: float
+    images: float  # Per second.
+    share: float  # Of the chip's published peak, in (0, 1].
+    binding: str  # The key of `at_peaks` that takes the longest.
+
+
 class TooLargeError(ValueError):
     """A step that needs more memory than a chip has; `used` and `limit` are in bytes."""
 
@@ -133,20 +144,33 @@ def cost_lines(config: ml_collections.ConfigDict, topology: Topology, cost: Cost
         "all-reduce": f"{cost.all_reduced:,} bytes per step",
         "compiling": f"{cost.compile_seconds:.0f} s",
     }
-    peaks = at_peaks(cost, chip, chips)
-    if cost.flops is None or cost.accessed is None or cost.cycles is None or chip.hertz is None:
+    peaks, speed = at_peaks(cost, chip, chips), estimate(config, topology, cost)
+    if speed is None:
         sending = f"{1e3 * peaks['interconnect']:.3g} ms at the published peak"
         return lines | {"step": f"not estimated by the compiler for {topology.chip}; interconnect {sending}"}
-    seconds = cost.cycles / chip.hertz
-    rate, share = images_per_step(config) / seconds / chips, cost.flops / chip.operations / seconds
-    binding = max(peaks, key=lambda name: peaks[name])
     milliseconds = ", ".join(f"{name} {1e3 * peak:.3g} ms" for name, peak in peaks.items())
     return lines | {
-        "operations": f"{cost.flops / 1e9:.3g} GFLOP and {cost.accessed / 1e9:.3g} GB accessed per step on each chip",
-        "step": f"{1e3 * seconds:.3g} ms by the compiler's estimate ({cost.cycles:,} cycles);"
-        f" {rate:,.0f} images/s on each chip, {100 * share:.2g}% of its peak",
-        "binds": f"{binding}; at published peaks: {milliseconds}",
+        "operations": f"{speed.flops / 1e9:.3g} GFLOP and {speed.accessed / 1e9:.3g} GB accessed per step on each chip",
+        "step": f"{1e3 * speed.seconds:.3g} ms by the compiler's estimate ({cost.cycles:,} cycles);"
+        f" {speed.images:,.0f} images/s on each chip, {100 * speed.share:.2g}% of its peak",
+        "binds": f"{speed.binding}; at published peaks: {milliseconds}",
     }
+
+
+def estimate(config: ml_collections.ConfigDict, topology: Topology, cost: Cost) -> Estimate | None:
+    """Returns how fast a step would be by the compiler's own estimate; None if it makes none, as for GPUs."""
+    chip, chips = CHIPS[topology.chip], topology.chips
+    if cost.flops is None or cost.accessed is None or cost.cycles is None or chip.hertz is None:
+        return None
+    seconds, peaks = cost.cycles / chip.hertz, at_peaks(cost, chip, chips)
+    return Estimate(
+        flops=cost.flops,
+        accessed=cost.accessed,
+        seconds=seconds,
+        images=images_per_step(config) / seconds / chips,
+        share=cost.flops / chip.operations / seconds,
+        binding=max(peaks, key=lambda name: peaks[name]),
+    )
 
 
 def at_peaks(cost: Cost, chip: Chip, chips: int) -> dict[str, float]:
