@@ -67,6 +67,17 @@ def test_damage_is_noticed(copy):
         checkpoints.find("none.npz")
 
 
+def test_a_written_run_scores_as_before(tmp_path):
+    """Whatever its head's features depend on, such as the attention, is written, too."""
+    saved = checkpoints.find(DEFAULT)
+    model, params = checkpoints.load_network(saved)
+    kernel = np.random.default_rng(0).normal(size=params["attention"]["weights"]["kernel"].shape).astype(np.float32)
+    params = params | {"attention": {"weights": {**params["attention"]["weights"], "kernel": kernel}}}
+    shipped.write(tmp_path / "a.npz", saved, params)
+    _, again = checkpoints.load_network(checkpoints.find(tmp_path / "a.npz"))
+    assert checkpoints.fingerprint(again) == checkpoints.fingerprint(params)
+
+
 def test_a_trained_backbone_is_refused(shared_run, tmp_path):
     _, run = shared_run
     saved = checkpoints.find(run)

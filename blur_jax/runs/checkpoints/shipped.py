@@ -1,4 +1,7 @@
-"""Reads and writes the scorers that come with the package: heads on ImageNet features."""
+"""Reads and writes the scorers that come with the package: heads on ImageNet features.
+
+A file contains every part of the network but the backbone: the head, and the pooling that its features need.
+"""
 
 import dataclasses
 import json
@@ -17,7 +20,8 @@ from blur_jax.runs.checkpoints.checkpoint import Checkpoint, parse_meta
 from blur_jax.runs.checkpoints.steps import METRIC, CheckpointError, fingerprint
 from blur_jax.shipped import ENDING, FOLDER, names
 
-_HEAD, _META = "head", "meta"
+_META = "meta"
+_BACKBONE = "backbone"
 
 
 def find(path: str | os.PathLike) -> "HeadCheckpoint":
@@ -34,28 +38,32 @@ def find(path: str | os.PathLike) -> "HeadCheckpoint":
 
 @dataclasses.dataclass(frozen=True)
 class HeadCheckpoint(Checkpoint):
-    """The record of a scorer of which only the head is stored."""
+    """The record of a scorer whose backbone is not stored."""
 
     def load_params(self, template: Any) -> Any:
-        """Reads the head, and the backbone's ImageNet weights; raises FileNotFoundError if these are not installed."""
+        """Reads the parts, and the backbone's ImageNet weights; raises FileNotFoundError if these are not installed."""
+        parts = _without_backbone(template)
         with np.load(self.path, allow_pickle=False) as arrays:
-            head = {name: arrays[f"{_HEAD}/{name}"] for name in template["head"]}
-        if self.checksums[_HEAD] != fingerprint(head):
-            raise CheckpointError(f"{self.path}: damaged; the head does not match its checksum; reinstall blur_jax")
-        return pretrained.load(self.config.model.backbone, template) | {"head": head}
+            parts = jax.tree_util.tree_map_with_path(lambda path, _: arrays[_name(path)], parts)
+        for name, part in parts.items():
+            if self.checksums[name] != fingerprint(part):
+                raise CheckpointError(
+                    f"{self.path}: damaged; the {name} does not match its checksum; reinstall blur_jax"
+                )
+        return pretrained.load(self.config.model.backbone, template) | parts
 
 
 def write(file: str | os.PathLike, saved: Checkpoint, params: Any) -> None:
-    """Writes the head of a checkpoint whose backbone still has its ImageNet weights.
+    """Writes a checkpoint whose backbone still has its ImageNet weights, without the backbone.
 
     `params` are the checkpoint's parameters. Raises ValueError if its backbone was trained.
     """
-    untrained = pretrained.load(saved.config.model.backbone, params)["backbone"]
-    if fingerprint(untrained) != fingerprint(params["backbone"]):
+    untrained = pretrained.load(saved.config.model.backbone, params)[_BACKBONE]
+    if fingerprint(untrained) != fingerprint(params[_BACKBONE]):
         raise ValueError(
             f"{saved.path}: the backbone was trained; only a head on ImageNet features can be stored alone"
         )
-    head = jax.tree.map(np.asarray, dict(params["head"]))
+    parts = jax.tree.map(np.asarray, _without_backbone(params))
     meta = {
         "step": saved.step,
         "config": json.loads(saved.config.to_json()),
@@ -63,9 +71,18 @@ def write(file: str | os.PathLike, saved: Checkpoint, params: Any) -> None:
         METRIC: saved.validation_accuracy,
         "validation_pairs": saved.validation_pairs,
         "calibration": saved.calibration.to_dict() if saved.calibration else None,
-        "checksums": {_HEAD: fingerprint(head)},
+        "checksums": {name: fingerprint(part) for name, part in parts.items()},
     }
-    arrays: dict[str, Any] = {f"{_HEAD}/{name}": array for name, array in head.items()}
+    arrays = {_name(path): array for path, array in jax.tree_util.tree_leaves_with_path(parts)}
     arrays[_META] = np.array(json.dumps(meta))
     with files.replacing(file) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **arrays)
+
+
+def _without_backbone(params: Any) -> dict[str, Any]:
+    return {name: part for name, part in params.items() if name != _BACKBONE}
+
+
+def _name(path: tuple) -> str:
+    """Returns the name of an array in the file, such as "head/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
