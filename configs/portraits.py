@@ -6,7 +6,7 @@ portraits with boxes.csv.
 Command:  python launch.py --config=configs/portraits.py --config.data.manual_dir=PORTRAITS --workdir=runs/portraits
 Machine:  2 CPU cores, no accelerator
 Time:     2 minutes, most of it rendering
-Result:   agreement with judges 0.881 near, 0.833 far; AUC 0.857 near, 0.842 far (docs/results.md)
+Result:   agreement with judges 0.874 near, 0.846 far; AUC 0.853 near, 0.842 far (docs/results.md)
 """
 
 import ml_collections

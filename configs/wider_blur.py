@@ -14,7 +14,7 @@ pairs derived from the WIDER FACE blur attribute.
 Command:  python launch.py --config=configs/wider_blur.py --config.data.manual_dir=DIR --workdir=runs/wider_blur
 Machine:  2 CPU cores, no accelerator
 Time:     1 minute
-Result:   agreement with judges 0.874 near, 0.821 far; size-matched AUC 0.859 near, 0.843 far (docs/results.md)
+Result:   agreement with judges 0.874 near, 0.821 far; size-matched AUC 0.853 near, 0.842 far (docs/results.md)
 """
 
 import ml_collections
