@@ -33,7 +33,7 @@ def test_the_recipe_comes_first_and_the_start_last():
     assert heads[0] == (config.probe.prior, config.probe.content, config.probe.strength)
     assert heads[-1] == frontier.START and len(heads) == len(set(heads))
     expected = len(frontier.PRIORS) * len(frontier.CONTENTS) * len(frontier.STRENGTHS)
-    assert len(heads) == expected + 1  # The recipe is one of the grid.
+    assert len(heads) == expected + 2  # The recipe is not one of the grid.
 
 
 def test_heads_are_fitted_and_measured(small, far, tmp_path, capsys):
