@@ -81,7 +81,7 @@ def measure(network: str, name: str, limit: int = LIMIT) -> Result:
         with ProcessPoolExecutor(1, context, initializer=resource.setrlimit, initargs=limits) as pool:
             return pool.submit(compile_step, network, name).result()
     except BrokenProcessPool:
-        if _children_seconds() - before < 0.5 * limit:  # On a busy machine, the two clocks differ by a fifth.
+        if _children_seconds() - before < 0.5 * limit:  # The limit and the sum are counted by different clocks.
             raise
     return {"failure": f"not compiled within {limit:,} CPU s"}
 
