@@ -14,7 +14,7 @@ from blur_jax.data.columns import BOX_COLUMNS, FACE_SCORE, FOUND_BOX_COLUMNS
 from blur_jax.data.face_boxes import NO_FACE, Face
 from blur_jax.data.picture_folder import PictureFolder
 from blur_jax.data.picture_lists import BOXES_FILE
-from blur_jax.data.pictures import MISSING
+from blur_jax.data.pictures import why_unusable
 from blur_jax.data.preprocessing import Preprocessing
 from blur_jax.data.untrusted import excerpt
 
@@ -101,12 +101,8 @@ def _faces(picture: tuple[str, str]) -> list[Face] | str:
         return "its name is not valid UTF-8"
     try:
         return face_boxes.find_judgeable(preprocessing.to_image(path), _PROTOCOL)
-    except FileNotFoundError:
-        return MISSING
-    except ValueError as error:
-        return str(error)
     except Exception as error:  # One bad picture must not stop the search in thousands of others.
-        return f"unexpected error: {type(error).__name__}: {error}"
+        return why_unusable(error)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,13 @@ if hasattr(os, "register_at_fork"):  # A forked process must not inherit a lock 
     os.register_at_fork(before=_LOADING.acquire, after_in_parent=_LOADING.release, after_in_child=_LOADING.release)
 
 
+def why_unusable(error: Exception) -> str:
+    """Returns the reason that a picture cannot be used, given what was raised while it was read or searched."""
+    if isinstance(error, FileNotFoundError):
+        return MISSING
+    return str(error) if isinstance(error, ValueError) else f"unexpected error: {type(error).__name__}: {error}"
+
+
 def read_image(path: str | os.PathLike) -> Image.Image:
     """Reads and fully decodes a picture file as 8-bit RGB, following the rules of `to_rgb`.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from blur_jax.data import names
 from blur_jax.data.face_boxes import Face
-from blur_jax.data.pictures import MISSING, Picture
+from blur_jax.data.pictures import Picture, why_unusable
 from blur_jax.data.preprocessing import Box
 from blur_jax.score.tiles import Tiles
 
@@ -114,12 +114,9 @@ def _score_each(
 def _try(prepare: Callable, picture: Picture, box: Box | None) -> Sequence[Prepared] | str:
     try:
         return prepare(picture, box)
-    except FileNotFoundError:
-        return MISSING + (names.hint(os.fspath(picture)) if isinstance(picture, (str, os.PathLike)) else "")
-    except ValueError as error:
-        return str(error)
     except Exception as error:  # One bad picture must not stop millions of others.
-        return f"unexpected error: {type(error).__name__}: {error}"
+        missing = isinstance(error, FileNotFoundError) and isinstance(picture, (str, os.PathLike))
+        return why_unusable(error) + (names.hint(os.fspath(picture)) if missing else "")
 
 
 def _score_batch(batch: Sequence[tuple[Any, Future]], forward: Callable) -> list[tuple[Any, list[Scored]]]:
