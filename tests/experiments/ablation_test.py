@@ -43,13 +43,7 @@ def small(release, tmp_path):
     return config
 
 
-def test_runs_are_trained_and_compared(small, far, tmp_path, capsys):
-    judged = tmp_path / "judged.csv"
-    judged.write_text(
-        "split,left,right,ann,ann_sure,ben,ben_sure\n"
-        "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
-        "celeba,0.png,2.png,1,1,1,1\n"
-    )
+def test_runs_are_trained_and_compared(small, far, judged, tmp_path, capsys):
     variants = {name: ablation.VARIANTS[name] for name in (ablation.WHOLE, "no prior")}
     with mock.patch.object(ablation, "VARIANTS", variants):
         ablation.run(small, str(tmp_path / "out"), str(far), str(judged), None, 1, 1)

@@ -61,3 +61,15 @@ def far(tmp_path_factory):
         face(100 + texture, 2 * (texture // 2)).save(folder / f"{texture}.png")
     (folder / "ranked.csv").write_text("name,rank\n0.png,0\n1.png,0\n2.png,1\n3.png,1\n")
     return folder
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A table of two judges who agree on a pair of test1 and on a pair of `far`."""
+    table = tmp_path / "judged.csv"
+    table.write_text(
+        "split,left,right,ann,ann_sure,ben,ben_sure\n"
+        "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
+        "celeba,0.png,2.png,1,1,1,1\n"
+    )
+    return table

@@ -36,20 +36,12 @@ def test_the_recipe_comes_first_and_the_start_last():
     assert len(heads) == expected + 2  # The recipe is not one of the grid.
 
 
-def test_heads_are_fitted_and_measured(small, far, tmp_path, capsys):
-    judged = tmp_path / "judged.csv"
-    judged.write_text(
-        "split,left,right,ann,ann_sure,ben,ben_sure\n"
-        "test1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
-        "celeba,0.png,2.png,1,1,1,1\n"
-    )
+def test_heads_are_fitted_and_measured(small, far, judged, tmp_path, capsys):
     out = tmp_path / "out"
     with mock.patch.multiple(frontier, PRIORS=(0.0, 1e6), CONTENTS=(0.0,), STRENGTHS=(1.0,)):
         frontier.run(small, str(out), str(far), str(judged), None)
     found = json.loads((out / "frontier.json").read_text())
-    names = [
-        f"prior {prior}, content 0, strength {strength}" for prior, strength in (("10", 1), ("0", 1), ("1e+06", 1))
-    ]
+    names = [f"prior {prior}, content 0, strength 1" for prior in ("10", "0", "1e+06")]
     assert list(found) == [*names, str(frontier.START)]
     start = found[str(frontier.START)]
     assert found[names[1]] == start  # Its head was fitted to the same labels, and to nothing else.
@@ -66,12 +58,8 @@ def test_heads_are_fitted_and_measured(small, far, tmp_path, capsys):
     assert [row.split(" | ")[0].strip("| ") for row in rows] == ["head", "---", *names, small.start_from]
 
 
-def test_a_config_that_follows_nothing_is_refused(small, far, tmp_path):
+def test_a_config_that_follows_nothing_is_refused(small, far, judged, tmp_path):
     small = small.copy_and_resolve_references()
     small.probe.update(prior=0.0, content=0.0)
-    judged = tmp_path / "judged.csv"
-    judged.write_text(
-        "split,left,right,ann,ann_sure,ben,ben_sure\ntest1,LFW/P30x0_0001.png,LFW/P31x2_0001.png,1,1,1,1\n"
-    )
     with pytest.raises(ValueError, match=r"the config weighs no unlabeled faces; set config\.probe\.prior"):
         frontier.run(small, str(tmp_path / "out"), str(far), str(judged), None)
