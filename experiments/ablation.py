@@ -26,7 +26,7 @@ from blur_jax.evaluate import content, judged_agreement
 from blur_jax.metrics import bootstrap
 from blur_jax.metrics.interval import Interval, interval_text
 from blur_jax.runs import run_dir
-from experiments import baselines, command, evaluated_runs, grid, ranked, tables
+from experiments import baselines, command, grid, judged_tables, ranked, tables
 from experiments.content import HALVES, faces_in_half
 
 WHOLE = "the recipe"
@@ -107,10 +107,7 @@ def run(config: ConfigDict, workdir: str, far: str, judged: str, half: str | Non
     first, resamples = next(iter(rows)), config.evaluation.resamples
     scores = {axis: {name: _arrays(row[axis]) for name, row in rows.items()} for axis in tests}
     metrics = {axis: baselines.compare(scores[axis], tests[axis], first, resamples) for axis in tests}
-    named = {axis: {n: evaluated_runs.by_name(s, tests[axis]) for n, s in scores[axis].items()} for axis in tests}
-    groups = {axis: sorted(judged_agreement.scored_splits(pairs, first, named[axis][first])) for axis in tests}
-    by_name = {name: named["near"][name] | named["far"][name] for name in rows}
-    agreement = judged_agreement.measure(pairs, by_name, groups, first=first, resamples=resamples)
+    agreement = judged_tables.measure_axes(pairs, scores, tests, first=first, resamples=resamples)
     results = {"half": half, "judged": agreement, "metrics": metrics, "content": {n: rows[n]["content"] for n in rows}}
     run_dir.write_atomically(os.path.join(workdir, "ablation.json"), json.dumps(results, indent=1) + "\n")
     everything, differences = table(rows, agreement, metrics)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from blur_jax.data import judged_table, splits
 from blur_jax.data.preprocessing import at_resolution
-from blur_jax.evaluate import content, judged_agreement
+from blur_jax.evaluate import content
 from blur_jax.evaluate.figures import style
 from blur_jax.metrics import content as content_metrics
 from blur_jax.metrics import rank_statistics, ranked_split
@@ -36,7 +36,7 @@ from blur_jax.metrics.interval import interval_text
 from blur_jax.models import linear_probe, network
 from blur_jax.runs import inference, run_dir
 from blur_jax.train import probe, start
-from experiments import baselines, command, evaluated_runs, ranked, tables
+from experiments import baselines, command, judged_tables, ranked, tables
 from experiments.content import HALVES, faces_in_half
 
 PRIORS = (0.0, 1.0, 10.0, 100.0)
@@ -107,17 +107,11 @@ def measure(
 ) -> dict[str, Any]:
     """Returns {head: {"judged": {axis: interval}, "auc": {axis: interval}}}."""
     scores: dict[str, dict[str, dict[str, np.ndarray]]] = {axis: {} for axis in tests}
-    by_name: dict[str, dict[str, float]] = {head: {} for head in kernels}
     for axis, part in tests.items():
         found = {name: read(split.images(range(len(split)))) for name, split in part.items()}
         for head, kernel in kernels.items():
             scores[axis][head] = {name: features @ kernel for name, features in found.items()}
-            by_name[head] |= evaluated_runs.by_name(scores[axis][head], part)
-    groups = {}
-    for axis, part in tests.items():
-        named = evaluated_runs.by_name(next(iter(scores[axis].values())), part)
-        groups[axis] = sorted(judged_agreement.scored_splits(pairs, axis, named))
-    agreement = judged_agreement.measure(pairs, by_name, groups, resamples=resamples)
+    agreement = judged_tables.measure_axes(pairs, scores, tests, resamples=resamples)
     metrics = {axis: baselines.compare(scores[axis], part, None, resamples) for axis, part in tests.items()}
     return {
         head: {

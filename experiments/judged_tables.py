@@ -1,11 +1,36 @@
-"""Makes Markdown tables of the agreement with judges."""
+"""Measures the agreement with judges by axis, and makes Markdown tables of it."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from blur_jax.data import judged_table, splits
 from blur_jax.evaluate import judged_agreement
 from blur_jax.metrics.interval import interval_text
-from experiments import tables
+from experiments import evaluated_runs, tables
+
+
+def measure_axes(
+    pairs: judged_table.JudgedTable,
+    scores: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
+    tests: Mapping[str, Mapping[str, splits.Split]],
+    *,
+    first: str | None = None,
+    resamples: int,
+) -> dict[str, dict[str, Any]]:
+    """Returns `judged_agreement.measure` with one group per axis: the judged splits whose faces it contains.
+
+    `scores` is {axis: {scorer: {split: [n]}}}, and `tests` is {axis: {split: ranked split}}. Raises the same errors.
+    """
+    by_name: dict[str, dict[str, float]] = {}
+    groups = {}
+    for axis, scorers in scores.items():
+        named = {scorer: evaluated_runs.by_name(values, tests[axis]) for scorer, values in scorers.items()}
+        groups[axis] = sorted(judged_agreement.scored_splits(pairs, *next(iter(named.items()))))
+        for scorer, found in named.items():
+            by_name.setdefault(scorer, {}).update(found)
+    return judged_agreement.measure(pairs, by_name, groups, first=first, resamples=resamples)
 
 
 def tables_of(measured: Mapping[str, Mapping[str, Any]], first: str | None) -> dict[str, str]:
