@@ -14,6 +14,8 @@ from blur_jax.label import guard, server
 from blur_jax.label.learning import Learning
 from blur_jax.label.session import Session
 
+COUNT = 30
+NAMES = [f"{row:02}.png" for row in range(COUNT)]  # Of the pictures in the fixture `folder`.
 _NUMBERS = itertools.count(1)  # An id is never used again, not even by another page.
 
 
