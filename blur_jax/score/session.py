@@ -76,6 +76,7 @@ class Summary:
         faces: the number of faces that were found.
         photographs: the number of pictures in which they were found.
         no_face: the number of pictures in which no face was found.
+        kept: the number of scores below the threshold; None without a threshold.
     """
 
     rows: int
@@ -89,6 +90,7 @@ class Summary:
     faces: int = 0
     photographs: int = 0
     no_face: int = 0
+    kept: int | None = None
 
     @property
     def without_score(self) -> int:
@@ -99,7 +101,9 @@ class Summary:
         return self.rows - self.faces + self.photographs
 
     def __str__(self) -> str:
-        counts = [f"{self.rows - self.without_score:,} scored", f"{self.failed:,} failed"]
+        scored = self.rows - self.without_score
+        kept = "" if self.kept is None else f" ({self.kept:,} kept, {scored - self.kept:,} discarded)"
+        counts = [f"{scored:,} scored{kept}", f"{self.failed:,} failed"]
         counts += [f"{self.no_face:,} without a face"] * (self.no_face > 0)
         return ", ".join(counts) + "; see the reason column" * (self.without_score > 0)
 
@@ -187,7 +191,8 @@ class _Tally:
     picture is the best in a group.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep_below: float | None = None) -> None:
+        self._keep_below = keep_below
         self.inputs, self.blur, self.best, self.looks = 0, array.array("f"), array.array("f"), []
         self._failed, self._no_face, self._faces, self._photographs, self._with_boxes = 0, 0, 0, 0, False
         self._inputs, self._records, self._contents = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
@@ -221,7 +226,8 @@ class _Tally:
         counts = {flag: self._flags[flag] for flag in flags.NAMES if flag in self._flags}
         hashes = (digest.hexdigest()[:16] for digest in (self._inputs, self._records, self._contents))
         faces = (self._faces, self._photographs, self._no_face)
-        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts, *faces)
+        kept = None if self._keep_below is None else int(np.sum(np.array(self.blur) < self._keep_below))
+        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts, *faces, kept)
 
 
 def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
@@ -231,7 +237,7 @@ def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], N
     ValueError if the journal belongs to a different job or is in use.
     """
     with Journal(job.output, job.header) as journal:
-        tally = _Tally()
+        tally = _Tally(job.keep_below)
         waiting = journal.resume(inputs, job.batch_size, tally.add)
         progress(tally.inputs)
         scored = _score_files(scorer, waiting, job)

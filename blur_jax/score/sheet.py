@@ -99,9 +99,10 @@ def write(
         first_discarded = sum(row.blur is not None and row.blur < keep_below for row in shown)
         cells.insert(first_discarded, f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>")
     with_tiles = any(row.tiles for row in shown)
-    which = "All" if len(shown) == len(picks.blur) else f"{len(shown)} of {len(picks.blur):,}"
-    body = f"""<p>{which} pictures, evenly spaced by rank, row by row from the sharpest to the most blurred. The number
-is <b>blur</b>: in [0, 1], larger is blurrier. Each picture shows the crop that was scored.{_FOCUS * with_tiles}</p>
+    some = f"{len(shown)} of {len(picks.blur):,} pictures, evenly spaced by rank"
+    which = "All pictures" if len(shown) == len(picks.blur) else some
+    body = f"""<p>{which}, row by row from the sharpest to the most blurred. The number is <b>blur</b>: in [0, 1],
+larger is blurrier. Each picture shows the crop that was scored.{_FOCUS * with_tiles}</p>
 <div class=grid>{"".join(cells)}</div>
 {_failed(picks)}"""
     run_dir.write_atomically(path, html_parts.page(title, body, _STYLE))

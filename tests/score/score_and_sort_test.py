@@ -20,7 +20,7 @@ def test_pictures_are_moved_by_the_column_and_put_back(run, photos, threshold, c
     before = tree("photos")
     assert command(run, "photos", threshold, "--move-to=out", "--summary") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "20 scored, 1 failed" in lines[0] and lines[2] == "pictures: 21, without a score: 1"
+    assert "20 scored (10 kept, 10 discarded), 1 failed" in lines[0] and lines[2] == "pictures: 21, without a score: 1"
     assert "10 in keep, 10 in discard; not sorted: 1 without a score" in lines[-1]
     for row in read():
         name = os.path.basename(row["name"])
