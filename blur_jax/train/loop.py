@@ -52,7 +52,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         saver = stack.enter_context(contextlib.closing(checkpoints.CheckpointWriter(workdir, keep=config.keep)))
         if newest is not None:
             distributed.say(f"{workdir}: resuming from step {newest}")
-        validation.warn_of_few_pairs(run.pairs.validation, run.pairs.labeled)
+        validation.warn_of_few_pairs(run.pairs.validation, run.pairs.labeled, steps=config.steps)
         try:
             stopped_by = _loop(run, state, StepLog(config, writer, unlogged), writer, saver)
         except FloatingPointError as error:

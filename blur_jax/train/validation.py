@@ -61,17 +61,18 @@ def count_ordered(split: Split) -> int:
     return int(np.sum(split.labels != 0))
 
 
-def warn_of_few_pairs(split: Split, labeled: Split) -> None:
+def warn_of_few_pairs(split: Split, labeled: Split, *, steps: int) -> None:
     """Prints the tasks that the validation split `split` is too small for, and how many more labels they need.
 
-    `labeled`, the training pairs, determines what share of new labels goes to validation.
+    `labeled`, the training pairs, determines what share of new labels goes to validation. A run of 0 `steps` has only
+    one checkpoint.
     """
     pairs = count_ordered(split)
     share = len(split) / (len(split) + len(labeled))
-    for enough, task in (
-        (checkpoints.ENOUGH_PAIRS, "to choose a checkpoint, so the last one will be used"),
-        (calibration_fit.LEAST_PAIRS, "to estimate how likely people are to call a picture blurrier"),
-    ):
+    tasks = [(calibration_fit.LEAST_PAIRS, "to estimate how likely people are to call a picture blurrier")]
+    if steps:
+        tasks.append((checkpoints.ENOUGH_PAIRS, "to choose a checkpoint, so the last one will be used"))
+    for enough, task in tasks:
         if pairs < enough:
             distributed.say(
                 f"validation has only {pairs} ordered pair(s), too few {task} ({enough} are needed; label"

@@ -116,10 +116,13 @@ def test_of_many_faces_the_same_ones_are_taken_whatever_pairs_there_are():
 def test_few_validation_pairs_are_reported_once_with_what_would_do(capsys, pairs, said):
     split = split_of([[0, 1]] * pairs, [1] * pairs)
     labeled = split_of([[0, 1]] * (18 if pairs == 2 else 20), [1] * (18 if pairs == 2 else 20))
-    validation.warn_of_few_pairs(split, labeled)
+    validation.warn_of_few_pairs(split, labeled, steps=100)
     out = capsys.readouterr().out
     assert [text for text in said if text not in out] == []
     assert bool(out) == bool(said)
+    validation.warn_of_few_pairs(split, labeled, steps=0)  # There is no checkpoint to choose.
+    out = capsys.readouterr().out
+    assert "checkpoint" not in out and bool(out) == (pairs < 30)
 
 
 def test_a_run_saves_what_its_scores_mean(shared_run):
