@@ -33,6 +33,7 @@ from blur_jax.label.questions import Questions
 from blur_jax.metrics import bootstrap
 from blur_jax.models import linear_probe
 from blur_jax.runs import run_dir
+from blur_jax.shipped import DEFAULT
 from experiments import active_labeling_summary, command, ranked, tables
 from experiments.active_labeling_summary import RANDOM, Cell
 
@@ -143,7 +144,7 @@ def evaluate(oracle: Oracle, state: State, strength: float = 1e-4) -> dict[str, 
 def open_oracles(config: ConfigDict, far: str) -> dict[str, Oracle]:
     """Prepares both data sets and computes all features."""
     ranked.prepare(config.data)
-    extract = features.open_network(None).extract
+    extract = features.open_network(DEFAULT).extract
     near = _test(ranked.open_splits(config.data), extract)
     faces = _test(ranked.open_splits(ranked.far_data(config.data, far)), extract)
     labeled = data.open_split(config.data, "labeled", config.data.labeled_split)

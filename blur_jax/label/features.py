@@ -1,9 +1,8 @@
 """Computes what the picker and the threshold need of each picture, in a process of its own, and keeps it in a cache.
 
-    python -m blur_jax.label.features PHOTOS [--checkpoint=RUN]
+    python -m blur_jax.label.features PHOTOS --checkpoint=RUN
 
-The page starts this command in the background, so that JAX neither delays the page nor takes its memory. Features are
-those of the untrained network with ImageNet weights, or of a run, whose scores are stored, too.
+The page starts this command in the background, so that JAX neither delays the page nor takes its memory.
 """
 
 import argparse
@@ -15,7 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +25,6 @@ from blur_jax.runs import command_line
 
 MOST_PICTURES = 4000  # Pictures that pairs are drawn from; more would hardly teach more, but take memory and time.
 _BATCH = 64
-# As in configs/folder.py.
-_IMAGENET: dict[str, Any] = {"backbone": "efficientnet_lite0", "blocks": 11, "pool_center": True}
 
 
 class Table(NamedTuple):
@@ -35,13 +32,14 @@ class Table(NamedTuple):
 
     Attributes:
         names: n picture names.
-        features: float32 [n, F]; NaN for a picture that cannot be read.
-        blur: float32 [n], scores in [0, 1], larger is blurrier; NaN without a run or if the picture cannot be read.
+        features: float32 [n, F], the inputs of the run's head; NaN for a picture that cannot be read.
+        blur: float32 [n], the run's scores in [0, 1], larger is blurrier; NaN if the picture cannot be read.
         sizes: float32 [n], shorter side of the face in pixels; NaN if the picture cannot be read.
-        fingerprint: identifies the parameters of the run; "" without a run.
-        step: the number of updates that produced them; 0 without a run.
-        run: the run, as it was named; "" without one.
+        fingerprint: identifies the parameters of the run.
+        step: the number of updates that produced them.
+        run: the run, as it was named.
         trained_on: the real path of the folder whose labels the run was trained on; "" if it is unknown.
+        trained_by: a time, ISO 8601 in UTC, by which training had read the labels; "" if it is unknown.
     """
 
     names: list[str]
@@ -49,9 +47,10 @@ class Table(NamedTuple):
     blur: np.ndarray
     sizes: np.ndarray
     fingerprint: str
-    step: int = 0
-    run: str = ""
+    step: int
+    run: str
     trained_on: str = ""
+    trained_by: str = ""
 
 
 def pool(photos: Photos) -> list[Photo]:
@@ -60,9 +59,9 @@ def pool(photos: Photos) -> list[Photo]:
     return sorted(chosen, key=lambda photo: photo.name)
 
 
-def cache_path(folder: str, checkpoint: str | None) -> str:
-    """Returns the path of the stored table for a folder and, unless it is None, a run."""
-    key = "\0".join([os.path.realpath(folder), "" if checkpoint is None else os.path.realpath(checkpoint)])
+def cache_path(folder: str, checkpoint: str) -> str:
+    """Returns the path of the stored table for a folder and a run."""
+    key = "\0".join([os.path.realpath(folder), os.path.realpath(checkpoint)])
     return os.path.join(user_cache.folder(), "labeling", f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz")
 
 
@@ -70,7 +69,7 @@ def read(path: str) -> Table | None:
     """Reads a stored table; returns None if there is none or it is damaged, so that it is computed again."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            texts = {name: str(stored[name]) for name in ("fingerprint", "run", "trained_on")}
+            texts = {name: str(stored[name]) for name in ("fingerprint", "run", "trained_on", "trained_by")}
             arrays = {name: stored[name] for name in ("features", "blur", "sizes")}
             table = Table([str(name) for name in stored["names"]], step=int(stored["step"]), **arrays, **texts)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -83,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser("python -m blur_jax.label.features", description=__doc__)
     parser.add_argument("photos", metavar="PHOTOS")
-    parser.add_argument("--checkpoint", metavar="RUN")
+    parser.add_argument("--checkpoint", metavar="RUN", required=True)
     parser.add_argument("--parent", type=int, metavar="PID", help="end when this parent process has ended")
     return command_line.run(parser, _run, argv)
 
@@ -92,21 +91,20 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.parent is not None:
         threading.Thread(target=_end_with, args=(arguments.parent,), daemon=True).start()
     wanted, path = pool(Photos(arguments.photos)), cache_path(arguments.photos, arguments.checkpoint)
-    extract, protocol, fingerprint, step, trained_on = open_network(arguments.checkpoint)
-    table, versions = _stored(path, fingerprint), [f"{photo.name}\0{version(photo)}" for photo in wanted]
+    opened = open_network(arguments.checkpoint)
+    table, versions = _stored(path, opened.fingerprint), [f"{photo.name}\0{version(photo)}" for photo in wanted]
     rows: dict[str, tuple[np.ndarray, float, float]] = {}
     for start in range(0, len(wanted), _BATCH):
         part = range(start, min(start + _BATCH, len(wanted)))
         missing = [index for index in part if versions[index] not in table]
         rows |= {versions[index]: table[versions[index]] for index in part if versions[index] in table}
-        rows |= dict(
-            zip((versions[index] for index in missing), _extract([wanted[i] for i in missing], extract, protocol))
-        )
+        found = _extract([wanted[index] for index in missing], opened.extract, opened.preprocessing)
+        rows |= dict(zip((versions[index] for index in missing), found))
         print(f"{part.stop} {len(wanted)}", flush=True)
     known, names = zip(*(rows[key] for key in versions)), [photo.name for photo in wanted]
     columns = {name: np.array(values, np.float32) for name, values in zip(("features", "blur", "sizes"), known)}
-    run = arguments.checkpoint or ""
-    _write(path, Table(names, fingerprint=fingerprint, step=step, run=run, trained_on=trained_on, **columns), versions)
+    of_run = {field: getattr(opened, field) for field in ("fingerprint", "step", "trained_on", "trained_by")}
+    _write(path, Table(names, run=arguments.checkpoint, **of_run, **columns), versions)
     return 0
 
 
@@ -128,45 +126,45 @@ def _stored(path: str, fingerprint: str) -> dict[str, tuple[np.ndarray, float, f
 
 
 class Opened(NamedTuple):
-    """A network: `extract` maps uint8 [n, S, S, 3] to the features and the score, float32 [n, F + 1]."""
+    """A run's network: `extract` maps uint8 [n, S, S, 3] to the features and the score, float32 [n, F + 1]."""
 
     extract: Callable[[np.ndarray], np.ndarray]
     preprocessing: Preprocessing
     fingerprint: str
     step: int
     trained_on: str  # As in `Table`.
+    trained_by: str
 
 
-def open_network(checkpoint: str | None) -> Opened:
-    """Opens the best checkpoint of a run, or for None the untrained network with ImageNet weights and no score."""
+def open_network(checkpoint: str) -> Opened:
+    """Opens the best checkpoint of a run, or a scorer that comes with the package."""
     import jax
     import jax.numpy as jnp
 
-    from blur_jax.models import network, pretrained
-    from blur_jax.runs import checkpoints, distributed, inference, program_cache
+    from blur_jax.models import network
+    from blur_jax.runs import checkpoints, distributed, inference, program_cache, provenance, run_dir
 
     program_cache.keep_programs()
     distributed.divide_cpu()
     distributed.open_devices()
-    if checkpoint is None:
-        model, protocol, fingerprint, step = network.build(**_IMAGENET), Preprocessing(image_size=128), "", 0
-        labels = None
-        params = model.init(jax.random.key(0), jnp.zeros((1, 128, 128, 3)))["params"]
-        params = pretrained.load("efficientnet_lite0", params)
-    else:
-        saved = checkpoints.find(checkpoint)
-        (model, params), protocol = checkpoints.load_network(saved), saved.preprocessing
-        fingerprint, step = checkpoints.fingerprint(params), saved.step
-        labels = saved.config.data.manual_dir
+    saved = checkpoints.find(checkpoint)
+    model, params = checkpoints.load_network(saved)
 
     def both(params: network.Params, images: jax.Array) -> jax.Array:
         features = model.apply({"params": params}, images, method="features")
-        blur = model.apply({"params": params}, images) if fingerprint else jnp.full(len(images), jnp.nan)
+        blur = model.apply({"params": params}, images)
         return jnp.concatenate([features, blur[:, None]], axis=1)  # ty: ignore[invalid-argument-type]
 
     run, placed = inference.make_map(both), distributed.replicate(params)
-    trained_on = os.path.realpath(user_cache.expand(labels)) if labels else ""
-    return Opened(lambda images: run(placed, images), protocol, fingerprint, step, trained_on)
+    labels = saved.config.data.manual_dir
+    return Opened(
+        lambda images: run(placed, images),
+        saved.preprocessing,
+        checkpoints.fingerprint(params),
+        saved.step,
+        os.path.realpath(user_cache.expand(labels)) if labels else "",
+        provenance.data_read_by(run_dir.run_of(checkpoint)),
+    )
 
 
 def _extract(

@@ -20,11 +20,11 @@ class Learning:
     """The background work of one page.
 
     Attributes:
-        checkpoint: the run whose features and scores are used or being computed; None for ImageNet features.
+        checkpoint: the run whose features and scores are used or being computed.
         workdir: the run directory that training writes, or will write.
     """
 
-    def __init__(self, session: Session, checkpoint: str | None, workdir: str) -> None:
+    def __init__(self, session: Session, checkpoint: str, workdir: str) -> None:
         """Starts nothing yet. `workdir` is the first run directory; if it holds a run, see `_unused`."""
         self._first = user_cache.expand(workdir).rstrip("/")
         self.checkpoint, self.workdir = checkpoint, _unused(self._first)
@@ -37,9 +37,9 @@ class Learning:
         if self._features is not None:
             self._features.stop()  # It must not replace the table of a newer run.
         folder, checkpoint = self._session.photos.folder, self.checkpoint
-        command = [sys.executable, "-m", "blur_jax.label.features", folder, f"--parent={os.getpid()}"]
-        command += [] if checkpoint is None else [f"--checkpoint={checkpoint}"]
+        options = [f"--checkpoint={checkpoint}", f"--parent={os.getpid()}"]
         path = features.cache_path(folder, checkpoint)
+        command = [sys.executable, "-m", "blur_jax.label.features", folder, *options]
         self._features = Job(command, on_success=lambda: self._use(path))
 
     def _use(self, path: str) -> None:
@@ -105,8 +105,8 @@ class Learning:
     @property
     def report(self) -> str | None:
         """The path of the report of `checkpoint`, or None."""
-        path = None if self.checkpoint is None else os.path.join(self.checkpoint, _REPORT)
-        return path if path and os.path.isfile(path) else None
+        path = os.path.join(self.checkpoint, _REPORT)
+        return path if os.path.isfile(path) else None
 
     def close(self) -> None:
         for job in (self._features, self._training):

@@ -48,7 +48,7 @@ async function overview() {
     return;
   }
   const { scorer, training } = found;
-  $("agreement").textContent = scorer ? agreement(scorer) : "No scorer is loaded yet. Pairs teach the page an order of its own, shown below.";
+  $("agreement").textContent = scorer ? agreement(scorer) : "The scorer has not read the pictures yet.";
   $("hint").textContent = found.hint;
   $("use").hidden = !scorer;
   $("use").onclick = () => {
@@ -72,20 +72,24 @@ async function overview() {
   if (found.curve.length >= 2) draw(found.curve);
   $("mistakes-part").hidden = !scorer?.disagreements.length;
   $("mistakes").replaceChildren(...(scorer?.disagreements ?? []).map(mistake));
-  $("strip-part").hidden = !found.strip.length;
-  $("ordered-by").textContent = found.ordered_by;
-  $("strip").replaceChildren(...strip(found.strip));
+  $("strips").replaceChildren(...found.strips.map(ordered));
   document.body.dataset.training = training.state;
   clearTimeout(polling);
   if (!$("scorer").hidden && ["running", "reading"].includes(training.state)) polling = setTimeout(overview, POLL);
 }
 
 function agreement({ run, answers, trained, right, total, low, high }) {
+  if (!total && trained) return `${run} was trained on the answers so far. To check it, compare more pairs.`;
   if (!total) return `${run} has not been checked yet: compare some pairs first.`;
-  const count = `Of ${answers} answers, ${total} count: those about random pairs, without ties. ${run} is right on ${right} of them`;
-  if (trained) return `${count}, but it was trained on these answers, so this is no test.`;
+  const since = trained ? `, given since ${run} was trained` : "";
   const more = high - low > WIDE ? " This interval is wide: compare more pairs." : "";
-  return `${count} (95% interval ${percent(low)} to ${percent(high)}).${more}`;
+  return `Of ${answers} answers, ${total} count: those about random pairs, without ties${since}. `
+    + `${run} is right on ${right} of them (95% interval ${percent(low)} to ${percent(high)}).${more}`;
+}
+
+function ordered({ by, pictures }) {
+  const shown = Object.assign(element("div", "", ...strip(pictures)), { className: "strip" });
+  return element("section", "", element("h2", `From sharp to blurred, by ${by}`), shown);
 }
 
 function mistake({ pair, order }) {
@@ -127,7 +131,7 @@ function show(found) {
   state = found;
   $("threshold-part").hidden = !found.ready;
   if (!found.ready) {
-    $("threshold-note").textContent = "A threshold needs a scorer: train one in the tab Scorer, or start with --checkpoint=RUN.";
+    $("threshold-note").textContent = "The scorer has not read the pictures yet.";
     return;
   }
   $("unjudge").disabled = !found.last;

@@ -19,6 +19,7 @@ from blur_jax.shipped import is_shipped
 _STRIP = 24  # Pictures.
 _MISTAKES = 6
 _NEAR = 12  # Pictures around the threshold.
+_UNKNOWN = "9999"  # A time after that of every answer.
 
 
 class Review:
@@ -29,46 +30,45 @@ class Review:
 
     def overview(self) -> dict[str, Any]:
         """Returns what the tab "Scorer" shows, as JSON values."""
-        known = self._session.answered(only_random=True)
-        ranker = self._session.ranker
-        learned = ranker is not None and ranker.step > 0
-        predicted = [(value, order) for value, order in zip(known.predicted, known.order) if value is not None]
+        known = self._session.answered()
+        foretold = [
+            (value, order)
+            for value, order, picker in zip(known.predicted, known.order, known.picker)
+            if value is not None and picker == "random"
+        ]
         found: dict[str, Any] = {
             "scorer": None,
-            "strip": [],
-            "ordered_by": "",
-            "curve": check.curve([value for value, _ in predicted], [order for _, order in predicted]),
+            "strips": [],
+            "curve": check.curve([value for value, _ in foretold], [order for _, order in foretold]),
             "hint": "",
             "training": self._learning.training(),  # Before the table: once it is done, the table is the new one.
         }
-        if ranker is not None and learned:
-            everything = self._session.answered()
+        table, ranker = self._session.table, self._session.ranker
+        if table is not None:
+            found["scorer"] = self._scorer(table, known)
+            found["strips"].append({"by": table.run, "pictures": self._strip(self._blur(table))})
+        if ranker is not None and ranker.step > 0:
             rows = self._session.readable
             row = np.full(len(self._session.photos), -1)
             row[rows] = np.arange(len(rows))
-            both = (row[everything.pairs] >= 0).all(axis=1)
-            correlation = check.settled(ranker.features[rows], row[everything.pairs[both]], everything.order[both])
-            found |= {
-                "hint": check.hint(correlation),
-                "ordered_by": "your answers",
-                "strip": self._strip(ranker.scores),
-            }
-        table = self._session.table
-        if table is not None and table.fingerprint:
-            found |= {"ordered_by": table.run, "strip": self._strip(self._blur(table))}
-            found["scorer"] = self._scorer(table, known)
+            both = (row[known.pairs] >= 0).all(axis=1)
+            correlation = check.settled(ranker.features[rows], row[known.pairs[both]], known.order[both])
+            found["hint"] = check.hint(correlation)
+            found["strips"].append({"by": "your answers alone", "pictures": self._strip(ranker.scores)})
         return found
 
     def _scorer(self, table: Table, known: Answered) -> dict[str, Any]:
         blur, folder = self._blur(table), self._session.photos.folder
-        scored = ~np.isnan(blur[known.pairs]).any(axis=1)
-        pairs, order = known.pairs[scored], known.order[scored]
+        trained = table.trained_on == os.path.realpath(folder)
+        since = (table.trained_by or _UNKNOWN) if trained else ""
+        counts = check.tests(known.pairs, known.picker, known.time, since) & ~np.isnan(blur[known.pairs]).any(axis=1)
+        pairs, order = known.pairs[counts], known.order[counts]
         worst = check.disagreements(blur, pairs, order, _MISTAKES)
         output = f"{os.path.basename(os.path.abspath(folder))}_scores.csv"
         return check.to_json(check.agreement(blur, pairs, order)) | {
             "run": table.run,
-            "answers": len(self._session.answered().order),
-            "trained": table.trained_on == os.path.realpath(folder),
+            "answers": len(known.order),
+            "trained": trained,
             "use": shlex.join(
                 ["python", "-m", "blur_jax.score", f"--checkpoint={table.run}", folder, f"--output={output}"]
             ),
@@ -101,7 +101,7 @@ class Review:
     def threshold(self) -> dict[str, Any]:
         """Returns what the tab "Threshold" shows, as JSON values; "ready" is whether there is a scorer."""
         table = self._session.table
-        if table is None or not table.fingerprint:
+        if table is None:
             return {"ready": False}
         blur = self._blur(table)
         rows = np.flatnonzero(~np.isnan(blur))
@@ -134,8 +134,8 @@ class Review:
     def _table(self, fingerprint: Any) -> Table:
         """Returns the table in use; raises Conflict if the page shows the scores of another scorer."""
         table = self._session.table
-        if table is None or not table.fingerprint:
-            raise ValueError("there is no scorer yet; train one, or pass --checkpoint")
+        if table is None:
+            raise ValueError("the scorer has not read the pictures yet")
         if table.fingerprint != fingerprint:
             raise Conflict(f"the scorer is now {table.run}; look at its threshold first")
         return table

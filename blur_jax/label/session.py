@@ -23,11 +23,13 @@ _LONGEST_PAUSE = 60_000  # Milliseconds; a longer answer was a break.
 
 
 class Answered(NamedTuple):
-    """Answers about pictures that exist: rows [m, 2] (left, right), order [m], and m predictions, see `Answer`."""
+    """Answers about pictures that exist, in order: rows [m, 2] (left, right), order [m]; the others as in `Answer`."""
 
     pairs: np.ndarray
     order: np.ndarray
     predicted: list[float | None]
+    picker: list[str]
+    time: list[str]
 
 
 class Conflict(ValueError):
@@ -218,18 +220,18 @@ class Session:
         """The rows of the pictures that pairs are drawn from, int [n]; without those that cannot be read."""
         return self._questions.rows
 
-    def answered(self, *, only_random: bool = False) -> Answered:
-        """Returns the answers of all people that are not skips, in order; optionally those about random pairs alone."""
+    def answered(self) -> Answered:
+        """Returns the answers of all people that are not skips."""
         with self._lock:
             given = list(self.log.state.answers.values())
         found = [
-            (rows, answer.order, answer.predicted)
-            for answer in given
-            if answer.order is not None and (not only_random or answer.picker == "random")
-            if (rows := self._questions.rows_of(answer))
+            (rows, answer) for answer in given if answer.order is not None and (rows := self._questions.rows_of(answer))
         ]
-        pairs_given, order = [item[0] for item in found], [item[1] for item in found]
-        return Answered(np.array(pairs_given, int).reshape(-1, 2), np.array(order, int), [item[2] for item in found])
+        return Answered(
+            np.array([rows for rows, _ in found], int).reshape(-1, 2),
+            np.array([answer.order for _, answer in found], int),
+            *([getattr(answer, field) for _, answer in found] for field in ("predicted", "picker", "time")),
+        )
 
     def notes(self) -> list[str]:
         """Returns what a person should know when the folder has been opened, a sentence each."""

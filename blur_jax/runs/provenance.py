@@ -20,6 +20,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sci
 # JAX settings, read from environment variables, that affect results.
 _SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 STARTS_FILE = "starts.jsonl"
+_DATE = "%Y-%m-%d %H:%M UTC"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -28,7 +29,7 @@ def describe() -> dict[str, str]:
     return {
         "Command": command(),
         "Commit": commit(),
-        "Date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "Date": datetime.datetime.now(datetime.UTC).strftime(_DATE),
         "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
     }
@@ -58,6 +59,19 @@ def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
     """Returns the `describe` fields and "Step" (the first step) for each process that trained a run."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def data_read_by(workdir: str | os.PathLike) -> str:
+    """Returns a time, ISO 8601 in UTC, by which a run had read its data; "" if it has no valid record of its start.
+
+    A run that resumes does so with the same data.
+    """
+    try:
+        first = datetime.datetime.strptime(read_starts(workdir)[0]["Date"], _DATE)
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    # The date has no seconds.
+    return (first + datetime.timedelta(minutes=1)).isoformat(timespec="milliseconds") + "Z"
 
 
 def command() -> str:

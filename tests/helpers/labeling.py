@@ -13,6 +13,7 @@ import uvicorn
 from blur_jax.label import guard, server
 from blur_jax.label.learning import Learning
 from blur_jax.label.session import Session
+from blur_jax.shipped import DEFAULT
 
 COUNT = 30
 NAMES = [f"{row:02}.png" for row in range(COUNT)]  # Of the pictures in the fixture `folder`.
@@ -67,7 +68,7 @@ class Page:
 @contextlib.contextmanager
 def served(session, learning=None, **options):
     """Yields a `Page` of a server of the session."""
-    app = server.create(session, learning or Learning(session, None, "runs/none"), **options)
+    app = server.create(session, learning or Learning(session, DEFAULT, "runs/none"), **options)
     program = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=program.run, daemon=True)
     thread.start()

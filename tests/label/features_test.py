@@ -8,6 +8,7 @@ import pytest
 from blur_jax.data.preprocessing import prepare
 from blur_jax.label import features
 from blur_jax.label.photos import Photos
+from blur_jax.runs import provenance
 from blur_jax.score.scorer import load_scorer
 from tests.helpers import photos
 
@@ -23,8 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 def computed(folder, checkpoint, capsys):
     """The stored table, and the progress that was printed."""
-    arguments = [str(folder)] + ([] if checkpoint is None else [f"--checkpoint={checkpoint}"])
-    assert features.main(arguments) == 0
+    assert features.main([str(folder), f"--checkpoint={checkpoint}"]) == 0
     path = features.cache_path(str(folder), checkpoint)
     return features.read(path), capsys.readouterr().out.splitlines()
 
@@ -37,6 +37,8 @@ def test_a_runs_features_and_scores_are_computed_once(folder, shared_run, capsys
     expected = scorer.score([folder / name for name in table.names[:5]])
     np.testing.assert_allclose(table.blur[:5], expected, atol=1e-5)
     assert (table.fingerprint, table.step) == (scorer.fingerprint, scorer.step) and table.features.shape[0] == 6
+    assert (table.run, table.trained_on) == (str(run), "")  # The demo's data have no folder.
+    assert table.trained_by == provenance.data_read_by(run) != ""
     assert np.isnan(table.features[5]).all() and np.isnan([table.blur[5], table.sizes[5]]).all()
     assert table.sizes[:5].tolist() == [48] * 5 and np.isfinite(table.features[:5]).all()
 
@@ -54,13 +56,6 @@ def test_a_runs_features_and_scores_are_computed_once(folder, shared_run, capsys
 
 def _prepared(photo, protocol):
     return prepare(photo.path, photo.box, protocol), 48.0
-
-
-def test_without_a_run_the_network_has_imagenet_weights(folder, capsys, monkeypatch):
-    monkeypatch.setattr(features, "_IMAGENET", {"backbone": "efficientnet_lite0", "blocks": 1})
-    table, _ = computed(folder, None, capsys)
-    assert table.fingerprint == "" and np.isnan(table.blur).all()
-    assert np.isfinite(table.features[:5]).all() and table.features[:5].std(axis=0).max() > 0.01
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path):

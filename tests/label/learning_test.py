@@ -9,6 +9,7 @@ import pytest
 from blur_jax.label import features
 from blur_jax.label.jobs import Job
 from blur_jax.label.learning import Learning, _last_step
+from blur_jax.shipped import DEFAULT
 
 
 def write_launcher(folder, program):
@@ -39,7 +40,7 @@ def test_training_again_writes_a_new_run(session, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     write_launcher(tmp_path, "import os, sys; os.makedirs(sys.argv[3].split('=')[1] + '/checkpoints')")
     monkeypatch.setattr(Learning, "compute_features", lambda self: None)
-    with contextlib.closing(Learning(session, None, "runs/photos/")) as learning:
+    with contextlib.closing(Learning(session, DEFAULT, "runs/photos/")) as learning:
         assert learning.training()["command"].endswith(" --workdir=runs/photos")
         for run in ("runs/photos", "runs/photos-2", "runs/photos-3"):
             learning.train()
@@ -47,7 +48,7 @@ def test_training_again_writes_a_new_run(session, monkeypatch, tmp_path):
             assert learning.training()["state"] == "done", learning.training()["output"]
             assert learning.checkpoint == learning.workdir == run
             assert learning.training()["command"].endswith(f" --workdir={run}")
-    with contextlib.closing(Learning(session, None, "runs/photos")) as learning:
+    with contextlib.closing(Learning(session, DEFAULT, "runs/photos")) as learning:
         assert learning.workdir == "runs/photos-4"
 
 
@@ -65,14 +66,15 @@ def test_a_new_scorer_has_its_name_and_its_scores_at_once(
     learning._training = Job(["true"], on_success=learning._trained)
     learning._training._thread.join()
     found = page.json("/api/overview")
-    assert found["training"]["state"] == "reading" and found["ordered_by"] == table.run
+    assert found["training"]["state"] == "reading" and found["strips"][0]["by"] == table.run
     assert found["scorer"]["run"] == page.json("/api/threshold")["run"] == table.run
     (tmp_path / "read").touch()
     learning._features._thread.join()
     found, expected = page.json("/api/overview"), new if status == 0 else table
     assert found["training"]["state"] == state
-    assert found["scorer"]["run"] == found["ordered_by"] == page.json("/api/threshold")["run"] == expected.run
-    assert found["strip"][0]["name"] == ("28.png" if status == 0 else "00.png")
+    (strip,) = found["strips"]
+    assert found["scorer"]["run"] == strip["by"] == page.json("/api/threshold")["run"] == expected.run
+    assert strip["pictures"][0]["name"] == ("28.png" if status == 0 else "00.png")
 
 
 def command_of(path, program):

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from blur_jax.label.session import now
 from blur_jax.runs.threshold import read_threshold
 from blur_jax.shipped import DEFAULT, FOLDER
 from tests.helpers.labeling import COUNT, NAMES, opened
@@ -19,17 +20,27 @@ def answer(page, count, right=lambda number: True):
         page.answer(question, sign if right(number) else -sign)
 
 
-def test_without_a_scorer_the_order_comes_from_the_answers(page, session, table):
-    assert page.json("/api/overview")["strip"] == []
-    session.use(table._replace(fingerprint="", run="", blur=np.full(COUNT, np.nan, np.float32)))
-    answer(page, 60)
+def test_before_the_pictures_are_read_there_is_no_scorer(page):
+    answer(page, 5)
     found = page.json("/api/overview")
-    names = [picture["name"] for picture in found["strip"]]
-    assert found["scorer"] is None and found["ordered_by"] == "your answers" and len(names) == 24
-    assert np.corrcoef([NAMES.index(name) for name in names], np.arange(24))[0, 1] > 0.9
-    assert "28.png" in names and NAMES[-1] not in names and found["hint"] == ""
+    assert (found["scorer"], found["strips"], found["hint"]) == (None, [], "")
     assert page.json("/api/threshold") == {"ready": False}
-    assert "no scorer yet" in page.json("/api/threshold/write", {}, status=400)["error"]
+    assert "has not read" in page.json("/api/threshold/write", {}, status=400)["error"]
+
+
+def test_the_order_is_shown_by_the_scorer_and_by_the_answers(page, session, table):
+    session.use(table._replace(blur=1 - table.blur))  # The scorer is always wrong.
+    (strip,) = page.json("/api/overview")["strips"]
+    assert strip["by"] == table.run and strip["pictures"][0]["name"] == "28.png"
+    answer(page, 60)
+    by_scorer, by_answers = page.json("/api/overview")["strips"]
+    assert by_scorer == strip and by_answers["by"] == "your answers alone"
+    numbers = [NAMES.index(picture["name"]) for picture in by_answers["pictures"]]
+    assert len(numbers) == 24 and np.corrcoef(numbers, np.arange(24))[0, 1] > 0.9
+    assert 28 in numbers and COUNT - 1 not in numbers  # The last picture cannot be read.
+    for shown in (by_scorer, by_answers):
+        scores = [picture["score"] for picture in shown["pictures"]]
+        assert scores == sorted(scores)
 
 
 def test_a_scorer_is_checked_on_random_pairs_alone(page, session, learning, table):
@@ -50,8 +61,6 @@ def test_a_scorer_is_checked_on_random_pairs_alone(page, session, learning, tabl
     assert found["use"] == (
         f"python -m blur_jax.score --checkpoint={table.run} {session.photos.folder} --output=photos_scores.csv"
     )
-    strip = page.json("/api/overview")["strip"]
-    assert [picture["score"] for picture in strip] == sorted(picture["score"] for picture in strip)
 
 
 def test_a_hint_says_when_the_order_has_settled(page, session, table):
@@ -62,11 +71,22 @@ def test_a_hint_says_when_the_order_has_settled(page, session, table):
     assert found["curve"] and found["curve"][-1][1] > 0.8
 
 
-def test_a_scorer_that_was_trained_on_the_answers_is_not_said_to_be_tested(page, session, table):
-    answer(page, 5)
-    for trained_on, expected in ((os.path.realpath(session.photos.folder), True), ("/elsewhere", False), ("", False)):
-        session.use(table._replace(trained_on=trained_on))
-        assert page.json("/api/overview")["scorer"]["trained"] == expected
+def test_a_scorer_is_tested_only_on_answers_given_since_it_was_trained(page, session, table):
+    answer(page, 8)
+    trained = {"trained_on": os.path.realpath(session.photos.folder), "trained_by": now()}
+    answer(page, 6)
+
+    def checked(**fields):
+        session.use(table._replace(**fields))
+        found = page.json("/api/overview")["scorer"]
+        assert found["answers"] == 14
+        return found["trained"], found["total"]
+
+    readable = NAMES[:-1]
+    given = [{a.left, a.right} <= set(readable) for a in session.log.state.answers.values()]
+    assert checked() == checked(trained_on="/elsewhere") == (False, sum(given))
+    assert checked(**trained) == (True, sum(given[8:]))
+    assert checked(**trained | {"trained_by": ""}) == (True, 0)  # Unknown.
 
 
 def write(page, table, keep_below, status=200):

@@ -27,7 +27,15 @@ def table():
     features[:, 0] = np.arange(COUNT)
     sizes = np.full(COUNT, 48, np.float32)
     features[-1] = sizes[-1] = np.nan
-    return Table([f"{row:02}.png" for row in range(COUNT)], features, np.full(COUNT, np.nan, np.float32), sizes, "")
+    return Table(
+        [f"{row:02}.png" for row in range(COUNT)],
+        features,
+        np.full(COUNT, 0.5, np.float32),
+        sizes,
+        "0123456789abcdef",
+        7,
+        "RUN",
+    )
 
 
 @pytest.fixture

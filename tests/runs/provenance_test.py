@@ -1,3 +1,5 @@
+import datetime
+import json
 import re
 import subprocess
 import sys
@@ -44,3 +46,18 @@ def test_starts_of_a_run_are_kept_until_it_starts_anew(tmp_path):
     assert (first["Step"], second["Step"]) == (0, 20) and first["Command"] == provenance.command()
     provenance.record_start(tmp_path, 0)
     assert [start["Step"] for start in provenance.read_starts(tmp_path)] == [0]
+
+
+def test_data_are_read_before_the_minute_after_the_first_start(tmp_path):
+    assert provenance.data_read_by(tmp_path) == ""
+    before = datetime.datetime.now(datetime.UTC)
+    for step in (0, 20):
+        provenance.record_start(tmp_path, step)
+    found = datetime.datetime.fromisoformat(provenance.data_read_by(tmp_path))
+    assert before < found <= datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    dates = ["2026-12-01 23:59 UTC", "2026-12-02 08:00 UTC"]
+    (tmp_path / provenance.STARTS_FILE).write_text("".join(json.dumps({"Date": date}) + "\n" for date in dates))
+    assert provenance.data_read_by(tmp_path) == "2026-12-02T00:00:00.000Z"
+    for damaged in ("", "{", "[1]", '{"Date": 5}', '{"Date": "yesterday"}'):
+        (tmp_path / provenance.STARTS_FILE).write_text(damaged)
+        assert provenance.data_read_by(tmp_path) == ""
