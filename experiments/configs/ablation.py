@@ -2,7 +2,7 @@
 
 Command:  python -m experiments.ablation --config.data.manual_dir=LISTS --far=CELEBA --judged=JUDGED
 Machine:  2 CPU cores, no accelerator
-Time:     40 minutes for 10 runs (--seeds=2)
+Time:     30 minutes for 8 runs (--seeds=2)
 Result:   docs/results.md, "Ablation"
 """
 
