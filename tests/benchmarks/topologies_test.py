@@ -2,7 +2,6 @@
 
 import json
 import os
-from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -75,5 +74,4 @@ def test_a_step_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(topologies, "compile_step", compile_forever)
     assert topologies.measure("small", "v5e:2x4", limit=2) == {"failure": "not compiled within 2 CPU s"}
     monkeypatch.setattr(topologies, "compile_step", crash)
-    with pytest.raises(BrokenProcessPool):
-        topologies.measure("small", "v5e:2x4", limit=1000)
+    assert topologies.measure("small", "v5e:2x4", limit=1000)["failure"].startswith("the compiler crashed after ")
