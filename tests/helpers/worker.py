@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import time
+from functools import partial
 from unittest import mock
 
 import jax
@@ -53,6 +54,35 @@ def perform(action, config, workdir, index):
         distributed.say(dry_run.report(config, workdir))
     elif action == "fit another probe on each":
         fit_another_probe(index)
+    elif action == "step twice by each interface":
+        step_by_each_interface(config)
+
+
+def step_by_each_interface(config):
+    """Makes two updates with `distributed.pmap`, and with `jax.shard_map` of global arrays; prints what differs."""
+    from blur_jax.runs import distributed
+    from blur_jax.train import loop, start
+    from blur_jax.train import step as train_step
+
+    pairs, (model, tx) = start.open_pairs(config), start.build(config)
+    mesh = jax.sharding.Mesh(jax.devices(), distributed.AXIS)
+    whole, split = (jax.sharding.PartitionSpec(*axes) for axes in ((), (distributed.AXIS,)))
+    step = partial(train_step.train_step, model=model, tx=tx, config=config)
+    mapped = jax.shard_map(step, mesh=mesh, in_specs=(whole, split), out_specs=whole, check_vma=False)
+    by_pmap, by_shard_map = distributed.pmap(step), jax.jit(mapped)
+    state = start.initial_state(config, model, tx, None)
+    ours, theirs = distributed.replicate(state), state
+    sharding = jax.sharding.NamedSharding(mesh, split)
+    for _, batch in zip(range(2), loop.make_batches(config, pairs, 0)):
+        ours, _ = by_pmap(ours, distributed.shard(batch))
+        theirs, _ = by_shard_map(
+            theirs, jax.tree.map(lambda part: jax.make_array_from_process_local_data(sharding, part), batch)
+        )
+    moved, apart = (
+        max(float(np.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, jax.device_get(states))))
+        for states in ((ours.params, state.params), (ours.params, theirs.params))
+    )
+    print("updates", json.dumps({"moved": moved, "apart": apart, "devices": mesh.size}))
 
 
 def fit_another_probe(index):
