@@ -211,7 +211,7 @@ if __name__ == "__main__":
     command.define_config("active_labeling")
     command.define_workdir("runs/active_labeling")
     command.define_grid(seeds=8)
-    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.", required=True)
+    command.define_far(required=True)
     flags.DEFINE_list("noise", ["0", "0.1"], "Shares of wrong answers.")
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of answers after which to evaluate.")
     command.main(run)

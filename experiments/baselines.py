@@ -283,9 +283,9 @@ def run(
 if __name__ == "__main__":
     command.define_config("baselines")
     flags.DEFINE_multi_string("run", [], "An evaluated run as NAME=PATH; repeatable.")
-    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.")
+    command.define_far(required=False)
     flags.DEFINE_multi_string("far_run", [], "The output of a run's evaluation on --far as NAME=PATH; repeatable.")
-    flags.DEFINE_string("judged", None, "A CSV table of judged pairs.")
+    command.define_judged(required=False)
     flags.DEFINE_multi_string("group", [], "Judged splits to measure together, as GROUP=SPLIT,SPLIT; repeatable.")
     flags.DEFINE_multi_string("mean", [], "The mean of other scorers as NAME=SCORER+SCORER; repeatable.")
     command.define_workdir("runs/baselines")

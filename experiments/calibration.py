@@ -212,7 +212,7 @@ def run(run: list[str], data_dir: str | None, far: str | None, resamples: int, w
 if __name__ == "__main__":
     flags.DEFINE_multi_string("run", None, "A trained run as NAME=PATH; repeatable.", required=True)
     flags.DEFINE_string("data_dir", None, "Folder with the runs' prepared data; default: as recorded in the runs.")
-    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.")
+    command.define_far(required=False)
     flags.DEFINE_integer("resamples", 1000, "Number of bootstrap resamples.", lower_bound=1)
     command.define_workdir("runs/calibration")
     command.main(run)

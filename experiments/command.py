@@ -34,6 +34,14 @@ def define_grid(*, seeds: int) -> None:
     flags.DEFINE_integer("workers", 1, "Number of runs to train at a time; 2 is faster on a CPU.", lower_bound=1)
 
 
+def define_far(*, required: bool) -> None:
+    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.", required=required)
+
+
+def define_judged(*, required: bool) -> None:
+    flags.DEFINE_string("judged", None, "A CSV table of judged pairs.", required=required)
+
+
 def main(experiment: Callable[..., None]) -> None:
     """Calls an experiment with the flags that match its arguments; prints user errors without a traceback."""
 

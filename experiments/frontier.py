@@ -193,7 +193,7 @@ def run(config: ConfigDict, workdir: str, far: str, judged: str, half: str | Non
 if __name__ == "__main__":
     command.define_config("frontier")
     command.define_workdir("runs/frontier")
-    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.", required=True)
-    flags.DEFINE_string("judged", None, "A CSV table of judged pairs.", required=True)
+    command.define_far(required=True)
+    command.define_judged(required=True)
     flags.DEFINE_enum("half", None, HALVES, "Measure content only on faces with an even or odd number in their name.")
     command.main(run)

@@ -112,7 +112,7 @@ if __name__ == "__main__":
     command.define_config("label_efficiency")
     command.define_workdir("runs/label_efficiency")
     command.define_grid(seeds=3)
-    flags.DEFINE_string("far", None, "A folder with a different kind of pictures and a ranked.csv.")
+    command.define_far(required=False)
     flags.DEFINE_list("scorers", list(LOSSES), f"Scorers to train, including none (labels alone): {', '.join(LOSSES)}.")
     flags.DEFINE_list("counts", [str(count) for count in COUNTS], "Numbers of labeled pairs.")
     command.main(run)
