@@ -4,6 +4,7 @@ They are fully convolutional, accept any S >= 32 and process each image separate
 image, or batch normalization folded into the convolutions. Parameters are float32; computations use `dtype`.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -146,18 +147,41 @@ class EfficientNetLite0(nn.Module):
     blocks: int = 16
     dtype: Any = jnp.float32
     depthwise_conv: Callable = depthwise.fastest  # All functions in depthwise.py give the same result.
+    # No gradient reaches the stem and this many blocks, so a CPU computes them for a few images at a time.
+    frozen_blocks: int = 0
 
     @nn.compact
     def __call__(self, images: jax.Array) -> list[jax.Array]:
         """Returns the output of each block, S / 2 to S / 32 pixels wide."""
-        x = ((images * 255.0 - 127.0) / 128.0).astype(self.dtype)
-        conv = nn.Conv(32, (3, 3), 2, kernel_init=_RECTIFIED, dtype=self.dtype, name="stem")
-        x, maps = _relu6(conv(x)), []
-        for index, block in enumerate(LITE0_BLOCKS[: self.blocks]):
+        frozen = 0 if self.is_initializing() else self.frozen_blocks
+        if frozen:
+            start = self.clone(blocks=frozen, frozen_blocks=0, parent=None)
+            maps: Any = _few_at_a_time(partial(start.apply, self.variables), images)
+            x = maps[-1] * 8.0  # Exact, as is the division below.
+        else:
+            x = ((images * 255.0 - 127.0) / 128.0).astype(self.dtype)
+            conv = nn.Conv(32, (3, 3), 2, kernel_init=_RECTIFIED, dtype=self.dtype, name="stem")
+            x, maps = _relu6(conv(x)), []
+        for index, block in enumerate(LITE0_BLOCKS[frozen : self.blocks], start=frozen):
             x = InvertedResidual(*block, self.dtype, self.depthwise_conv, name=f"block{index:02d}")(x)
             # With ImageNet weights, the standard deviations are 3 to 14; small networks' learning rates assume about 1.
             maps.append(x / 8.0)
         return maps
+
+
+def _few_at_a_time(function: Callable, images: jax.Array) -> Any:
+    """Maps images [n, ...] to arrays [n, ...]; on a CPU, two images at a time, whose arrays nearly fit a core's caches.
+
+    A whole batch takes tens of MiB, which the system clears again in each step (docs/performance.md). A gradient
+    through the loop takes several times as long.
+    """
+    few = math.gcd(len(images), 2)
+
+    def in_turn(images: jax.Array) -> Any:
+        results = lax.map(function, images.reshape(-1, few, *images.shape[1:]))
+        return jax.tree.map(lambda x: x.reshape(len(images), *x.shape[2:]), results)
+
+    return lax.platform_dependent(images, cpu=in_turn, default=function)
 
 
 # The blocks of EfficientNet-Lite0: (output channels, kernel size, stride, expansion).

@@ -142,6 +142,11 @@ def partition(params: Params, frozen_blocks: int) -> tuple[Params, Params]:
     return trained, frozen
 
 
+def with_frozen(model: Network, frozen_blocks: int) -> Network:
+    """Returns the network for computing gradients of only the trained part of `partition`; scores are the same."""
+    return model.clone(backbone=model.backbone.clone(frozen_blocks=frozen_blocks)) if frozen_blocks else model
+
+
 def merge(trained: Params, frozen: Params) -> Params:
     """Reverses `partition`."""
     return traverse_util.unflatten_dict(traverse_util.flatten_dict(trained) | traverse_util.flatten_dict(frozen))

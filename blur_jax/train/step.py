@@ -59,6 +59,7 @@ def train_step(
 
     Metrics are float32 scalars. `config` is read during tracing, so its choices are compiled into the program.
     """
+    model = network.with_frozen(model, config.model.frozen_blocks)  # ty: ignore[invalid-argument-type]
     views = make_views(state.params, batch, state.step, model=model, config=config, teacher_params=state.teacher_params)
     warmup_steps = optimizer.fitted_warmup(config.consistency.warmup_steps, config.steps)
     ramp = jnp.minimum(1.0, (state.step + 1) / max(1, warmup_steps))

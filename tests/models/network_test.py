@@ -7,6 +7,7 @@ import pytest
 
 from blur_jax.models import backbones, network
 from configs import default
+from tests.helpers.platforms import lowered
 
 SIZE = 32
 ALL = sorted(network.BACKBONES)
@@ -88,6 +89,42 @@ def test_bfloat16_scores_are_close_to_float32_scores():
     result = jax.jit(half.apply)(variables, images())
     # bfloat16 has 8 significant bits: 0.4 % per operation, on logits below 1.
     np.testing.assert_allclose(result, scores("small", 7), atol=0.01)
+
+
+@pytest.mark.parametrize("batch", [6, 7])
+def test_frozen_blocks_change_neither_scores_nor_the_gradients_of_the_rest(batch):
+    """They are computed for two images at a time, or for one if the number of images is odd. 5 s of CPU."""
+    scorer, variables = scorer_and_variables("efficientnet_lite0")
+    frozen_scorer = network.with_frozen(scorer, 2)
+    trained, frozen = network.partition(variables["params"], 2)
+    pictures = images()[:batch]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(model):
+        def loss(trained):
+            result = model.apply({"params": network.merge(trained, frozen)}, pictures)
+            return jnp.sum(jnp.log(result)), result
+
+        return jax.grad(loss, has_aux=True)(trained)
+
+    (gradients, result), (expected_gradients, expected) = run(frozen_scorer), run(scorer)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6)
+    for one, other in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected_gradients), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_frozen_blocks_do_not_change_the_parameters():
+    scorer, variables = scorer_and_variables("efficientnet_lite0")
+    initial = jax.jit(network.with_frozen(scorer, 2).init)(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
+    jax.tree.map(np.testing.assert_array_equal, initial, variables)
+
+
+@pytest.mark.parametrize(("platform", "in_turn"), [("cpu", True), ("tpu", False)])
+def test_only_a_cpu_computes_frozen_blocks_for_a_few_images_at_a_time(platform, in_turn):
+    scorer, variables = scorer_and_variables("efficientnet_lite0")
+    program = lowered(network.with_frozen(scorer, 2).apply, variables, images(), platform=platform)
+    assert ("stablehlo.while" in program) == in_turn
+    assert "stablehlo.while" not in lowered(scorer.apply, variables, images(), platform=platform)
 
 
 def test_flat_images_have_finite_gradients():

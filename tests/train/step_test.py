@@ -204,7 +204,9 @@ def test_above_every_difference_the_confidence_threshold_leaves_no_pair(plain):
     assert metrics["quadruplet"] == 0
 
 
-def test_frozen_blocks_stay_as_they_are_and_the_rest_moves(plain):
+def test_frozen_blocks_stay_as_they_are_and_the_rest_moves(plain, monkeypatch):
+    given, with_frozen = set(), network.with_frozen
+    monkeypatch.setattr(network, "with_frozen", lambda model, count: given.add(count) or with_frozen(model, count))
     plain.model.backbone, plain.model.blocks, plain.model.frozen_blocks = "efficientnet_lite0", 3, 2
     plain.consistency.quadruplet_weight, plain.optimizer.weight_decay = 0.0, 0.5
     model = network.from_config(plain.model)
@@ -213,6 +215,7 @@ def test_frozen_blocks_stay_as_they_are_and_the_rest_moves(plain):
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), before.params, after.params)
     assert not any(jax.tree.leaves([moved["backbone"][name] for name in ("stem", "block00", "block01")]))
     assert all(jax.tree.leaves([moved["backbone"]["block02"], moved["head"], moved["attention"]]))
+    assert given == {2}, "the step saves memory where no gradient is needed"
 
 
 def test_an_optimizer_that_was_built_for_other_frozen_blocks_is_an_error(plain):
