@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import re
 import shlex
 
 import numpy as np
@@ -15,7 +16,8 @@ from tests.helpers.configs import SMALL_FOLDER
 from tests.helpers.paths import ROOT
 from tests.helpers.readme import blocks, section
 
-LINES = [line for line in blocks(section("Your own labels"), "bash")[0].splitlines() if line.startswith("python ")]
+OWN = section("Your own labels")
+LINES = [line for line in blocks(OWN, "bash")[0].splitlines() if line.startswith("python ")]
 PICTURES = 24
 
 
@@ -24,8 +26,9 @@ def folder(tmp_path_factory):
     """Where the lines have run: the first in a process of its own, as a run needs, and the others in this one."""
     folder = tmp_path_factory.mktemp("own")
     photos.make(folder / "PHOTOS", PICTURES)
-    page, train, *others = map(shlex.split, LINES)
-    assert page[2] == "blur_jax.label"  # It serves until it is stopped; tests/label tests it.
+    page, train, again, *others = map(shlex.split, LINES)
+    assert page[2] == again[2] == "blur_jax.label"  # It serves until it is stopped; tests/label tests it.
+    others.insert(0, shlex.split(re.search(r"`(python -m blur_jax\.threshold --checkpoint.*?)`", OWN)[1]))
     arguments = [word.replace("=configs/", f"={ROOT}/configs/") for word in train[2:]]
     launch = forked.Program(
         ROOT / train[1], *arguments, f"--config.data.dir={folder / 'data'}", *SMALL_FOLDER, cwd=folder
@@ -53,7 +56,8 @@ def test_there_is_a_report_and_a_sheet(folder):
 def test_the_threshold_discards_what_was_asked_for(folder, rows):
     threshold = read_threshold(folder / "RUN")
     assert (threshold.target, threshold.pictures) == (0.1, PICTURES)
-    assert sum(row["keep"] == "discard" for row in rows) in (2, 3)  # A tenth of 24.
+    discarded = sum(row["keep"] == "discard" for row in rows)
+    assert discarded == len(list((folder / "run_sorted" / "discard").iterdir())) in (2, 3)  # A tenth of 24.
 
 
 def test_every_way_gives_the_same_scores(folder, rows):

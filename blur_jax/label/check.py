@@ -33,15 +33,15 @@ def agreement(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray) -> Agree
 
 
 def tests(pairs: np.ndarray, picker: Sequence[str], time: Sequence[str], since: str) -> np.ndarray:
-    """Returns which answers test a scorer that has learned from all those before the time `since`, bool [m].
+    """Returns which answers test a scorer that has learned from all those up to the time `since`, bool [m].
 
     These are the answers about random pairs that nobody had answered before. `pairs` are rows, int [m, 2]; `picker` and
     the times are as in `Answer`.
     """
-    learned = {frozenset(pair) for pair, when in zip(pairs.tolist(), time) if when < since}
+    learned = {frozenset(pair) for pair, when in zip(pairs.tolist(), time) if when <= since}
     new = [frozenset(pair) not in learned for pair in pairs.tolist()]
     given = zip(new, picker, time)
-    return np.array([is_new and how == "random" and when >= since for is_new, how, when in given], bool)
+    return np.array([is_new and how == "random" and when > since for is_new, how, when in given], bool)
 
 
 def disagreements(scores: np.ndarray, pairs: np.ndarray, order: np.ndarray, count: int) -> list[int]:

@@ -12,6 +12,7 @@ from blur_jax.label import features
 from blur_jax.label.jobs import Job
 from blur_jax.label.session import Session
 
+_LEAST = 20  # Pairs; fewer leave hardly any for validation.
 LAUNCHER, CONFIG = "launch.py", "configs/folder.py"
 _CHECKPOINTS, _HISTORY, _REPORT = "checkpoints", "metrics.jsonl", "report.html"  # In a run directory.
 
@@ -64,12 +65,17 @@ class Learning:
         return [LAUNCHER, f"--config={CONFIG}", f"--config.data.manual_dir={folder}", f"--workdir={self.workdir}"]
 
     def train(self) -> None:
-        """Starts training on the answers; raises ValueError if it runs already or this folder has no launcher."""
+        """Starts training on the answers.
+
+        Raises ValueError if it runs already, there are too few answers, or this folder has no launcher.
+        """
         if self._training is not None and self._training.status is None:
             raise ValueError("training is already running")
         if not self.can_train:
             raise ValueError(f"{LAUNCHER} is not in this folder; start the page in the project folder")
         self._session.update_table()
+        if (count := self._session.count_pairs()) < _LEAST:
+            raise ValueError(f"training needs {_LEAST} pairs or more, not {count}; compare more pairs first")
         self.workdir = _unused(self._first)
         self._training = Job([sys.executable, *self.command()], on_success=self._trained)
 

@@ -4,6 +4,7 @@ import { address, newId, person, request } from "./page.js";
 
 const POLL = 2000; // Milliseconds.
 const REST = 150; // Milliseconds without a move, after which the pictures around the line are asked for.
+const MANY = 40; // Judgments, after which few more narrow the interval.
 const WIDE = 0.3; // An interval that says too little.
 const TABS = ["compare", "scorer", "threshold"];
 const $ = (id) => document.getElementById(id);
@@ -51,16 +52,11 @@ async function overview() {
   $("agreement").textContent = scorer ? agreement(scorer) : "The scorer has not read the pictures yet.";
   $("hint").textContent = found.hint;
   $("use").hidden = !scorer;
-  $("use").onclick = () => {
-    $("command").textContent = scorer.use;
-    $("use-note").textContent = `This command scores the pictures and writes ${scorer.output}. Next, choose in the tab Threshold which to keep.`;
-  };
+  $("use-command").textContent = scorer?.use ?? "";
+  $("use-output").textContent = scorer?.output ?? "";
   $("train").disabled = training.state === "running" || !training.possible;
   $("report").hidden = !training.report;
-  if (training.state !== "none" || !scorer) {
-    $("command").textContent = training.command;
-    $("use-note").textContent = "";
-  }
+  $("command").textContent = training.state !== "none" || !scorer ? training.command : "";
   const step = training.step === null ? "" : `step ${training.step}\n`;
   const words = {
     running: "training", failed: "training failed", reading: "trained; reading the pictures with the new scorer",
@@ -83,8 +79,8 @@ function agreement({ run, answers, trained, right, total, low, high }) {
   if (!total) return `${run} has not been checked yet: compare some pairs first.`;
   const since = trained ? `, given since ${run} was trained` : "";
   const more = high - low > WIDE ? " This interval is wide: compare more pairs." : "";
-  return `Of ${answers} answers, ${total} count: those about random pairs, without ties${since}. `
-    + `${run} is right on ${right} of them (95% interval ${percent(low)} to ${percent(high)}).${more}`;
+  return `${run} is right on ${right} of ${total} (95% interval ${percent(low)} to ${percent(high)}).${more} `
+    + `These ${total} of ${answers} answers are about random pairs and no ties${since}.`;
 }
 
 function ordered({ by, pictures }) {
@@ -144,6 +140,7 @@ function show(found) {
 function enough({ answers, least, enough, unsure, next }) {
   if (answers >= least && unsure < enough) return "That is enough.";
   if (!next) return "All pictures are judged.";
+  if (answers >= MANY) return "Your answers do not follow this scorer's order closely, so more will hardly narrow the interval.";
   if (answers < least) return `Judge at least ${least} pictures, or move the line.`;
   return `The interval contains ${percent(unsure)} of the pictures; below ${percent(enough)} is enough.`;
 }
@@ -181,7 +178,7 @@ function lined() {
   for (const [id, pictures] of [["near", state.near], ["all", state.strip]]) {
     const figures = strip(pictures);
     const first = pictures.findIndex((picture) => picture.score >= chosen());
-    const line = Object.assign(element("div", `Threshold ${value}: pictures above this line are kept`), { className: "line" });
+    const line = Object.assign(element("div", `Threshold ${value}: pictures before this line are kept`), { className: "line" });
     figures.splice(first < 0 ? figures.length : first, 0, line);
     $(id).replaceChildren(...figures);
   }
@@ -248,6 +245,7 @@ $("write").onclick = async () => {
     failed(error);
   }
 };
+$("use").onclick = () => ($("use-part").hidden = false);
 $("train").onclick = async () => {
   try {
     await request("api/train", {});
@@ -259,7 +257,10 @@ $("train").onclick = async () => {
 };
 
 TABS.forEach((name, place) => {
-  $(`tab-${name}`).onclick = () => select(name);
+  $(`tab-${name}`).onclick = (event) => {
+    select(name);
+    if (event.detail) event.currentTarget.blur(); // After a click or tap, keys belong to the panel.
+  };
   $(`tab-${name}`).onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from blur_jax.data import timestamps
 from blur_jax.data.untrusted import excerpt
 from blur_jax.label import answers, by_eye, check, photos
 from blur_jax.label.answers import Judgment, Undo
 from blur_jax.label.features import Table
 from blur_jax.label.learning import Learning
-from blur_jax.label.session import Answered, Conflict, Session, now
+from blur_jax.label.session import Answered, Conflict, Session
 from blur_jax.metrics import ranked_split
 from blur_jax.shipped import is_shipped
 
@@ -169,12 +170,12 @@ class Review:
     def undo(self, of: str) -> None:
         """Takes back a judgment, unless it was taken back before."""
         if of in self._session.log.state.judgments:
-            self._session.log.append(Undo(of, now()))
+            self._session.log.append(Undo(of, timestamps.now()))
 
     def judge(self, *, id: str, annotator: str, row: int, keep: bool, ms: int) -> None:
         """Stores an answer to "good enough to keep?"; an answer with a known id is stored once."""
         name = self._session.photos.photos[row].name
-        judgment = Judgment(id=id, annotator=annotator, name=name, keep=keep, ms=ms, time=now())
+        judgment = Judgment(id=id, annotator=annotator, name=name, keep=keep, ms=ms, time=timestamps.now())
         answers.check(judgment)
         self._session.log.append(judgment)
 

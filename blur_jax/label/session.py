@@ -3,7 +3,6 @@
 All methods may be called from several threads.
 """
 
-import datetime
 import os
 import statistics
 import threading
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from blur_jax.data import timestamps
 from blur_jax.label import answers, features, judged, pairs, pairs_table
 from blur_jax.label.answers import Answer, Line, Lines, Undo
 from blur_jax.label.log import LOG_FILE, Log
@@ -136,7 +136,7 @@ class Session:
         """
         left, right = (self.photos.photos[row].name for row in (question.left, question.right))
         asked: dict[str, Any] = question._asdict() | {"left": left, "right": right}
-        answer = Answer(id=id, annotator=annotator, order=order, ms=ms, sure=sure, time=now(), **asked)
+        answer = Answer(id=id, annotator=annotator, order=order, ms=ms, sure=sure, time=timestamps.now(), **asked)
         answers.check(answer)
         if self.blind and (order == 0 or not judged.is_judge(annotator)):
             raise ValueError("a test needs an order, if only a guess, and a name that can be a column")
@@ -160,7 +160,7 @@ class Session:
             answer = self.log.state.answers.get(of)
             if answer is None or answer.annotator != annotator:
                 return None
-            self.log.append(Undo(of, now()))
+            self.log.append(Undo(of, timestamps.now()))
             self._teach_all()
             rows = self._questions.rows_of(answer)
             return rows and Question(*rows, answer.picker, answer.reason, answer.step, answer.predicted)
@@ -233,6 +233,11 @@ class Session:
             *([getattr(answer, field) for _, answer in found] for field in ("predicted", "picker", "time")),
         )
 
+    def count_pairs(self) -> int:
+        """Returns the number of lines in `pairs.csv`, once it is up to date."""
+        with self._lock:
+            return len(self.log.state.lines.current) + len(self._foreign)
+
     def notes(self) -> list[str]:
         """Returns what a person should know when the folder has been opened, a sentence each."""
         lines = self.photos.sentences()
@@ -290,8 +295,3 @@ def _pace(given: Sequence[Answer]) -> float | None:
     """Returns the median seconds for each of the last answers, without breaks; None if there are none."""
     times = [answer.ms for answer in given[-_PACE:] if answer.ms <= _LONGEST_PAUSE]
     return round(statistics.median(times) / 1000, 1) if times else None
-
-
-def now() -> str:
-    """Returns the time as it is stored: ISO 8601 with milliseconds, UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

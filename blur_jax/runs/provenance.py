@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from blur_jax.data import timestamps
 from blur_jax.runs import run_dir
 from blur_jax.runs.version import version
 
@@ -20,7 +21,6 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sci
 # JAX settings, read from environment variables, that affect results.
 _SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 STARTS_FILE = "starts.jsonl"
-_DATE = "%Y-%m-%d %H:%M UTC"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -29,7 +29,7 @@ def describe() -> dict[str, str]:
     return {
         "Command": command(),
         "Commit": commit(),
-        "Date": datetime.datetime.now(datetime.UTC).strftime(_DATE),
+        "Date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         "Devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "Software": f"jax {jax.__version__}, Python {platform.python_version()}",
     }
@@ -49,29 +49,33 @@ def software() -> dict[str, Any]:
 
 
 def record_start(workdir: str | os.PathLike, step: int) -> None:
-    """Records that this process trains a run starting at `step`; at step 0, deletes earlier records."""
+    """Records that this process, which has opened its data, trains a run starting at `step`.
+
+    At step 0, deletes earlier records.
+    """
     path = run_dir.resolve(workdir) / STARTS_FILE
     before = path.read_text() if step and path.exists() else ""
-    run_dir.write_atomically(path, before + json.dumps({"Step": step, **describe()}) + "\n")
+    row = {"Step": step, "Time": timestamps.now(), **describe()}
+    run_dir.write_atomically(path, before + json.dumps(row) + "\n")
 
 
 def read_starts(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """Returns the `describe` fields and "Step" (the first step) for each process that trained a run."""
+    """Returns the `describe` fields, "Step" (the first step) and "Time" for each process that trained a run."""
     path = run_dir.resolve(workdir) / STARTS_FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def data_read_by(workdir: str | os.PathLike) -> str:
-    """Returns a time, ISO 8601 in UTC, by which a run had read its data; "" if it has no valid record of its start.
+    """Returns a time, like `timestamps.now`, by which a run had opened its data; "" if there is no valid record of it.
 
     A run that resumes does so with the same data.
     """
     try:
-        first = datetime.datetime.strptime(read_starts(workdir)[0]["Date"], _DATE)
+        time = read_starts(workdir)[0]["Time"]
+        datetime.datetime.fromisoformat(time)
     except (OSError, ValueError, LookupError, TypeError):
         return ""
-    # The date has no seconds.
-    return (first + datetime.timedelta(minutes=1)).isoformat(timespec="milliseconds") + "Z"
+    return time
 
 
 def command() -> str:

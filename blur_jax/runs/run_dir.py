@@ -116,9 +116,10 @@ def check_same_config(config: ml_collections.ConfigDict, workdir: str | os.PathL
     different = differences(recorded, json.loads(config.to_json()))
     if different:
         longer = f"; to continue training from it, pass a different --workdir and --config.start_from={workdir}"
+        changed = "; its pictures or labels have changed, so they need a run of their own"
         raise ValueError(
             f"{workdir} contains a run with a different config ({different}); pass the same config or a different"
-            " --workdir" + longer * ("config.steps is" in different)
+            f" --workdir{longer * ('config.steps is' in different)}{changed * ('config.data.sources is' in different)}"
         )
 
 

@@ -95,7 +95,7 @@ def write(
     cells = list(map(_cell, shown, thumbnails, marks))
     if keep_below is not None:
         kept = int(np.sum(picks.blur < keep_below))
-        counts = f"{kept:,} kept above, {len(picks.blur) - kept:,} discarded below"
+        counts = f"{kept:,} before this line are kept, {len(picks.blur) - kept:,} after it discarded"
         first_discarded = sum(row.blur is not None and row.blur < keep_below for row in shown)
         cells.insert(first_discarded, f"<div class=line>Threshold {keep_below:.4g}: {counts}</div>")
     with_tiles = any(row.tiles for row in shown)

@@ -44,7 +44,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> bool:
         distributed.check_agreement(step=int(state.step), state=checkpoints.fingerprint(state.arrays()))
         if writer is None:
             distributed.say(
-                f"{workdir}: this run has completed all {config.steps} steps; to train further, pass a new"
+                f"{workdir}: this run is complete ({config.steps} steps); to train further, pass a new"
                 f" --workdir and --config.start_from={workdir}"
             )
             return True

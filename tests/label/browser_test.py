@@ -57,6 +57,10 @@ class Browser:
     def click(self, id):
         self.run(f"document.getElementById({id!r}).click()")
 
+    def point(self, id):
+        """Clicks as with a mouse, which moves the focus."""
+        self.driver.find_element("id", id).click()
+
     def ready(self):
         self.wait("document.body.dataset.state === 'ready'")
 
@@ -117,6 +121,10 @@ def test_thirty_pairs_by_keyboard_two_undone_a_reload_and_a_kill(browser, folder
         browser.driver.refresh()
         browser.wait("document.querySelector('#progress dd')?.textContent === '28'")
         browser.ready()
+        for tab in ("tab-scorer", "tab-compare"):
+            browser.point(tab)
+        browser.press(" ")  # Keys belong to the pair, not to the tab that was clicked.
+        browser.wait("document.querySelector('.pixels')")
     browser.press(DOWN)  # The server is killed; the page keeps the answer.
     browser.wait("document.getElementById('note').innerText.includes('sent again')")
     assert len(stored(folder)) == 32  # 30 answers and 2 undos.
@@ -158,9 +166,11 @@ def test_training_and_the_threshold_from_the_page(browser, folder, tmp_path, mon
             browser.wait("!document.getElementById('report').hidden")
             text = browser.text("#agreement")  # Without a reload.
             assert text == f"{run} was trained on the answers so far. To check it, compare more pairs."
+            assert browser.run("document.getElementById('use-part').hidden")
             browser.click("use")
-            assert "--output=PHOTOS_scores.csv" in browser.text("#command")
-            assert "writes PHOTOS_scores.csv" in browser.text("#use-note")
+            assert not browser.run("document.getElementById('use-part').hidden")
+            assert "--output=PHOTOS_scores.csv" in browser.text("#use-command")
+            assert "writes PHOTOS_scores.csv" in browser.text("#use-part")
             browser.click("tab-threshold")
             browser.wait(f"document.getElementById('threshold-note').innerText.includes('Threshold for {run}: ')")
             assert browser.run("document.getElementById('write').disabled")

@@ -60,11 +60,11 @@ def test_an_order_that_does_not_change_is_settled():
 def test_a_scorer_is_tested_on_random_pairs_that_it_has_not_learned_from():
     pairs = np.array([(0, 1), (1, 2), (2, 3), (1, 0), (4, 5), (5, 6)])
     picker = ["random", "picked", "random", "random", "repeat", "random"]
-    time = ["2026-12-01T10:00:00.000Z", "2026-12-01T10:01:00.000Z", *["2026-12-01T10:02:00.000Z"] * 4]
+    time = ["2026-12-01T10:00:00.000Z", "2026-12-01T10:01:00.000Z", *["2026-12-01T10:03:00.000Z"] * 4]
     always = [True, False, True, True, False, True]
     assert check.tests(pairs, picker, time, "").tolist() == always
     # The first pair was answered before, so neither that answer nor the fourth, with its sides swapped, is a test.
-    since = "2026-12-01T10:02:00.000Z"
+    since = time[1]
     assert check.tests(pairs, picker, time, since).tolist() == [False, False, True, False, False, True]
     assert not check.tests(pairs, picker, time, "9999").any()
     assert check.tests(pairs[:0], [], [], since).shape == (0,)

@@ -9,6 +9,7 @@ import pytest
 from blur_jax.label import features
 from blur_jax.label.jobs import Job
 from blur_jax.label.learning import Learning, _last_step
+from blur_jax.label.session import Session
 from blur_jax.shipped import DEFAULT
 
 
@@ -23,6 +24,10 @@ def test_training_runs_once_and_is_shown(page, learning, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert "not in this folder" in page.json("/api/train", {}, status=400)["error"]
     write_launcher(tmp_path, "import sys, time; print(sys.argv[2], flush=True); time.sleep(60)")
+    for count in range(20):
+        refused = page.json("/api/train", {}, status=400)["error"]
+        assert refused.startswith(f"training needs 20 pairs or more, not {count};")
+        page.answer(page.questions()[0], count % 2)  # Ties are pairs, too.
     assert page.json("/api/train", {})["state"] == "running"
     assert "already running" in page.json("/api/train", {}, status=400)["error"]
     (tmp_path / "RUN" / "metrics.jsonl").write_text('{"step": 10}\n{"step": 20}\n{"st')
@@ -40,6 +45,7 @@ def test_training_again_writes_a_new_run(session, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     write_launcher(tmp_path, "import os, sys; os.makedirs(sys.argv[3].split('=')[1] + '/checkpoints')")
     monkeypatch.setattr(Learning, "compute_features", lambda self: None)
+    monkeypatch.setattr(Session, "count_pairs", lambda self: 20)
     with contextlib.closing(Learning(session, DEFAULT, "runs/photos/")) as learning:
         assert learning.training()["command"].endswith(" --workdir=runs/photos")
         for run in ("runs/photos", "runs/photos-2", "runs/photos-3"):

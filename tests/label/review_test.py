@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import time
 
 import numpy as np
 import pytest
 
-from blur_jax.label.session import now
+from blur_jax.data.timestamps import now
 from blur_jax.runs.threshold import read_threshold
 from blur_jax.shipped import DEFAULT, FOLDER
 from tests.helpers.labeling import COUNT, NAMES, opened
@@ -74,6 +75,7 @@ def test_a_hint_says_when_the_order_has_settled(page, session, table):
 def test_a_scorer_is_tested_only_on_answers_given_since_it_was_trained(page, session, table):
     answer(page, 8)
     trained = {"trained_on": os.path.realpath(session.photos.folder), "trained_by": now()}
+    time.sleep(0.002)  # Times are stored in milliseconds.
     answer(page, 6)
 
     def checked(**fields):

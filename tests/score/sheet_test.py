@@ -60,7 +60,7 @@ def test_many_pictures_are_sampled_evenly(rows, tmp_path, monkeypatch):
 def test_a_threshold_is_a_line_between_the_kept_and_the_discarded(rows, tmp_path, threshold, kept):
     before, after = page(tmp_path / "sheet.html", rows, keep_below=threshold).split("<div class=line>")
     assert (len(thumbnails(before)), len(thumbnails(after))) == (kept, 12 - kept)
-    assert f"Threshold {threshold:g}: {kept} kept above, {12 - kept} discarded below" in after
+    assert f"Threshold {threshold:g}: {kept} before this line are kept, {12 - kept} after it discarded" in after
 
 
 def test_names_and_reasons_are_escaped_and_the_page_loads_nothing(rows, tmp_path):

@@ -150,7 +150,7 @@ def test_a_run_does_not_go_on_with_other_data(own_run, monkeypatch):
 def test_a_finished_run_says_so_and_changes_nothing(shared_run, own_run, capsys):
     config, folder = own_run
     assert loop.train(config, str(folder))
-    assert "has completed all 6 steps" in capsys.readouterr().out
+    assert "is complete (6 steps)" in capsys.readouterr().out
     runs.assert_states_equal(*(runs.last_state(*run) for run in (shared_run, own_run)))
 
 
