@@ -1,10 +1,7 @@
 """Scores pictures, writes a table, resumes after an interruption, and describes the table in a file next to it."""
 
-import array
-import collections
 import dataclasses
 import functools
-import hashlib
 import itertools
 import json
 import os
@@ -15,20 +12,17 @@ import numpy as np
 
 from blur_jax.data import contents
 from blur_jax.data.contents import State
-from blur_jax.data.face_boxes import NO_FACE
 from blur_jax.data.left_out import LeftOut
 from blur_jax.data.preprocessing import Box
 from blur_jax.data.untrusted import read_json
 from blur_jax.runs import run_dir
-from blur_jax.score import flags, found_boxes, groups, sheet, tables
+from blur_jax.score import found_boxes, groups, sheet, tables
 from blur_jax.score.inputs import Input, Inputs
 from blur_jax.score.journal import Found, Journal, Row, Rows, path_of
 from blur_jax.score.pipeline import Scored
 from blur_jax.score.scorer import Scorer
+from blur_jax.score.tally import REDUCED, Summary, Tally
 
-# Blur with a sigma below half the reduction hardly changes a score (docs/scoring.md). Above a reduction of 4, this
-# includes a sigma of 2 pixels, which removes all detail finer than 4 pixels and looks blurred at full size.
-REDUCED = 4
 _REPLACE = "pass --overwrite to score again and replace it, or use a different --output"
 
 
@@ -58,74 +52,6 @@ class Job:
     def stated(self) -> dict[str, Any]:
         """Returns all options that the table depends on, after a round trip through JSON."""
         return json.loads(json.dumps({"source": self.header, "anchor": self.anchor, "keep_below": self.keep_below}))
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """A summary of a table's rows.
-
-    Attributes:
-        rows: the number of rows.
-        failed: the number of rows without a score, except for those that `no_face` counts.
-        with_boxes: whether any row has a box.
-        inputs: a hash of the inputs' names and boxes.
-        records: a hash of all inputs' `contents.State.record`.
-        contents: a hash of all inputs' `contents.State.content`.
-        reduced: the number of pictures whose reduction is above `REDUCED`.
-        flags: {flag: number of pictures}.
-        faces: the number of faces that were found.
-        photographs: the number of pictures in which they were found.
-        no_face: the number of pictures in which no face was found.
-        kept: the number of scores below the threshold; None without a threshold.
-    """
-
-    rows: int
-    failed: int
-    with_boxes: bool
-    inputs: str
-    records: str
-    contents: str
-    reduced: int = 0
-    flags: dict[str, int] = dataclasses.field(default_factory=dict)
-    faces: int = 0
-    photographs: int = 0
-    no_face: int = 0
-    kept: int | None = None
-
-    @property
-    def without_score(self) -> int:
-        return self.failed + self.no_face
-
-    @property
-    def pictures(self) -> int:
-        return self.rows - self.faces + self.photographs
-
-    def __str__(self) -> str:
-        scored = self.rows - self.without_score
-        kept = "" if self.kept is None else f" ({self.kept:,} kept, {scored - self.kept:,} discarded)"
-        counts = [f"{scored:,} scored{kept}", f"{self.failed:,} failed"]
-        counts += [f"{self.no_face:,} without a face"] * (self.no_face > 0)
-        return ", ".join(counts) + "; see the reason column" * (self.without_score > 0)
-
-    def warnings(self) -> list[str]:
-        """Returns the number of faces, if any were looked for, and warnings about unreliable or missing scores."""
-        sentences = []
-        if self.faces or self.no_face:
-            sentences.append(f"found {self.faces:,} faces in {self.photographs:,} pictures")
-        if self.no_face:
-            sentences.append(
-                f"warning: no face was found in {self.no_face:,} pictures, and blurred faces are missed more often than"
-                " clear ones; without these pictures, the rest looks sharper than it is"
-            )
-        if self.flags:
-            counts = ", ".join(f"{count:,} {flag}" for flag, count in self.flags.items())
-            sentences.append(f"warning: {counts}; the scores of these pictures mean little (see the flags column)")
-        if self.reduced:
-            sentences.append(
-                f"warning: {self.reduced:,} pictures are reduced by more than a factor of {REDUCED}, which hides fine"
-                " blur (see the reduction column); pass --tiles to add scores at full size"
-            )
-        return sentences
 
 
 def statement_path(output: str) -> str:
@@ -166,7 +92,7 @@ def finished(job: Job, inputs: Iterable[Input] | None) -> Summary | None:
 
 def _check_inputs(job: Job, inputs: Iterable[Input], summary: Summary) -> None:
     """Raises ValueError if the inputs differ from those of the table."""
-    tally = _Tally()
+    tally = Tally()
     tally.add([Row(*picture, None, None, file=State(contents.record(picture.name), None))] for picture in inputs)
     now = tally.summary()
     if now.inputs != summary.inputs:
@@ -178,56 +104,10 @@ def _check_inputs(job: Job, inputs: Iterable[Input], summary: Summary) -> None:
 
 def _contents(inputs: Iterable[Input]) -> str:
     """Returns `Summary.contents` for the current picture files."""
-    tally = _Tally()
+    tally = Tally()
     for content in contents.contents(picture.name for picture in inputs):
         tally.add_file(State(None, content))
     return tally.summary().contents
-
-
-class _Tally:
-    """Running totals over all rows; `blur` takes four bytes per row, with NaN for a missing score.
-
-    `looks`, for groups, takes about 120 bytes per row. `best`, the best tile's blur or else `blur`, decides which
-    picture is the best in a group.
-    """
-
-    def __init__(self, keep_below: float | None = None) -> None:
-        self._keep_below = keep_below
-        self.inputs, self.blur, self.best, self.looks = 0, array.array("f"), array.array("f"), []
-        self._failed, self._no_face, self._faces, self._photographs, self._with_boxes = 0, 0, 0, 0, False
-        self._inputs, self._records, self._contents = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-        self._reduced, self._flags = 0, collections.Counter()
-
-    def add(self, inputs: Iterable[Rows]) -> None:
-        for rows in inputs:
-            self.inputs += 1
-            self._photographs += rows[0].found is not None
-            self._inputs.update(json.dumps(rows[0].input).encode())
-            self.add_file(rows[0].file)
-            self._add_rows(rows)
-
-    def _add_rows(self, rows: Rows) -> None:
-        for row in rows:
-            self.blur.append(np.nan if row.blur is None else row.blur)
-            self.best.append(row.tiles.best if row.tiles else self.blur[-1])
-            self.looks.append(row.look)
-            self._reduced += row.reduction is not None and row.reduction > REDUCED
-            self._flags.update((row.flags or "").split())
-            self._failed += row.error is not None and row.error != NO_FACE
-            self._no_face += row.error == NO_FACE
-            self._faces += row.found is not None
-            self._with_boxes |= row.box is not None
-
-    def add_file(self, file: State) -> None:
-        self._records.update(f"{file.record}\n".encode())
-        self._contents.update(f"{file.content}\n".encode())
-
-    def summary(self) -> Summary:
-        counts = {flag: self._flags[flag] for flag in flags.NAMES if flag in self._flags}
-        hashes = (digest.hexdigest()[:16] for digest in (self._inputs, self._records, self._contents))
-        faces = (self._faces, self._photographs, self._no_face)
-        kept = None if self._keep_below is None else int(np.sum(np.array(self.blur) < self._keep_below))
-        return Summary(len(self.blur), self._failed, self._with_boxes, *hashes, self._reduced, counts, *faces, kept)
 
 
 def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], None]) -> Summary:
@@ -237,7 +117,7 @@ def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], N
     ValueError if the journal belongs to a different job or is in use.
     """
     with Journal(job.output, job.header) as journal:
-        tally = _Tally(job.keep_below)
+        tally = Tally(job.keep_below)
         waiting = journal.resume(inputs, job.batch_size, tally.add)
         progress(tally.inputs)
         scored = _score_files(scorer, waiting, job)
@@ -275,7 +155,7 @@ def _row(picture: Input, result: Scored, state: State, *, faces: int) -> Row:
     return Row(picture.name, box, *result[:-1], state, found)
 
 
-def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: _Tally, left_out: LeftOut) -> None:
+def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: Tally, left_out: LeftOut) -> None:
     """Writes the outputs in one pass over the rows; the statement, which marks them complete, is written last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
