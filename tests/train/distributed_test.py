@@ -1,6 +1,6 @@
 """The same run on one device, on eight, on two processes of two devices each, and on four processes.
 
-Together 13 forked processes, most of which train for a few steps: 90 s of CPU.
+Together 11 forked processes, most of which train for a few steps: 80 s of CPU.
 """
 
 import json
@@ -26,7 +26,7 @@ many = pytest.mark.parametrize("topology", TOPOLOGIES)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, demo_dir):
-    """Run directories of three steps on one device and on each topology, and their config.
+    """Run directories of three steps on one device and on each topology, their config, and what 2x2 printed.
 
     Beside each are the metrics of the first run's checkpoint, evaluated there by the same processes.
     """
@@ -38,8 +38,10 @@ def trained(tmp_path_factory, demo_dir):
     assert loop.train(config, str(folders["1"]))
     evaluation.evaluate(config, str(folders["1"]))
     for name, topology in TOPOLOGIES.items():
-        runs.run(config, folders[name], do=("train", f"evaluate {folders['1']} into {folders[name]}"), **topology)
-    return config, folders
+        do = ["train", f"evaluate {folders['1']} into {folders[name]}"]
+        do += ["step twice by each interface"] * (name == "2x2")
+        said = runs.run(config, folders[name], do=do, **topology)
+    return config, folders, said
 
 
 def assert_parameters_are_close(config, one, many):
@@ -55,13 +57,13 @@ def assert_parameters_are_close(config, one, many):
 
 @many
 def test_training_gives_the_same_parameters(trained, topology):
-    config, folders = trained
+    config, folders, _ = trained
     assert_parameters_are_close(config, folders["1"], folders[topology])
 
 
 @many
 def test_metrics_of_training_are_the_same(trained, topology):
-    _, folders = trained
+    _, folders, _ = trained
     one, many = (run_dir.read_history(folders[name]) for name in ("1", topology))
     assert len(one) == len(many) == 5  # three steps and two validations
     for a, b in zip(one, many):
@@ -71,16 +73,15 @@ def test_metrics_of_training_are_the_same(trained, topology):
 
 def test_evaluation_metrics_are_identical_on_any_topology(trained):
     """Of one checkpoint, that of the run on one device."""
-    _, folders = trained
+    _, folders, _ = trained
     first, *others = (json.loads((folder / "metrics.json").read_text()) for folder in folders.values())
     assert first["splits"]["test"]["examples"] == 25  # of batches of 16: each image once
     assert others == [first] * 2
 
 
-def test_global_arrays_give_the_same_updates(trained, tmp_path):
+def test_global_arrays_give_the_same_updates(trained):
     """As `jax.jit` would train on a pod: each process makes its share of an array that spans all devices."""
-    config, _ = trained
-    said = runs.run(config, tmp_path, processes=2, devices=2, do=("step twice by each interface",))
+    *_, said = trained
     found = [json.loads(line.removeprefix("updates")) for line in said.splitlines() if line.startswith("updates")]
     assert len(found) == 2
     for updates in found:
@@ -88,7 +89,7 @@ def test_global_arrays_give_the_same_updates(trained, tmp_path):
 
 
 def test_a_run_may_resume_on_another_number_of_devices_and_processes(trained, tmp_path):
-    config, folders = trained
+    config, folders, _ = trained
     moved = shutil.copytree(folders["8"], tmp_path / "moved")
     shutil.rmtree(moved / "checkpoints" / "3")  # as if it had been killed after step 2
     assert "resuming from step 2" in runs.run(config, moved, processes=4)
@@ -106,7 +107,7 @@ FAILURES = [
 @pytest.fixture(scope="module")
 def mishaps(trained, tmp_path_factory):
     """The lines that each of two processes prints; they survive one failure after another."""
-    config, folders = trained
+    config, folders, _ = trained
     config, folder = config.copy_and_resolve_references(), tmp_path_factory.mktemp("mishaps")
     config.seed, config.probe.strength = 9, 1.0
     commands = {"train": "train", "evaluate": f"evaluate {folders['1']} into {folder}"}
@@ -138,7 +139,7 @@ def test_an_error_on_one_process_reaches_all_at_once(mishaps):
 
 
 def test_ctrl_c_in_one_process_stops_all_at_the_same_step(trained, tmp_path):
-    config, _ = trained
+    config, *_ = trained
     config = config.copy_and_resolve_references()
     config.steps, config.checkpoint_every = 2000, 1000
     config.consistency.quadruplet_weight = config.consistency.pairwise_weight = 0.0  # Quicker to trace.
