@@ -20,6 +20,7 @@ from benchmarks.peers import train_step as peers  # noqa: E402
 
 def small_config(backbone="small", blocks=None, *, like=default, size=64, frozen_blocks=0):
     config = like.get_config()
+    config.steps = 200  # wider_blur trains only on request.
     config.data.image_size = size
     config.model.backbone, config.model.blocks, config.model.frozen_blocks = backbone, blocks, frozen_blocks
     config.batch.labeled = config.batch.unlabeled = 4
