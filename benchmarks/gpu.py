@@ -4,8 +4,8 @@
     python -m benchmarks.gpu > gpu.md
 
 Each command has a time limit, so that a slow one does not use up rented time. The tests are those of the core: data,
-losses, network and step. Next come the steps of two configs against PyTorch, in float32 and bfloat16, at batches that
-fill a GPU. The dry runs print the memory that the compiler plans, at the batches of docs/topologies.json.
+losses, network and step. Next come the steps of two networks against PyTorch, in float32 and bfloat16, at batches that
+fill a GPU. The dry run prints the memory that the compiler plans, at the demo's batch in docs/topologies.json.
 """
 
 import datetime

@@ -82,9 +82,9 @@ def measure(network: str, name: str, limit: int = LIMIT) -> Result:
             return pool.submit(compile_step, network, name).result()
     except BrokenProcessPool:
         used = _children_seconds() - before
-    if used < 0.5 * limit:  # The limit and the sum are counted by different clocks.
-        return {"failure": f"the compiler crashed after {used:.0f} CPU s"}
-    return {"failure": f"not compiled within {limit:,} CPU s"}
+        if used < 0.5 * limit:  # The limit and the sum are counted by different clocks.
+            return {"failure": f"the compiler crashed after {used:.0f} CPU s"}
+        return {"failure": f"not compiled within {limit:,} CPU s"}
 
 
 def _children_seconds() -> float:

@@ -125,9 +125,9 @@ def run(scorer: Scorer, inputs: Inputs, job: Job, *, progress: Callable[[int], N
             journal.append(itertools.chain.from_iterable(batch))
             tally.add(batch)
             progress(tally.inputs)
-        _write(scorer, job, journal, tally, inputs.left_out)
+        summary = _write(scorer, job, journal, tally, inputs.left_out)
         journal.remove()
-    return tally.summary()
+    return summary
 
 
 def _score_files(scorer: Scorer, inputs: Iterable[Input], job: Job) -> Iterator[Rows]:
@@ -155,7 +155,7 @@ def _row(picture: Input, result: Scored, state: State, *, faces: int) -> Row:
     return Row(picture.name, box, *result[:-1], state, found)
 
 
-def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: Tally, left_out: LeftOut) -> None:
+def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: Tally, left_out: LeftOut) -> Summary:
     """Writes the outputs in one pass over the rows; the statement, which marks them complete, is written last."""
     columns = functools.partial(scorer.columns, anchor=job.anchor, keep_below=job.keep_below)
     summary, picks = tally.summary(), sheet.Picks(np.array(tally.blur))
@@ -179,3 +179,4 @@ def _write(scorer: Scorer, job: Job, rows: Iterable[Row], tally: Tally, left_out
     if job.boxes:
         found_boxes.write(job.boxes, rows)
     run_dir.write_atomically(statement_path(job.output), json.dumps(statement, indent=2) + "\n")
+    return summary
